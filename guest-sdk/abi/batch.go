@@ -1,0 +1,53 @@
+package abi
+
+// Kind says what a record is.
+type Kind uint32
+
+// The kinds of records. KindGap is the host's alone: a guest that emits one
+// is refused.
+const (
+	KindTelemetry Kind = iota
+	KindAttributes
+	KindEvent
+	KindGap
+)
+
+// Batch is what travels north in one crossing. On the wire its names are held
+// once in tables; here each record carries its own strings, which share memory
+// between records of one batch.
+//
+// A Batch may be decoded into again and again; it then reuses its slices and
+// its table strings, and allocates nothing once it has seen the names.
+type Batch struct {
+	Records []Record
+
+	scratch tables
+}
+
+// Record is one reading, change of attributes or event of one device.
+type Record struct {
+	Device      string
+	Kind        Kind
+	Time        int64 // device time, unix ns
+	ContentType string
+	Payload     []byte
+	Points      []Point
+	Key         []byte
+	Headers     []Header
+	SourceKey   string
+}
+
+// Header is a name with a value.
+type Header struct {
+	Name  string
+	Value []byte
+}
+
+// Point is one value of a device.
+type Point struct {
+	Name       string
+	Unit       string // UCUM code
+	Value      Value
+	Quality    uint32 // OPC UA StatusCode (Part 4, 7.39); 0 is Good
+	SourceTime int64  // unix ns; 0: the record's time
+}

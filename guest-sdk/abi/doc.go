@@ -1,0 +1,57 @@
+// Package abi is the contract between the Snaprail host and a guest: the
+// messages of snaprail.proto, their codec, the manifest, the names of the
+// entry points and the fault numbers. It imports the standard library alone,
+// so that an SDK with it can be copied into any project, and nothing of ours.
+//
+// Encode with Append, which adds to a buffer of the caller's; decode with
+// Decode, which reuses the receiver's memory. Decoded byte slices alias the
+// input and are valid as long as it is; decoded strings are their own. No
+// decoder panics, whatever it is fed, and none allocates by a declared count.
+//
+// A value is not safe for use by several goroutines at once.
+package abi
+
+// Major and Minor are the version of the contract that this package speaks.
+// A host serves its major and the one before, and refuses a higher minor.
+const (
+	Major = 1
+	Minor = 0
+)
+
+// The bounds of one crossing: whichever is met first ends a batch.
+const (
+	MaxItems  = 256
+	MaxBatch  = 1 << 20 // bytes
+	MaxRecord = 1 << 20 // bytes; larger payloads are blobs
+)
+
+// ManifestSection is the custom section that holds a module's manifest.
+const ManifestSection = "snaprail.manifest"
+
+// ImportPrefix starts the import module of a host group: "snaprail:serial".
+const ImportPrefix = "snaprail:"
+
+// CoreGroup is the group that every guest has without a grant.
+const CoreGroup = "core"
+
+// The exports of the direct ABI.
+const (
+	ExportMemory = "memory"
+	ExportAlloc  = "snaprail_alloc"
+
+	EntryDescribe = "describe"
+	EntryOpen     = "open"
+	EntryClose    = "close"
+	EntryPoll     = "poll"
+	EntryOnEvents = "on_events"
+	EntryRun      = "run"
+	EntryConvert  = "convert"
+	EntryTest     = "test"
+)
+
+// ErrorBit marks a reply that is an encoded Error: the top bit of the low 32
+// bits of an entry point's result, and the sign bit of a host function's.
+const (
+	EntryErrorBit = uint64(1) << 31
+	HostErrorBit  = uint64(1) << 63
+)

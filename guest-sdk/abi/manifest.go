@@ -1,0 +1,55 @@
+package abi
+
+import "encoding/json"
+
+// Manifest describes a module: what it is, how it is run and what it needs.
+// Its form is JSON.
+type Manifest struct {
+	Category     string          `json:"category"`
+	ProviderType string          `json:"provider_type"`
+	DisplayName  string          `json:"display_name"`
+	Description  string          `json:"description,omitempty"`
+	Version      string          `json:"version"` // semantic version
+	ABI          Version         `json:"abi"`
+	Kind         ModuleKind      `json:"kind"`
+	Mode         Mode            `json:"mode,omitempty"`  // connectors only
+	Lanes        string          `json:"lanes,omitempty"` // connector (the default), device, endpoint
+	ConfigSchema json.RawMessage `json:"config_schema,omitempty"`
+	Capabilities []Capability    `json:"capabilities,omitempty"`
+	DeviceTypes  []string        `json:"device_types,omitempty"`
+	EntryPoints  []string        `json:"entry_points,omitempty"` // beyond those of kind and mode
+}
+
+// Version is a version of the contract.
+type Version struct {
+	Major uint32 `json:"major"`
+	Minor uint32 `json:"minor"`
+}
+
+// ModuleKind is what a module is for.
+type ModuleKind string
+
+// The kinds of modules.
+const (
+	KindConnector ModuleKind = "connector"
+	KindConverter ModuleKind = "converter"
+	KindSink      ModuleKind = "sink"
+)
+
+// Mode is how the host drives a connector.
+type Mode string
+
+// The modes of a connector.
+const (
+	ModePoll  Mode = "poll"  // poll(cursor) at an interval
+	ModeEvent Mode = "event" // on_events(batch of host events)
+	ModeRun   Mode = "run"   // run(), a loop of its own around core.receive
+)
+
+// Capability names a host group that a module imports.
+type Capability struct {
+	Group    string   `json:"group"`
+	Optional bool     `json:"optional,omitempty"`
+	Reason   string   `json:"reason"`           // one sentence, shown before consent
+	Rights   []string `json:"rights,omitempty"` // read, write
+}
