@@ -1,0 +1,153 @@
+// Package capability is what a guest may reach: groups of host functions, the
+// sessions that a connector holds of them, and the scope that narrows both to
+// one connector's grants.
+//
+// A Group is one per process and knows the whole resource (all serial ports);
+// a Session is one connector's open end of it and outlives guests; nothing
+// behind a Session ever takes a tenant or connector id. The actor owns the
+// sessions of its connector and calls them from the goroutine that runs the
+// guest. The engine, the actor and the groups under hostfns import this
+// package; it imports no implementation.
+package capability
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// Function is one host function of a group.
+type Function struct {
+	Name string
+	// Right is what the grant must hold for it; empty: any grant of the group.
+	// A guest that is only a candidate for a swap may not call functions with
+	// the right to write.
+	Right spec.Right
+	// Sentence says what a module with this import can do: "write to the
+	// serial ports that it is granted".
+	Sentence string
+}
+
+// OpenFunction is the name of the host function that opens a session by
+// arguments. A group without a function of this name has one session for each
+// connector, opened without arguments when the guest is linked.
+const OpenFunction = "open"
+
+// Group is a named set of host functions. Its methods are safe for use by
+// several goroutines.
+type Group interface {
+	// Name is the import module without its prefix: "serial".
+	Name() string
+	// Functions lists all host functions of the group, OpenFunction included.
+	Functions() []Function
+	// Target reads the arguments of OpenFunction: what would be opened.
+	// Groups without it return the zero Target.
+	Target(args []byte) (Target, error)
+	// Open opens a session. For groups with OpenFunction, the grant for
+	// Target(args) has been checked by the caller. It ends when ctx does.
+	Open(ctx context.Context, scope Scope, args []byte) (Session, error)
+}
+
+// Target is what a guest asks to open.
+type Target struct {
+	// Resource is what grants are matched against: "/dev/ttyUSB0".
+	Resource string
+	// Key is the canonical form of the arguments. A guest that opens with an
+	// equal key gets the session that is open already.
+	Key string
+}
+
+// Session is one connector's open end of a group. Call is only called by one
+// goroutine at a time.
+type Session interface {
+	// Call serves one host function other than OpenFunction. The reply is
+	// appended to out[:0], which has the capacity that the guest offered; a
+	// longer reply is allowed. in and out are valid during the call only.
+	// A wait ends when ctx does.
+	Call(ctx context.Context, function string, in, out []byte) ([]byte, error)
+	// Close gives the resource back. It returns within ctx, waits for the
+	// session's goroutines, and may be called more than once.
+	Close(ctx context.Context) error
+}
+
+// Reporter is a Session that has a condition to show.
+type Reporter interface {
+	Condition() Condition
+}
+
+// Condition is how a session is doing.
+type Condition struct {
+	Up       bool
+	Reason   string
+	Opens    uint64 // times the resource itself was opened
+	Dropped  uint64 // events lost to a full buffer or a bad frame
+	Buffered int    // events not acknowledged
+}
+
+// Source is a Session with events for the guest. Events are taken in order,
+// stay in the session until they are acknowledged, and are taken again after
+// Rewind: so a guest that dies or is swapped loses none. All methods may be
+// called while the session's own goroutines add events; Take, Ack and Rewind
+// are called by one goroutine at a time.
+type Source interface {
+	Session
+	// Ready holds a token whenever Take may have something to give.
+	Ready() <-chan struct{}
+	// Take appends events to dst, at most items of them and about bytes of
+	// data (at least one event if there is any), without removing them. Their
+	// data is valid until they are acknowledged.
+	Take(dst []Event, items, bytes int) []Event
+	// Ack removes the oldest n events that were taken: they are durable.
+	Ack(n int)
+	// Rewind makes the next Take start at the oldest event that is not
+	// acknowledged.
+	Rewind()
+	// Replayable reports whether the source can be read again after a restart
+	// of the host, so that a restart is no gap.
+	Replayable() bool
+}
+
+// Event is one event of a source.
+type Event struct {
+	Type abi.EventType
+	Time int64 // when the host saw it, unix ns
+	Data []byte
+	Name string
+	Err  error
+}
+
+// Scope is everything a session may know of the connector that it serves.
+type Scope struct {
+	// Grants are the connector's grants for this group.
+	Grants []spec.Grant
+	// Owner names the connector in messages for people and in lock tables. It
+	// is not used to look anything up.
+	Owner string
+	State State
+	Lines Lines
+	// Log is for the session's own notes, with the connector's attributes set.
+	Log *slog.Logger
+}
+
+// State is the connector's key-value state. Changes are staged: they become
+// durable with the block of the step that made them, or not at all; reads see
+// the staged changes.
+type State interface {
+	Get(ctx context.Context, key string) (value []byte, found bool, err error)
+	Put(key string, value []byte) error
+	Delete(key string) error
+}
+
+// Lines takes the guest's log lines.
+type Lines interface {
+	Line(level abi.LogLevel, target, text string)
+}
+
+// Limits that all groups share.
+const (
+	// CloseTimeout is how long a session may take to close.
+	CloseTimeout = 5 * time.Second
+)

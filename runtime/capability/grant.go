@@ -1,0 +1,47 @@
+package capability
+
+import (
+	"path"
+	"slices"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// Allows reports whether one of the grants of this group covers the resource
+// with the right. An empty right needs any grant.
+func Allows(grants []spec.Grant, resource string, right spec.Right) bool {
+	return slices.ContainsFunc(grants, func(g spec.Grant) bool {
+		return holds(g, right) && (resource == "" || matches(g, resource))
+	})
+}
+
+// Check is Allows as an error that names what is missing.
+func Check(group string, grants []spec.Grant, resource string, right spec.Right) error {
+	if Allows(grants, resource, right) {
+		return nil
+	}
+	need := right
+	if need == "" {
+		need = spec.Read
+	}
+	return fault.New(fault.Denied, "%s: no grant covers %q with the right to %s", group, resource, need).
+		WithHint("add a grant to the connector: group %q, resources [%q], rights [%q]", group, resource, need)
+}
+
+func holds(g spec.Grant, right spec.Right) bool {
+	if right == "" {
+		return true
+	}
+	if len(g.Rights) == 0 {
+		return right == spec.Read
+	}
+	return slices.Contains(g.Rights, right)
+}
+
+func matches(g spec.Grant, resource string) bool {
+	return slices.ContainsFunc(g.Resources, func(pattern string) bool {
+		ok, err := path.Match(pattern, resource)
+		return ok && err == nil
+	})
+}

@@ -1,0 +1,158 @@
+package fault
+
+import (
+	"net/http"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// Kind is a row of the fault table.
+type Kind uint8
+
+// The kinds.
+const (
+	Internal Kind = iota
+	Canceled
+	Timeout
+	Invalid
+	ConfigInvalid
+	BodyInvalid
+	NotWasm
+	WasmComponent
+	WasmMalformed
+	ModuleTooLarge
+	ManifestMissing
+	ManifestInvalid
+	ABIUnsupported
+	EntryPointMissing
+	ImportUnknown
+	ImportUndeclared
+	CapabilityNotGranted
+	ModuleInUse
+	ModuleRejected
+	Unauthenticated
+	Denied
+	NotFound
+	Exists
+	StaleRevision
+	RevisionRequired
+	NotConnected
+	WrongState
+	PortNotFound
+	PortInUse
+	ResourceUnavailable
+	SessionClosed
+	Unsupported
+	TooLarge
+	Exhausted
+	Guest
+	GuestTrap
+	GuestDeadline
+	GuestMemory
+	NotActive
+	Integrity
+	DiskFull
+	LogFailed
+	ShuttingDown
+	Unreachable
+	Usage
+	kinds // the number of kinds
+)
+
+// Info is what the table knows of a kind.
+type Info struct {
+	Code   string        // stable, snake_case
+	Title  string        // one line for a person
+	Status int           // HTTP
+	Exit   int           // of the command line
+	ABI    abi.FaultKind // across the wall
+	Retry  bool          // whether the same call can succeed later
+	Hint   string        // what to do next, unless the fault knows better
+}
+
+// Info is the kind's row.
+func (k Kind) Info() Info {
+	if k >= kinds {
+		k = Internal
+	}
+	return table()[k]
+}
+
+// String is the kind's code.
+func (k Kind) String() string { return k.Info().Code }
+
+// Kinds lists all kinds, in the order of the table.
+func Kinds() []Kind {
+	all := make([]Kind, kinds)
+	for i := range all {
+		all[i] = Kind(i)
+	}
+	return all
+}
+
+// The exit codes of the command line.
+const (
+	ExitOK          = 0
+	ExitFailure     = 1
+	ExitUsage       = 2
+	ExitNotFound    = 3
+	ExitAuth        = 4
+	ExitConflict    = 5
+	ExitRefused     = 6
+	ExitTimeout     = 7
+	ExitUnreachable = 8
+	ExitTemporary   = 75
+	ExitCorrupt     = 78
+	ExitInterrupted = 130
+)
+
+// table is the fault table. It is a function, so that nobody can change a row.
+func table() [kinds]Info {
+	return [kinds]Info{
+		Internal:             {"internal", "Internal failure", http.StatusInternalServerError, ExitFailure, abi.FaultInternal, false, "Look at the server's log; if it happens again, report it with that log."},
+		Canceled:             {"canceled", "Cancelled", http.StatusServiceUnavailable, ExitInterrupted, abi.FaultClosed, true, "Call again."},
+		Timeout:              {"timeout", "Deadline passed", http.StatusGatewayTimeout, ExitTimeout, abi.FaultTimeout, true, "Call again with a longer deadline, or look why the peer is slow."},
+		Invalid:              {"invalid", "Invalid request", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Correct the request and send it again."},
+		ConfigInvalid:        {"config_invalid", "Configuration does not fit the schema", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Correct the named fields; `snaprail modules show` prints the schema."},
+		BodyInvalid:          {"body_invalid", "Request body cannot be read", http.StatusBadRequest, ExitRefused, abi.FaultInvalid, false, "Send the body that the API reference at /docs shows."},
+		NotWasm:              {"not_wasm", "Not a WebAssembly module", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Upload the .wasm file that your toolchain built; it starts with the bytes 00 61 73 6d."},
+		WasmComponent:        {"wasm_component", "A component, not a core module", http.StatusUnprocessableEntity, ExitRefused, abi.FaultUnsupported, false, "Build a core module instead (Go: -buildmode=c-shared; Rust: --target wasm32-wasip1 without componentizing)."},
+		WasmMalformed:        {"wasm_malformed", "Malformed WebAssembly module", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Build the module again and upload it whole; the offset names the first wrong byte."},
+		ModuleTooLarge:       {"module_too_large", "Module is too large", http.StatusRequestEntityTooLarge, ExitRefused, abi.FaultTooLarge, false, "Strip the module (Go: -ldflags='-s -w'), or raise the server's --max-module."},
+		ManifestMissing:      {"manifest_missing", "Module has no manifest", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Add one with `snaprail pack`, or upload a manifest beside the module."},
+		ManifestInvalid:      {"manifest_invalid", "Manifest is wrong", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Correct the manifest and run `snaprail pack` again."},
+		ABIUnsupported:       {"abi_unsupported", "Module needs another version of the contract", http.StatusUnprocessableEntity, ExitRefused, abi.FaultUnsupported, false, "Update the server, or build the module with an SDK of this server's version."},
+		EntryPointMissing:    {"entry_point_missing", "Module lacks an entry point", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Export the named functions, or correct kind, mode and entry_points in the manifest."},
+		ImportUnknown:        {"import_unknown", "Module imports a function that does not exist", http.StatusUnprocessableEntity, ExitRefused, abi.FaultUnsupported, false, "Build with an SDK of this server's version; `snaprail inspect` lists the imports."},
+		ImportUndeclared:     {"import_undeclared", "Module imports a group that its manifest does not name", http.StatusUnprocessableEntity, ExitRefused, abi.FaultDenied, false, "Name the group under capabilities in the manifest, with a reason, and pack again."},
+		CapabilityNotGranted: {"capability_not_granted", "A required capability was not granted", http.StatusConflict, ExitRefused, abi.FaultDenied, false, "Add a grant for the group to the connector."},
+		ModuleInUse:          {"module_in_use", "Module is in use", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Point the named connectors at another module, or delete them first."},
+		ModuleRejected:       {"module_rejected", "Module failed on admission", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Run the module's own tests; it must answer describe without failing."},
+		Unauthenticated:      {"unauthenticated", "No valid token", http.StatusUnauthorized, ExitAuth, abi.FaultUnauthenticated, false, "Send `Authorization: Bearer <token>`; the server printed one at its first start."},
+		Denied:               {"denied", "Not granted", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Ask for a grant that covers the resource, or name a resource that is granted."},
+		NotFound:             {"not_found", "Not found", http.StatusNotFound, ExitNotFound, abi.FaultNotFound, false, "List what exists and use one of those names."},
+		Exists:               {"exists", "Already exists", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Use another name, or update the existing one."},
+		StaleRevision:        {"stale_revision", "Changed by somebody else in the meantime", http.StatusPreconditionFailed, ExitConflict, abi.FaultConflict, false, "Read it again and repeat the change on the new revision."},
+		RevisionRequired:     {"revision_required", "If-Match is missing", http.StatusPreconditionRequired, ExitUsage, abi.FaultInvalid, false, "Send If-Match with the ETag of the revision that you read."},
+		NotConnected:         {"not_connected", "The connection test did not pass", http.StatusConflict, ExitConflict, abi.FaultUnavailable, false, "Look at the test's message, mend the cause and activate again."},
+		WrongState:           {"wrong_state", "Not possible in this state", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Look at the connector's status; stop or activate it first."},
+		PortNotFound:         {"port_not_found", "No such port", http.StatusNotFound, ExitNotFound, abi.FaultNotFound, true, "Check the cable and the path (ls -l /dev/serial/by-id), then try again."},
+		PortInUse:            {"port_in_use", "Port is owned by another connector", http.StatusConflict, ExitConflict, abi.FaultConflict, true, "Deactivate the other connector, or use another port."},
+		ResourceUnavailable:  {"resource_unavailable", "The resource does not answer", http.StatusBadGateway, ExitTemporary, abi.FaultUnavailable, true, "Check that the device or the peer is switched on and reachable."},
+		SessionClosed:        {"session_closed", "The session is closed", http.StatusConflict, ExitConflict, abi.FaultClosed, false, "Open it again."},
+		Unsupported:          {"unsupported", "Not supported", http.StatusNotImplemented, ExitFailure, abi.FaultUnsupported, false, "Use a module that offers this operation."},
+		TooLarge:             {"too_large", "Too large", http.StatusRequestEntityTooLarge, ExitRefused, abi.FaultTooLarge, false, "Send less at once."},
+		Exhausted:            {"exhausted", "A limit is used up", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Wait and try again, or ask for a higher limit."},
+		Guest:                {"guest_error", "The module reported an error", http.StatusBadGateway, ExitFailure, abi.FaultUnknown, false, "Read the module's message and its log (`snaprail logs`)."},
+		GuestTrap:            {"guest_trap", "The module crashed", http.StatusBadGateway, ExitFailure, abi.FaultInternal, false, "Read the end of the module's log and report it to the module's author."},
+		GuestDeadline:        {"guest_deadline", "The module did not return in time", http.StatusGatewayTimeout, ExitTimeout, abi.FaultTimeout, false, "Raise the connector's call_timeout, or report it to the module's author."},
+		GuestMemory:          {"guest_memory", "The module needs more memory than its limit", http.StatusInsufficientStorage, ExitFailure, abi.FaultExhausted, false, "Raise the connector's memory limit, or use a smaller module."},
+		NotActive:            {"not_active", "Not allowed before the guest is active", http.StatusConflict, ExitConflict, abi.FaultNotActive, true, "Do it after open has returned."},
+		Integrity:            {"integrity", "Stored data is damaged", http.StatusInternalServerError, ExitCorrupt, abi.FaultInternal, false, "Restore from a backup; do not restart in a loop."},
+		DiskFull:             {"disk_full", "The disk is full", http.StatusInsufficientStorage, ExitTemporary, abi.FaultExhausted, true, "Free space on the data directory's disk; work goes on by itself."},
+		LogFailed:            {"log_failed", "The outbox cannot be written", http.StatusInternalServerError, ExitFailure, abi.FaultInternal, false, "Check the disk, then restart the server; what was acknowledged is kept."},
+		ShuttingDown:         {"shutting_down", "The server is stopping", http.StatusServiceUnavailable, ExitTemporary, abi.FaultClosed, true, "Call again when the server is back."},
+		Unreachable:          {"unreachable", "The server does not answer", http.StatusBadGateway, ExitUnreachable, abi.FaultUnavailable, true, "Start it with `snaprail serve`, or name it with --server."},
+		Usage:                {"usage", "Wrong usage", http.StatusBadRequest, ExitUsage, abi.FaultInvalid, false, "Add --help to the command."},
+	}
+}

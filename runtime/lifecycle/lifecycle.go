@@ -1,0 +1,148 @@
+// Package lifecycle is the life of a connector as a table: the states, the
+// events that move it between them, and the status that is reported. A move
+// that the table does not have is an error, not a surprise.
+//
+// It imports the fault table and the spec; the actor and the supervisor move
+// along it, the API shows it.
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// State is where a connector is in its life.
+type State string
+
+// The states.
+const (
+	Draft      State = "draft"       // never activated
+	Starting   State = "starting"    // the guest is compiled, linked and opened
+	Running    State = "running"     // the guest works and its sessions are up
+	Degraded   State = "degraded"    // the guest works, a session is down
+	BackingOff State = "backing-off" // failed; started again after a while
+	Paused     State = "paused"      // held back by hand or by a full outbox
+	CrashLoop  State = "crash-loop"  // failed too often; left alone
+	Failed     State = "failed"      // cannot work as configured
+	Updating   State = "updating"    // a new version is made ready beside the old
+	Stopping   State = "stopping"    // finishes its step and closes
+	Stopped    State = "stopped"     // by desired state
+)
+
+// Event moves a connector from state to state.
+type Event string
+
+// The events.
+const (
+	Start    Event = "start"    // desired state says run
+	Opened   Event = "opened"   // the guest's open returned
+	Down     Event = "down"     // a session lost its resource
+	Up       Event = "up"       // all sessions work again
+	Crash    Event = "crash"    // trap, deadline, or open failed in a way that may pass
+	Retry    Event = "retry"    // the back-off is over
+	GiveUp   Event = "give-up"  // too many crashes in a short time
+	Reject   Event = "reject"   // the configuration cannot work
+	Update   Event = "update"   // the spec changed
+	Swapped  Event = "swapped"  // the new version took over
+	Kept     Event = "kept"     // the new version failed; the old one goes on
+	Stop     Event = "stop"     // desired state says stop
+	Finished Event = "finished" // everything is closed
+	Hold     Event = "hold"     // paused
+	Release  Event = "release"  // no longer paused
+)
+
+// move is one row of the table.
+type move struct {
+	from State
+	on   Event
+}
+
+// table holds every move there is.
+func table() map[move]State {
+	return map[move]State{
+		{Draft, Start}: Starting, {Stopped, Start}: Starting, {Failed, Start}: Starting,
+		{CrashLoop, Start}: Starting, {BackingOff, Start}: Starting,
+
+		{Starting, Opened}: Running, {Starting, Crash}: BackingOff, {Starting, Reject}: Failed,
+		{Starting, GiveUp}: CrashLoop, {Starting, Stop}: Stopping, {Starting, Down}: Starting, {Starting, Up}: Starting,
+
+		{Running, Down}: Degraded, {Running, Up}: Running, {Running, Crash}: BackingOff,
+		{Running, Update}: Updating, {Running, Stop}: Stopping, {Running, Hold}: Paused,
+		{Running, GiveUp}: CrashLoop,
+
+		{Degraded, Up}: Running, {Degraded, Down}: Degraded, {Degraded, Crash}: BackingOff,
+		{Degraded, Update}: Updating, {Degraded, Stop}: Stopping, {Degraded, Hold}: Paused,
+		{Degraded, GiveUp}: CrashLoop,
+
+		{BackingOff, Retry}: Starting, {BackingOff, Stop}: Stopping, {BackingOff, GiveUp}: CrashLoop,
+		{BackingOff, Reject}: Failed,
+
+		{Updating, Swapped}: Running, {Updating, Kept}: Running, {Updating, Crash}: BackingOff,
+		{Updating, Stop}: Stopping, {Updating, Down}: Updating, {Updating, Up}: Updating,
+		{Updating, GiveUp}: CrashLoop,
+
+		{Paused, Release}: Running, {Paused, Stop}: Stopping, {Paused, Crash}: BackingOff,
+		{Paused, Down}: Paused, {Paused, Up}: Paused,
+
+		{CrashLoop, Stop}: Stopping, {Failed, Stop}: Stopping,
+
+		{Stopping, Finished}: Stopped, {Stopping, Crash}: Stopping, {Stopping, Down}: Stopping, {Stopping, Up}: Stopping,
+		{Draft, Stop}: Stopped, {Stopped, Stop}: Stopped,
+	}
+}
+
+// Next is the state after the event, or an error when the table has no such
+// move.
+func Next(from State, on Event) (State, error) {
+	to, ok := table()[move{from, on}]
+	if !ok {
+		return from, fault.New(fault.WrongState, "%s is not possible in state %s", on, from)
+	}
+	return to, nil
+}
+
+// Status is what is known of a connector now.
+type Status struct {
+	State       State     `json:"state"`
+	Reason      string    `json:"reason,omitempty"`
+	Code        string    `json:"code,omitempty"` // of the fault that caused it
+	Since       time.Time `json:"since"`
+	Generation  uint64    `json:"generation"` // of the guest: counts starts and swaps
+	Epoch       uint64    `json:"epoch"`      // of the records: counts starts of the connector
+	Module      string    `json:"module,omitempty"`
+	Revision    uint64    `json:"revision"` // of the spec that runs
+	Restarts    int       `json:"restarts"`
+	Swaps       uint64    `json:"swaps"`
+	Sessions    []Session `json:"sessions,omitempty"`
+	Counters    Counters  `json:"counters"`
+	MemoryBytes uint64    `json:"memory_bytes"` // of the guest's linear memory
+}
+
+// Session is an open end of a capability.
+type Session struct {
+	Group    string    `json:"group"`
+	Resource string    `json:"resource"`
+	Up       bool      `json:"up"`
+	Reason   string    `json:"reason,omitempty"`
+	Opened   time.Time `json:"opened"`
+	Opens    uint64    `json:"opens"`    // times the resource itself was opened
+	Dropped  uint64    `json:"dropped"`  // events lost to a full buffer or a bad frame
+	Buffered int       `json:"buffered"` // events not acknowledged yet
+}
+
+// Counters add up over the life of the server process.
+type Counters struct {
+	Events      uint64    `json:"events"`  // handed to the guest
+	Records     uint64    `json:"records"` // made durable
+	Blocks      uint64    `json:"blocks"`
+	Skipped     uint64    `json:"skipped"`
+	Quarantined uint64    `json:"quarantined"`
+	Retried     uint64    `json:"retried"`
+	Traps       uint64    `json:"traps"`
+	Denied      uint64    `json:"denied"` // host calls refused
+	LogLines    uint64    `json:"log_lines"`
+	LogDropped  uint64    `json:"log_dropped"`
+	Gaps        uint64    `json:"gaps"`
+	LastRecord  time.Time `json:"last_record,omitzero"`
+}

@@ -1,0 +1,114 @@
+// Package spec is desired state: what a tenant owns and how it should be.
+// Everything here is plain data with JSON names that are stored and served as
+// they are, so a name is never changed or reused. Status is not here: it is
+// fact, and package lifecycle has it.
+//
+// Every package of the host may import it; it imports the contract and the
+// fault table alone.
+package spec
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// Module is an uploaded module: immutable, named by its digest.
+type Module struct {
+	Digest   string       `json:"digest"` // sha256 in hex
+	Size     int64        `json:"size"`   // bytes
+	Manifest abi.Manifest `json:"manifest"`
+	Imports  []Import     `json:"imports"`
+	Exports  []string     `json:"exports"`
+	Uploaded time.Time    `json:"uploaded"`
+}
+
+// Import is one function that a module needs from its host.
+type Import struct {
+	Module   string `json:"module"`
+	Function string `json:"function"`
+}
+
+// Connector is a configured instance of a module.
+type Connector struct {
+	ID        string          `json:"id"` // con_ and a ULID
+	Name      string          `json:"name"`
+	Module    string          `json:"module"` // digest
+	Config    json.RawMessage `json:"config,omitempty"`
+	Converter *Converter      `json:"converter,omitempty"` // for uplink; nil: records travel as they are
+	Grants    []Grant         `json:"grants,omitempty"`
+	Limits    Limits          `json:"limits,omitzero"`
+	Poll      Poll            `json:"poll,omitzero"` // poll mode only
+	Enabled   bool            `json:"enabled"`
+	// Status and what follows it are facts of the last connection test; they
+	// are stored beside the desired state because activation depends on them.
+	Status        ConnectionStatus `json:"status"`
+	StatusMessage string           `json:"status_message,omitempty"` // ≤ 512 bytes
+	LastTestedAt  time.Time        `json:"last_tested_at,omitzero"`
+	// Tested is the TestKey of the last passed test.
+	Tested  string    `json:"tested,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+	// Revision counts changes of desired state. It is the ETag.
+	Revision uint64 `json:"revision"`
+}
+
+// ConnectionStatus is the outcome of the last connection test.
+type ConnectionStatus string
+
+// The connection statuses.
+const (
+	StatusDraft     ConnectionStatus = "draft"
+	StatusConnected ConnectionStatus = "connected"
+	StatusError     ConnectionStatus = "error"
+)
+
+// Converter is the module that turns a connector's records into records.
+type Converter struct {
+	Module string          `json:"module"` // digest
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// Right is what may be done to a granted resource.
+type Right string
+
+// The rights.
+const (
+	Read  Right = "read"
+	Write Right = "write"
+)
+
+// Grant is the right of one connector to the resources of one group that
+// match a pattern.
+type Grant struct {
+	Group string `json:"group"`
+	// Resources are patterns as path.Match has them: "/dev/ttyUSB*". None: the
+	// group's functions that need no resource.
+	Resources []string  `json:"resources,omitempty"`
+	Rights    []Right   `json:"rights,omitempty"` // none: read
+	Reason    string    `json:"reason,omitempty"`
+	GrantedBy string    `json:"granted_by,omitempty"` // filled in by the server
+	GrantedAt time.Time `json:"granted_at,omitzero"`  // filled in by the server
+}
+
+// Limits bound what a guest may use. Zero fields mean the server's defaults.
+type Limits struct {
+	MemoryBytes uint64   `json:"memory_bytes,omitempty"`
+	CallTimeout Duration `json:"call_timeout,omitempty"`
+	OpenTimeout Duration `json:"open_timeout,omitempty"`
+}
+
+// Poll says how often a connector in poll mode is asked.
+type Poll struct {
+	Interval Duration `json:"interval,omitempty"` // default 1s
+}
+
+// Device is a thing behind a connector.
+type Device struct {
+	ID        string    `json:"id"`
+	Connector string    `json:"connector"`
+	Type      string    `json:"type,omitempty"`
+	Name      string    `json:"name"`
+	Added     time.Time `json:"added"`
+}
