@@ -16,12 +16,13 @@ const (
 // once in tables; here each record carries its own strings, which share memory
 // between records of one batch.
 //
-// A Batch may be decoded into again and again; it then reuses its slices and
-// its table strings, and allocates nothing once it has seen the names.
+// A Batch may be decoded into and encoded again and again; it then reuses its
+// memory, and allocates nothing once it has seen the names.
 type Batch struct {
 	Records []Record
 
-	scratch tables
+	enc encoder
+	dec decoder
 }
 
 // Record is one reading, change of attributes or event of one device.
@@ -49,5 +50,5 @@ type Point struct {
 	Unit       string // UCUM code
 	Value      Value
 	Quality    uint32 // OPC UA StatusCode (Part 4, 7.39); 0 is Good
-	SourceTime int64  // unix ns; 0: the record's time
+	SourceTime int64  // unix ns; 0, and what is read for the same time: the record's
 }

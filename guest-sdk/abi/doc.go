@@ -4,9 +4,16 @@
 // so that an SDK with it can be copied into any project, and nothing of ours.
 //
 // Encode with Append, which adds to a buffer of the caller's; decode with
-// Decode, which reuses the receiver's memory. Decoded byte slices alias the
-// input and are valid as long as it is; decoded strings are their own. No
-// decoder panics, whatever it is fed, and none allocates by a declared count.
+// Decode, which replaces what the receiver held and reuses the memory of its
+// slices. Decoded byte slices alias the input and are valid as long as it is;
+// decoded strings are their own. No decoder panics, whatever it is fed, and
+// none allocates by a declared count.
+//
+// Decoders read what generated code reads: unknown fields are skipped, the
+// last of several scalars wins, several embedded messages are merged, and
+// strings have to be UTF-8. They refuse more in these cases: groups, an index
+// outside its table, an Outcome with two batches, and counts beyond the bounds
+// of a crossing. An Append does not check what it writes.
 //
 // A value is not safe for use by several goroutines at once.
 package abi
@@ -20,9 +27,12 @@ const (
 
 // The bounds of one crossing: whichever is met first ends a batch.
 const (
-	MaxItems  = 256
-	MaxBatch  = 1 << 20 // bytes
-	MaxRecord = 1 << 20 // bytes; larger payloads are blobs
+	MaxItems    = 256     // records, events, verdicts
+	MaxBatch    = 1 << 20 // bytes
+	MaxRecord   = 1 << 20 // bytes; larger payloads are blobs
+	MaxPoints   = 4096    // in a record
+	MaxHeaders  = 256     // in a record, a message or a test result
+	MaxRequests = 1024    // timers, device changes, replies in an outcome
 )
 
 // ManifestSection is the custom section that holds a module's manifest.
@@ -46,6 +56,7 @@ const (
 	EntryOnEvents = "on_events"
 	EntryRun      = "run"
 	EntryConvert  = "convert"
+	EntryDeliver  = "deliver"
 	EntryTest     = "test"
 )
 

@@ -5,32 +5,41 @@
 //
 // Append functions leave a field out when it holds its zero value, as proto3
 // does for fields without presence. A Reader walks the fields of one message;
-// it never allocates, never panics and never reads beyond its input, whatever
-// the input holds.
+// it never allocates except for the strings it hands out, never panics and
+// never reads beyond its input, whatever the input holds.
 package wire
 
-import (
-	"encoding/binary"
-	"errors"
-	"math"
-)
+import "encoding/binary"
 
-// Type is a protobuf wire type.
-type Type uint8
+// Tag is what starts a field: its number shifted left by three, and its wire
+// type. A decoder switches on both at once, so that a known number with
+// another wire type is skipped as an unknown field, as generated code does:
+//
+//	for r.Next() {
+//		switch r.Tag() {
+//		case 1<<3 | wire.Varint:
+//			m.Count = uint32(r.Uint())
+//		case 2<<3 | wire.Bytes:
+//			m.Name = r.Text("")
+//		}
+//	}
+//	return r.Err()
+type Tag uint32
 
-// The wire types that occur; groups (3, 4) are refused.
+// The wire types that occur. Groups (3, 4) are refused: nothing in the
+// contract is or will be one.
 const (
-	Varint  Type = 0
-	Fixed64 Type = 1
-	Bytes   Type = 2
-	Fixed32 Type = 5
+	Varint  Tag = 0
+	Fixed64 Tag = 1
+	Bytes   Tag = 2
+	Fixed32 Tag = 5
 )
 
-// ErrMalformed is what a Reader reports for input that is not a message.
-var ErrMalformed = errors.New("malformed message")
+// maxField is the highest field number of protobuf.
+const maxField = 1<<29 - 1
 
-// AppendTag starts a field.
-func AppendTag(dst []byte, field int, t Type) []byte {
+// AppendTag starts a field of wire type t.
+func AppendTag(dst []byte, field int, t Tag) []byte {
 	return binary.AppendUvarint(dst, uint64(field)<<3|uint64(t))
 }
 
@@ -135,91 +144,3 @@ func Zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }
 
 // Unzigzag undoes Zigzag.
 func Unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
-
-// Reader walks the fields of one encoded message. The zero value is an empty
-// message.
-type Reader struct {
-	rest []byte
-	num  uint64
-	data []byte
-	err  error
-}
-
-// Read starts at the first field of src. Bytes that the Reader hands out
-// alias src.
-func Read(src []byte) Reader { return Reader{rest: src} }
-
-// Next moves to the next field. It reports false at the end and at the first
-// fault; Err tells them apart.
-func (r *Reader) Next() (field int, t Type, ok bool) {
-	if len(r.rest) == 0 || r.err != nil {
-		return 0, 0, false
-	}
-	tag, ok := r.uvarint()
-	if !ok || tag>>3 == 0 || tag>>3 > math.MaxInt32>>2 {
-		r.err = ErrMalformed
-		return 0, 0, false
-	}
-	t = Type(tag & 7)
-	switch t {
-	case Varint:
-		r.num, ok = r.uvarint()
-	case Fixed64:
-		if ok = len(r.rest) >= 8; ok {
-			r.num, r.rest = binary.LittleEndian.Uint64(r.rest), r.rest[8:]
-		}
-	case Fixed32:
-		if ok = len(r.rest) >= 4; ok {
-			r.num, r.rest = uint64(binary.LittleEndian.Uint32(r.rest)), r.rest[4:]
-		}
-	case Bytes:
-		var n uint64
-		if n, ok = r.uvarint(); ok {
-			if ok = n <= uint64(len(r.rest)); ok {
-				r.data, r.rest = r.rest[:n:n], r.rest[n:]
-			}
-		}
-	default:
-		ok = false
-	}
-	if !ok {
-		r.err = ErrMalformed
-		return 0, 0, false
-	}
-	return int(tag >> 3), t, true
-}
-
-func (r *Reader) uvarint() (uint64, bool) {
-	if len(r.rest) > 0 && r.rest[0] < 0x80 { // the common case: one byte
-		v := uint64(r.rest[0])
-		r.rest = r.rest[1:]
-		return v, true
-	}
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 {
-		return 0, false
-	}
-	r.rest = r.rest[n:]
-	return v, true
-}
-
-// Uint is the current varint or fixed field.
-func (r *Reader) Uint() uint64 { return r.num }
-
-// Sint is the current field as a zigzag number.
-func (r *Reader) Sint() int64 { return Unzigzag(r.num) }
-
-// Bool is the current field as a bool.
-func (r *Reader) Bool() bool { return r.num != 0 }
-
-// Double is the current 64-bit field as a floating-point number.
-func (r *Reader) Double() float64 { return math.Float64frombits(r.num) }
-
-// Bytes is the current length-delimited field; it aliases the input.
-func (r *Reader) Bytes() []byte { return r.data }
-
-// String is a copy of the current length-delimited field.
-func (r *Reader) String() string { return string(r.data) }
-
-// Err reports why Next stopped early, or nil.
-func (r *Reader) Err() error { return r.err }

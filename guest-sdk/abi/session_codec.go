@@ -1,0 +1,180 @@
+package abi
+
+import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
+
+// Append adds the encoded request to dst.
+func (s *SerialOpen) Append(dst []byte) []byte {
+	dst = wire.AppendString(dst, 1, s.Port)
+	dst = wire.AppendUint(dst, 2, uint64(s.BaudRate))
+	dst = wire.AppendUint(dst, 3, uint64(s.DataBits))
+	dst = wire.AppendString(dst, 4, s.Parity)
+	dst = wire.AppendUint(dst, 5, uint64(s.StopBitsX2))
+	dst = wire.AppendUint(dst, 6, s.ReadTimeoutMS)
+	dst = wire.AppendBool(dst, 7, s.XonXoff)
+	dst = wire.AppendBool(dst, 8, s.RTSCTS)
+	if s.WriteTimeoutMS != nil {
+		dst = wire.AppendUintAlways(dst, 9, *s.WriteTimeoutMS)
+	}
+	dst = wire.AppendBool(dst, 10, s.DSRDTR)
+	if s.InterByteTimeoutMS != nil {
+		dst = wire.AppendUintAlways(dst, 11, *s.InterByteTimeoutMS)
+	}
+	if s.Exclusive != nil {
+		dst = appendOptionalBool(dst, 12, *s.Exclusive)
+	}
+	dst = wire.AppendBytes(dst, 13, s.Delimiter)
+	dst = wire.AppendUint(dst, 14, uint64(s.MaxFrame))
+	dst = wire.AppendUint(dst, 15, s.OpenTimeoutMS)
+	return wire.AppendUint(dst, 16, s.OpenRetryMS)
+}
+
+// Decode reads the encoded request into s. Delimiter aliases src.
+func (s *SerialOpen) Decode(src []byte) error {
+	*s = SerialOpen{}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
+			s.Port = r.Text("")
+		case 2<<3 | wire.Varint:
+			s.BaudRate = uint32(r.Uint())
+		case 3<<3 | wire.Varint:
+			s.DataBits = uint32(r.Uint())
+		case 4<<3 | wire.Bytes:
+			s.Parity = r.Text("")
+		case 5<<3 | wire.Varint:
+			s.StopBitsX2 = uint32(r.Uint())
+		case 6<<3 | wire.Varint:
+			s.ReadTimeoutMS = r.Uint()
+		case 7<<3 | wire.Varint:
+			s.XonXoff = r.Bool()
+		case 8<<3 | wire.Varint:
+			s.RTSCTS = r.Bool()
+		case 9<<3 | wire.Varint:
+			s.WriteTimeoutMS = new(r.Uint())
+		case 10<<3 | wire.Varint:
+			s.DSRDTR = r.Bool()
+		case 11<<3 | wire.Varint:
+			s.InterByteTimeoutMS = new(r.Uint())
+		case 12<<3 | wire.Varint:
+			s.Exclusive = new(r.Bool())
+		case 13<<3 | wire.Bytes:
+			s.Delimiter = r.Bytes()
+		case 14<<3 | wire.Varint:
+			s.MaxFrame = uint32(r.Uint())
+		case 15<<3 | wire.Varint:
+			s.OpenTimeoutMS = r.Uint()
+		case 16<<3 | wire.Varint:
+			s.OpenRetryMS = r.Uint()
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded request to dst.
+func (s SerialWrite) Append(dst []byte) []byte {
+	dst = wire.AppendUint(dst, 1, uint64(s.Handle))
+	return wire.AppendBytes(dst, 2, s.Data)
+}
+
+// Decode reads the encoded request into s. Data aliases src.
+func (s *SerialWrite) Decode(src []byte) error {
+	*s = SerialWrite{}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Varint:
+			s.Handle = uint32(r.Uint())
+		case 2<<3 | wire.Bytes:
+			s.Data = r.Bytes()
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded reply to dst.
+func (s SerialWritten) Append(dst []byte) []byte {
+	return wire.AppendUint(dst, 1, uint64(s.Count))
+}
+
+// Decode reads the encoded reply into s.
+func (s *SerialWritten) Decode(src []byte) error {
+	*s = SerialWritten{}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Varint {
+			s.Count = uint32(r.Uint())
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded request to dst.
+func (f FileOpen) Append(dst []byte) []byte {
+	return wire.AppendString(dst, 1, f.Path)
+}
+
+// Decode reads the encoded request into f.
+func (f *FileOpen) Decode(src []byte) error {
+	*f = FileOpen{}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Bytes {
+			f.Path = r.Text("")
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded request to dst.
+func (f FileRead) Append(dst []byte) []byte {
+	dst = wire.AppendUint(dst, 1, uint64(f.Handle))
+	dst = wire.AppendUint(dst, 2, f.Offset)
+	return wire.AppendUint(dst, 3, uint64(f.Max))
+}
+
+// Decode reads the encoded request into f.
+func (f *FileRead) Decode(src []byte) error {
+	*f = FileRead{}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Varint:
+			f.Handle = uint32(r.Uint())
+		case 2<<3 | wire.Varint:
+			f.Offset = r.Uint()
+		case 3<<3 | wire.Varint:
+			f.Max = uint32(r.Uint())
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded reply to dst.
+func (f FileData) Append(dst []byte) []byte {
+	dst = wire.AppendBytes(dst, 1, f.Data)
+	return wire.AppendUint(dst, 2, f.Size)
+}
+
+// Decode reads the encoded reply into f. Data aliases src.
+func (f *FileData) Decode(src []byte) error {
+	*f = FileData{}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
+			f.Data = r.Bytes()
+		case 2<<3 | wire.Varint:
+			f.Size = r.Uint()
+		}
+	}
+	return r.Err()
+}
+
+// appendOptionalBool writes a bool that is set, also when it is false.
+func appendOptionalBool(dst []byte, field int, v bool) []byte {
+	if v {
+		return wire.AppendUintAlways(dst, field, 1)
+	}
+	return wire.AppendUintAlways(dst, field, 0)
+}
