@@ -1,0 +1,30 @@
+package store
+
+import "slices"
+
+// Bucket is a named collection in a space. The set is closed: a store refuses
+// any other name. The names are stored, so none is ever changed or reused.
+type Bucket string
+
+// The buckets of a tenant.
+const (
+	Connectors     Bucket = "connectors"      // id → spec.Connector
+	ConnectorNames Bucket = "connector-names" // name → connector id
+	Modules        Bucket = "modules"         // digest → spec.Module
+	Devices        Bucket = "devices"         // connector and device → spec.Device
+	KV             Bucket = "kv"              // connector and key → a guest's own state
+	Applied        Bucket = "applied"         // connector → last outbox block applied
+)
+
+// The buckets of the system.
+const (
+	Tokens         Bucket = "tokens"           // token id → what Verify needs
+	TokensByTenant Bucket = "tokens-by-tenant" // tenant and token id → nothing
+)
+
+// Buckets lists all buckets.
+func Buckets() []Bucket {
+	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Tokens, TokensByTenant}
+}
+
+func (b Bucket) known() bool { return slices.Contains(Buckets(), b) }
