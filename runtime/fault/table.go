@@ -56,6 +56,9 @@ const (
 	ShuttingDown
 	Unreachable
 	Usage
+	MethodUnsupported
+	MediaUnsupported
+	WrongHost
 	kinds // the number of kinds
 )
 
@@ -154,5 +157,8 @@ func table() [kinds]Info {
 		ShuttingDown:         {"shutting_down", "The server is stopping", http.StatusServiceUnavailable, ExitTemporary, abi.FaultClosed, true, "Call again when the server is back."},
 		Unreachable:          {"unreachable", "The server does not answer", http.StatusBadGateway, ExitUnreachable, abi.FaultUnavailable, true, "Start it with `snaprail serve`, or name it with --server."},
 		Usage:                {"usage", "Wrong usage", http.StatusBadRequest, ExitUsage, abi.FaultInvalid, false, "Add --help to the command."},
+		MethodUnsupported:    {"method_unsupported", "The resource has no such method", http.StatusMethodNotAllowed, ExitFailure, abi.FaultUnsupported, false, "Use one of the methods that the Allow header names."},
+		MediaUnsupported:     {"media_unsupported", "Body of a type that is not read here", http.StatusUnsupportedMediaType, ExitRefused, abi.FaultUnsupported, false, "Send application/json, or for modules application/wasm or multipart/form-data."},
+		WrongHost:            {"wrong_host", "Not a name of this server", http.StatusMisdirectedRequest, ExitRefused, abi.FaultDenied, false, "Use a name that the server knows, or add it with --host."},
 	}
 }
