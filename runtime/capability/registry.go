@@ -52,3 +52,16 @@ func Find(g Group, name string) (Function, bool) {
 	}
 	return Function{}, false
 }
+
+// Contained is a Group that reaches nothing outside of the connector: its own
+// log, its own state, the time. A guest that names it gets it without a grant.
+type Contained interface {
+	Group
+	Contained()
+}
+
+// IsContained reports whether the group needs no grant.
+func IsContained(g Group) bool {
+	_, ok := g.(Contained)
+	return ok
+}

@@ -14,6 +14,12 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
 
+// Tenant is who owns connectors, modules and records: the isolation boundary.
+type Tenant struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+}
+
 // Module is an uploaded module: immutable, named by its digest.
 type Module struct {
 	Digest   string       `json:"digest"` // sha256 in hex

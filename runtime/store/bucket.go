@@ -18,13 +18,15 @@ const (
 
 // The buckets of the system.
 const (
+	Tenants        Bucket = "tenants"          // tenant id → spec.Tenant
+	ModuleRefs     Bucket = "module-refs"      // digest and tenant → nothing: who keeps a blob
 	Tokens         Bucket = "tokens"           // token id → what Verify needs
 	TokensByTenant Bucket = "tokens-by-tenant" // tenant and token id → nothing
 )
 
 // Buckets lists all buckets.
 func Buckets() []Bucket {
-	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Tokens, TokensByTenant}
+	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Tenants, ModuleRefs, Tokens, TokensByTenant}
 }
 
 func (b Bucket) known() bool { return slices.Contains(Buckets(), b) }

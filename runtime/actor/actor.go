@@ -1,0 +1,266 @@
+package actor
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/flow"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// Config is what an actor is made of.
+type Config struct {
+	Connector string // id
+	Engine    *engine.Engine
+	Groups    capability.Registry
+	Host      Host
+	// Resume is what the tenant's log knows of the connector.
+	Resume outbox.State
+	Log    *slog.Logger
+}
+
+// Version is what a guest is made from: the connector's spec and the modules
+// that it names, compiled.
+type Version struct {
+	Connector spec.Connector
+	Manifest  abi.Manifest
+	Module    *engine.Module
+	Converter flow.Converter // nil: records travel as they are
+}
+
+// Actor is one connector on this node. Run is called by one goroutine at a
+// time, Swap and Test by others; Status by anybody.
+type Actor struct {
+	cfg Config
+	env *surroundings
+
+	// What the lane goes on from, whichever guest it runs.
+	epoch  uint64
+	next   uint64 // sequence of the next record
+	cursor []byte
+	timers timers
+	gap    time.Time  // data may be missing since; zero: nothing is
+	keep   []*session // of a guest that crashed, until the next one has opened
+
+	install chan installation
+	lane    chan struct{} // closed while no lane runs; guarded by mu
+
+	mu     sync.Mutex
+	status lifecycle.Status
+}
+
+// New makes an actor that does nothing yet.
+func New(cfg Config) *Actor {
+	a := &Actor{
+		cfg: cfg, epoch: cfg.Resume.Epoch + 1, cursor: cfg.Resume.Cursor,
+		install: make(chan installation), lane: closed(),
+	}
+	now := time.Now()
+	a.timers.restore(cfg.Resume.Timers)
+	if cfg.Resume.Last > 0 && !cfg.Resume.Stopped {
+		a.gap = time.Unix(0, cfg.Resume.LastAt)
+	}
+	a.status = lifecycle.Status{State: lifecycle.Stopped, Since: now, Epoch: a.epoch}
+	a.env = &surroundings{
+		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
+		lookup: cfg.Host.Lookup, line: cfg.Host.Line, log: cfg.Log,
+	}
+	return a
+}
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// Run opens a guest and drives it until stop is closed, and then lets it
+// finish its step; ctx ends it at once. It returns nil after an orderly stop,
+// else why the guest is dead. Sessions stay open either way, until Close.
+func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason string) error {
+	gone := make(chan struct{})
+	a.mu.Lock()
+	a.lane = gone
+	a.mu.Unlock()
+	defer close(gone)
+
+	c, err := a.prepare(ctx, v, reason)
+	if err != nil {
+		return err
+	}
+	c.guest.candidate = false
+	l := &lane{Actor: a, idle: time.NewTimer(time.Hour)}
+	defer l.idle.Stop()
+	if err := l.takeOver(ctx, c); err != nil {
+		a.abandon(ctx, c.guest)
+		return err
+	}
+	a.Move(lifecycle.Opened, nil)
+	err = l.run(ctx, stop)
+	if err != nil {
+		a.abandon(ctx, l.guest)
+		return err
+	}
+	l.guest.close(ctx, abi.ReasonStop)
+	return a.lastBlock(ctx)
+}
+
+// abandon drops a guest and keeps its sessions for the next one.
+func (a *Actor) abandon(ctx context.Context, g *guest) {
+	a.keep = append(a.keep, g.handles...)
+	g.handles = nil
+	g.drop(ctx)
+}
+
+// lastBlock marks an orderly stop in the log, so that no gap is assumed at the
+// next start.
+func (a *Actor) lastBlock(ctx context.Context) error {
+	if a.next == 0 && a.cfg.Resume.Last == 0 {
+		return nil // it never said anything: nothing can be missing
+	}
+	return a.cfg.Host.Commit(context.WithoutCancel(ctx), &outbox.Block{
+		Connector: a.cfg.Connector, Epoch: a.epoch, First: a.next,
+		Received: time.Now().UnixNano(), Stopped: true,
+	})
+}
+
+// Close closes all sessions. Run must have returned.
+func (a *Actor) Close(ctx context.Context) error {
+	a.letGo()
+	return a.env.sessions.sweep(ctx)
+}
+
+// letGo releases what was kept of a crashed guest.
+func (a *Actor) letGo() {
+	for _, s := range a.keep {
+		a.env.sessions.release(s)
+	}
+	a.keep = nil
+}
+
+// Move moves the connector along the table of its life. cause, if any, is the
+// reason that is shown. A move that the table does not have is logged and
+// ignored, because the connector itself must go on.
+func (a *Actor) Move(on lifecycle.Event, cause error) {
+	a.mu.Lock()
+	to, err := lifecycle.Next(a.status.State, on)
+	if err == nil {
+		if to != a.status.State {
+			a.status.Since = time.Now()
+		}
+		a.status.State, a.status.Reason, a.status.Code = to, "", ""
+		if f := fault.Of(cause); f != nil {
+			a.status.Reason, a.status.Code = f.Text, f.Kind.String()
+		}
+		switch on {
+		case lifecycle.Crash:
+			a.status.Restarts++
+		case lifecycle.Swapped:
+			a.status.Swaps++
+		}
+	}
+	a.mu.Unlock()
+	if err != nil {
+		a.cfg.Log.Error("move refused", "error", err)
+		return
+	}
+	a.cfg.Host.Report(a.Status())
+}
+
+// Status is what is known of the connector now.
+func (a *Actor) Status() lifecycle.Status {
+	a.mu.Lock()
+	s := a.status
+	a.mu.Unlock()
+	s.Sessions = a.env.sessions.status()
+	return s
+}
+
+// count changes the counters under their lock.
+func (a *Actor) count(change func(*lifecycle.Counters)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.status.Counters)
+}
+
+// candidate is a guest that has opened, with what open asked for.
+type candidate struct {
+	guest   *guest
+	version Version
+	outcome []byte
+}
+
+// prepare makes a guest of this version and opens it as a candidate: it adopts
+// the live sessions, may not write to them, and gets no events.
+func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candidate, error) {
+	c := &v.Connector
+	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, c.Grants, c.Limits)
+	if err != nil {
+		return nil, err
+	}
+	g.candidate = reason != abi.ReasonStart && reason != abi.ReasonRestart
+	config := c.Config
+	if len(config) == 0 {
+		config = json.RawMessage("{}")
+	}
+	out, err := g.open(ctx, abi.OpenInput{
+		Connector: c.Name, Config: config, Reason: reason, ABIMinor: abi.Minor,
+		Groups: g.groupNames(), Cursor: a.cursor,
+	})
+	if err != nil {
+		a.discard(ctx, g)
+		return nil, err
+	}
+	return &candidate{guest: g, version: v, outcome: slices.Clone(out)}, nil
+}
+
+// discard drops a guest that never took over, and closes the sessions that it
+// alone had opened.
+func (a *Actor) discard(ctx context.Context, g *guest) {
+	g.drop(ctx)
+	if err := a.env.sessions.sweep(ctx); err != nil {
+		a.cfg.Log.Warn("session not closed", "error", err)
+	}
+}
+
+// Test opens a guest of this version beside whatever runs, asks it whether its
+// connection works, and drops it. A failed test is a result, not an error.
+func (a *Actor) Test(ctx context.Context, v Version) abi.TestResult {
+	c, err := a.prepare(ctx, v, abi.ReasonTest)
+	if err != nil {
+		return failed(err)
+	}
+	defer a.discard(ctx, c.guest)
+	result := abi.TestResult{Success: true, Message: "open and close work"}
+	if c.guest.inst.Has(abi.EntryTest) {
+		out, err := c.guest.call(ctx, c.guest.callTimeout(), abi.EntryTest, nil)
+		switch {
+		case fault.Is(err, fault.Unsupported): // open and close decide
+		case err != nil:
+			return failed(err)
+		default:
+			if err := result.Decode(out); err != nil {
+				return failed(fault.Wrap(fault.Guest, err, "the module's test answered with garbage"))
+			}
+		}
+	}
+	c.guest.close(ctx, abi.ReasonTest)
+	return result
+}
+
+func failed(err error) abi.TestResult {
+	f := fault.Of(err)
+	return abi.TestResult{Message: f.Text, Details: []abi.Header{
+		{Name: "code", Value: []byte(f.Kind.String())}, {Name: "hint", Value: []byte(f.Advice())},
+	}}
+}

@@ -1,0 +1,31 @@
+package actor
+
+import (
+	"context"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
+)
+
+// Host is everything that an actor may ask of the node that it runs on. It is
+// narrowed to one connector. Its methods are safe for use by several
+// goroutines.
+type Host interface {
+	// Commit makes the block durable, applies its effects to the store and
+	// sets its Seq. After an error nothing of the block may be acknowledged;
+	// fault.DiskFull means that it can be tried again.
+	Commit(ctx context.Context, b *outbox.Block) error
+	// Lookup reads the connector's committed key-value state.
+	Lookup(ctx context.Context, key string) (value []byte, found bool, err error)
+	// Line takes one line of the connector's log, from the guest or the host.
+	Line(level abi.LogLevel, source, target, text string)
+	// Report takes every change of state.
+	Report(lifecycle.Status)
+}
+
+// The sources of log lines.
+const (
+	FromGuest = "guest"
+	FromHost  = "host"
+)

@@ -1,0 +1,176 @@
+package actor
+
+import (
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// maxInflight bounds the events of one source that are taken and not
+// acknowledged. It is only reached when a guest answers retry: then the
+// source waits, and its own buffer pushes back.
+const maxInflight = 4 * abi.MaxItems
+
+// inbox gathers what the sources of a guest hold into batches, and
+// acknowledges to each source in its order.
+type inbox struct {
+	feeds []feed
+	turn  int                // the feed to ask first, so that none starves
+	batch []input            // of the step that runs
+	items int                // the bound of that batch
+	taken []capability.Event // scratch
+}
+
+// feed is one source with the events that were taken from it and are not
+// acknowledged, oldest first.
+type feed struct {
+	source   capability.Source
+	handle   uint32
+	inflight []pending
+}
+
+type pending struct {
+	event     capability.Event
+	done      bool
+	handed    bool      // in the batch of the step that runs
+	notBefore time.Time // of a retry
+}
+
+// input says where an event of the batch came from.
+type input struct {
+	feed, index int
+	event       capability.Event
+}
+
+// attach makes the inbox read the sources that this guest holds, each from its
+// oldest unacknowledged event on.
+func (b *inbox) attach(g *guest) {
+	b.feeds, b.batch, b.turn = b.feeds[:0], b.batch[:0], 0
+	for i, s := range g.handles {
+		if s.source == nil {
+			continue
+		}
+		s.source.Rewind()
+		b.feeds = append(b.feeds, feed{source: s.source, handle: uint32(i + 1)})
+	}
+}
+
+// gather fills the batch with at most items events: what is due again first,
+// then what is new.
+func (b *inbox) gather(now time.Time, items int) []input {
+	b.batch, b.items = b.batch[:0], items
+	bytes := abi.MaxBatch
+	for i := range b.feeds {
+		f := (b.turn + i) % len(b.feeds)
+		b.again(f, now, &bytes)
+		b.fresh(f, &bytes)
+	}
+	if len(b.feeds) > 0 {
+		b.turn = (b.turn + 1) % len(b.feeds)
+	}
+	return b.batch
+}
+
+func (b *inbox) again(f int, now time.Time, bytes *int) {
+	for i := range b.feeds[f].inflight {
+		p := &b.feeds[f].inflight[i]
+		if p.done || p.handed || now.Before(p.notBefore) || !b.room(*bytes) {
+			continue
+		}
+		p.handed = true
+		*bytes -= len(p.event.Data)
+		b.batch = append(b.batch, input{f, i, p.event})
+	}
+}
+
+func (b *inbox) fresh(f int, bytes *int) {
+	feed := &b.feeds[f]
+	if !b.room(*bytes) || len(feed.inflight) >= maxInflight {
+		return
+	}
+	b.taken = feed.source.Take(b.taken[:0], b.items-len(b.batch), *bytes)
+	for _, e := range b.taken {
+		b.batch = append(b.batch, input{f, len(feed.inflight), e})
+		feed.inflight = append(feed.inflight, pending{event: e, handed: true})
+		*bytes -= len(e.Data)
+	}
+}
+
+func (b *inbox) room(bytes int) bool { return len(b.batch) < b.items && bytes > 0 }
+
+// settle applies the guest's decision on input i of the batch. It takes effect
+// with acknowledge.
+func (b *inbox) settle(i int, v abi.Verdict, now time.Time) {
+	p := &b.feeds[b.batch[i].feed].inflight[b.batch[i].index]
+	p.done = v.Decision != abi.DecisionRetry
+	p.handed = false
+	p.notBefore = now.Add(time.Duration(min(v.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond)
+}
+
+// maxRetryAfterMS bounds how long a guest may hold an event back.
+const maxRetryAfterMS = 60 * 60 * 1000
+
+// acknowledge tells each source how many of its oldest events are settled. It
+// is called when the block that holds them is durable (I1).
+func (b *inbox) acknowledge() {
+	for i := range b.feeds {
+		f := &b.feeds[i]
+		n := 0
+		for n < len(f.inflight) && f.inflight[n].done {
+			n++
+		}
+		if n == 0 {
+			continue
+		}
+		f.source.Ack(n)
+		rest := copy(f.inflight, f.inflight[n:])
+		clear(f.inflight[rest:])
+		f.inflight = f.inflight[:rest]
+	}
+	b.batch = b.batch[:0]
+}
+
+// nextRetry is when the earliest held event is due; zero: none is held.
+func (b *inbox) nextRetry() time.Time {
+	var next time.Time
+	for i := range b.feeds {
+		for _, p := range b.feeds[i].inflight {
+			if !p.done && !p.handed && (next.IsZero() || p.notBefore.Before(next)) {
+				next = p.notBefore
+			}
+		}
+	}
+	return next
+}
+
+// replayable reports whether a restart of the host loses nothing of any
+// source.
+func (b *inbox) replayable() bool {
+	for i := range b.feeds {
+		if !b.feeds[i].source.Replayable() {
+			return false
+		}
+	}
+	return true
+}
+
+// events makes the batch into what the guest is handed.
+func (b *inbox) events(into []abi.Event, timers []string, now time.Time) []abi.Event {
+	into = into[:0]
+	for _, in := range b.batch {
+		e := abi.Event{
+			Type: in.event.Type, Handle: b.feeds[in.feed].handle, Time: in.event.Time,
+			Data: in.event.Data, Name: in.event.Name,
+		}
+		if in.event.Err != nil {
+			e.Err = fault.ToABI(in.event.Err)
+		}
+		into = append(into, e)
+	}
+	for _, name := range timers {
+		into = append(into, abi.Event{Type: abi.EventTimer, Name: name, Time: now.UnixNano()})
+	}
+	return into
+}

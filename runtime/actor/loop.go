@@ -1,0 +1,140 @@
+package actor
+
+import (
+	"context"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// goodbye is how long a guest in run mode may take to return once it was told
+// to stop.
+const goodbye = 5 * time.Second
+
+// loop calls run, the guest's own loop, which takes its events through receive
+// and commits through emit. It returns when the guest was told to stop and did.
+func (l *lane) loop(ctx context.Context) error {
+	ctx, kill := context.WithCancel(ctx)
+	defer kill()
+	told := make(chan struct{})
+	l.told = func() {
+		select {
+		case <-told:
+		default:
+			close(told)
+		}
+	}
+	watched := make(chan struct{})
+	go func() { // ends with the call, or ends the call
+		defer close(watched)
+		select {
+		case <-ctx.Done():
+			return
+		case <-told:
+		case <-l.stop:
+		}
+		t := time.NewTimer(goodbye)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+			kill()
+		}
+	}()
+	out, err := l.guest.inst.Call(ctx, abi.EntryRun, nil)
+	kill()
+	<-watched
+	if err == nil && len(out) > 0 {
+		err = l.commit(context.WithoutCancel(ctx), out, l.inbox.batch, l.firing)
+	}
+	l.guest.stage.take()
+	if err == nil && l.pending == nil && !l.stopping() {
+		err = fault.New(fault.Guest, "run returned although nobody asked it to stop").
+			WithHint("let run loop around receive until it gets a stop event")
+	}
+	if err != nil && l.guest.inst.State() != engine.Dead {
+		l.guest.line(abi.LogError, FromHost, "", "run: "+err.Error())
+	}
+	return err
+}
+
+func (l *lane) stopping() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// receive is core.receive: it waits for events. What the guest was handed
+// before counts as handled when it asks for more.
+func (l *lane) receive(ctx context.Context, in, out []byte) ([]byte, error) {
+	var req abi.Receive
+	if err := req.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "receive")
+	}
+	if err := l.handled(ctx); err != nil {
+		return nil, err
+	}
+	until := time.Now().Add(time.Duration(min(req.TimeoutMS, maxRetryAfterMS)) * time.Millisecond)
+	for {
+		if l.pending != nil || l.stopping() {
+			return l.tell(out), nil
+		}
+		now := time.Now()
+		if l.gather(now) {
+			return append(out[:0], l.encoded...), nil
+		}
+		if !now.Before(until) {
+			return out[:0], nil
+		}
+		l.idle.Reset(min(until.Sub(now), max(l.untilNext(now), time.Millisecond)))
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-l.stop:
+		case sw := <-l.install:
+			l.pending = &sw
+		case <-l.env.sessions.wake:
+		case <-l.idle.C:
+		}
+	}
+}
+
+// tell hands the guest the event that asks it to return.
+func (l *lane) tell(out []byte) []byte {
+	l.told()
+	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
+	stop := abi.Events{Events: []abi.Event{{Type: abi.EventStop, Time: time.Now().UnixNano()}}}
+	return stop.Append(out[:0])
+}
+
+// handled settles what the guest took and did not emit for.
+func (l *lane) handled(ctx context.Context) error {
+	if len(l.inbox.batch)+len(l.firing) == 0 {
+		return nil
+	}
+	err := l.commit(ctx, nil, l.inbox.batch, l.firing)
+	l.firing = nil
+	if err != nil {
+		return err
+	}
+	return l.recordGaps(ctx)
+}
+
+// emit is core.emit: a commit in the middle of run.
+func (l *lane) emit(ctx context.Context, in, out []byte) ([]byte, error) {
+	err := l.commit(ctx, in, l.inbox.batch, l.firing)
+	l.firing = nil
+	if err != nil {
+		l.guest.stage.take()
+		return nil, err
+	}
+	if err := l.recordGaps(ctx); err != nil {
+		return nil, err
+	}
+	return abi.Emitted{Sequence: l.sequence}.Append(out[:0]), nil
+}

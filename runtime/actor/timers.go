@@ -1,0 +1,104 @@
+package actor
+
+import (
+	"slices"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/outbox"
+)
+
+// maxTimers bounds the timers of one connector.
+const maxTimers = 256
+
+// minEvery keeps a repeating timer from becoming a busy loop.
+const minEvery = 10 * time.Millisecond
+
+// timer is a wish of the guest to be woken.
+type timer struct {
+	name  string
+	due   time.Time
+	every time.Duration // 0: once
+}
+
+// timers are the connector's timers. They are durable with the block that set
+// them, and survive guests.
+type timers struct {
+	set []timer
+}
+
+// apply takes over what a step asked for.
+func (t *timers) apply(wishes []abi.Timer, now time.Time) {
+	for _, w := range wishes {
+		t.set = slices.DeleteFunc(t.set, func(have timer) bool { return have.name == w.Name })
+		if w.Clear {
+			continue
+		}
+		every := time.Duration(w.EveryMS) * time.Millisecond
+		if every > 0 {
+			every = max(every, minEvery)
+		}
+		t.set = append(t.set, timer{w.Name, now.Add(time.Duration(w.AfterMS) * time.Millisecond), every})
+	}
+}
+
+// restore takes over the timers that the log knows, each at the time that it
+// was set for. What fell due while nobody ran fires once, now.
+func (t *timers) restore(set []outbox.Timer) {
+	for _, w := range set {
+		t.apply([]abi.Timer{w.Timer}, time.Unix(0, w.SetAt))
+	}
+}
+
+// check refuses more timers than the bound allows.
+func (t *timers) check(wishes []abi.Timer) error {
+	if len(t.set)+len(wishes) <= maxTimers {
+		return nil
+	}
+	return fault.New(fault.TooLarge, "a connector may have %d timers", maxTimers)
+}
+
+// due lists the timers that are to fire.
+func (t *timers) due(now time.Time) []string {
+	var names []string
+	for _, x := range t.set {
+		if !x.due.After(now) {
+			names = append(names, x.name)
+		}
+	}
+	return names
+}
+
+// fired moves the named timers on. It returns the clearing of those that fire
+// once, for the block of the step that handled them.
+func (t *timers) fired(names []string, now time.Time) []abi.Timer {
+	var cleared []abi.Timer
+	for _, name := range names {
+		i := slices.IndexFunc(t.set, func(x timer) bool { return x.name == name })
+		if i < 0 {
+			continue
+		}
+		if x := &t.set[i]; x.every > 0 {
+			// Missed ticks are not made up for: one late event is enough.
+			for !x.due.After(now) {
+				x.due = x.due.Add(max(x.every, now.Sub(x.due)/x.every*x.every))
+			}
+			continue
+		}
+		t.set = slices.Delete(t.set, i, i+1)
+		cleared = append(cleared, abi.Timer{Name: name, Clear: true})
+	}
+	return cleared
+}
+
+// next is when the earliest timer is due; zero: there is none.
+func (t *timers) next() time.Time {
+	var next time.Time
+	for _, x := range t.set {
+		if next.IsZero() || x.due.Before(next) {
+			next = x.due
+		}
+	}
+	return next
+}
