@@ -51,8 +51,8 @@ race: test-setup ## run all tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 $(GO_TEST) -race ./...
 
 lint: $(GOLANGCI) ## run the linters, over what is built for guests too
-	$(GOLANGCI) run ./...
-	GOOS=wasip1 GOARCH=wasm $(GOLANGCI) run ./guest-sdk/... ./connectors-wasm/... $(if $(TEST_GUESTS),./testdata/guests/...)
+	$(GOLANGCI) run ./... ./.ci/summary
+	GOOS=wasip1 GOARCH=wasm $(GOLANGCI) run --tests=false ./guest-sdk/go/... ./connectors-wasm/... $(if $(TEST_GUESTS),./testdata/guests/...)
 
 fmt: $(GOLANGCI) ## format the sources
 	$(GOLANGCI) fmt ./...
