@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+)
+
+// parameters are pyserial's, by its names; times are in seconds.
+type parameters struct {
+	Port             string   `json:"port"`
+	BaudRate         uint32   `json:"baudrate"`
+	ByteSize         uint32   `json:"bytesize"`
+	Parity           string   `json:"parity"`
+	StopBits         float64  `json:"stopbits"`
+	Timeout          float64  `json:"timeout"`
+	XonXoff          bool     `json:"xonxoff"`
+	RTSCTS           bool     `json:"rtscts"`
+	WriteTimeout     *float64 `json:"write_timeout"`
+	DSRDTR           bool     `json:"dsrdtr"`
+	InterByteTimeout *float64 `json:"inter_byte_timeout"`
+	Exclusive        *bool    `json:"exclusive"`
+	OpenTimeout      float64  `json:"open_timeout"`
+	OpenRetryDelay   float64  `json:"open_retry_delay"`
+	Delimiter        string   `json:"delimiter"`
+	MaxFrame         uint32   `json:"max_frame"`
+	ContentType      string   `json:"content_type"`
+}
+
+func defaults() parameters {
+	return parameters{
+		Port:           "/dev/ttyUSB0",
+		BaudRate:       9600,
+		ByteSize:       8,
+		Parity:         "N",
+		StopBits:       1,
+		Timeout:        1,
+		OpenTimeout:    10,
+		OpenRetryDelay: 0.1,
+		Delimiter:      "\n",
+		MaxFrame:       4096,
+		ContentType:    "application/octet-stream",
+	}
+}
+
+// inherit answers a copy that shares nothing: json would decode an override
+// through a shared pointer into the other devices.
+func (p parameters) inherit() parameters {
+	p.WriteTimeout = clone(p.WriteTimeout)
+	p.InterByteTimeout = clone(p.InterByteTimeout)
+	p.Exclusive = clone(p.Exclusive)
+	return p
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+func (p parameters) serialOpen() abi.SerialOpen {
+	return abi.SerialOpen{
+		Port:               p.Port,
+		BaudRate:           p.BaudRate,
+		DataBits:           p.ByteSize,
+		Parity:             p.Parity,
+		StopBitsX2:         uint32(p.StopBits * 2),
+		ReadTimeoutMS:      milliseconds(p.Timeout),
+		XonXoff:            p.XonXoff,
+		RTSCTS:             p.RTSCTS,
+		WriteTimeoutMS:     optionalMilliseconds(p.WriteTimeout),
+		DSRDTR:             p.DSRDTR,
+		InterByteTimeoutMS: optionalMilliseconds(p.InterByteTimeout),
+		Exclusive:          p.Exclusive,
+		Delimiter:          []byte(p.Delimiter),
+		MaxFrame:           p.MaxFrame,
+		OpenTimeoutMS:      milliseconds(p.OpenTimeout),
+		OpenRetryMS:        milliseconds(p.OpenRetryDelay),
+	}
+}
+
+func milliseconds(seconds float64) uint64 { return uint64(math.Round(max(seconds, 0) * 1000)) }
+
+func optionalMilliseconds(seconds *float64) *uint64 {
+	if seconds == nil {
+		return nil
+	}
+	ms := milliseconds(*seconds)
+	return &ms
+}
+
+// deviceConfig is one device with its parameters after inheritance.
+type deviceConfig struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	parameters
+}
+
+// readConfig answers the devices, each with its own parameters.
+func readConfig(in *abi.OpenInput) ([]deviceConfig, error) {
+	top := struct {
+		parameters
+		Devices []json.RawMessage `json:"devices"`
+	}{parameters: defaults()}
+	if err := snaprail.Config(in, &top); err != nil {
+		return nil, err
+	}
+	devices := make([]deviceConfig, len(top.Devices))
+	for i, raw := range top.Devices {
+		devices[i] = deviceConfig{Type: "serial", parameters: top.inherit()}
+		if err := json.Unmarshal(raw, &devices[i]); err != nil {
+			return nil, invalid("devices[%d]: %v", i, err)
+		}
+	}
+	return devices, check(devices)
+}
+
+// check refuses what a schema cannot: a frame carries no address, so that two
+// devices on one port could not be told apart.
+func check(devices []deviceConfig) error {
+	if len(devices) == 0 {
+		return invalid("devices: at least one device is needed")
+	}
+	names, ports := make(map[string]bool), make(map[string]string)
+	for i, d := range devices {
+		switch {
+		case d.Name == "":
+			return invalid("devices[%d]: name is required", i)
+		case names[d.Name]:
+			return invalid("devices[%d]: the name %q is given twice", i, d.Name)
+		case ports[d.Port] != "":
+			return invalid("devices %q and %q are both on port %s: a frame does not say which of them sent it",
+				ports[d.Port], d.Name, d.Port)
+		case d.Delimiter == "":
+			return invalid("devices[%d]: delimiter must not be empty", i)
+		}
+		names[d.Name], ports[d.Port] = true, d.Name
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return &abi.Error{
+		Kind: abi.FaultInvalid,
+		Code: "invalid_config",
+		Text: fmt.Sprintf(format, args...),
+		Hint: "Give each device a name and a port of its own.",
+	}
+}

@@ -1,0 +1,148 @@
+// Command serialline is a connector that reads delimited frames from serial
+// ports. README.md says how to configure it.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/serial"
+)
+
+var _ = snaprail.Register(&line{})
+
+func main() {}
+
+// line is the connector: the devices that have an open port, by its handle.
+type line struct {
+	devices map[uint32]*device
+}
+
+type device struct {
+	name        string
+	port        string
+	contentType string
+}
+
+// Open opens a port for each device. A device whose port does not open is
+// logged and left out; the others work.
+func (l *line) Open(in *abi.OpenInput, step *snaprail.Step) error {
+	devices, err := readConfig(in)
+	if err != nil {
+		return err
+	}
+	l.devices = make(map[uint32]*device, len(devices))
+	var failures []error
+	for _, d := range devices {
+		port, err := serial.Open(d.serialOpen())
+		if err != nil {
+			log.Error(refusal(d, err))
+			failures = append(failures, err)
+			continue
+		}
+		l.devices[port.Handle()] = &device{name: d.Name, port: d.Port, contentType: d.ContentType}
+		step.PutDevice(d.Name, d.Type, d.Name)
+	}
+	if len(l.devices) == 0 {
+		return noneOpened(devices, failures)
+	}
+	return nil
+}
+
+// refusal says for the log why a device has no port.
+func refusal(d deviceConfig, err error) string {
+	if fault, ok := errors.AsType[*abi.Error](err); ok && fault.Kind == abi.FaultTimeout {
+		return "Connection refused per timeout for device " + d.Name
+	}
+	return fmt.Sprintf("device %s: port %s did not open: %v", d.Name, d.Port, err)
+}
+
+// noneOpened is the first failure, said of all devices.
+func noneOpened(devices []deviceConfig, failures []error) error {
+	said := abi.Error{Kind: abi.FaultUnavailable}
+	if fault, ok := errors.AsType[*abi.Error](failures[0]); ok {
+		said = *fault
+	}
+	said.Text = refusal(devices[0], failures[0])
+	if said.Kind == abi.FaultTimeout {
+		said.Code = "device_connect_timeout"
+	}
+	if n := len(devices) - 1; n > 0 {
+		said.Text += fmt.Sprintf(" (and %d more, see the log)", n)
+	}
+	return &said
+}
+
+// OnEvents makes a record of each frame, with the delimiter that ended it.
+func (l *line) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	for i := range events {
+		event := &events[i]
+		d := l.devices[event.Handle]
+		if d == nil {
+			if event.Type == abi.EventData {
+				step.Reject(i, "no device has this port")
+			}
+			continue
+		}
+		switch event.Type {
+		case abi.EventData:
+			step.Payload(d.name, event.Time, d.contentType, event.Data)
+		case abi.EventDown, abi.EventUp, abi.EventGap:
+			d.report(event)
+		default: // not of a port, or of a newer contract
+		}
+	}
+	return nil
+}
+
+// report logs what happened to the device's port.
+func (d *device) report(event *abi.Event) {
+	subject := "device " + d.name + ": port " + d.port
+	switch event.Type {
+	case abi.EventUp:
+		log.Info(subject + " is back")
+	case abi.EventGap:
+		log.Warning(subject + " lost frames: " + event.Name)
+	default:
+		why := "no reason given"
+		if event.Err != nil {
+			why = event.Err.Error()
+		}
+		log.Warning(subject + " is down: " + why)
+	}
+}
+
+// Close forgets the ports, which the host closes or keeps for the next guest.
+func (l *line) Close(string) error {
+	clear(l.devices)
+	return nil
+}
+
+// Test opens every port. It takes over those that are open already, and passes
+// when all are.
+func (l *line) Test(in *abi.OpenInput) abi.TestResult {
+	devices, err := readConfig(in)
+	if err != nil {
+		return abi.TestResult{Message: err.Error()}
+	}
+	result := abi.TestResult{Success: true}
+	var failed []string
+	for _, d := range devices {
+		said := "port " + d.Port + " opened"
+		if _, err := serial.Open(d.serialOpen()); err != nil {
+			said = refusal(d, err)
+			failed = append(failed, said)
+			result.Success = false
+		}
+		result.Details = append(result.Details, abi.Header{Name: d.Name, Value: []byte(said)})
+	}
+	result.Message = fmt.Sprintf("%d of %d ports opened", len(devices)-len(failed), len(devices))
+	if !result.Success {
+		result.Message += ": " + strings.Join(failed, "; ")
+	}
+	return result
+}

@@ -1,0 +1,105 @@
+// Command textframe is a converter that cuts text frames into points by
+// position. README.md says how to configure it.
+package main
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+)
+
+var _ = snaprail.Register(&converter{})
+
+func main() {}
+
+type converter struct {
+	fields  []field
+	endings []string // longest first
+
+	// of the record in work, reused
+	telemetry  []abi.Point
+	attributes []abi.Point
+}
+
+// Open reads the config.
+func (c *converter) Open(in *abi.OpenInput, _ *snaprail.Step) (err error) {
+	c.fields, c.endings, err = readConfig(in)
+	return err
+}
+
+// Convert cuts each record's payload. One that does not fit is rejected whole.
+func (c *converter) Convert(batch *abi.Batch, step *snaprail.Step) error {
+	for i := range batch.Records {
+		r := &batch.Records[i]
+		if err := c.cut(r.Payload); err != nil {
+			step.Reject(i, err.Error())
+			continue
+		}
+		c.emit(r, step)
+	}
+	return nil
+}
+
+// cut reads the points out of a payload.
+func (c *converter) cut(payload []byte) error {
+	c.telemetry, c.attributes = c.telemetry[:0], c.attributes[:0]
+	text := c.strip(payload)
+	ascii := isASCII(text)
+	if !ascii && !utf8.Valid(text) {
+		return fmt.Errorf("the payload %s is not UTF-8", quote(text))
+	}
+	for i := range c.fields {
+		f := &c.fields[i]
+		p, err := f.point(text, ascii)
+		if err != nil {
+			return err
+		}
+		if f.attribute {
+			c.attributes = append(c.attributes, p)
+		} else {
+			c.telemetry = append(c.telemetry, p)
+		}
+	}
+	return nil
+}
+
+func (c *converter) strip(payload []byte) []byte {
+	for _, ending := range c.endings {
+		if n := len(payload) - len(ending); n >= 0 && string(payload[n:]) == ending {
+			return payload[:n]
+		}
+	}
+	return payload
+}
+
+// emit adds the points as records of the same device and time.
+func (c *converter) emit(from *abi.Record, step *snaprail.Step) {
+	sourceKey := from.SourceKey
+	if len(c.telemetry) > 0 {
+		carry(step.Telemetry(from.Device, from.Time, c.telemetry...), from, sourceKey)
+		if sourceKey != "" && len(c.attributes) > 0 {
+			sourceKey += "#attributes" // or the second record would be a repeat of the first
+		}
+	}
+	if len(c.attributes) > 0 {
+		carry(step.Attributes(from.Device, from.Time, c.attributes...), from, sourceKey)
+	}
+}
+
+// carry keeps what the record came with.
+func carry(to, from *abi.Record, sourceKey string) {
+	to.Key = from.Key
+	to.Headers = append(to.Headers, from.Headers...)
+	to.SourceKey = sourceKey
+}
+
+func isASCII(text []byte) bool {
+	for _, b := range text {
+		if b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,67 @@
+// Package snaprail is the SDK for guests in Go: connectors and converters that
+// Snaprail runs in a sandbox. A guest is one value with the handlers that it
+// wants (Opener, Poller, EventHandler, Runner, Converter, Tester, Closer), one
+// line that registers it, and a manifest. The words that cross the wall are
+// those of package abi; what a handler wants to happen goes into its Step; the
+// host's functions are in the packages beside this one: serial, log, kv, clock,
+// file. A module imports the groups that it uses, and no other.
+//
+// The host calls one handler at a time and a handler may simply wait. Byte
+// slices handed in are valid until the handler returns. A panic ends the guest:
+// the host starts a fresh one, with nothing of the failed step applied.
+//
+// A complete connector, which turns the lines of a scale into weights:
+//
+//	package main
+//
+//	import (
+//		"bytes"
+//		"strconv"
+//
+//		"github.com/snaprail/snaprail/guest-sdk/abi"
+//		snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+//		"github.com/snaprail/snaprail/guest-sdk/go/serial"
+//	)
+//
+//	var _ = snaprail.Register(&scale{})
+//
+//	func main() {}
+//
+//	type scale struct {
+//		Port string `json:"port"`
+//	}
+//
+//	func (s *scale) Open(in *abi.OpenInput, step *snaprail.Step) error {
+//		if err := snaprail.Config(in, s); err != nil {
+//			return err
+//		}
+//		step.PutDevice("scale", "scale", "Scale")
+//		_, err := serial.Open(serial.Defaults(s.Port))
+//		return err
+//	}
+//
+//	func (s *scale) OnEvents(events []abi.Event, step *snaprail.Step) error {
+//		for i, event := range events {
+//			if event.Type != abi.EventData {
+//				continue
+//			}
+//			grams, err := strconv.ParseFloat(string(bytes.TrimSpace(event.Data)), 64)
+//			if err != nil {
+//				step.Reject(i, err.Error())
+//				continue
+//			}
+//			step.Telemetry("scale", event.Time, abi.Point{Name: "weight", Unit: "g", Value: abi.Double(grams)})
+//		}
+//		return nil
+//	}
+//
+// Build it with
+//
+//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o scale.wasm .
+//
+// and pack its manifest in with snaprail pack. Package guesttest runs the same
+// code natively under go test.
+//
+// Anyone may import this package. It imports the standard library and abi
+// alone, so that it can be copied into a project.
+package snaprail

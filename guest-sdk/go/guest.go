@@ -1,0 +1,165 @@
+package snaprail
+
+import (
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// Guest takes the encoded calls of a host to the handlers of one value, and
+// their answers back. It is what stands behind the exports of a module;
+// guesttest drives one natively. An author needs Register only.
+//
+// Call reuses the guest's memory: a Guest is called from one goroutine.
+type Guest struct {
+	handler any
+
+	open   abi.OpenInput
+	close  abi.CloseInput
+	poll   abi.PollInput
+	events abi.Events
+	batch  abi.Batch
+	step   Step
+	loop   Loop
+}
+
+// NewGuest makes a guest of a value with handlers.
+func NewGuest(handler any) *Guest {
+	return &Guest{handler: handler}
+}
+
+// Call runs the handler of an entry point on an encoded input, and appends the
+// encoded answer to reply. With failed the answer is an encoded abi.Error.
+func (g *Guest) Call(entry string, input, reply []byte) (answer []byte, failed bool) {
+	g.step.reset()
+	answer, err := g.dispatch(entry, input, reply)
+	if err != nil {
+		return asFault(err).Append(reply), true
+	}
+	return answer, false
+}
+
+func (g *Guest) dispatch(entry string, input, reply []byte) ([]byte, error) {
+	var err error
+	switch entry {
+	case abi.EntryDescribe:
+		return g.describe(reply), nil
+	case abi.EntryTest:
+		return g.onTest(input, reply)
+	case abi.EntryOpen:
+		err = g.onOpen(input)
+	case abi.EntryClose:
+		err = g.onClose(input)
+	case abi.EntryPoll:
+		err = g.onPoll(input)
+	case abi.EntryOnEvents:
+		err = g.onEvents(input)
+	case abi.EntryRun:
+		err = g.onRun()
+	case abi.EntryConvert:
+		err = g.onConvert(input)
+	default:
+		err = unsupported(entry)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.step.out.Append(reply), nil
+}
+
+// describe lists the entry points that have a handler, as JSON of a manifest's
+// form: the host holds it against the manifest's claims.
+func (g *Guest) describe(reply []byte) []byte {
+	reply = append(reply, `{"entry_points":[`...)
+	first := true
+	for _, h := range handlers {
+		if !h.has(g.handler) {
+			continue
+		}
+		if !first {
+			reply = append(reply, ',')
+		}
+		first = false
+		reply = append(reply, '"')
+		reply = append(reply, h.entry...)
+		reply = append(reply, '"')
+	}
+	return append(reply, `]}`...)
+}
+
+func (g *Guest) onOpen(input []byte) error {
+	h, ok := g.handler.(Opener)
+	if !ok {
+		return unsupported(abi.EntryOpen)
+	}
+	if err := g.open.Decode(input); err != nil {
+		return unreadable(abi.EntryOpen, err)
+	}
+	return h.Open(&g.open, &g.step)
+}
+
+func (g *Guest) onClose(input []byte) error {
+	h, ok := g.handler.(Closer)
+	if !ok {
+		return unsupported(abi.EntryClose)
+	}
+	if err := g.close.Decode(input); err != nil {
+		return unreadable(abi.EntryClose, err)
+	}
+	return h.Close(g.close.Reason)
+}
+
+func (g *Guest) onPoll(input []byte) error {
+	h, ok := g.handler.(Poller)
+	if !ok {
+		return unsupported(abi.EntryPoll)
+	}
+	if err := g.poll.Decode(input); err != nil {
+		return unreadable(abi.EntryPoll, err)
+	}
+	return h.Poll(g.poll.Cursor, &g.step)
+}
+
+func (g *Guest) onEvents(input []byte) error {
+	h, ok := g.handler.(EventHandler)
+	if !ok {
+		return unsupported(abi.EntryOnEvents)
+	}
+	if err := g.events.Decode(input); err != nil {
+		return unreadable(abi.EntryOnEvents, err)
+	}
+	if err := h.OnEvents(g.events.Events, &g.step); err != nil {
+		return err
+	}
+	g.step.skipUnknown(g.events.Events)
+	return nil
+}
+
+func (g *Guest) onRun() error {
+	h, ok := g.handler.(Runner)
+	if !ok {
+		return unsupported(abi.EntryRun)
+	}
+	g.loop.start(&g.step)
+	return h.Run(&g.loop)
+}
+
+func (g *Guest) onConvert(input []byte) error {
+	h, ok := g.handler.(Converter)
+	if !ok {
+		return unsupported(abi.EntryConvert)
+	}
+	if err := g.batch.Decode(input); err != nil {
+		return unreadable(abi.EntryConvert, err)
+	}
+	return h.Convert(&g.batch, &g.step)
+}
+
+func (g *Guest) onTest(input, reply []byte) ([]byte, error) {
+	h, ok := g.handler.(Tester)
+	if !ok {
+		return nil, unsupported(abi.EntryTest)
+	}
+	if err := g.open.Decode(input); err != nil {
+		return nil, unreadable(abi.EntryTest, err)
+	}
+	return h.Test(&g.open).Append(reply), nil
+}

@@ -1,0 +1,76 @@
+package snaprail
+
+import "github.com/snaprail/snaprail/guest-sdk/abi"
+
+// A guest is one value with the handlers that it wants, each an interface of
+// one method. The host calls one handler at a time. What a handler builds in
+// its Step is applied whole when it returns nil, and not at all when it returns
+// an error or panics. An *abi.Error goes to the host as it is; any other error
+// becomes one of kind unknown with its text.
+//
+// Byte slices handed to a handler are valid until it returns: copy what has to
+// stay. Strings are the guest's own.
+
+// Opener is called first, with the config. It opens sessions and names devices.
+type Opener interface {
+	Open(in *abi.OpenInput, step *Step) error
+}
+
+// Closer is called last. The host closes the guest's sessions itself, so that
+// few guests need one. The reason is one of the abi.Reason constants.
+type Closer interface {
+	Close(reason string) error
+}
+
+// Poller is called at the connector's interval (mode poll). A nil cursor means
+// that the source has not been read yet.
+type Poller interface {
+	Poll(cursor []byte, step *Step) error
+}
+
+// EventHandler is called when something happened (mode event). It ignores an
+// event of a type that it does not know; the SDK answers that one to the host
+// as skipped.
+type EventHandler interface {
+	OnEvents(events []abi.Event, step *Step) error
+}
+
+// Runner is called once and has a loop of its own (mode run), which ends when
+// loop.Receive says so.
+type Runner interface {
+	Run(loop *Loop) error
+}
+
+// Converter turns records into records (kind converter). Verdicts in the step
+// are on the index of the record in the batch.
+type Converter interface {
+	Convert(batch *abi.Batch, step *Step) error
+}
+
+// Tester tries a config that may be not in force yet, on a guest of its own: no
+// other handler is called before it. A test that fails is an answer, not an
+// error.
+type Tester interface {
+	Test(in *abi.OpenInput) abi.TestResult
+}
+
+// handlers says for each entry point whether a value has its handler and which
+// interface that is.
+var handlers = [...]struct {
+	entry string
+	name  string
+	has   func(any) bool
+}{
+	{abi.EntryOpen, "Opener", has[Opener]},
+	{abi.EntryClose, "Closer", has[Closer]},
+	{abi.EntryPoll, "Poller", has[Poller]},
+	{abi.EntryOnEvents, "EventHandler", has[EventHandler]},
+	{abi.EntryRun, "Runner", has[Runner]},
+	{abi.EntryConvert, "Converter", has[Converter]},
+	{abi.EntryTest, "Tester", has[Tester]},
+}
+
+func has[H any](handler any) bool {
+	_, ok := handler.(H)
+	return ok
+}

@@ -1,0 +1,16 @@
+//go:build !wasip1
+
+package snaprail
+
+import (
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/hostcall"
+)
+
+func hostReceive(buf *[]byte, request []byte) ([]byte, error) {
+	return hostcall.NativeInto(buf, abi.CoreGroup, "receive", request)
+}
+
+func hostEmit(request []byte) ([]byte, error) {
+	return hostcall.Native(abi.CoreGroup, "emit", request)
+}

@@ -1,0 +1,23 @@
+//go:build wasip1
+
+package snaprail
+
+import (
+	"unsafe"
+
+	"github.com/snaprail/snaprail/guest-sdk/go/hostcall"
+)
+
+//go:wasmimport snaprail:core receive
+//go:noescape
+func importReceive(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+//go:wasmimport snaprail:core emit
+//go:noescape
+func importEmit(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+func hostReceive(buf *[]byte, request []byte) ([]byte, error) {
+	return hostcall.Into(buf, importReceive, request)
+}
+
+func hostEmit(request []byte) ([]byte, error) { return hostcall.Do(importEmit, request) }

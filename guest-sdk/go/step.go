@@ -1,0 +1,170 @@
+package snaprail
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// Step collects what a handler asks for: records, verdicts on its inputs, the
+// cursor, timers, devices. It is applied whole when the handler returns nil.
+// It may refer to the handler's inputs, because it is encoded before they are
+// gone, and it is reused for the next call: do not keep it.
+type Step struct {
+	out    abi.Outcome
+	cursor []byte
+}
+
+// Outcome is what has been asked for so far, for what the methods do not cover.
+func (s *Step) Outcome() *abi.Outcome { return &s.out }
+
+// Record adds a record and answers it to be filled in. The pointer is valid
+// until the next record is added.
+func (s *Step) Record(kind abi.Kind, device string, at int64) *abi.Record {
+	records := s.out.Batch.Records
+	if n := len(records); n < cap(records) {
+		records = records[:n+1]
+	} else {
+		records = append(records, abi.Record{})
+	}
+	s.out.Batch.Records = records
+	r := &records[len(records)-1]
+	*r = abi.Record{
+		Device:  device,
+		Kind:    kind,
+		Time:    at,
+		Points:  r.Points[:0],
+		Headers: r.Headers[:0],
+	}
+	return r
+}
+
+// Telemetry adds a record of readings, taken at a time in unix ns.
+func (s *Step) Telemetry(device string, at int64, points ...abi.Point) *abi.Record {
+	r := s.Record(abi.KindTelemetry, device, at)
+	r.Points = append(r.Points, points...)
+	return r
+}
+
+// Attributes adds a record of what changes seldom: a serial number, a version.
+func (s *Step) Attributes(device string, at int64, points ...abi.Point) *abi.Record {
+	r := s.Record(abi.KindAttributes, device, at)
+	r.Points = append(r.Points, points...)
+	return r
+}
+
+// Payload adds a record of bytes as the device sent them, for a converter to
+// read. The bytes are not copied before the handler returns.
+func (s *Step) Payload(device string, at int64, contentType string, payload []byte) *abi.Record {
+	r := s.Record(abi.KindTelemetry, device, at)
+	r.ContentType = contentType
+	r.Payload = payload
+	return r
+}
+
+// Skip says that an input is not wanted. It is counted.
+func (s *Step) Skip(input int, reason string) {
+	s.verdict(abi.Verdict{Input: uint32(input), Decision: abi.DecisionSkip, Reason: reason})
+}
+
+// Reject says that an input cannot be handled. It is kept in quarantine.
+func (s *Step) Reject(input int, reason string) {
+	s.verdict(abi.Verdict{Input: uint32(input), Decision: abi.DecisionReject, Reason: reason})
+}
+
+// Retry asks for an input again after a while.
+func (s *Step) Retry(input int, after time.Duration, reason string) {
+	s.verdict(abi.Verdict{
+		Input:        uint32(input),
+		Decision:     abi.DecisionRetry,
+		Reason:       reason,
+		RetryAfterMS: milliseconds(after),
+	})
+}
+
+func (s *Step) verdict(v abi.Verdict) { s.out.Verdicts = append(s.out.Verdicts, v) }
+
+// SetCursor says where the source stands after this step. The cursor is copied.
+func (s *Step) SetCursor(cursor []byte) {
+	if s.cursor == nil {
+		s.cursor = make([]byte, 0, max(len(cursor), 16)) // an empty cursor is not "unchanged"
+	}
+	s.cursor = append(s.cursor[:0], cursor...)
+	s.out.Cursor = s.cursor
+}
+
+// PutDevice adds a device of the connector, or replaces what is known of it.
+func (s *Step) PutDevice(id, deviceType, name string) {
+	s.device(abi.DeviceChange{Change: abi.ChangePut, ID: id, Type: deviceType, Name: name})
+}
+
+// RemoveDevice forgets a device of the connector.
+func (s *Step) RemoveDevice(id string) {
+	s.device(abi.DeviceChange{Change: abi.ChangeRemove, ID: id})
+}
+
+func (s *Step) device(c abi.DeviceChange) { s.out.Devices = append(s.out.Devices, c) }
+
+// After asks for one EventTimer of this name.
+func (s *Step) After(name string, after time.Duration) {
+	s.timer(abi.Timer{Name: name, AfterMS: milliseconds(after)})
+}
+
+// Every asks for an EventTimer of this name again and again.
+func (s *Step) Every(name string, every time.Duration) {
+	ms := max(milliseconds(every), 1)
+	s.timer(abi.Timer{Name: name, AfterMS: ms, EveryMS: ms})
+}
+
+// ClearTimer takes a timer back.
+func (s *Step) ClearTimer(name string) { s.timer(abi.Timer{Name: name, Clear: true}) }
+
+func (s *Step) timer(t abi.Timer) { s.out.Timers = append(s.out.Timers, t) }
+
+// Reply answers the message with the same correlation.
+func (s *Step) Reply(reply abi.Reply) { s.out.Replies = append(s.out.Replies, reply) }
+
+// NextPoll asks for the next poll after a while, once, in place of the
+// connector's interval.
+func (s *Step) NextPoll(after time.Duration) {
+	s.out.NextPollMS = max(milliseconds(after), 1)
+}
+
+// reset empties the step and keeps its memory.
+func (s *Step) reset() {
+	out := &s.out
+	out.Batch.Records = out.Batch.Records[:0]
+	out.Verdicts = out.Verdicts[:0]
+	out.Cursor = nil
+	out.Timers = out.Timers[:0]
+	out.Devices = out.Devices[:0]
+	out.Replies = out.Replies[:0]
+	out.NextPollMS = 0
+}
+
+// skipUnknown answers the events of a newer contract, unless the handler has.
+func (s *Step) skipUnknown(events []abi.Event) {
+	for i := range events {
+		if events[i].Type > abi.EventStop && !s.judged(i) {
+			s.Skip(i, "unsupported event type "+strconv.FormatUint(uint64(events[i].Type), 10))
+		}
+	}
+}
+
+func (s *Step) judged(input int) bool {
+	for _, v := range s.out.Verdicts {
+		if v.Input == uint32(input) {
+			return true
+		}
+	}
+	return false
+}
+
+// milliseconds rounds up, so that a wait is never shorter than asked for.
+func milliseconds(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	return uint64((d + time.Millisecond - 1) / time.Millisecond)
+}

@@ -1,0 +1,137 @@
+package guesttest
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// Describe answers the entry points that have a handler.
+func (h *Harness) Describe() []string {
+	h.tb.Helper()
+	answer, err := h.Call(abi.EntryDescribe, nil)
+	var described struct {
+		EntryPoints []string `json:"entry_points"`
+	}
+	if err == nil {
+		err = json.Unmarshal(answer, &described)
+	}
+	if err != nil {
+		h.tb.Fatalf("describe: %v", err)
+	}
+	return described.EntryPoints
+}
+
+// Open opens the guest.
+func (h *Harness) Open(in abi.OpenInput) (*abi.Outcome, error) {
+	return h.step(abi.EntryOpen, in.Append(nil))
+}
+
+// MustOpen opens the guest with a config, for the first time, and ends the test
+// if it fails.
+func (h *Harness) MustOpen(config string) *abi.Outcome {
+	h.tb.Helper()
+	return h.must(h.Open(Opening(config, abi.ReasonStart)))
+}
+
+// Opening is what a host hands to open and test.
+func Opening(config, reason string) abi.OpenInput {
+	return abi.OpenInput{
+		Connector: "guesttest",
+		Config:    []byte(config),
+		Reason:    reason,
+		ABIMinor:  abi.Minor,
+	}
+}
+
+// Close closes the guest.
+func (h *Harness) Close(reason string) error {
+	_, err := h.step(abi.EntryClose, abi.CloseInput{Reason: reason}.Append(nil))
+	return err
+}
+
+// Poll polls the guest; a nil cursor is none.
+func (h *Harness) Poll(cursor []byte) (*abi.Outcome, error) {
+	return h.step(abi.EntryPoll, abi.PollInput{Cursor: cursor}.Append(nil))
+}
+
+// MustPoll polls the guest and ends the test if it fails.
+func (h *Harness) MustPoll(cursor []byte) *abi.Outcome {
+	h.tb.Helper()
+	return h.must(h.Poll(cursor))
+}
+
+// OnEvents hands events in.
+func (h *Harness) OnEvents(events ...abi.Event) (*abi.Outcome, error) {
+	batch := abi.Events{Events: events}
+	return h.step(abi.EntryOnEvents, batch.Append(nil))
+}
+
+// MustEvents hands events in and ends the test if the guest fails.
+func (h *Harness) MustEvents(events ...abi.Event) *abi.Outcome {
+	h.tb.Helper()
+	return h.must(h.OnEvents(events...))
+}
+
+// Convert hands records to a converter.
+func (h *Harness) Convert(records ...abi.Record) (*abi.Outcome, error) {
+	batch := abi.Batch{Records: records}
+	return h.step(abi.EntryConvert, batch.Append(nil))
+}
+
+// MustConvert hands records to a converter and ends the test if it fails.
+func (h *Harness) MustConvert(records ...abi.Record) *abi.Outcome {
+	h.tb.Helper()
+	return h.must(h.Convert(records...))
+}
+
+// Test tests a config.
+func (h *Harness) Test(config string) (abi.TestResult, error) {
+	var result abi.TestResult
+	answer, err := h.Call(abi.EntryTest, Opening(config, abi.ReasonTest).Append(nil))
+	if err != nil {
+		return result, err
+	}
+	return result, result.Decode(answer)
+}
+
+func (h *Harness) must(out *abi.Outcome, err error) *abi.Outcome {
+	h.tb.Helper()
+	if err != nil {
+		h.tb.Fatalf("the guest failed: %v", err)
+	}
+	return out
+}
+
+// step runs an entry point that answers an outcome.
+func (h *Harness) step(entry string, input []byte) (*abi.Outcome, error) {
+	answer, err := h.Call(entry, input)
+	if err != nil {
+		return nil, err
+	}
+	return readOutcome(entry, answer)
+}
+
+// readOutcome reads an outcome as a host does, and its batch too.
+func readOutcome(entry string, answer []byte) (*abi.Outcome, error) {
+	var view abi.OutcomeView
+	if err := view.Decode(answer); err != nil {
+		return nil, fmt.Errorf("%s: the outcome cannot be read: %w", entry, err)
+	}
+	out := &abi.Outcome{
+		Verdicts:   view.Verdicts,
+		Cursor:     view.Cursor,
+		Timers:     view.Timers,
+		Devices:    view.Devices,
+		Replies:    view.Replies,
+		NextPollMS: view.NextPollMS,
+	}
+	if view.Batch == nil {
+		return out, nil
+	}
+	if _, err := abi.CheckBatch(view.Batch); err != nil {
+		return nil, fmt.Errorf("%s: the host would refuse the batch: %w", entry, err)
+	}
+	return out, out.Batch.Decode(view.Batch)
+}
