@@ -24,7 +24,7 @@ const (
 	MaxValue = 256 << 10 // bytes of a value; larger things are files
 	MaxList  = 1000      // entries of a List (fault.Invalid)
 	MaxPage  = 32 << 20  // bytes of the values of a List
-	MaxTxn   = 1 << 20   // bytes that an Update writes: ids, values and 128 for each write
+	MaxTxn   = 1 << 20   // bytes that an Update writes: ids, values and 160 for each write
 )
 
 // Store keeps the spaces of all tenants. It is safe for concurrent use.
