@@ -17,8 +17,7 @@ TEST_GUESTS := $(patsubst testdata/guests/%/main.go,testdata/guests/dist/%.wasm,
 # a manifest into each.
 sources       = $(shell find $(1) -type f ! -name '*_test.go' ! -name '*.md' ! -path '*/testdata/*' 2>/dev/null)
 SDK          := $(filter %.go,$(call sources,guest-sdk/abi guest-sdk/go))
-PACK         := $(if $(wildcard cmd/snaprail/*.go),bin/.pack)
-PACK_SOURCES := $(filter %.go,$(call sources,runtime/wasmbin)) $(wildcard cmd/snaprail/pack*.go)
+PACK_SOURCES := $(filter %.go,$(call sources,runtime/wasmbin)) $(filter-out %_test.go,$(wildcard cmd/snaprail/pack*.go))
 
 export CGO_ENABLED = 0
 GO_BUILD := $(GO) build -trimpath
@@ -81,13 +80,13 @@ clean: ## remove what was built
 define guest
 	@mkdir -p $(@D)
 	GOOS=wasip1 GOARCH=wasm $(GO_BUILD) -buildmode=c-shared -ldflags '-s -w' -o $@ ./$(1)
-	$(if $(and $(PACK),$(wildcard $(1)/manifest.json)),$(PACK) pack $@ --manifest $(1)/manifest.json)
+	$(if $(wildcard $(1)/manifest.json),bin/.pack pack $@ --manifest $(1)/manifest.json)
 endef
 
-connectors-wasm/dist/%.wasm: $$(call sources,connectors-wasm/$$*) $(SDK) go.mod $(PACK)
+connectors-wasm/dist/%.wasm: $$(call sources,connectors-wasm/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,connectors-wasm/$*)
 
-testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) $(SDK) go.mod $(PACK)
+testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,testdata/guests/$*)
 
 # The binary carries the guests and packs them: this one is built without them.

@@ -35,7 +35,8 @@ const module = "github.com/snaprail/snaprail"
 const house = `
 .ci/summary              -
 
-guest-sdk/abi            -
+guest-sdk/abi/wire       -
+guest-sdk/abi            guest-sdk/abi/wire
 guest-sdk/go/hostcall    guest-sdk/abi
 guest-sdk/go             guest-sdk/abi guest-sdk/go/hostcall
 guest-sdk/guesttest      guest-sdk/abi guest-sdk/go guest-sdk/go/hostcall
@@ -47,7 +48,7 @@ runtime/spec             guest-sdk/abi runtime/fault
 runtime/lifecycle        runtime/fault runtime/spec
 
 runtime/store            runtime/fault runtime/spec
-runtime/outbox           guest-sdk/abi runtime/fault runtime/spec
+runtime/outbox           guest-sdk/abi guest-sdk/abi/wire runtime/fault runtime/spec
 runtime/secret           guest-sdk/abi runtime/fault runtime/spec runtime/store
 runtime/identity         guest-sdk/abi runtime/fault runtime/spec runtime/store
 
@@ -57,7 +58,7 @@ runtime/egress           runtime/fault runtime/spec
 runtime/wasmbin          runtime/fault
 runtime/engine           guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/wasmbin
 
-runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/wasmbin runtime/engine
+runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/capability runtime/wasmbin runtime/engine
 runtime/param            guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 runtime/device           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 runtime/deploy           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
