@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/clock"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+)
+
+// act does what the config says: a word, and an argument behind a blank.
+func (e *echo) act(action string, frame []byte, input int, step *snaprail.Step) error {
+	word, argument, _ := strings.Cut(action, " ")
+	switch word {
+	case "":
+		return nil
+	case "skip":
+		step.Skip(input, "told to skip")
+	case "reject":
+		step.Reject(input, "told to reject")
+	case "retry":
+		step.Retry(input, duration(argument), "told to retry")
+	case "error":
+		return fmt.Errorf("told to fail on %q", frame)
+	case "fault":
+		return &abi.Error{Kind: abi.FaultUnavailable, Code: "told_to", Text: "told to fail", Hint: "Wait.", RetryAfterMS: 1}
+	case "log":
+		log.Info(argument)
+	case "stderr":
+		fmt.Fprintln(os.Stderr, argument)
+	case "reply":
+		_, err := e.port.Write(frame)
+		return err
+	case "sleep":
+		return clock.Sleep(duration(argument))
+	case "wasi_sleep":
+		time.Sleep(duration(argument)) //nolint:forbidigo // the host's shim is what is tested
+	case "gc":
+		return e.collect(frame)
+	default:
+		return e.misbehave(word, step)
+	}
+	return nil
+}
+
+// misbehave does what no guest should.
+func (e *echo) misbehave(word string, step *snaprail.Step) error {
+	switch word {
+	case "panic":
+		panic("echo was told to panic")
+	case "exit":
+		os.Exit(3) //nolint:forbidigo // told to
+	case "spin":
+		for n := 0; ; n++ {
+			spun = n
+		}
+	case "alloc":
+		for {
+			e.hoard = append(e.hoard, bytes.Repeat([]byte{1}, 1<<20))
+		}
+	case "gap":
+		step.Record(abi.KindGap, e.Device, 0)
+	case "many":
+		for range abi.MaxItems + 1 {
+			step.Telemetry(e.Device, 0)
+		}
+	case "huge":
+		step.Payload(e.Device, 0, "", make([]byte, abi.MaxRecord+1))
+	case "heavy":
+		for range 9 {
+			step.Payload(e.Device, 0, "", make([]byte, abi.MaxBatch/8))
+		}
+	default:
+		return &abi.Error{Kind: abi.FaultInvalid, Code: "unknown_action", Text: "echo cannot " + word}
+	}
+	return nil
+}
+
+// spun keeps the compiler from seeing that the loop does nothing.
+var spun int
+
+func duration(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		panic(err) // the test's own fault
+	}
+	return d
+}
+
+// canary is what fills the buffers that would move in where a buffer of the
+// host's was wrongly freed.
+const canary = 0x5C
+
+// collect forces a garbage collection in the middle of a call. It fails if the
+// input changes with it, or if something was written since the last call into
+// memory that is the guest's own: the host's buffer was then not rooted.
+func (e *echo) collect(frame []byte) error {
+	for _, c := range e.canaries {
+		if bytes.Count(c, []byte{canary}) != len(c) {
+			return &abi.Error{Kind: abi.FaultInternal, Code: "canary_dead", Text: "the host wrote into the guest's memory"}
+		}
+	}
+	before := bytes.Clone(frame)
+	runtime.GC()
+	e.canaries = e.canaries[:0]
+	for size := 512; size <= 64<<10; size *= 2 {
+		for range 16 {
+			e.canaries = append(e.canaries, bytes.Repeat([]byte{canary}, size))
+		}
+	}
+	runtime.GC()
+	if !bytes.Equal(before, frame) {
+		return &abi.Error{Kind: abi.FaultInternal, Code: "input_changed", Text: "the input changed during the call"}
+	}
+	return nil
+}
