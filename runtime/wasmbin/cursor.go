@@ -1,0 +1,126 @@
+package wasmbin
+
+import (
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// cursor reads forward through src[pos:end]. It fails once: after the first
+// fault every read gives zero values, so that callers look at err where it
+// matters: before they act on a value, and at the end of each loop's body.
+type cursor struct {
+	src      []byte
+	pos, end int
+	err      error
+}
+
+// fail notes the first fault, at this offset of the file.
+func (c *cursor) fail(at int, format string, args ...any) {
+	if c.err == nil {
+		c.err = fault.New(fault.WasmMalformed, format, args...).WithOffset(int64(at))
+	}
+	c.pos = c.end
+}
+
+// refuse notes that the module is well formed but beyond a bound.
+func (c *cursor) refuse(at int, format string, args ...any) {
+	if c.err == nil {
+		c.err = fault.New(fault.ModuleTooLarge, format, args...).WithOffset(int64(at)).
+			WithHint("Build a smaller module: no toolchain needs this many.")
+	}
+	c.pos = c.end
+}
+
+func (c *cursor) more() bool { return c.err == nil && c.pos < c.end }
+
+func (c *cursor) byte() byte {
+	if c.pos >= c.end {
+		c.fail(c.pos, "byte %d: the module ends in the middle of something", c.pos)
+		return 0
+	}
+	b := c.src[c.pos]
+	c.pos++
+	return b
+}
+
+// u32 reads an unsigned LEB128 of at most 5 bytes whose spare bits are zero.
+func (c *cursor) u32() uint32 {
+	at := c.pos
+	var v uint32
+	for shift := 0; shift < 35; shift += 7 {
+		b := c.byte()
+		if c.err != nil {
+			return 0
+		}
+		if shift == 28 && b > 0x0f {
+			break
+		}
+		v |= uint32(b&0x7f) << shift
+		if b < 0x80 {
+			return v
+		}
+	}
+	c.fail(at, "byte %d: an integer is too long or too large for 32 bits", at)
+	return 0
+}
+
+// span reads a size and answers a cursor over that many bytes, which it skips.
+func (c *cursor) span(what string) cursor {
+	at := c.pos
+	n := c.u32()
+	if c.err == nil && int64(n) > int64(c.end-c.pos) {
+		c.fail(at, "byte %d: %s of %d bytes where %d are left", at, what, n, c.end-c.pos)
+	}
+	if c.err != nil {
+		return cursor{err: c.err}
+	}
+	sub := cursor{src: c.src, pos: c.pos, end: c.pos + int(n)}
+	c.pos = sub.end
+	return sub
+}
+
+// name reads a size and that many bytes of UTF-8.
+func (c *cursor) name(what string) string {
+	at := c.pos
+	s := c.span(what)
+	if s.err != nil {
+		return ""
+	}
+	raw := s.src[s.pos:s.end]
+	switch {
+	case len(raw) > MaxName:
+		c.refuse(at, "byte %d: %s is %d bytes long, and %d are allowed", at, what, len(raw), MaxName)
+		return ""
+	case !utf8.Valid(raw):
+		c.fail(at, "byte %d: %s is not UTF-8", at, what)
+		return ""
+	}
+	return string(raw)
+}
+
+// count reads how many follow. Each takes a byte at least, so that a count
+// beyond what is left is seen at once; one beyond the bound is refused.
+func (c *cursor) count(what string, bound int) int {
+	at := c.pos
+	n := int64(c.u32())
+	switch {
+	case c.err != nil:
+		return 0
+	case n > int64(bound):
+		c.refuse(at, "byte %d: %d %s, and %d are allowed", at, n, what, bound)
+		return 0
+	case n > int64(c.end-c.pos):
+		c.fail(at, "byte %d: %d %s in %d bytes", at, n, what, c.end-c.pos)
+		return 0
+	}
+	return int(n)
+}
+
+// done checks that everything was read.
+func (c *cursor) done(what string) error {
+	if c.err == nil && c.pos != c.end {
+		c.fail(c.pos, "byte %d: %s goes on for %d bytes after its end", c.pos, what, c.end-c.pos)
+	}
+	return c.err
+}
