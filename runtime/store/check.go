@@ -9,7 +9,10 @@ const maxTenant = 63
 // of what a backend adds.
 const writeCost = 160
 
-func checkTenant(id string) error {
+// CheckTenant is the rule that Store.Tenant applies to a tenant's id, for those
+// who write one down without reaching into its space. It fails with
+// fault.Invalid.
+func CheckTenant(id string) error {
 	ok := len(id) >= 1 && len(id) <= maxTenant
 	for _, c := range []byte(id) {
 		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')

@@ -23,7 +23,7 @@ type root struct {
 }
 
 func (s *root) Tenant(id string) (Space, error) {
-	if err := checkTenant(id); err != nil {
+	if err := CheckTenant(id); err != nil {
 		return nil, err
 	}
 	return &space{store: s, name: id}, nil
