@@ -47,7 +47,7 @@ type Actor struct {
 	// What the lane goes on from, whichever guest it runs.
 	epoch  uint64
 	next   uint64 // sequence of the next record
-	cursor []byte
+	cursor []byte // replaced, never written into; guarded by mu
 	timers timers
 	gap    time.Time  // data may be missing since; zero: nothing is
 	keep   []*session // of a guest that crashed, until the next one has opened
@@ -215,13 +215,20 @@ func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candida
 	}
 	out, err := g.open(ctx, abi.OpenInput{
 		Connector: c.Name, Config: config, Reason: reason, ABIMinor: abi.Minor,
-		Groups: g.groupNames(), Cursor: a.cursor,
+		Groups: g.groupNames(), Cursor: a.position(),
 	})
 	if err != nil {
 		a.discard(ctx, g)
 		return nil, err
 	}
 	return &candidate{guest: g, version: v, outcome: slices.Clone(out)}, nil
+}
+
+// position is the source's cursor, for a candidate that opens beside the lane.
+func (a *Actor) position() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cursor
 }
 
 // discard drops a guest that never took over, and closes the sessions that it

@@ -11,7 +11,7 @@ import (
 // The bounds of what one step may stage.
 const (
 	maxStagedWrites = 256
-	maxStagedBytes  = 1 << 20
+	maxStagedBytes  = 512 << 10 // with its device changes, a step fits one transaction of the store
 )
 
 // stage holds the key-value writes of the step that runs. They become durable

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -120,10 +121,10 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 	}
 	l.next += uint64(b.Count)
 	l.sequence = b.Seq
-	if b.Cursor != nil {
-		l.cursor = append(l.cursor[:0:0], b.Cursor...)
-	}
 	l.count(func(c *lifecycle.Counters) {
+		if b.Cursor != nil {
+			l.cursor = slices.Clone(b.Cursor)
+		}
 		c.Blocks++
 		if b.Count > 0 {
 			c.Records += uint64(b.Count)

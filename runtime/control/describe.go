@@ -75,12 +75,15 @@ func limits(m spec.Module, groups capability.Registry, imported map[string][]str
 	if len(unused) > 0 {
 		sentences = append(sentences, fmt.Sprintf("Cannot use these groups, because it does not import them: %s.", strings.Join(unused, ", ")))
 	}
-	for _, i := range m.Imports {
-		if !known(i, groups) {
-			sentences = append(sentences, fmt.Sprintf("Cannot run here: it imports %s %s, which this version does not have.", i.Module, i.Function))
-		}
+	for _, i := range Unknown(m.Imports, groups) {
+		sentences = append(sentences, fmt.Sprintf("Cannot run here: it imports %s %s, which this version does not have.", i.Module, i.Function))
 	}
 	return sentences
+}
+
+// Unknown lists the imports that this version cannot link.
+func Unknown(imports []spec.Import, groups capability.Registry) []spec.Import {
+	return slices.DeleteFunc(slices.Clone(imports), func(i spec.Import) bool { return known(i, groups) })
 }
 
 // known reports whether the import is one that this version may link. The

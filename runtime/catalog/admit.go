@@ -1,0 +1,186 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
+)
+
+// admit checks an upload: the binary, the manifest, the exports that the
+// manifest claims, the imports that it names; then it compiles the module,
+// instantiates it once without any rights and asks it to describe itself.
+func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec.Module, err error) {
+	src, err := in.bytes()
+	if err != nil {
+		return m, err
+	}
+	info, err := wasmbin.Read(src)
+	if err != nil {
+		return m, err
+	}
+	compiled, err := s.cfg.Engine.Compile(ctx, src)
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		if err := compiled.Close(ctx); err != nil {
+			s.cfg.Log.Warn("module not closed", "error", err)
+		}
+	}()
+	m = spec.Module{
+		Digest: in.digest, Size: in.size, Uploaded: time.Now().UTC().Truncate(time.Second),
+		Imports: compiled.Imports(), Exports: compiled.Exports(),
+	}
+	manifest, err := manifestOf(src, sidecar)
+	if err != nil {
+		return m, err
+	}
+	if manifest != nil { // what the manifest alone shows is refused before any code runs
+		if err := checkManifest(manifest, info); err != nil {
+			return m, err
+		}
+	}
+	described, err := s.describe(ctx, compiled, manifest)
+	if err != nil {
+		return m, err
+	}
+	if manifest == nil {
+		if manifest, err = manifestFrom(described); err != nil {
+			return m, err
+		}
+		if err := checkManifest(manifest, info); err != nil {
+			return m, err
+		}
+	}
+	m.Manifest = *manifest
+	return m, offers(manifest, described)
+}
+
+// manifestOf is the side-car, else the module's own section; nil: neither.
+func manifestOf(src, sidecar []byte) (*abi.Manifest, error) {
+	raw, where := sidecar, "the manifest beside the module"
+	if raw == nil {
+		section, found, err := wasmbin.Section(src, abi.ManifestSection)
+		if err != nil || !found {
+			return nil, err
+		}
+		raw, where = section, "the manifest in section "+abi.ManifestSection
+	}
+	m, err := abi.ParseManifest(raw)
+	if err != nil {
+		return nil, fault.Wrap(fault.ManifestInvalid, err, "%s", where)
+	}
+	return m, nil
+}
+
+func manifestFrom(described []byte) (*abi.Manifest, error) {
+	var d description
+	if described == nil || json.Unmarshal(described, &d) != nil || d.ProviderType == "" {
+		return nil, fault.New(fault.ManifestMissing, "the module has no section %s, came without a manifest and does not describe itself", abi.ManifestSection)
+	}
+	m, err := abi.ParseManifest(described)
+	if err != nil {
+		return nil, fault.Wrap(fault.ManifestInvalid, err, "the manifest that describe returned")
+	}
+	return m, nil
+}
+
+// checkManifest checks what can be seen without running the module.
+func checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
+	if err := m.ABI.Served(); err != nil {
+		return fault.Wrap(fault.ABIUnsupported, err, "the module")
+	}
+	var exported []string
+	for _, e := range info.Exports {
+		exported = append(exported, e.Name)
+	}
+	need := append([]string{abi.ExportMemory, abi.ExportAlloc}, m.Required()...)
+	missing := slices.DeleteFunc(need, func(name string) bool { return slices.Contains(exported, name) })
+	if len(missing) > 0 {
+		return fault.New(fault.EntryPointMissing, "the module does not export %s, which its manifest (kind %s, mode %s) claims",
+			strings.Join(missing, ", "), m.Kind, m.Mode)
+	}
+	return nil
+}
+
+// describe instantiates the module once, linked to refusals, and calls its
+// describe; nil: it has none.
+func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Manifest) ([]byte, error) {
+	link := engine.Link{}
+	if m != nil {
+		for _, c := range m.Capabilities {
+			if _, known := s.cfg.Groups.Group(c.Group); !known && !c.Optional {
+				return nil, fault.New(fault.ImportUnknown, "the manifest needs the group %q, which this server does not have", c.Group)
+			} else if known {
+				link[c.Group] = engine.Denied
+			}
+		}
+	} else { // it still has to say what it needs
+		for _, g := range s.cfg.Groups.Groups() {
+			link[g.Name()] = engine.Denied
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	inst, err := s.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
+		Link: link, Host: denyAll{}, CallTimeout: describeTimeout,
+	})
+	if err != nil {
+		return nil, rejected(err)
+	}
+	defer func() {
+		if err := inst.Close(context.WithoutCancel(ctx)); err != nil {
+			s.cfg.Log.Warn("instance not closed", "error", err)
+		}
+	}()
+	if !inst.Has(abi.EntryDescribe) {
+		return nil, nil
+	}
+	out, err := inst.Call(ctx, abi.EntryDescribe, nil)
+	if fault.Is(err, fault.Unsupported) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, rejected(err)
+	}
+	return slices.Clone(out), nil
+}
+
+// rejected makes a guest's failure a refusal of the module; what linking
+// refuses keeps its own kind.
+func rejected(err error) error {
+	for _, k := range []fault.Kind{fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.Guest} {
+		if fault.Is(err, k) {
+			return fault.Wrap(fault.ModuleRejected, err, "the module failed when it was started to describe itself")
+		}
+	}
+	return err
+}
+
+// offers checks the manifest's claims against the entry points that the module
+// says it handles.
+func offers(m *abi.Manifest, described []byte) error {
+	var d description
+	if described == nil || json.Unmarshal(described, &d) != nil || d.EntryPoints == nil {
+		return nil // exports are all there is to go by
+	}
+	var missing []string
+	for _, e := range m.Required() {
+		if !slices.Contains(d.EntryPoints, e) && e != abi.EntryOpen {
+			missing = append(missing, e)
+		}
+	}
+	if len(missing) > 0 {
+		return fault.New(fault.EntryPointMissing, "the module has no handler for %s, which its manifest (kind %s, mode %s) claims",
+			strings.Join(missing, ", "), m.Kind, m.Mode)
+	}
+	return nil
+}

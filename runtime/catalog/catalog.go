@@ -1,0 +1,286 @@
+// Package catalog is where modules come in: it admits them, keeps their bytes
+// by digest, and hands them out again. What a tenant has uploaded is a record
+// in its own space; equal bytes of several tenants are one file.
+//
+// A module is kept only when it has passed every check of Admit, and nothing
+// is left behind of one that has not. The supervisor loads from here, control
+// adds and removes; it imports the store and the engine.
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// DefaultMaxModule bounds an uploaded module, in bytes.
+const DefaultMaxModule = 64 << 20
+
+// Config is what a catalog is made of.
+type Config struct {
+	Dir       string // of the blobs; made with mode 0700
+	Store     store.Store
+	Engine    *engine.Engine
+	Groups    capability.Registry
+	MaxModule int64 // bytes; 0: DefaultMaxModule
+	Log       *slog.Logger
+}
+
+// Catalog keeps the modules of all tenants. It is safe for use by several
+// goroutines.
+type Catalog struct {
+	cfg Config
+	// blobs orders the changes of references with the removal of files.
+	blobs sync.Mutex
+}
+
+// New opens the catalog in its folder and sweeps what an interrupted upload
+// left there.
+func New(cfg Config) (*Catalog, error) {
+	if cfg.MaxModule <= 0 {
+		cfg.MaxModule = DefaultMaxModule
+	}
+	c := &Catalog{cfg: cfg}
+	if err := os.RemoveAll(c.incoming()); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "module folder")
+	}
+	if err := os.MkdirAll(c.incoming(), 0o700); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "module folder")
+	}
+	return c, nil
+}
+
+func (c *Catalog) incoming() string { return filepath.Join(c.cfg.Dir, "incoming") }
+
+func (c *Catalog) path(digest string) string {
+	return filepath.Join(c.cfg.Dir, "sha256", digest[:2], digest+".wasm")
+}
+
+// Load reads a module's bytes and checks them against their digest.
+func (c *Catalog) Load(digest string) ([]byte, error) {
+	if !isDigest(digest) {
+		return nil, fault.New(fault.NotFound, "no module %q", digest)
+	}
+	src, err := os.ReadFile(c.path(digest))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fault.New(fault.Integrity, "the file of module %s is missing", digest).
+			WithHint("upload the module again")
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "module %s", digest)
+	}
+	if sum := sha256.Sum256(src); hex.EncodeToString(sum[:]) != digest {
+		return nil, fault.New(fault.Integrity, "the file of module %s is damaged", digest).
+			WithHint("delete the module and upload it again, or restore the data directory from a backup")
+	}
+	return src, nil
+}
+
+func isDigest(s string) bool {
+	raw, err := hex.DecodeString(s)
+	return err == nil && len(raw) == sha256.Size
+}
+
+// Shelf is one tenant's modules.
+type Shelf struct {
+	*Catalog
+	tenant string
+	space  store.Space
+}
+
+// Tenant narrows the catalog to one tenant (I3).
+func (c *Catalog) Tenant(id string) (*Shelf, error) {
+	space, err := c.cfg.Store.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	return &Shelf{c, id, space}, nil
+}
+
+// Add admits a module: it reads body to its end, checks everything and keeps
+// it. manifest is a side-car that takes the place of the module's own; nil:
+// none. created is false when the tenant has this very module already.
+func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
+	in, err := s.receive(body)
+	if err != nil {
+		return m, false, err
+	}
+	defer in.discard()
+	if m, err = s.admit(ctx, in, manifest); err != nil {
+		return m, false, err
+	}
+	s.blobs.Lock()
+	defer s.blobs.Unlock()
+	if err := in.keep(s.path(in.digest)); err != nil {
+		return m, false, err
+	}
+	if err := s.refer(ctx, in.digest); err != nil {
+		return m, false, err
+	}
+	created, err = s.record(ctx, &m)
+	return m, created, err
+}
+
+// refer notes that the tenant keeps the blob.
+func (s *Shelf) refer(ctx context.Context, digest string) error {
+	return s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+		_, err := w.Put(store.ModuleRefs, digest+"/"+s.tenant, []byte{})
+		return err
+	})
+}
+
+// record writes the tenant's record, unless it is there.
+func (s *Shelf) record(ctx context.Context, m *spec.Module) (created bool, err error) {
+	err = s.space.Update(ctx, func(w store.Writer) error {
+		created = false
+		have, err := w.Get(store.Modules, m.Digest)
+		if err == nil {
+			return s.same(have.Value, m)
+		}
+		if !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		raw, err := json.Marshal(m)
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "module record")
+		}
+		created = true
+		_, err = w.PutIf(store.Modules, m.Digest, raw, 0)
+		return err
+	})
+	return created, err
+}
+
+// same makes m the module that is there, unless the manifests differ.
+func (s *Shelf) same(raw []byte, m *spec.Module) error {
+	var have spec.Module
+	if err := json.Unmarshal(raw, &have); err != nil {
+		return fault.Wrap(fault.Integrity, err, "module record")
+	}
+	a, errA := json.Marshal(have.Manifest)
+	b, errB := json.Marshal(m.Manifest)
+	if err := errors.Join(errA, errB); err != nil {
+		return fault.Wrap(fault.Internal, err, "manifest")
+	}
+	if string(a) != string(b) {
+		return fault.New(fault.Exists, "module %s is here already, with another manifest", m.Digest).
+			WithHint("pack the new manifest into the module, which gives it a digest of its own")
+	}
+	*m = have
+	return nil
+}
+
+// Get is the module with this digest, or with the only digest that starts so.
+func (s *Shelf) Get(ctx context.Context, digest string) (m spec.Module, err error) {
+	const shortest = 8
+	err = s.space.View(ctx, func(r store.Reader) error {
+		if len(digest) < shortest {
+			return fault.New(fault.NotFound, "no module %q", digest).
+				WithHint("name a module by at least %d digits of its digest", shortest)
+		}
+		found, err := r.List(store.Modules, digest, "", 2)
+		switch {
+		case err != nil:
+			return err
+		case len(found) == 0:
+			return fault.New(fault.NotFound, "no module %q", digest).WithHint("`snaprail modules list` shows what was uploaded")
+		case len(found) > 1:
+			return fault.New(fault.Invalid, "several modules start with %q", digest).WithHint("give more digits of the digest")
+		}
+		return decode(found[0].Value, &m)
+	})
+	return m, err
+}
+
+// List is a page of the tenant's modules, by digest.
+func (s *Shelf) List(ctx context.Context, after string, limit int) (list []spec.Module, err error) {
+	err = s.space.View(ctx, func(r store.Reader) error {
+		entries, err := r.List(store.Modules, "", after, limit)
+		if err != nil {
+			return err
+		}
+		list = make([]spec.Module, len(entries))
+		for i := range entries {
+			if err := decode(entries[i].Value, &list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Delete removes the tenant's record, and the file with the last record of all
+// tenants. unless may refuse, inside the same transaction.
+func (s *Shelf) Delete(ctx context.Context, digest string, unless func(store.Reader) error) error {
+	s.blobs.Lock()
+	defer s.blobs.Unlock()
+	err := s.space.Update(ctx, func(w store.Writer) error {
+		if err := unless(w); err != nil {
+			return err
+		}
+		return w.Delete(store.Modules, digest)
+	})
+	if err != nil {
+		return err
+	}
+	last := false
+	err = s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+		if err := w.Delete(store.ModuleRefs, digest+"/"+s.tenant); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		others, err := w.List(store.ModuleRefs, digest+"/", "", 1)
+		last = len(others) == 0
+		return err
+	})
+	if err != nil || !last {
+		return err
+	}
+	if err := os.Remove(s.path(digest)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fault.Wrap(fault.Internal, err, "module file")
+	}
+	return nil
+}
+
+func decode(raw []byte, m *spec.Module) error {
+	if err := json.Unmarshal(raw, m); err != nil {
+		return fault.Wrap(fault.Integrity, err, "module record")
+	}
+	return nil
+}
+
+// describeTimeout bounds the one call that admission makes.
+const describeTimeout = 10 * time.Second
+
+// denyAll is the host of a module under admission: it reaches nothing.
+type denyAll struct{}
+
+func (denyAll) HostCall(_ context.Context, group, function string, _, _ []byte) ([]byte, error) {
+	return nil, fault.New(fault.Denied, "%s.%s: nothing may be called during admission", group, function)
+}
+
+func (denyAll) Output(int, []byte) {}
+
+var _ engine.Host = denyAll{}
+
+// description is what the export describe answers: claims that exports alone
+// cannot show, because an SDK exports every entry point.
+type description struct {
+	EntryPoints []string `json:"entry_points"`
+	abi.Manifest
+}

@@ -1,0 +1,137 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// The bounds of a connector's spec.
+const (
+	maxName      = 255
+	maxConfig    = 64 << 10
+	maxGrants    = 64
+	maxResources = 64
+	maxPattern   = 1024
+	maxMemory    = 1 << 30
+	minMemory    = 1 << 20
+	maxTimeout   = 5 * time.Minute
+	minInterval  = 10 * time.Millisecond
+)
+
+// check validates what a caller wants a connector to be, and puts whole
+// digests in the place of short ones. All faults are reported at once.
+func (t *Tenant) check(ctx context.Context, in *ConnectorInput) error {
+	var bad []fault.Field
+	wrong := func(pointer, format string, args ...any) {
+		bad = append(bad, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	}
+	if in.Name == "" || utf8.RuneCountInString(in.Name) > maxName || !utf8.ValidString(in.Name) {
+		wrong("/name", "has 1 to %d characters", maxName)
+	}
+	if err := t.module(ctx, "/module", "/config", &in.Module, &in.Config, abi.KindConnector, wrong); err != nil {
+		return err
+	}
+	if in.Converter != nil {
+		if err := t.module(ctx, "/converter/module", "/converter/config", &in.Converter.Module, &in.Converter.Config, abi.KindConverter, wrong); err != nil {
+			return err
+		}
+	}
+	t.checkGrants(in.Grants, wrong)
+	if m := in.Limits.MemoryBytes; m != 0 && (m < minMemory || m > maxMemory) {
+		wrong("/limits/memory_bytes", "is %d to %d", minMemory, maxMemory)
+	}
+	for pointer, d := range map[string]spec.Duration{"/limits/call_timeout": in.Limits.CallTimeout, "/limits/open_timeout": in.Limits.OpenTimeout} {
+		if d < 0 || time.Duration(d) > maxTimeout {
+			wrong(pointer, "is at most %s", maxTimeout)
+		}
+	}
+	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
+		wrong("/poll/interval", "is at least %s", minInterval)
+	}
+	if len(bad) > 0 {
+		return fault.New(fault.ConfigInvalid, "the connector is not valid: %s", summary(bad)).WithFields(bad...)
+	}
+	return nil
+}
+
+func summary(bad []fault.Field) string {
+	s := bad[0].Pointer + " " + bad[0].Detail
+	if len(bad) > 1 {
+		s += fmt.Sprintf(" (and %d more)", len(bad)-1)
+	}
+	return s
+}
+
+// module checks a reference to a module and the config for it.
+func (t *Tenant) module(ctx context.Context, at, configAt string, digest *string, config *json.RawMessage, kind abi.ModuleKind, wrong func(string, string, ...any)) error {
+	if *digest == "" {
+		wrong(at, "is required: the digest of an uploaded module")
+		return nil
+	}
+	m, err := t.shelf.Get(ctx, *digest)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		wrong(at, "%s", err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	*digest = m.Digest
+	if m.Manifest.Kind != kind {
+		wrong(at, "is a %s, and a %s is wanted here", m.Manifest.Kind, kind)
+	}
+	if len(*config) > maxConfig {
+		wrong(configAt, "has at most %d bytes", maxConfig)
+		return nil
+	}
+	fields, err := validate(m.Manifest.ConfigSchema, *config, configAt)
+	if err != nil {
+		return err
+	}
+	for _, f := range fields {
+		wrong(f.Pointer, "%s", f.Detail)
+	}
+	return nil
+}
+
+func (t *Tenant) checkGrants(grants []spec.Grant, wrong func(string, string, ...any)) {
+	if len(grants) > maxGrants {
+		wrong("/grants", "has at most %d entries", maxGrants)
+		return
+	}
+	for i, g := range grants {
+		at := fmt.Sprintf("/grants/%d", i)
+		if _, known := t.cfg.Groups.Group(g.Group); !known {
+			wrong(at+"/group", "is no group of this server: it has %s", t.groupNames())
+		}
+		if len(g.Resources) > maxResources {
+			wrong(at+"/resources", "has at most %d entries", maxResources)
+		}
+		for j, p := range g.Resources {
+			if _, err := path.Match(p, ""); err != nil || len(p) > maxPattern || p == "" {
+				wrong(fmt.Sprintf("%s/resources/%d", at, j), "is no pattern (as in /dev/ttyUSB*)")
+			}
+		}
+		for j, right := range g.Rights {
+			if !slices.Contains([]spec.Right{spec.Read, spec.Write}, right) {
+				wrong(fmt.Sprintf("%s/rights/%d", at, j), "is read or write")
+			}
+		}
+	}
+}
+
+func (t *Tenant) groupNames() (names []string) {
+	for _, g := range t.cfg.Groups.Groups() {
+		names = append(names, g.Name())
+	}
+	return names
+}

@@ -1,0 +1,96 @@
+package control
+
+import (
+	"context"
+
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/store"
+	"github.com/snaprail/snaprail/runtime/supervisor"
+)
+
+// Config is what a Service is made of.
+type Config struct {
+	Store      store.Store
+	Catalog    *catalog.Catalog
+	Supervisor *supervisor.Supervisor
+	Engine     *engine.Engine
+	Groups     capability.Registry
+}
+
+// Service is the control plane of one process.
+type Service struct{ cfg Config }
+
+// New makes a control plane.
+func New(cfg Config) *Service { return &Service{cfg} }
+
+// Tenant is one tenant's control plane.
+type Tenant struct {
+	cfg     Config
+	space   store.Space
+	shelf   *catalog.Shelf
+	runtime *supervisor.Tenant
+}
+
+// Tenant narrows the service to one tenant.
+func (s *Service) Tenant(id string) (*Tenant, error) {
+	space, err := s.cfg.Store.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	shelf, err := s.cfg.Catalog.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := s.cfg.Supervisor.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	return &Tenant{cfg: s.cfg, space: space, shelf: shelf, runtime: rt}, nil
+}
+
+// Ready reports why the service cannot take work now, or nil.
+func (s *Service) Ready(ctx context.Context) error {
+	if err := s.cfg.Store.System().View(ctx, func(r store.Reader) error {
+		_, err := r.List(store.Tenants, "", "", 1)
+		return err
+	}); err != nil {
+		return err
+	}
+	for id, t := range s.cfg.Supervisor.Tenants() {
+		if t.Outbox().Stats().Failed {
+			return fault.New(fault.LogFailed, "the outbox of tenant %s has failed", id)
+		}
+	}
+	return nil
+}
+
+// Stats are figures of the whole process, for the metrics endpoint.
+type Stats struct {
+	Connectors []ConnectorStats
+	Engine     engine.Stats
+	Outbox     map[string]outbox.Stats // by tenant
+}
+
+// ConnectorStats is one connector's status with its tenant.
+type ConnectorStats struct {
+	Tenant    string
+	Connector string
+	Status    lifecycle.Status
+}
+
+// Stats are the figures now. Connectors that do not run are not among them.
+func (s *Service) Stats() Stats {
+	all := Stats{Engine: s.cfg.Engine.Stats(), Outbox: map[string]outbox.Stats{}}
+	for id, t := range s.cfg.Supervisor.Tenants() {
+		all.Outbox[id] = t.Outbox().Stats()
+		for connector, status := range t.Running() {
+			all.Connectors = append(all.Connectors, ConnectorStats{id, connector, status})
+		}
+	}
+	return all
+}

@@ -1,0 +1,151 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/outbox"
+)
+
+// endOfBlock is an index behind every record of a block.
+const endOfBlock = abi.MaxItems
+
+// Stream starts reading the tenant's records, the durable ones only, oldest
+// first.
+func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
+	s := &Stream{log: t.runtime.Outbox()}
+	if o.Connector != "" {
+		v, err := t.Connector(ctx, o.Connector)
+		if err != nil {
+			return nil, err
+		}
+		s.connector = v.ID
+	}
+	from := uint64(1)
+	switch o.After {
+	case "", "start":
+	case "now":
+		from = s.log.Head() + 1
+	default:
+		block, index, err := parsePosition(o.After)
+		if err != nil {
+			return nil, err
+		}
+		from, s.skip, s.skipIn = block, index+1, block
+	}
+	s.reader = s.log.Reader(from)
+	return s, nil
+}
+
+func parsePosition(p string) (block uint64, index int, err error) {
+	b, i, ok := strings.Cut(p, ".")
+	block, errB := strconv.ParseUint(b, 10, 64)
+	index, errI := strconv.Atoi(i)
+	if !ok || errB != nil || errI != nil || block == 0 || index < 0 || index > endOfBlock {
+		return 0, 0, fault.New(fault.Invalid, "%q is no position of the stream", p).
+			WithHint("use the position of a record, \"start\" or \"now\"")
+	}
+	return block, index, nil
+}
+
+func position(block uint64, index int) string { return fmt.Sprintf("%d.%d", block, index) }
+
+// Stream reads records. It is used by one goroutine.
+type Stream struct {
+	log       *outbox.Log
+	reader    *outbox.Reader
+	connector string // "": all
+
+	block  *outbox.Block
+	batch  abi.Batch
+	index  int // of the next record in batch
+	skip   int // records to leave out in block skipIn
+	skipIn uint64
+}
+
+// Next waits for the next record. What a record refers to is valid until the
+// next call. Blocks that retention has taken come as one record of the kind
+// gap.
+func (s *Stream) Next(ctx context.Context) (Record, error) {
+	for s.block == nil || s.index >= len(s.batch.Records) {
+		b, err := s.reader.Next(ctx)
+		var gap *outbox.Gap
+		if errors.As(err, &gap) {
+			return s.missing(gap), nil
+		}
+		if err != nil {
+			return Record{}, err
+		}
+		if err := s.open(b); err != nil {
+			return Record{}, err
+		}
+	}
+	i := s.index
+	s.index++
+	return s.record(i), nil
+}
+
+// open decodes a block, unless nothing of it is wanted.
+func (s *Stream) open(b *outbox.Block) error {
+	s.block, s.index = b, 0
+	s.batch.Records = s.batch.Records[:0]
+	if b.Count == 0 || (s.connector != "" && s.connector != b.Connector) {
+		return nil
+	}
+	if err := s.batch.Decode(b.Records); err != nil {
+		return fault.Wrap(fault.Integrity, err, "block %d", b.Seq)
+	}
+	if s.skipIn == b.Seq {
+		s.index = min(s.skip, len(s.batch.Records))
+	}
+	return nil
+}
+
+func (s *Stream) record(i int) Record {
+	b, r := s.block, &s.batch.Records[i]
+	seq := b.First + uint64(i)
+	return Record{
+		Position: position(b.Seq, i), Key: fmt.Sprintf("%s/%d/%d", b.Connector, b.Epoch, seq),
+		Connector: b.Connector, Epoch: b.Epoch, Sequence: seq,
+		Device: r.Device, Kind: kindName(r.Kind),
+		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, b.Received).UTC(),
+		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers,
+	}
+}
+
+func (s *Stream) missing(g *outbox.Gap) Record {
+	s.block = nil
+	now := time.Now().UTC()
+	return Record{
+		Position: position(g.To, endOfBlock), Key: fmt.Sprintf("gap/%d/%d", g.From, g.To),
+		Kind: kindName(abi.KindGap), Time: now, Received: now, Content: "application/json",
+		Payload: fmt.Appendf(nil, `{"from_block":%d,"to_block":%d,"reason":%q}`, g.From, g.To, g.Reason),
+	}
+}
+
+// Pending reports whether Next returns at once for certain. What the log holds
+// behind this block does not count: it may all be filtered out.
+func (s *Stream) Pending() bool { return s.block != nil && s.index < len(s.batch.Records) }
+
+// Close ends the reading.
+func (s *Stream) Close() error { return s.reader.Close() }
+
+func kindName(k abi.Kind) string {
+	switch k {
+	case abi.KindTelemetry:
+		return "telemetry"
+	case abi.KindAttributes:
+		return "attributes"
+	case abi.KindEvent:
+		return "event"
+	case abi.KindGap:
+		return "gap"
+	}
+	return "unknown"
+}

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"context"
+	"time"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// maxMessage bounds the message of a test that is kept, in bytes.
+const maxMessage = 512
+
+// TestConnector runs the module's own test in the sandbox, beside whatever
+// runs, and keeps the result. A failed test is a result, not an error.
+func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult, error) {
+	v, err := t.Connector(ctx, idOrName)
+	if err != nil {
+		return TestResult{}, err
+	}
+	key, err := v.TestKey()
+	if err != nil {
+		return TestResult{}, fault.Wrap(fault.ConfigInvalid, err, "connector %s", v.ID)
+	}
+	began := time.Now()
+	raw, err := t.runtime.Test(ctx, &v.Connector)
+	if err != nil {
+		return TestResult{}, err
+	}
+	result := TestResult{
+		Success: raw.Success, Message: cut(raw.Message), Details: details(raw.Details),
+		Latency: time.Since(began), At: began.UTC(),
+	}
+	return result, t.space.Update(ctx, func(w store.Writer) error {
+		c, err := find(w, v.ID)
+		if err != nil {
+			return err
+		}
+		c.Status, c.StatusMessage, c.LastTestedAt = spec.StatusError, result.Message, result.At
+		if result.Success {
+			c.Status, c.Tested = spec.StatusConnected, key
+		}
+		return save(w, &c)
+	})
+}
+
+func details(list []abi.Header) map[string]string {
+	all := make(map[string]string, len(list))
+	for _, h := range list {
+		all[h.Name] = cut(string(h.Value))
+	}
+	return all
+}
+
+// cut shortens a text to what is kept, at the border of a character.
+func cut(s string) string {
+	if len(s) <= maxMessage {
+		return s
+	}
+	s = s[:maxMessage]
+	for !utf8.ValidString(s) && s != "" {
+		s = s[:len(s)-1]
+	}
+	return s
+}

@@ -1,0 +1,9 @@
+// Package supervisor makes desired state true: it runs an actor for every
+// connector that is enabled, starts it again when it fails, swaps it when its
+// spec changes, stops it in order, and stands between the actors and what the
+// node keeps (the outbox and the store).
+//
+// Control writes the spec and pokes the supervisor; nobody else starts or
+// stops anything. All goroutines belong to the Supervisor and have ended when
+// Stop returns.
+package supervisor

@@ -1,0 +1,169 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// host is the node as one connector's actor sees it.
+type host struct {
+	*Tenant
+	id      string
+	journal *Journal
+	notes   *slog.Logger
+}
+
+var _ actor.Host = (*host)(nil)
+
+func (t *Tenant) newHost(id string) *host {
+	return &host{Tenant: t, id: id, journal: t.Journal(id), notes: t.notes.With("connector", id)}
+}
+
+// Commit implements actor.Host. The log is the commit (I1): what the block
+// changes in the store follows it, and is repeated at the next start if it
+// could not follow now.
+func (h *host) Commit(ctx context.Context, b *outbox.Block) error {
+	seq, err := h.log.Append(ctx, b)
+	if err != nil {
+		return err
+	}
+	b.Seq = seq
+	if !b.Effects() {
+		return nil
+	}
+	return h.applyUntilDone(h.super.kill, b)
+}
+
+// applyWait is the pause between two tries to apply a block.
+const applyWait = time.Second
+
+// applyUntilDone applies a durable block. There is no way back, so it tries
+// until the store takes it; only the end of the process ends that, and then
+// the next start applies it.
+func (h *host) applyUntilDone(ctx context.Context, b *outbox.Block) error {
+	for told := false; ; told = true {
+		err := h.apply(ctx, b)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !told {
+			h.Line(abi.LogError, actor.FromHost, "store", "the store does not take a step's changes; trying again: "+err.Error())
+		}
+		t := time.NewTimer(applyWait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
+	}
+}
+
+// Lookup implements actor.Host.
+func (h *host) Lookup(ctx context.Context, key string) (value []byte, found bool, err error) {
+	err = h.space.View(ctx, func(r store.Reader) error {
+		e, err := r.Get(store.KV, within(h.id, key))
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		value, found = e.Value, err == nil
+		return err
+	})
+	return value, found, err
+}
+
+// Line implements actor.Host.
+func (h *host) Line(level abi.LogLevel, source, target, text string) {
+	h.journal.add(level, source, target, text)
+	h.notes.Log(h.super.kill, slogLevel(level), text, "source", source, "target", target)
+}
+
+// Report implements actor.Host.
+func (h *host) Report(s lifecycle.Status) {
+	level := slog.LevelInfo
+	if s.Reason != "" {
+		level = slog.LevelWarn
+	}
+	h.journal.add(abi.LogInfo, actor.FromHost, "state", describe(s))
+	h.notes.Log(h.super.kill, level, "state", "state", s.State, "reason", s.Reason, "code", s.Code, "generation", s.Generation)
+}
+
+func describe(s lifecycle.Status) string {
+	if s.Reason == "" {
+		return string(s.State)
+	}
+	return string(s.State) + ": " + s.Reason
+}
+
+func slogLevel(l abi.LogLevel) slog.Level {
+	switch l {
+	case abi.LogDebug:
+		return slog.LevelDebug
+	case abi.LogInfo:
+		return slog.LevelInfo
+	case abi.LogWarning:
+		return slog.LevelWarn
+	case abi.LogError, abi.LogCritical:
+	}
+	return slog.LevelError
+}
+
+// sandboxed is a host that keeps nothing: for tests of a connection.
+type sandboxed struct{ *host }
+
+// Commit implements actor.Host.
+func (sandboxed) Commit(context.Context, *outbox.Block) error {
+	return fault.New(fault.NotActive, "nothing is kept during a test")
+}
+
+// within is the id of something that belongs to a connector.
+func within(connector, id string) string { return connector + "\x00" + id }
+
+// apply brings the store up to a block, once: the connector's watermark is
+// written in the same transaction.
+func (t *Tenant) apply(ctx context.Context, b *outbox.Block) error {
+	return t.space.Update(ctx, func(w store.Writer) error {
+		done, err := watermark(w, b.Connector)
+		if err != nil || done >= b.Seq {
+			return err
+		}
+		for _, kv := range b.KV {
+			if err := put(w, store.KV, within(b.Connector, kv.Key), kv.Value, kv.Delete); err != nil {
+				return err
+			}
+		}
+		for _, d := range b.Devices {
+			raw, err := json.Marshal(spec.Device{
+				ID: d.ID, Connector: b.Connector, Type: d.Type, Name: d.Name, Added: time.Unix(0, b.Received).UTC(),
+			})
+			if err != nil {
+				return fault.Wrap(fault.Internal, err, "device")
+			}
+			if err := put(w, store.Devices, within(b.Connector, d.ID), raw, d.Change == abi.ChangeRemove); err != nil {
+				return err
+			}
+		}
+		return mark(w, b.Connector, b.Seq)
+	})
+}
+
+func put(w store.Writer, bucket store.Bucket, id string, value []byte, remove bool) error {
+	if !remove {
+		_, err := w.Put(bucket, id, value)
+		return err
+	}
+	if err := w.Delete(bucket, id); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return nil
+}

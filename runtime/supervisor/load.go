@@ -1,0 +1,65 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+
+	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// loader fetches and compiles modules.
+type loader struct {
+	shelf  *catalog.Shelf
+	engine *engine.Engine
+}
+
+func (l loader) load(ctx context.Context, digest string) (*engine.Module, spec.Module, error) {
+	record, err := l.shelf.Get(ctx, digest)
+	if err != nil {
+		return nil, record, err
+	}
+	src, err := l.shelf.Load(record.Digest)
+	if err != nil {
+		return nil, record, err
+	}
+	m, err := l.engine.Compile(ctx, src)
+	return m, record, err
+}
+
+// version compiles what a spec names. release gives it back, after the guest
+// that was made from it.
+func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Version, release func(context.Context), err error) {
+	m, record, err := t.modules.load(ctx, c.Module)
+	if err != nil {
+		return v, nil, err
+	}
+	v = actor.Version{Connector: *c, Manifest: record.Manifest, Module: m}
+	release = func(ctx context.Context) { t.closed(m.Close(ctx)) }
+	if c.Converter == nil {
+		return v, release, nil
+	}
+	cm, record, err := t.modules.load(ctx, c.Converter.Module)
+	if err != nil {
+		release(ctx)
+		return v, nil, err
+	}
+	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config)
+	if err != nil {
+		release(ctx)
+		return v, nil, err
+	}
+	v.Converter = conv
+	return v, func(ctx context.Context) {
+		free(ctx)
+		release(ctx)
+	}, nil
+}
+
+func (t *Tenant) closed(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.notes.Warn("module not closed", "error", err)
+	}
+}

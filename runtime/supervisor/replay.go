@@ -1,0 +1,130 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// watermark is the last block of a connector that was applied to the store.
+func watermark(r store.Reader, connector string) (uint64, error) {
+	e, err := r.Get(store.Applied, connector)
+	if fault.Is(err, fault.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(e.Value) != 8 {
+		return 0, fault.New(fault.Integrity, "the watermark of connector %s is damaged", connector)
+	}
+	return binary.BigEndian.Uint64(e.Value), nil
+}
+
+func mark(w store.Writer, connector string, seq uint64) error {
+	_, err := w.Put(store.Applied, connector, binary.BigEndian.AppendUint64(nil, seq))
+	return err
+}
+
+// lastApplied is the highest block of the tenant's log that the store has
+// seen: the log must reach it, or it has lost blocks.
+func (t *Tenant) lastApplied(ctx context.Context) (last uint64, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		for e, err := range store.All(r, store.Applied, "") {
+			if err != nil {
+				return err
+			}
+			if len(e.Value) == 8 {
+				last = max(last, binary.BigEndian.Uint64(e.Value))
+			}
+		}
+		return nil
+	})
+	return last, err
+}
+
+// replay applies the blocks of a connector that are durable and not applied
+// yet: at most the last one, as its actor applies each before the next.
+func (t *Tenant) replay(ctx context.Context, connector string, state outbox.State) error {
+	var done uint64
+	err := t.space.View(ctx, func(r store.Reader) (err error) {
+		done, err = watermark(r, connector)
+		return err
+	})
+	if err != nil || done >= state.Effects {
+		return err
+	}
+	r := t.log.Reader(done + 1)
+	defer func() { _ = r.Close() }()
+	for {
+		b, err := r.Next(ctx)
+		var gap *outbox.Gap
+		switch {
+		case errors.As(err, &gap):
+			t.notes.Error("blocks are missing that were not applied", "connector", connector, "from", gap.From, "to", gap.To, "reason", gap.Reason)
+			if gap.To >= state.Effects {
+				return nil
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		if b.Connector == connector && b.Effects() {
+			if err := t.apply(ctx, b); err != nil {
+				return err
+			}
+		}
+		if b.Seq >= state.Effects {
+			return nil
+		}
+	}
+}
+
+// Purge forgets all that a deleted connector left: its state, its devices, its
+// place in the log. Its records stay until retention takes them.
+func (t *Tenant) Purge(ctx context.Context, connector string) error {
+	for _, bucket := range []store.Bucket{store.KV, store.Devices} {
+		if err := t.empty(ctx, bucket, connector+"\x00"); err != nil {
+			return err
+		}
+	}
+	err := t.space.Update(ctx, func(w store.Writer) error {
+		return put(w, store.Applied, connector, nil, true)
+	})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	delete(t.journals, connector)
+	t.mu.Unlock()
+	return t.log.Forget(ctx, connector)
+}
+
+// empty deletes a bucket's entries with this prefix, a transaction's worth at
+// a time.
+func (t *Tenant) empty(ctx context.Context, bucket store.Bucket, prefix string) error {
+	const batch = 500
+	for n := batch; n == batch; {
+		err := t.space.Update(ctx, func(w store.Writer) error {
+			entries, err := w.List(bucket, prefix, "", batch)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if err := w.Delete(bucket, e.ID); err != nil {
+					return err
+				}
+			}
+			n = len(entries)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// Config is what a supervisor is made of.
+type Config struct {
+	Dir     string // of the outboxes, one folder each tenant
+	Store   store.Store
+	Catalog *catalog.Catalog
+	Engine  *engine.Engine
+	Groups  capability.Registry
+	Outbox  outbox.Config
+	Restart Restart
+	Log     *slog.Logger
+}
+
+// Restart is the policy for guests that fail. Zero fields mean the defaults.
+type Restart struct {
+	Min    time.Duration // first back-off; default 1 s
+	Max    time.Duration // longest back-off; default 60 s
+	Crash  int           // this many crashes ...
+	Window time.Duration // ... within this time are a crash loop; default 5 in 10 min
+}
+
+func (r Restart) withDefaults() Restart {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&r.Min, time.Second)
+	set(&r.Max, time.Minute)
+	set(&r.Window, 10*time.Minute)
+	if r.Crash <= 0 {
+		r.Crash = 5
+	}
+	return r
+}
+
+// Supervisor runs the connectors of all tenants on this node. It is safe for
+// use by several goroutines.
+type Supervisor struct {
+	cfg Config
+
+	// kill ends everything at once; ending asks runners to finish. They are
+	// the life of the goroutines, not of a call.
+	kill    context.Context
+	killNow context.CancelFunc
+	ending  context.Context
+	endNow  context.CancelFunc
+	runners sync.WaitGroup
+
+	mu      sync.Mutex
+	tenants map[string]*Tenant
+	stopped bool
+}
+
+// New makes a supervisor whose goroutines live until Stop, or until ctx ends.
+func New(ctx context.Context, cfg Config) *Supervisor {
+	cfg.Restart = cfg.Restart.withDefaults()
+	s := &Supervisor{cfg: cfg, tenants: map[string]*Tenant{}}
+	s.kill, s.killNow = context.WithCancel(ctx)
+	s.ending, s.endNow = context.WithCancel(s.kill)
+	return s
+}
+
+// Start brings the store up to the outboxes and starts every connector that
+// is enabled. A tenant that cannot be opened is an error; a connector that
+// cannot run is a status.
+func (s *Supervisor) Start(ctx context.Context) error {
+	ids, err := s.tenantIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		t, err := s.Tenant(id)
+		if err != nil {
+			return err
+		}
+		if err := t.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Supervisor) tenantIDs(ctx context.Context) (ids []string, err error) {
+	err = s.cfg.Store.System().View(ctx, func(r store.Reader) error {
+		for e, err := range store.All(r, store.Tenants, "") {
+			if err != nil {
+				return err
+			}
+			ids = append(ids, e.ID)
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// AddTenant makes a tenant known, so that it is started with the server.
+func (s *Supervisor) AddTenant(ctx context.Context, id string) error {
+	if _, err := s.cfg.Store.Tenant(id); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(spec.Tenant{ID: id, Created: time.Now().UTC()})
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "tenant")
+	}
+	return s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+		_, err := w.PutIf(store.Tenants, id, raw, 0)
+		if fault.Is(err, fault.Exists) {
+			return nil
+		}
+		return err
+	})
+}
+
+// Tenant is the runtime of one tenant, opened with the first call.
+func (s *Supervisor) Tenant(id string) (*Tenant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.tenants[id]; ok {
+		return t, nil
+	}
+	if s.stopped {
+		return nil, fault.New(fault.ShuttingDown, "the server is stopping")
+	}
+	t, err := s.openTenant(id)
+	if err != nil {
+		return nil, err
+	}
+	s.tenants[id] = t
+	return t, nil
+}
+
+// Tenants lists the tenants that are open, with their ids.
+func (s *Supervisor) Tenants() map[string]*Tenant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]*Tenant, len(s.tenants))
+	for id, t := range s.tenants {
+		all[id] = t
+	}
+	return all
+}
+
+// Stop lets every connector finish its step and closes everything (I6). What
+// has not finished when ctx ends is killed; what was acknowledged is durable
+// either way.
+func (s *Supervisor) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return nil
+	}
+	s.stopped = true
+	s.mu.Unlock()
+	s.endNow()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.runners.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.killNow()
+		<-done
+	}
+	s.killNow()
+	var errs []error
+	for _, t := range s.Tenants() {
+		errs = append(errs, t.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Supervisor) dirOf(tenant string) string { return filepath.Join(s.cfg.Dir, tenant) }

@@ -1,0 +1,273 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// Tenant is one tenant's runtime: its outbox, its converters, its connectors.
+type Tenant struct {
+	super      *Supervisor
+	space      store.Space
+	modules    loader
+	log        *outbox.Log
+	converters *actor.Converters
+	notes      *slog.Logger
+
+	mu      sync.Mutex
+	runners map[string]*runner
+	// journals outlive runners, so that the end of a log can be read.
+	journals map[string]*Journal
+}
+
+func (s *Supervisor) openTenant(id string) (*Tenant, error) {
+	space, err := s.cfg.Store.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	shelf, err := s.cfg.Catalog.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tenant{
+		super: s, space: space, notes: s.cfg.Log.With("tenant", id),
+		runners: map[string]*runner{}, journals: map[string]*Journal{},
+	}
+	t.modules = loader{shelf: shelf, engine: s.cfg.Engine}
+	cfg := s.cfg.Outbox
+	cfg.Log = t.notes
+	if cfg.Known, err = t.lastApplied(s.kill); err != nil {
+		return nil, err
+	}
+	if t.log, err = outbox.Open(s.dirOf(id), cfg); err != nil {
+		return nil, err
+	}
+	t.converters = actor.NewConverters(actor.ConvertersConfig{
+		Engine: s.cfg.Engine, Groups: s.cfg.Groups, Log: t.notes,
+		Line: func(level abi.LogLevel, source, target, text string) {
+			t.notes.Log(s.kill, slogLevel(level), text, "source", source, "target", target, "module", "converter")
+		},
+	})
+	return t, nil
+}
+
+// start applies what a crash left unapplied, purges what a delete left behind,
+// and starts the enabled connectors.
+func (t *Tenant) start(ctx context.Context) error {
+	specs, err := t.specs(ctx)
+	if err != nil {
+		return err
+	}
+	for id, state := range t.log.Connectors() {
+		if _, ok := specs[id]; ok {
+			err = t.replay(ctx, id, state)
+		} else {
+			err = t.Purge(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for id, c := range specs {
+		if c.Enabled {
+			t.Reconcile(id)
+		}
+	}
+	return nil
+}
+
+func (t *Tenant) specs(ctx context.Context) (map[string]spec.Connector, error) {
+	all := map[string]spec.Connector{}
+	err := t.space.View(ctx, func(r store.Reader) error {
+		for e, err := range store.All(r, store.Connectors, "") {
+			if err != nil {
+				return err
+			}
+			var c spec.Connector
+			if err := json.Unmarshal(e.Value, &c); err != nil {
+				return fault.Wrap(fault.Integrity, err, "connector %s", e.ID)
+			}
+			all[e.ID] = c
+		}
+		return nil
+	})
+	return all, err
+}
+
+// desired is the connector's spec; nil: it must not run.
+func (t *Tenant) desired(ctx context.Context, id string) (*spec.Connector, error) {
+	var c spec.Connector
+	err := t.space.View(ctx, func(r store.Reader) error {
+		e, err := r.Get(store.Connectors, id)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(e.Value, &c); err != nil {
+			return fault.Wrap(fault.Integrity, err, "connector %s", id)
+		}
+		return nil
+	})
+	if fault.Is(err, fault.NotFound) || (err == nil && !c.Enabled) {
+		return nil, nil //nolint:nilnil // nothing is desired, and that is no fault
+	}
+	return &c, err
+}
+
+// Reconcile makes the connector's desired state true, soon.
+func (t *Tenant) Reconcile(id string) {
+	t.super.mu.Lock()
+	defer t.super.mu.Unlock()
+	if t.super.stopped {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.runners[id]; ok {
+		r.poke()
+		return
+	}
+	r := t.newRunner(id)
+	t.runners[id] = r
+	t.super.runners.Add(1)
+	go func() {
+		defer t.super.runners.Done()
+		r.run(t.super.kill)
+	}()
+}
+
+// retire takes a runner out that has nothing to do, unless it was poked in the
+// meantime.
+func (t *Tenant) retire(r *runner) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-r.changed:
+		return false
+	default:
+	}
+	delete(t.runners, r.id)
+	close(r.gone)
+	return true
+}
+
+// Halt waits until the connector, which is not desired any more, has stopped.
+func (t *Tenant) Halt(ctx context.Context, id string) error {
+	t.mu.Lock()
+	r, ok := t.runners[id]
+	t.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	r.poke()
+	select {
+	case <-r.gone:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Timeout, "the connector has not stopped yet").WithHint("look at its status, and call again")
+	}
+}
+
+// Status is what is known of a connector now. One that does not run is
+// stopped, or a draft when it never ran.
+func (t *Tenant) Status(c *spec.Connector) lifecycle.Status {
+	t.mu.Lock()
+	r, ok := t.runners[c.ID]
+	t.mu.Unlock()
+	if ok {
+		return r.status()
+	}
+	state := lifecycle.Stopped
+	if c.Status == spec.StatusDraft {
+		state = lifecycle.Draft
+	}
+	return lifecycle.Status{State: state, Since: c.Updated, Module: c.Module, Revision: c.Revision}
+}
+
+// Await waits until the connector's runner has handled the revision, or ctx
+// ends; whatever it came to is in the status.
+func (t *Tenant) Await(ctx context.Context, id string, revision uint64) error {
+	t.mu.Lock()
+	r, ok := t.runners[id]
+	t.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return r.await(ctx, revision)
+}
+
+// Test tests a connector: beside the guest that runs, or in a sandbox that
+// lives as long as the test.
+func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, error) {
+	v, release, err := t.version(ctx, c)
+	if err != nil {
+		return abi.TestResult{}, err
+	}
+	defer release(context.WithoutCancel(ctx))
+	t.mu.Lock()
+	r, ok := t.runners[c.ID]
+	t.mu.Unlock()
+	if ok {
+		if result, ok := r.test(ctx, v); ok {
+			return result, nil
+		}
+	}
+	a := t.newActor(c.ID, sandboxed{t.newHost(c.ID)})
+	defer func() {
+		if err := a.Close(ctx); err != nil {
+			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
+		}
+	}()
+	return a.Test(ctx, v), nil
+}
+
+// Outbox is the tenant's log, for readers.
+func (t *Tenant) Outbox() *outbox.Log { return t.log }
+
+// Journal is the connector's log lines.
+func (t *Tenant) Journal(id string) *Journal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	j, ok := t.journals[id]
+	if !ok {
+		j = newJournal()
+		t.journals[id] = j
+	}
+	return j
+}
+
+func (t *Tenant) newActor(id string, h actor.Host) *actor.Actor {
+	state, _ := t.log.State(id)
+	return actor.New(actor.Config{
+		Connector: id, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
+		Resume: state, Log: t.notes.With("connector", id),
+	})
+}
+
+// stopTimeout is how long a connector may take to stop.
+const stopTimeout = 10 * time.Second
+
+// Running is the status of every connector that has a runner.
+func (t *Tenant) Running() map[string]lifecycle.Status {
+	t.mu.Lock()
+	runners := make([]*runner, 0, len(t.runners))
+	for _, r := range t.runners {
+		runners = append(runners, r)
+	}
+	t.mu.Unlock()
+	all := make(map[string]lifecycle.Status, len(runners))
+	for _, r := range runners {
+		all[r.id] = r.status()
+	}
+	return all
+}
