@@ -1,0 +1,83 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// CreateConnector creates a connector from its JSON form.
+func (c *Client) CreateConnector(ctx context.Context, connector json.RawMessage) (v Connector, err error) {
+	r := call{method: http.MethodPost, path: "/api/connectors"}
+	r.body, r.kind = jsonBody(connector)
+	err = c.do(ctx, r, &v)
+	return v, err
+}
+
+// Connectors lists all connectors.
+func (c *Client) Connectors(ctx context.Context) ([]Connector, error) {
+	return all[Connector](ctx, c, "/api/connectors", nil)
+}
+
+// Connector shows a connector by its id or name.
+func (c *Client) Connector(ctx context.Context, id string) (v Connector, err error) {
+	err = c.do(ctx, call{method: http.MethodGet, path: connectorPath(id, "")}, &v)
+	return v, err
+}
+
+// UpdateConnector replaces what may be set of a connector. revision is the one
+// that the caller read; 0: whichever it has now.
+func (c *Client) UpdateConnector(ctx context.Context, id string, connector json.RawMessage, revision uint64) (v Connector, err error) {
+	r := call{method: http.MethodPut, path: connectorPath(id, ""), header: ifMatch(revision)}
+	r.body, r.kind = jsonBody(connector)
+	err = c.do(ctx, r, &v)
+	return v, err
+}
+
+// DeleteConnector removes a connector; revision as in UpdateConnector.
+func (c *Client) DeleteConnector(ctx context.Context, id string, revision uint64) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: connectorPath(id, ""), header: ifMatch(revision)}, nil)
+}
+
+// TestConnector runs the connection test. A test that fails is a result, not
+// an error.
+func (c *Client) TestConnector(ctx context.Context, id string) (r TestResult, err error) {
+	err = c.do(ctx, call{method: http.MethodPost, path: connectorPath(id, "/test")}, &r)
+	return r, err
+}
+
+// Activate makes a connector run.
+func (c *Client) Activate(ctx context.Context, id string) (v Connector, err error) {
+	err = c.do(ctx, call{method: http.MethodPost, path: connectorPath(id, "/activate")}, &v)
+	return v, err
+}
+
+// Deactivate makes a connector stop.
+func (c *Client) Deactivate(ctx context.Context, id string) (v Connector, err error) {
+	err = c.do(ctx, call{method: http.MethodPost, path: connectorPath(id, "/deactivate")}, &v)
+	return v, err
+}
+
+// Devices lists the devices of one connector, or of all with "".
+func (c *Client) Devices(ctx context.Context, connector string) ([]spec.Device, error) {
+	query := url.Values{}
+	if connector != "" {
+		query.Set("connector", connector)
+	}
+	return all[spec.Device](ctx, c, "/api/devices", query)
+}
+
+func connectorPath(id, rest string) string {
+	return "/api/connectors/" + url.PathEscape(id) + rest
+}
+
+func ifMatch(revision uint64) http.Header {
+	if revision == 0 {
+		return nil
+	}
+	return http.Header{"If-Match": {`"` + strconv.FormatUint(revision, 10) + `"`}}
+}

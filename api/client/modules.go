@@ -1,0 +1,97 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strconv"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// pageSize is how much of a list is asked for at once.
+const pageSize = 500
+
+// PushModule uploads a module, as a stream. manifest is a side-car that takes
+// the place of the module's own; nil: none. created is false when the server
+// had this very module already.
+func (c *Client) PushModule(ctx context.Context, wasm io.Reader, manifest []byte) (m Module, created bool, err error) {
+	r := call{method: http.MethodPost, path: "/api/modules", body: wasm, kind: "application/wasm"}
+	if manifest != nil {
+		if r.body, r.kind, err = parts(wasm, manifest); err != nil {
+			return m, false, err
+		}
+	}
+	resp, err := c.exchange(ctx, r, &m)
+	if err != nil {
+		return m, false, err
+	}
+	return m, resp.StatusCode == http.StatusCreated, nil
+}
+
+// parts is a multipart body of the manifest and the module, which is not held
+// in memory.
+func parts(wasm io.Reader, manifest []byte) (io.Reader, string, error) {
+	var head bytes.Buffer
+	w := multipart.NewWriter(&head)
+	part, err := w.CreatePart(partHeader("manifest", "application/json"))
+	if err == nil {
+		_, err = part.Write(manifest)
+	}
+	if err == nil {
+		_, err = w.CreatePart(partHeader("module", "application/wasm"))
+	}
+	if err != nil {
+		return nil, "", fault.Wrap(fault.Internal, err, "upload")
+	}
+	tail := bytes.NewBufferString("\r\n--" + w.Boundary() + "--\r\n")
+	return io.MultiReader(&head, wasm, tail), w.FormDataContentType(), nil
+}
+
+func partHeader(name, kind string) textproto.MIMEHeader {
+	return textproto.MIMEHeader{
+		"Content-Disposition": {`form-data; name="` + name + `"; filename="` + name + `"`},
+		"Content-Type":        {kind},
+	}
+}
+
+// Modules lists all modules.
+func (c *Client) Modules(ctx context.Context) ([]Module, error) {
+	return all[Module](ctx, c, "/api/modules", nil)
+}
+
+// Module shows a module by its digest or the first digits of it.
+func (c *Client) Module(ctx context.Context, digest string) (m Module, err error) {
+	err = c.do(ctx, call{method: http.MethodGet, path: "/api/modules/" + url.PathEscape(digest)}, &m)
+	return m, err
+}
+
+// DeleteModule removes a module that no connector uses.
+func (c *Client) DeleteModule(ctx context.Context, digest string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: "/api/modules/" + url.PathEscape(digest)}, nil)
+}
+
+// all reads a list to its end.
+func all[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	items := []T{}
+	q := url.Values{}
+	for name, values := range query {
+		q[name] = values
+	}
+	q.Set("limit", strconv.Itoa(pageSize))
+	for {
+		var page List[T]
+		if err := c.do(ctx, call{method: http.MethodGet, path: path, query: q}, &page); err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if page.Next == "" {
+			return items, nil
+		}
+		q.Set("after", page.Next)
+	}
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+func (a *app) connectorsCommand() *cobra.Command {
+	c := branch("connectors", "Create, change, test, start and stop connectors",
+		a.connectorsCreate(), a.connectorsUpdate(), a.connectorsList(), a.connectorsShow(),
+		a.connectorsStatus(), a.connectorsTest(), a.connectorsActivate(), a.connectorsDeactivate(),
+		a.connectorsRemove())
+	c.Aliases = []string{"connector"}
+	return c
+}
+
+// on is a command that does one thing to one connector.
+func (a *app) on(use, short string, do func(context.Context, *client.Client, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " connector", Short: short,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				return do(ctx, api, args[0])
+			})
+		},
+	}
+}
+
+func (a *app) connectorsCreate() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:     "create -f connector.json",
+		Short:   "Create a connector from JSON as the API takes it",
+		Example: "  snaprail connectors create -f meter.json\n  jq '.name = \"meter2\"' meter.json | snaprail connectors create -f -",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			body, err := a.jsonFile(file)
+			if err != nil {
+				return err
+			}
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				v, err := api.CreateConnector(ctx, body)
+				if err != nil {
+					return err
+				}
+				return a.show(v, func() { fmt.Fprintln(a.out, v.ID) })
+			})
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "JSON `file`; -: stdin (required)")
+	return c
+}
+
+func (a *app) connectorsUpdate() *cobra.Command {
+	var file, match string
+	c := &cobra.Command{
+		Use:   "update connector -f connector.json",
+		Short: "Replace what is set of a connector",
+		Long: "Update replaces what is set of a connector. It fails when somebody else changed the connector\n" +
+			"between the reading and the writing; --if-match names the revision that the change was made on.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			body, err := a.jsonFile(file)
+			if err != nil {
+				return err
+			}
+			revision, err := parseRevision(match)
+			if err != nil {
+				return err
+			}
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				return a.update(ctx, api, args[0], body, revision)
+			})
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "JSON `file`; -: stdin (required)")
+	c.Flags().StringVar(&match, "if-match", "", "`revision` that must not have changed (default: the one of now)")
+	return c
+}
+
+func (a *app) update(ctx context.Context, api *client.Client, id string, body json.RawMessage, revision uint64) error {
+	if revision == 0 {
+		now, err := api.Connector(ctx, id)
+		if err != nil {
+			return err
+		}
+		revision = now.Revision
+	}
+	v, err := api.UpdateConnector(ctx, id, body, revision)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "updated %s to revision %d\n", v.Name, v.Revision)
+	return a.show(v, func() {})
+}
+
+// parseRevision reads 7, "7" or W/"7".
+func parseRevision(s string) (uint64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(strings.Trim(strings.TrimPrefix(s, "W/"), `"`), 10, 64)
+	if err != nil || n == 0 {
+		return 0, fault.New(fault.Usage, "--if-match %q: want a revision, such as 7", s)
+	}
+	return n, nil
+}
+
+// jsonFile reads a file or stdin and sees that it is JSON: what it says is for
+// the server to judge.
+func (a *app) jsonFile(name string) (json.RawMessage, error) {
+	var body []byte
+	var err error
+	switch name {
+	case "":
+		return nil, fault.New(fault.Usage, "--file is missing")
+	case "-":
+		body, err = io.ReadAll(io.LimitReader(a.in, maxFile))
+		if err != nil {
+			return nil, fault.Wrap(fault.Usage, err, "cannot read stdin")
+		}
+	default:
+		if body, err = readFile(name); err != nil {
+			return nil, err
+		}
+	}
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(body, new(json.RawMessage)); errors.As(err, &syntax) {
+		return nil, fault.Wrap(fault.BodyInvalid, err, "%s is not JSON", name).WithOffset(syntax.Offset)
+	} else if err != nil {
+		return nil, fault.Wrap(fault.BodyInvalid, err, "%s is not JSON", name)
+	}
+	return body, nil
+}
+
+func (a *app) connectorsList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List connectors with their states",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				list, err := api.Connectors(ctx)
+				if err != nil {
+					return err
+				}
+				return a.show(list, func() { a.printConnectors(list) })
+			})
+		},
+	}
+}
+
+func (a *app) connectorsShow() *cobra.Command {
+	return a.on("show", "Show a connector: what is set, and what it does", func(ctx context.Context, api *client.Client, id string) error {
+		v, err := api.Connector(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.show(v, func() { a.printConnector(v) })
+	})
+}
+
+func (a *app) connectorsStatus() *cobra.Command {
+	return a.on("status", "Show what a connector does now", func(ctx context.Context, api *client.Client, id string) error {
+		v, err := api.Connector(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.show(v.Runtime, func() { a.printStatus(v) })
+	})
+}
+
+func (a *app) connectorsTest() *cobra.Command {
+	return a.on("test", "Test whether a connector reaches what it talks to", func(ctx context.Context, api *client.Client, id string) error {
+		r, err := api.TestConnector(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := a.show(r, func() { a.printTest(r) }); err != nil {
+			return err
+		}
+		if !r.Success {
+			return fault.New(fault.NotConnected, "the test failed: %s", r.Message)
+		}
+		return nil
+	})
+}
+
+func (a *app) connectorsActivate() *cobra.Command {
+	return a.on("activate", "Start a connector, after a test if none has passed", func(ctx context.Context, api *client.Client, id string) error {
+		v, err := api.Activate(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.err, "activated %s\n", v.Name)
+		return a.show(v, func() {})
+	})
+}
+
+func (a *app) connectorsDeactivate() *cobra.Command {
+	return a.on("deactivate", "Stop a connector", func(ctx context.Context, api *client.Client, id string) error {
+		v, err := api.Deactivate(ctx, id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.err, "deactivated %s\n", v.Name)
+		return a.show(v, func() {})
+	})
+}
+
+func (a *app) connectorsRemove() *cobra.Command {
+	var match string
+	c := a.on("rm", "Stop a connector and remove it", func(ctx context.Context, api *client.Client, id string) error {
+		revision, err := parseRevision(match)
+		if err != nil {
+			return err
+		}
+		if err := api.DeleteConnector(ctx, id, revision); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.err, "removed connector %s\n", id)
+		return nil
+	})
+	c.Aliases = []string{"remove", "delete"}
+	c.Flags().StringVar(&match, "if-match", "", "`revision` that must not have changed")
+	return c
+}

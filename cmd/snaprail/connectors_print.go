@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+)
+
+func (a *app) printConnectors(list []client.Connector) {
+	rows := make([][]string, len(list))
+	for i, v := range list {
+		s := statusOf(v)
+		rows[i] = []string{v.Name, v.ID, string(s.State), strconv.FormatUint(s.Counters.Records, 10),
+			when(s.Counters.LastRecord), orDash(s.Reason)}
+	}
+	a.rows([]string{"NAME", "ID", "STATE", "RECORDS", "LAST RECORD", "REASON"}, rows)
+}
+
+// statusOf is what a connector does; a server that does not say is taken for
+// one that has not started it.
+func statusOf(v client.Connector) lifecycle.Status {
+	if v.Runtime == nil {
+		return lifecycle.Status{State: lifecycle.Draft}
+	}
+	return *v.Runtime
+}
+
+func (a *app) printConnector(v client.Connector) {
+	rows := [][]string{
+		{"name", v.Name},
+		{"id", v.ID},
+		{"module", v.Module},
+	}
+	if v.Converter != nil {
+		rows = append(rows, []string{"converter", v.Converter.Module})
+	}
+	rows = append(rows,
+		[]string{"enabled", strconv.FormatBool(v.Enabled)},
+		[]string{"last test", strings.TrimSuffix(string(v.Status)+": "+v.StatusMessage, ": ")},
+		[]string{"tested", when(v.LastTestedAt)},
+		[]string{"created", when(v.Created)},
+		[]string{"updated", when(v.Updated)},
+		[]string{"revision", strconv.FormatUint(v.Revision, 10)})
+	for _, g := range v.Grants {
+		rights := "read"
+		if len(g.Rights) > 0 {
+			parts := make([]string, len(g.Rights))
+			for i, r := range g.Rights {
+				parts[i] = string(r)
+			}
+			rights = strings.Join(parts, "+")
+		}
+		rows = append(rows, []string{"grant", strings.TrimSpace(g.Group + " " + rights + " " + strings.Join(g.Resources, " "))})
+	}
+	a.rows(nil, rows)
+	if len(v.Config) > 0 {
+		fmt.Fprintf(a.out, "config\n%s\n", indented(v.Config))
+	}
+	fmt.Fprintln(a.out)
+	a.printStatus(v)
+}
+
+func (a *app) printStatus(v client.Connector) {
+	s := statusOf(v)
+	c := s.Counters
+	state := string(s.State)
+	if !s.Since.IsZero() {
+		state += " since " + when(s.Since)
+	}
+	rows := [][]string{
+		{"state", state},
+		{"reason", orDash(s.Reason)},
+		{"generation", fmt.Sprintf("%d (%d restarts, %d swaps)", s.Generation, s.Restarts, s.Swaps)},
+		{"records", fmt.Sprintf("%d (from %d events; %d skipped, %d quarantined, %d gaps)", c.Records, c.Events, c.Skipped, c.Quarantined, c.Gaps)},
+		{"last record", when(c.LastRecord)},
+		{"guest", fmt.Sprintf("%s of memory, %d traps, %d denied calls", size(int64(s.MemoryBytes)), c.Traps, c.Denied)}, //nolint:gosec // at most 4 GiB
+	}
+	for _, session := range s.Sessions {
+		rows = append(rows, []string{"session", sessionLine(session)})
+	}
+	a.rows(nil, rows)
+}
+
+func sessionLine(s lifecycle.Session) string {
+	state := "up"
+	if !s.Up {
+		state = strings.TrimSuffix("down: "+s.Reason, ": ")
+	}
+	return fmt.Sprintf("%s %s %s (opened %d times, %d dropped)", s.Group, s.Resource, state, s.Opens, s.Dropped)
+}
+
+func (a *app) printTest(r client.TestResult) {
+	outcome := "passed"
+	if !r.Success {
+		outcome = "failed"
+	}
+	rows := [][]string{
+		{"test", outcome},
+		{"message", orDash(r.Message)},
+		{"took", (time.Duration(r.LatencyMS * float64(time.Millisecond))).Round(time.Microsecond).String()},
+	}
+	for _, name := range sortedKeys(r.Details) {
+		rows = append(rows, []string{name, r.Details[name]})
+	}
+	a.rows(nil, rows)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+func (a *app) modulesCommand() *cobra.Command {
+	c := branch("modules", "Upload, list, show and remove modules",
+		a.modulesPush(), a.modulesList(), a.modulesShow(), a.modulesRemove())
+	c.Aliases = []string{"module"}
+	return c
+}
+
+func (a *app) modulesPush() *cobra.Command {
+	var manifest string
+	c := &cobra.Command{
+		Use:   "push module.wasm",
+		Short: "Upload a module",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				return a.push(ctx, api, args[0], manifest)
+			})
+		},
+	}
+	c.Flags().StringVar(&manifest, "manifest", "", "manifest `file` that takes the place of the module's own")
+	return c
+}
+
+func (a *app) push(ctx context.Context, api *client.Client, file, manifest string) error {
+	var sidecar []byte
+	if manifest != "" {
+		text, err := readFile(manifest)
+		if err != nil {
+			return err
+		}
+		if _, err := parseManifest(text); err != nil {
+			return err
+		}
+		sidecar = text
+	}
+	f, err := os.Open(file) //nolint:gosec // the user's own file, under the user's own rights
+	if err != nil {
+		return fault.Wrap(fault.Usage, err, "cannot read").WithHint("Name a file that exists and is readable.")
+	}
+	defer f.Close() //nolint:errcheck // only read
+	m, created, err := api.PushModule(ctx, f, sidecar)
+	if err != nil {
+		return err
+	}
+	if !created {
+		fmt.Fprintln(a.err, "the server had this module already")
+	}
+	return a.show(m, func() { fmt.Fprintln(a.out, m.Digest) })
+}
+
+func (a *app) modulesList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List modules",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				list, err := api.Modules(ctx)
+				if err != nil {
+					return err
+				}
+				return a.show(list, func() { a.printModules(list) })
+			})
+		},
+	}
+}
+
+func (a *app) printModules(list []client.Module) {
+	rows := make([][]string, len(list))
+	for i, m := range list {
+		rows[i] = []string{short(m.Digest), string(m.Manifest.Kind), m.Manifest.Category + "/" + m.Manifest.ProviderType,
+			m.Manifest.Version, size(m.Size), when(m.Uploaded)}
+	}
+	a.rows([]string{"DIGEST", "KIND", "TYPE", "VERSION", "SIZE", "UPLOADED"}, rows)
+}
+
+func (a *app) modulesShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show digest", Short: "Show a module: what it needs, can and cannot do",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				m, err := api.Module(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return a.show(m, func() { a.printModule(m) })
+			})
+		},
+	}
+}
+
+func (a *app) printModule(m client.Module) {
+	a.rows(nil, [][]string{
+		{"digest", m.Digest},
+		{"name", m.Manifest.DisplayName},
+		{"type", m.Manifest.Category + "/" + m.Manifest.ProviderType},
+		{"version", m.Manifest.Version},
+		{"kind", strings.TrimSuffix(string(m.Manifest.Kind)+", mode "+string(m.Manifest.Mode), ", mode ")},
+		{"size", size(m.Size)},
+		{"uploaded", when(m.Uploaded)},
+		{"used by", orDash(strings.Join(m.UsedBy, ", "))},
+	})
+	a.sentences("It can:", m.Can)
+	a.sentences("It cannot:", m.Cannot)
+	if len(m.Manifest.ConfigSchema) > 0 {
+		fmt.Fprintf(a.out, "\nIts config follows this schema:\n%s\n", indented(m.Manifest.ConfigSchema))
+	}
+}
+
+func (a *app) modulesRemove() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm digest", Aliases: []string{"remove", "delete"}, Short: "Remove a module that no connector uses",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				if err := api.DeleteModule(ctx, args[0]); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.err, "removed module %s\n", args[0])
+				return nil
+			})
+		},
+	}
+}
