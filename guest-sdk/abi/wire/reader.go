@@ -21,7 +21,8 @@ func (textError) Unwrap() error { return ErrMalformed }
 // Reader walks the fields of one encoded message. The zero value is an empty
 // message.
 type Reader struct {
-	rest []byte
+	src  []byte
+	next int // where the next field starts in src; its end after a fault
 	data []byte
 	num  uint64
 	tag  Tag
@@ -30,63 +31,81 @@ type Reader struct {
 
 // Read starts at the first field of src. Bytes that the Reader hands out
 // alias src.
-func Read(src []byte) Reader { return Reader{rest: src} }
+func Read(src []byte) Reader { return Reader{src: src} }
 
 // Next moves to the next field. It reports false at the end and after the
 // first fault; Err tells them apart.
 func (r *Reader) Next() bool {
-	if len(r.rest) == 0 || r.err != nil {
+	src, at := r.src, r.next
+	if at >= len(src) {
 		return false
 	}
-	tag, ok := r.uvarint()
-	if field := tag >> 3; !ok || field == 0 || field > maxField {
-		r.err = ErrMalformed
-		return false
+	var tag, n uint64
+	if isShort(src, at) {
+		tag, at = uint64(src[at]), at+1
+	} else {
+		tag, at = uvarint(src, at)
+	}
+	if field := tag >> 3; at == 0 || field == 0 || field > maxField {
+		return r.malformed()
 	}
 	r.tag = Tag(tag)
 	switch r.tag & 7 {
 	case Varint:
-		r.num, ok = r.uvarint()
+		if isShort(src, at) {
+			r.num, at = uint64(src[at]), at+1
+		} else if r.num, at = uvarint(src, at); at == 0 {
+			return r.malformed()
+		}
 	case Bytes:
-		ok = r.bytes()
+		if isShort(src, at) {
+			n, at = uint64(src[at]), at+1
+		} else {
+			n, at = uvarint(src, at)
+		}
+		if at == 0 || n > uint64(len(src)-at) {
+			return r.malformed()
+		}
+		end := at + int(n)
+		r.data = src[at:end:end]
+		at = end
 	case Fixed64:
-		if ok = len(r.rest) >= 8; ok {
-			r.num, r.rest = binary.LittleEndian.Uint64(r.rest), r.rest[8:]
+		if len(src)-at < 8 {
+			return r.malformed()
 		}
+		r.num = binary.LittleEndian.Uint64(src[at:])
+		at += 8
 	case Fixed32:
-		if ok = len(r.rest) >= 4; ok {
-			r.num, r.rest = uint64(binary.LittleEndian.Uint32(r.rest)), r.rest[4:]
+		if len(src)-at < 4 {
+			return r.malformed()
 		}
+		r.num = uint64(binary.LittleEndian.Uint32(src[at:]))
+		at += 4
 	default:
-		ok = false
+		return r.malformed()
 	}
-	if !ok {
-		r.err = ErrMalformed
-	}
-	return ok
-}
-
-func (r *Reader) bytes() bool {
-	n, ok := r.uvarint()
-	if !ok || n > uint64(len(r.rest)) {
-		return false
-	}
-	r.data, r.rest = r.rest[:n:n], r.rest[n:]
+	r.next = at
 	return true
 }
 
-func (r *Reader) uvarint() (uint64, bool) {
-	if len(r.rest) > 0 && r.rest[0] < 0x80 { // the common case: one byte
-		v := uint64(r.rest[0])
-		r.rest = r.rest[1:]
-		return v, true
-	}
-	v, n := binary.Uvarint(r.rest)
+// malformed ends the walk. It is false, for Next.
+func (r *Reader) malformed() bool {
+	r.Fail(ErrMalformed)
+	return false
+}
+
+// isShort reports whether the number at src[at] is one byte, the common case,
+// which is worth a way of its own in Next.
+func isShort(src []byte, at int) bool { return at < len(src) && src[at] < 0x80 }
+
+// uvarint reads the number at src[at] and says where the next thing starts,
+// or 0 if there is none.
+func uvarint(src []byte, at int) (v uint64, next int) {
+	v, n := binary.Uvarint(src[at:])
 	if n <= 0 {
-		return 0, false
+		return 0, 0
 	}
-	r.rest = r.rest[n:]
-	return v, true
+	return v, at + n
 }
 
 // Tag is the current field's number and wire type.
@@ -133,8 +152,8 @@ func (r *Reader) CheckText() bool {
 
 // Fail ends the walk with err; nil is not a fault. The first fault stays.
 func (r *Reader) Fail(err error) {
-	if r.err == nil {
-		r.err = err
+	if err != nil && r.err == nil {
+		r.err, r.next = err, len(r.src)
 	}
 }
 
