@@ -2,10 +2,16 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // Config is what an Engine is made of.
@@ -22,18 +28,110 @@ type Config struct {
 }
 
 // Engine compiles and runs modules. It is safe for use by several goroutines.
-type Engine struct{}
+type Engine struct {
+	kind     string
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache // nil: none
+	cacheDir string
+	wasi     api.Module
+	groups   map[string]*group
+	started  time.Time // the zero of the guests' monotonic clocks
+	stats    counters
+
+	mu        sync.Mutex
+	closed    bool
+	work      int           // compilations and instantiations under way
+	drained   chan struct{} // closed when closed and work is 0
+	modules   map[string]*compiled
+	instances map[*Instance]struct{}
+}
 
 // New starts an engine.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
-	return nil, errors.ErrUnsupported
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{
+		started:   time.Now(),
+		drained:   make(chan struct{}),
+		modules:   make(map[string]*compiled),
+		instances: make(map[*Instance]struct{}),
+	}
+	if err := e.start(ctx, cfg.CacheDir); err != nil {
+		return nil, err
+	}
+	if e.kind == Interpreter {
+		log.WarnContext(ctx, "this machine cannot run compiled code: modules are interpreted and many times slower",
+			"hint", "allow executable memory (systemd: MemoryDenyWriteExecute=no)")
+	}
+	if err := e.link(ctx, cfg.Groups); err != nil {
+		return nil, errorsOf(err, e.Close(ctx))
+	}
+	return e, nil
 }
 
-// Close ends the engine with all its modules and instances.
-func (e *Engine) Close(ctx context.Context) error { return errors.ErrUnsupported }
+// begin counts work that Close waits for; end ends it.
+func (e *Engine) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return fault.New(fault.ShuttingDown, "the engine is closed")
+	}
+	e.work++
+	return nil
+}
 
-// Compile compiles a module, once for each digest: a module that is compiled
-// already is shared. Close gives it back.
-func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	return nil, errors.ErrUnsupported
+func (e *Engine) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.work--; e.work == 0 && e.closed {
+		close(e.drained)
+	}
+}
+
+// Close ends the engine with all its modules and instances. Running calls are
+// cancelled and waited for. If ctx ends first, nothing that a guest may still
+// use is freed, and Close may be called again.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	if !e.closed {
+		e.closed = true
+		if e.work == 0 {
+			close(e.drained)
+		}
+	}
+	e.mu.Unlock()
+	select {
+	case <-e.drained:
+	case <-ctx.Done():
+		return fault.Wrap(fault.Timeout, ctx.Err(), "modules are still being compiled")
+	}
+	e.mu.Lock()
+	all := make([]*Instance, 0, len(e.instances))
+	for i := range e.instances {
+		all = append(all, i)
+	}
+	e.mu.Unlock()
+	for _, i := range all {
+		if err := i.Close(ctx); err != nil {
+			return err
+		}
+	}
+	err := e.runtime.Close(ctx)
+	if e.cache != nil {
+		err = errorsOf(err, e.cache.Close(ctx))
+	}
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "the engine did not close cleanly")
+	}
+	return nil
+}
+
+// errorsOf is the first error.
+func errorsOf(errs ...error) error {
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	return nil
 }

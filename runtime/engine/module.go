@@ -2,26 +2,210 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
+	"runtime"
+	"sync/atomic"
 
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // Module is one reference to a compiled module. It is immutable and safe for
 // use by several goroutines.
-type Module struct{}
+type Module struct {
+	engine *Engine
+	code   *compiled
+	closed atomic.Bool
+}
+
+// compiled is one module, shared by the Modules and Instances of its digest.
+type compiled struct {
+	digest string
+	refs   int // under Engine.mu
+
+	ready   chan struct{} // closed when what follows is set
+	err     error
+	native  wazero.CompiledModule
+	info    *wasmbin.Info
+	imports []spec.Import
+	exports []string
+	// entries holds the exports that have the signature of an entry point.
+	entries map[string]struct{}
+}
+
+// Compile compiles a module, once for each digest: a module that is compiled
+// already is shared. Close gives it back. Errors are faults: NotWasm,
+// WasmComponent, WasmMalformed, ModuleTooLarge; Canceled and Timeout if ctx
+// ends, though a compilation that has begun may go on for a while after that.
+func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Of(err)
+	}
+	if err := e.begin(); err != nil {
+		return nil, err
+	}
+	defer e.end()
+	sum := sha256.Sum256(wasm)
+	code, first := e.hold(hex.EncodeToString(sum[:]))
+	if first {
+		e.compile(ctx, code, wasm)
+	}
+	select {
+	case <-code.ready:
+	case <-ctx.Done():
+		e.release(ctx, code)
+		return nil, fault.Of(ctx.Err())
+	}
+	if err := code.err; err != nil {
+		e.release(ctx, code)
+		// Whoever waited for another's compilation does not share its deadline.
+		if !first && ctx.Err() == nil && (fault.Is(err, fault.Canceled) || fault.Is(err, fault.Timeout)) {
+			return e.Compile(ctx, wasm)
+		}
+		return nil, err
+	}
+	return &Module{engine: e, code: code}, nil
+}
+
+// hold takes a reference to the module of this digest. If it reports true, the
+// module is not compiled and the caller has to.
+func (e *Engine) hold(digest string) (*compiled, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	code, ok := e.modules[digest]
+	if !ok {
+		code = &compiled{digest: digest, ready: make(chan struct{})}
+		e.modules[digest] = code
+	}
+	code.refs++
+	return code, !ok
+}
+
+// compile compiles for all who wait. A module that failed is forgotten before
+// they learn of it, so that the next one to ask tries again.
+func (e *Engine) compile(ctx context.Context, code *compiled, wasm []byte) {
+	defer close(code.ready)
+	if code.err = code.compile(ctx, e, wasm); code.err == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.modules, code.digest)
+}
+
+// release gives a reference back.
+func (e *Engine) release(ctx context.Context, code *compiled) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if code.refs--; code.refs > 0 {
+		return
+	}
+	if e.modules[code.digest] == code {
+		delete(e.modules, code.digest)
+	}
+	if code.native != nil {
+		_ = code.native.Close(ctx) // never fails
+	}
+}
+
+func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) error {
+	info, err := wasmbin.Read(wasm)
+	if err != nil {
+		return err
+	}
+	err = c.translate(ctx, e.runtime, wasm)
+	if err != nil && e.mendCache(err) {
+		err = c.translate(ctx, e.runtime, wasm)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fault.Of(ctx.Err())
+	case err != nil:
+		return fault.Wrap(fault.WasmMalformed, err, "the module does not validate")
+	}
+	c.describe(info)
+	return nil
+}
+
+func (c *compiled) translate(ctx context.Context, r wazero.Runtime, wasm []byte) error {
+	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	return guard(func() (err error) {
+		c.native, err = r.CompileModule(ctx, wasm)
+		return err
+	})
+}
+
+func (c *compiled) describe(info *wasmbin.Info) {
+	c.info = info
+	for _, i := range info.Imports {
+		if i.Kind == wasmbin.Function {
+			c.imports = append(c.imports, spec.Import{Module: i.Module, Function: i.Name})
+		}
+	}
+	defs := c.native.ExportedFunctions()
+	c.entries = make(map[string]struct{})
+	for _, e := range info.Exports {
+		if e.Kind != wasmbin.Function {
+			continue
+		}
+		c.exports = append(c.exports, e.Name)
+		if isSignature(defs[e.Name], "ii", "I") {
+			c.entries[e.Name] = struct{}{}
+		}
+	}
+}
 
 // Digest is the sha256 of the binary, in hex.
-func (m *Module) Digest() string { return "" }
+func (m *Module) Digest() string { return m.code.digest }
 
 // Imports lists the functions that the module needs, in the order of the
-// binary.
-func (m *Module) Imports() []spec.Import { return nil }
+// binary. The slice is shared; do not change it.
+func (m *Module) Imports() []spec.Import { return m.code.imports }
 
 // Exports lists the names of the exported functions, in the order of the
-// binary.
-func (m *Module) Exports() []string { return nil }
+// binary. The slice is shared; do not change it.
+func (m *Module) Exports() []string { return m.code.exports }
 
 // Close drops this reference. Instances that were made of it live on. It may
 // be called more than once.
-func (m *Module) Close(ctx context.Context) error { return errors.ErrUnsupported }
+func (m *Module) Close(ctx context.Context) error {
+	if m.closed.CompareAndSwap(false, true) {
+		m.engine.release(ctx, m.code)
+	}
+	return nil
+}
+
+// isSignature reports whether a function has these parameters and results,
+// where i is an i32 and I an i64.
+func isSignature(def api.FunctionDefinition, params, results string) bool {
+	return def != nil && sameTypes(def.ParamTypes(), params) && sameTypes(def.ResultTypes(), results)
+}
+
+func sameTypes(types []api.ValueType, sig string) bool {
+	if len(types) != len(sig) {
+		return false
+	}
+	for i, t := range valueTypes(sig) {
+		if types[i] != t {
+			return false
+		}
+	}
+	return true
+}
+
+func valueTypes(sig string) []api.ValueType {
+	out := make([]api.ValueType, len(sig))
+	for i := range sig {
+		out[i] = api.ValueTypeI32
+		if sig[i] == 'I' {
+			out[i] = api.ValueTypeI64
+		}
+	}
+	return out
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"math/bits"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// MaxCrossing bounds what crosses the wall in one direction: a full batch, and
+// what goes with it.
+const MaxCrossing = abi.MaxBatch + 64<<10
+
+// minInput is the smallest input buffer that a guest is asked for.
+const minInput = 4 << 10
+
+// Call calls an entry point. The reply is valid until the next Call of this
+// instance. Errors are faults: Unsupported if the guest has no such entry
+// point or says so, Guest if it answers another error, TooLarge for an input
+// or a reply beyond MaxCrossing; after GuestTrap, GuestDeadline, GuestMemory
+// and Internal the instance is dead, and after Canceled as well unless ctx had
+// ended before the call began.
+func (i *Instance) Call(ctx context.Context, entry string, in []byte) ([]byte, error) {
+	now := time.Now()
+	if err := i.meter.enter(ctx, now, i.timeout); err != nil {
+		return nil, err
+	}
+	i.engine.stats.calls.Add(1)
+	i.wasi.clock.set(now, i.engine.started)
+	i.memory.refused = false
+	i.pending.drop()
+	reply, err := i.run(entry, in)
+	return i.finish(ctx, entry, reply, err)
+}
+
+// finish ends a call, and the instance if it did not survive.
+func (i *Instance) finish(ctx context.Context, entry string, reply []byte, err error) ([]byte, error) {
+	if over := i.meter.disarm(); over != nil && !i.dying {
+		// The reply came too late: wazero is closing the module by now.
+		reply, err = nil, i.die(entry, over)
+	}
+	if !i.dying {
+		i.meter.leave(Idle)
+		return reply, err
+	}
+	i.bury(ctx)
+	i.meter.leave(Dead)
+	return nil, err
+}
+
+// run is the call itself: input, guest, reply.
+func (i *Instance) run(entry string, in []byte) ([]byte, error) {
+	fn, err := i.entry(entry)
+	if err != nil {
+		return nil, err
+	}
+	if len(in) > MaxCrossing {
+		return nil, fault.New(fault.TooLarge, "an input of %d bytes, and %d are allowed", len(in), MaxCrossing)
+	}
+	if err := i.write(in); err != nil {
+		return nil, err
+	}
+	i.stack = [2]uint64{uint64(i.input.ptr), uint64(len(in))}
+	if err := fn.CallWithStack(&i.meter, i.stack[:]); err != nil {
+		return nil, i.die(entry, err)
+	}
+	return i.read(entry, i.stack[0])
+}
+
+// entry is the entry point of this name, looked up once.
+func (i *Instance) entry(name string) (api.Function, error) {
+	if fn, ok := i.entries[name]; ok {
+		return fn, nil
+	}
+	if !i.Has(name) {
+		return nil, fault.New(fault.Unsupported, "the module has no entry point %s", name)
+	}
+	fn := i.module.ExportedFunction(name)
+	i.entries[name] = fn
+	return fn, nil
+}
+
+// write puts the input into the guest's buffer, which is asked for again only
+// when it is too small.
+func (i *Instance) write(in []byte) error {
+	if len(in) == 0 {
+		return nil
+	}
+	if len(in) > int(i.input.size) {
+		if err := i.grow(len(in)); err != nil {
+			return err
+		}
+	}
+	buf, ok := i.memory.at(i.input.ptr, uint32(len(in)))
+	if !ok { // memory never shrinks
+		return i.die(abi.ExportAlloc, fault.New(fault.GuestTrap, "the input buffer is outside of the guest's memory"))
+	}
+	copy(buf, in)
+	return nil
+}
+
+func (i *Instance) grow(n int) error {
+	if i.alloc == nil {
+		fn := i.module.ExportedFunction(abi.ExportAlloc)
+		if fn == nil || !isSignature(fn.Definition(), "i", "i") {
+			return fault.New(fault.Unsupported, "the module cannot take an input: it does not export %s(i32) -> i32",
+				abi.ExportAlloc)
+		}
+		i.alloc = fn
+	}
+	if n <= abi.MaxBatch {
+		n = max(minInput, 1<<bits.Len(uint(n-1)))
+	}
+	i.stack[0] = uint64(n)
+	i.input = buffer{}
+	if err := i.alloc.CallWithStack(&i.meter, i.stack[:1]); err != nil {
+		return i.die(abi.ExportAlloc, err)
+	}
+	ptr := uint32(i.stack[0])
+	if _, ok := i.memory.at(ptr, uint32(n)); !ok || ptr == 0 {
+		return i.die(abi.ExportAlloc, fault.New(fault.GuestTrap,
+			"%s(%d) answered %d, which is not a buffer inside the guest's memory", abi.ExportAlloc, n, ptr))
+	}
+	i.input = buffer{ptr: ptr, size: uint32(n)}
+	return nil
+}
+
+// read copies the reply out of the guest.
+func (i *Instance) read(entry string, result uint64) ([]byte, error) {
+	ptr, n := uint32(result>>32), uint32(result&^abi.EntryErrorBit)
+	if n > MaxCrossing {
+		return nil, fault.New(fault.TooLarge, "%s answered %d bytes, and %d are allowed", entry, n, MaxCrossing)
+	}
+	src, ok := i.memory.at(ptr, n)
+	if !ok {
+		return nil, i.die(entry, fault.New(fault.GuestTrap,
+			"%s answered %d bytes at %d, which are outside of the guest's memory", entry, n, ptr))
+	}
+	i.reply = append(i.reply[:0], src...)
+	if result&abi.EntryErrorBit == 0 {
+		return i.reply, nil
+	}
+	var said abi.Error
+	if err := said.Decode(i.reply); err != nil {
+		return nil, fault.Wrap(fault.Guest, err, "%s failed, and its error cannot be read", entry)
+	}
+	return nil, fault.FromABI(&said)
+}

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// pending is the reply that did not fit into what the guest offered. It is
+// kept until it is taken or the next host function is called.
+type pending struct {
+	reply []byte
+	bit   uint64
+	held  bool
+}
+
+func (p *pending) drop() { p.held = false }
+
+// maxErrorText bounds the texts of an error that crosses into a guest.
+const maxErrorText = 1 << 10
+
+// caller is the instance that a host function was called from. During a start
+// section wazero has wrapped the context.
+func caller(ctx context.Context) *Instance {
+	m, ok := ctx.(*meter)
+	if !ok {
+		m = ctx.Value(instanceKey{}).(*meter) //nolint:forcetypeassert // no guest runs without one
+	}
+	return m.instance
+}
+
+// served is a host function that the instance's Host serves.
+func served(group, function string) api.GoModuleFunc {
+	return func(ctx context.Context, _ api.Module, stack []uint64) {
+		i := caller(ctx)
+		i.engine.stats.hostCalls.Add(1)
+		i.pending.drop()
+		in, out, ok := i.ranges(stack)
+		if !ok {
+			stack[0] = i.answerError(out, badRange(group, function, stack))
+			return
+		}
+		reply, err := i.serve(group, function, in, out[:0])
+		i.wasi.clock.tick(i.engine.started)
+		i.checkTime()
+		if err != nil {
+			stack[0] = i.answerError(out, err)
+			return
+		}
+		stack[0] = i.answer(out, reply, 0)
+	}
+}
+
+// denied is a host function of a group that was not granted.
+func denied(group string) api.GoModuleFunc {
+	answer := encodeError(nil, fault.New(fault.Denied, "%s is not granted to this connector", group).
+		WithHint("Add a grant for %s to the connector, or do without it.", group))
+	return func(ctx context.Context, _ api.Module, stack []uint64) {
+		i := caller(ctx)
+		i.engine.stats.denied.Add(1)
+		i.pending.drop()
+		_, out, _ := i.ranges(stack)
+		stack[0] = i.answer(out, answer, abi.HostErrorBit)
+	}
+}
+
+// take writes the pending reply. One that does not fit stays pending.
+func take(ctx context.Context, _ api.Module, stack []uint64) {
+	i := caller(ctx)
+	_, out, ok := i.ranges(stack)
+	p := &i.pending
+	switch {
+	case !ok:
+		p.drop()
+		stack[0] = i.answerError(out, badRange(abi.CoreGroup, coreTake, stack))
+	case !p.held:
+		stack[0] = i.answerError(out, fault.New(fault.Invalid, "no reply is waiting to be taken"))
+	default:
+		if len(p.reply) <= len(out) {
+			copy(out, p.reply)
+			p.drop()
+		}
+		stack[0] = uint64(len(p.reply)) | p.bit
+	}
+}
+
+// ranges are the request, and the room for the reply, that the guest named. A
+// bad range is empty.
+func (i *Instance) ranges(stack []uint64) (in, out []byte, ok bool) {
+	in, okIn := i.memory.at(uint32(stack[0]), uint32(stack[1]))
+	out, okOut := i.memory.at(uint32(stack[2]), uint32(stack[3]))
+	if !okIn || !okOut {
+		i.engine.stats.badPointers.Add(1)
+	}
+	return in, out, okIn && okOut
+}
+
+func badRange(group, function string, stack []uint64) error {
+	return fault.New(fault.Invalid, "%s.%s(%d, %d, %d, %d) names memory that the guest does not have", group, function,
+		uint32(stack[0]), uint32(stack[1]), uint32(stack[2]), uint32(stack[3])).
+		WithHint("This is a mistake of the SDK or of unsafe code in the module.")
+}
+
+// serve calls the Host. Its panic ends this guest alone, and says whose fault
+// it was.
+func (i *Instance) serve(group, function string, in, out []byte) (reply []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			i.broken = fmt.Errorf("%s.%s panicked: %v\n%s", group, function, r, debug.Stack())
+			panic(sys.NewExitError(1))
+		}
+	}()
+	if len(in) > MaxCrossing {
+		return nil, fault.New(fault.TooLarge, "a request of %d bytes, and %d are allowed", len(in), MaxCrossing)
+	}
+	return i.host.HostCall(&i.meter, group, function, in, out)
+}
+
+// checkTime ends a guest whose call is over, before it runs on.
+func (i *Instance) checkTime() {
+	if i.meter.over() {
+		panic(sys.NewExitError(sys.ExitCodeDeadlineExceeded))
+	}
+}
+
+// answer hands a reply to the guest: in the room that it offered, or pending.
+func (i *Instance) answer(out, reply []byte, bit uint64) uint64 {
+	switch n := len(reply); {
+	case n > MaxCrossing:
+		return i.answerError(out, fault.New(fault.TooLarge, "a reply of %d bytes, and %d are allowed", n, MaxCrossing))
+	case n > len(out):
+		i.pending = pending{reply: append(i.pending.reply[:0], reply...), bit: bit, held: true}
+	case n > 0 && &reply[0] != &out[0]:
+		copy(out, reply)
+	}
+	return uint64(len(reply)) | bit
+}
+
+func (i *Instance) answerError(out []byte, err error) uint64 {
+	i.scratch = encodeError(i.scratch[:0], err)
+	return i.answer(out, i.scratch, abi.HostErrorBit)
+}
+
+func encodeError(dst []byte, err error) []byte {
+	e := fault.ToABI(err)
+	e.Text, e.Hint = clip(e.Text), clip(e.Hint)
+	return e.Append(dst)
+}
