@@ -96,6 +96,7 @@ github.com/santhosh-tekuri/jsonschema runtime
 golang.org/x/crypto                   runtime
 golang.org/x/sync                     runtime hostfns api cmd
 golang.org/x/sys                      runtime hostfns cmd
+golang.org/x/text                     runtime
 `
 
 // source is what the rules know of one Go file.
