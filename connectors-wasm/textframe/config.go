@@ -26,36 +26,61 @@ type fieldConfig struct {
 	Offset *float64 `json:"offset"`
 }
 
-// readConfig answers the fields and the endings, the longest ending first.
-func readConfig(in *abi.OpenInput) (fields []field, endings []string, err error) {
-	c := config{Encoding: "utf-8", Strip: []string{"\r\n", "\n"}}
-	if err := snaprail.Config(in, &c); err != nil {
-		return nil, nil, err
+// newConverter makes a converter of the config.
+func newConverter(in *abi.OpenInput) (*converter, error) {
+	cfg := config{Encoding: "utf-8", Strip: []string{"\r\n", "\n"}}
+	if err := snaprail.Config(in, &cfg); err != nil {
+		return nil, err
 	}
-	if !strings.EqualFold(c.Encoding, "utf-8") {
-		return nil, nil, invalid("encoding: %q is not known; utf-8 is", c.Encoding)
+	if !strings.EqualFold(cfg.Encoding, "utf-8") {
+		return nil, invalid("encoding: %q is not known; utf-8 is", cfg.Encoding)
 	}
-	if len(c.Fields) == 0 {
-		return nil, nil, invalid("fields: at least one field is needed")
+	if len(cfg.Fields) == 0 {
+		return nil, invalid("fields: at least one field is needed")
+	}
+	slices.SortFunc(cfg.Strip, func(a, b string) int { return len(b) - len(a) })
+	c := &converter{
+		endings:    cfg.Strip,
+		fields:     make([]field, 0, len(cfg.Fields)),
+		telemetry:  make([]abi.Point, 0, len(cfg.Fields)), // fields point into them
+		attributes: make([]abi.Point, 0, len(cfg.Fields)),
 	}
 	names := make(map[string]bool)
-	for i, fc := range c.Fields {
+	for i, fc := range cfg.Fields {
 		if names[fc.Name] {
-			return nil, nil, invalid("fields[%d]: the name %q is given twice", i, fc.Name)
+			return nil, invalid("fields[%d]: the name %q is given twice", i, fc.Name)
 		}
 		names[fc.Name] = true
-		f, err := fc.field()
-		if err != nil {
-			return nil, nil, invalid("fields[%d]: %v", i, err)
+		if err := c.add(fc); err != nil {
+			return nil, invalid("fields[%d]: %v", i, err)
 		}
-		fields = append(fields, f)
 	}
-	slices.SortFunc(c.Strip, func(a, b string) int { return len(b) - len(a) })
-	return fields, c.Strip, nil
+	return c, nil
+}
+
+// add adds a field, with its point.
+func (c *converter) add(fc fieldConfig) error {
+	f, err := fc.field()
+	if err != nil {
+		return err
+	}
+	point := abi.Point{Name: fc.Name, Unit: fc.Unit}
+	switch fc.Kind {
+	case "", "telemetry":
+		c.telemetry = append(c.telemetry, point)
+		f.point = &c.telemetry[len(c.telemetry)-1]
+	case "attribute":
+		c.attributes = append(c.attributes, point)
+		f.point = &c.attributes[len(c.attributes)-1]
+	default:
+		return fmt.Errorf("%q: kind %q is not telemetry or attribute", fc.Name, fc.Kind)
+	}
+	c.fields = append(c.fields, f)
+	return nil
 }
 
 func (fc fieldConfig) field() (field, error) {
-	f := field{name: fc.Name, unit: fc.Unit, from: fc.From, to: toEnd, scale: 1}
+	f := field{name: fc.Name, from: fc.From, to: toEnd, kind: kindOf(fc.Type), scale: 1}
 	if fc.Name == "" {
 		return f, fmt.Errorf("name is required")
 	}
@@ -65,21 +90,13 @@ func (fc fieldConfig) field() (field, error) {
 	if fc.From < 0 || f.to != toEnd && f.to <= f.from {
 		return f, fmt.Errorf("%q: from %d to %d is no range of characters", fc.Name, f.from, f.to)
 	}
-	switch fc.Kind {
-	case "", "telemetry":
-	case "attribute":
-		f.attribute = true
-	default:
-		return f, fmt.Errorf("%q: kind %q is not telemetry or attribute", fc.Name, fc.Kind)
-	}
-	f.kind, f.parse = fc.Type, parser(fc.Type)
-	if f.parse == nil {
+	if f.kind == unknown {
 		return f, fmt.Errorf("%q: type %q is not int, uint, double, string or bool", fc.Name, fc.Type)
 	}
 	if fc.Scale == nil && fc.Offset == nil {
 		return f, nil
 	}
-	if fc.Type == "string" || fc.Type == "bool" {
+	if f.kind == text || f.kind == boolean {
 		return f, fmt.Errorf("%q: scale and offset are for numbers", fc.Name)
 	}
 	f.scaled = true

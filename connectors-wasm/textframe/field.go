@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 	"strconv"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -19,76 +16,32 @@ const quoted = 64
 
 // field is one part of the text. Positions are characters, half open.
 type field struct {
-	name      string
-	unit      string
-	from, to  int
-	kind      string
-	attribute bool
-	parse     func([]byte) (abi.Value, bool)
+	name     string
+	from, to int
+	kind     kind
+	// point is where the field's value goes: name and unit stand there already.
+	point *abi.Point
 
 	scaled        bool
 	scale, offset float64
 }
 
-// parser reads the characters of a field of this type. Numbers and bools may
-// stand among spaces, as columns do.
-func parser(kind string) func([]byte) (abi.Value, bool) {
-	switch kind {
-	case "int":
-		return parseInt
-	case "uint":
-		return parseUint
-	case "double":
-		return parseDouble
-	case "string":
-		return parseString
-	case "bool":
-		return parseBool
-	default:
-		return nil
-	}
-}
-
-func parseInt(text []byte) (abi.Value, bool) {
-	v, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
-	return abi.Int(v), err == nil
-}
-
-func parseUint(text []byte) (abi.Value, bool) {
-	v, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
-	return abi.Uint(v), err == nil
-}
-
-func parseDouble(text []byte) (abi.Value, bool) {
-	v, err := strconv.ParseFloat(string(bytes.TrimSpace(text)), 64)
-	return abi.Double(v), err == nil && !math.IsInf(v, 0) && !math.IsNaN(v)
-}
-
-func parseBool(text []byte) (abi.Value, bool) {
-	v, err := strconv.ParseBool(string(bytes.TrimSpace(text)))
-	return abi.Bool(v), err == nil
-}
-
-// parseString does not copy: the value lives as long as the batch it is from,
-// and is encoded before that is gone.
-func parseString(text []byte) (abi.Value, bool) {
-	return abi.String(unsafe.String(unsafe.SliceData(text), len(text))), true //nolint:gosec // see above
-}
-
-// point reads the field out of a text. ascii says that a character is a byte.
-func (f *field) point(text []byte, ascii bool) (abi.Point, error) {
+// read puts the field's part of a text into its point. ascii says that a
+// character is a byte.
+func (f *field) read(text []byte, ascii bool) error {
 	part, ok := f.slice(text, ascii)
 	if !ok {
-		return abi.Point{}, f.tooShort(text)
+		return f.tooShort(text)
 	}
-	value, ok := f.parse(part)
+	value, ok := f.kind.parse(part)
 	if !ok {
-		return abi.Point{}, fmt.Errorf("field %q: %s is not %s", f.name, quote(part), article(f.kind))
+		return fmt.Errorf("field %q: %s is not %s", f.name, quote(part), f.kind.described())
 	}
 	if f.scaled {
 		value = abi.Double(number(value)*f.scale + f.offset)
 	}
-	return abi.Point{Name: f.name, Unit: f.unit, Value: value}, nil
+	f.point.Value = value
+	return nil
 }
 
 // slice cuts the field out, and reports whether the text is long enough. A
@@ -155,11 +108,4 @@ func quote(text []byte) string {
 		return strconv.Quote(string(text[:quoted])) + "..."
 	}
 	return strconv.Quote(string(text))
-}
-
-func article(kind string) string {
-	if kind == "int" {
-		return "an int"
-	}
-	return "a " + kind
 }

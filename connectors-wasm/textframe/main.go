@@ -14,19 +14,24 @@ var _ = snaprail.Register(&converter{})
 
 func main() {}
 
+// converter is the guest as it was opened.
 type converter struct {
 	fields  []field
 	endings []string // longest first
 
-	// of the record in work, reused
+	// The points of the record in work. Their values are the fields' to set.
 	telemetry  []abi.Point
 	attributes []abi.Point
 }
 
 // Open reads the config.
-func (c *converter) Open(in *abi.OpenInput, _ *snaprail.Step) (err error) {
-	c.fields, c.endings, err = readConfig(in)
-	return err
+func (c *converter) Open(in *abi.OpenInput, _ *snaprail.Step) error {
+	opened, err := newConverter(in)
+	if err != nil {
+		return err
+	}
+	*c = *opened
+	return nil
 }
 
 // Convert cuts each record's payload. One that does not fit is rejected whole.
@@ -42,24 +47,16 @@ func (c *converter) Convert(batch *abi.Batch, step *snaprail.Step) error {
 	return nil
 }
 
-// cut reads the points out of a payload.
+// cut reads the values out of a payload.
 func (c *converter) cut(payload []byte) error {
-	c.telemetry, c.attributes = c.telemetry[:0], c.attributes[:0]
 	text := c.strip(payload)
 	ascii := isASCII(text)
 	if !ascii && !utf8.Valid(text) {
 		return fmt.Errorf("the payload %s is not UTF-8", quote(text))
 	}
 	for i := range c.fields {
-		f := &c.fields[i]
-		p, err := f.point(text, ascii)
-		if err != nil {
+		if err := c.fields[i].read(text, ascii); err != nil {
 			return err
-		}
-		if f.attribute {
-			c.attributes = append(c.attributes, p)
-		} else {
-			c.telemetry = append(c.telemetry, p)
 		}
 	}
 	return nil

@@ -61,6 +61,9 @@ func TestTypes(t *testing.T) {
 	}{
 		{`"from":0,"to":3,"type":"int"`, "-17\n", abi.Int(-17)},
 		{`"from":0,"to":4,"type":"int"`, "  7 \n", abi.Int(7)},
+		{`"from":0,"type":"int"`, "9223372036854775807\n", abi.Int(9223372036854775807)},
+		{`"from":0,"type":"int"`, "-9223372036854775808\n", abi.Int(-9223372036854775808)},
+		{`"from":0,"type":"int"`, "+07\n", abi.Int(7)},
 		{`"from":0,"type":"uint"`, "18446744073709551615\n", abi.Uint(18446744073709551615)},
 		{`"from":1,"type":"double"`, "T21.50\n", abi.Double(21.5)},
 		{`"from":1,"to":3,"type":"string"`, "abcd\n", abi.String("bc")},
@@ -133,10 +136,17 @@ func TestMalformedIsRejectedAndTheRestGoesOn(t *testing.T) {
 }
 
 func TestUnusableNumbers(t *testing.T) {
-	for kind, payload := range map[string]string{"int": "99999999999999999999", "uint": "-1", "double": "NaN", "bool": "maybe"} {
+	for kind, payloads := range map[string][]string{
+		"int":    {"", " ", "-", "+-1", "1.5", "0x1", "9223372036854775808", "-9223372036854775809", "99999999999999999999"},
+		"uint":   {"", "-1", "+1", "1 2", "18446744073709551616", "99999999999999999999"},
+		"double": {"", "NaN", "inf", "1e999", "x"},
+		"bool":   {"", "maybe", "2"},
+	} {
 		h := open(t, `{"fields":[{"name":"v","from":0,"type":"`+kind+`"}]}`)
-		if out := h.MustConvert(frame(payload)); len(out.Verdicts) != 1 || len(out.Batch.Records) != 0 {
-			t.Errorf("%s of %q gave %+v", kind, payload, out)
+		for _, payload := range payloads {
+			if out := h.MustConvert(frame(payload)); len(out.Verdicts) != 1 || len(out.Batch.Records) != 0 {
+				t.Errorf("%s of %q gave %+v", kind, payload, out)
+			}
 		}
 	}
 }

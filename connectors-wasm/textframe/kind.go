@@ -1,0 +1,109 @@
+package main
+
+import (
+	"math"
+	"strconv"
+	"unsafe"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// kind is what the characters of a field are.
+type kind uint8
+
+const (
+	unknown kind = iota
+	signed
+	unsigned
+	double
+	text
+	boolean
+)
+
+// kindOf is the kind with this name in a config.
+func kindOf(name string) kind {
+	switch name {
+	case "int":
+		return signed
+	case "uint":
+		return unsigned
+	case "double":
+		return double
+	case "string":
+		return text
+	case "bool":
+		return boolean
+	default:
+		return unknown
+	}
+}
+
+// described is the kind with its article.
+func (k kind) described() string {
+	return [...]string{"known", "an int", "a uint", "a double", "a string", "a bool"}[k]
+}
+
+// parse reads a value. Numbers and bools may stand among spaces, as columns do.
+func (k kind) parse(part []byte) (abi.Value, bool) {
+	switch k {
+	case signed:
+		v, ok := parseInt(trim(part))
+		return abi.Int(v), ok
+	case unsigned:
+		v, ok := parseUint(trim(part))
+		return abi.Uint(v), ok
+	case double:
+		v, err := strconv.ParseFloat(string(trim(part)), 64)
+		return abi.Double(v), err == nil && !math.IsInf(v, 0) && !math.IsNaN(v)
+	case boolean:
+		v, err := strconv.ParseBool(string(trim(part)))
+		return abi.Bool(v), err == nil
+	default:
+		// Not copied: the value lives as long as the batch that it is from, and
+		// is encoded before that is gone.
+		return abi.String(unsafe.String(unsafe.SliceData(part), len(part))), true //nolint:gosec // see above
+	}
+}
+
+func trim(part []byte) []byte {
+	for len(part) > 0 && part[0] == ' ' {
+		part = part[1:]
+	}
+	for len(part) > 0 && part[len(part)-1] == ' ' {
+		part = part[:len(part)-1]
+	}
+	return part
+}
+
+// parseInt and parseUint read decimal digits. They are strconv's, without what
+// costs most of the time in a guest: the string, the base and the error.
+func parseInt(part []byte) (int64, bool) {
+	negative := false
+	if len(part) > 0 && (part[0] == '-' || part[0] == '+') {
+		negative, part = part[0] == '-', part[1:]
+	}
+	n, ok := parseUint(part)
+	switch {
+	case !ok:
+		return 0, false
+	case negative:
+		return -int64(n), n <= 1<<63
+	default:
+		return int64(n), n <= math.MaxInt64
+	}
+}
+
+func parseUint(part []byte) (uint64, bool) {
+	if len(part) == 0 {
+		return 0, false
+	}
+	n := uint64(0)
+	for _, c := range part {
+		digit := uint64(c - '0')
+		if digit > 9 || n > (math.MaxUint64-digit)/10 {
+			return 0, false
+		}
+		n = n*10 + digit
+	}
+	return n, true
+}
