@@ -66,7 +66,9 @@ func Open(cfg Config) (store.Store, error) {
 	if err := b.checkKey(); err != nil {
 		return nil, errors.Join(err, b.db.Close())
 	}
-	b.loops.Go(func() { b.collect(cfg.Collect, cfg.Logger) })
+	b.loops.Go(func() {
+		b.collect(cfg.Collect, func() error { return db.RunValueLogGC(0.5) }, cfg.Logger)
+	})
 	return store.New(b), nil
 }
 
@@ -136,8 +138,9 @@ func (b *backend) Close() error {
 	return nil
 }
 
-// collect reclaims space in the value log until the store closes.
-func (b *backend) collect(every time.Duration, log *slog.Logger) {
+// collect reclaims space in the value log, a file in each run, until the store
+// closes.
+func (b *backend) collect(every time.Duration, run func() error, log *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -146,9 +149,9 @@ func (b *backend) collect(every time.Duration, log *slog.Logger) {
 			return
 		case <-tick.C:
 		}
-		err := b.db.RunValueLogGC(0.5)
+		err := run()
 		for err == nil { // there may be more
-			err = b.db.RunValueLogGC(0.5)
+			err = run()
 		}
 		if !errors.Is(err, bdg.ErrNoRewrite) && !errors.Is(err, bdg.ErrRejected) {
 			log.Warn("the store's value log was not collected", "error", err)

@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("SNAPRAIL_TEST_WRITER"); dir != "" {
 		os.Exit(writeUntilKilled(dir))
 	}
+	if dir := os.Getenv("SNAPRAIL_TEST_READER"); dir != "" {
+		os.Exit(readAll(dir))
+	}
 	goleak.VerifyTestMain(m)
 }

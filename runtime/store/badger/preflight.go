@@ -18,8 +18,8 @@ import (
 
 // preflight looks at the files before Badger does, because Badger meets a
 // damaged table with a panic on a goroutine of its own, with the end of the
-// process, or by leaving the table out, and a lost manifest by deleting all
-// tables.
+// process, or by leaving the table out, a shortened manifest by deleting the
+// tables it has lost, and a damaged log by dropping what follows.
 func preflight(dir string) error {
 	unlock, err := lock(dir)
 	if err != nil {
@@ -29,21 +29,43 @@ func preflight(dir string) error {
 	if err := checkAccess(dir); err != nil {
 		return err
 	}
-	tables, err := manifest(dir)
+	newest, err := checkLogs(dir)
 	if err != nil {
 		return err
 	}
-	for id := range tables {
+	return checkTables(dir, newest)
+}
+
+// checkTables checks every table of the manifest. A table that is not in it is
+// what a crash left of a flush or a compaction, and holds nothing that the
+// others and the logs do not have; if it does, the manifest has lost it.
+func checkTables(dir string, newest uint64) error {
+	live, err := manifest(dir)
+	if err != nil {
+		return err
+	}
+	for id := range live {
 		path := table.NewFilename(id, dir)
-		err := guard(path, func() error { return checkTable(path) })
-		if err != nil && !fault.Is(err, fault.Integrity) {
-			err = damaged(err, "the table %s is damaged", path)
-		}
+		commit, err := checkTable(path)
 		if err != nil {
-			return err
+			return damaged(err, "the table %s is damaged", path)
+		}
+		newest = max(newest, commit)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "the store's tables cannot be listed")
+	}
+	for _, path := range files {
+		id, ok := table.ParseFileID(path)
+		if _, known := live[id]; known || !ok {
+			continue
+		}
+		if commit, err := checkTable(path); err == nil && commit > newest {
+			return damaged(nil, "the manifest of %s has lost the table %s", dir, path)
 		}
 	}
-	return checkLogs(dir)
+	return nil
 }
 
 func lock(dir string) (unlock func(), err error) {
@@ -85,10 +107,6 @@ func manifest(dir string) (map[uint64]bdg.TableManifest, error) {
 	path := filepath.Join(dir, bdg.ManifestFilename)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		left, _ := filepath.Glob(filepath.Join(dir, "*.sst"))
-		if len(left) > 0 {
-			return nil, damaged(nil, "%s is missing, but there are %d tables", path, len(left))
-		}
 		return nil, nil
 	}
 	if err != nil {
@@ -106,23 +124,31 @@ func manifest(dir string) (map[uint64]bdg.TableManifest, error) {
 	return m.Tables, err
 }
 
-// checkTable reads a whole table and checks its sums.
-func checkTable(path string) error {
+// checkTable reads a whole table, checks its sums and returns the number of
+// its newest commit.
+func checkTable(path string) (newest uint64, err error) {
 	if err := checkFooter(path); err != nil {
-		return err
+		return 0, err
 	}
 	file, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer func() { _ = z.Munmap(file.Data); _ = file.Fd.Close() }()
-	t, err := table.OpenTable(file, table.Options{
-		ReadOnly: true, ChkMode: options.NoVerification, Compression: options.None,
+	defer func() {
+		_ = z.Munmap(file.Data)
+		_ = file.Fd.Close()
+	}()
+	err = guard(path, func() error {
+		t, err := table.OpenTable(file, table.Options{
+			ReadOnly: true, ChkMode: options.NoVerification, Compression: options.None,
+		})
+		if err != nil {
+			return err
+		}
+		newest = t.MaxVersion()
+		return t.VerifyChecksum()
 	})
-	if err != nil {
-		return err
-	}
-	return t.VerifyChecksum()
+	return newest, err
 }
 
 // checkFooter follows the lengths at a table's end, with which Badger would
