@@ -42,6 +42,7 @@ func FuzzSmall(f *testing.F) {
 }
 
 func fuzz(f *testing.F, name string) {
+	f.Helper()
 	o := newOracle(f)
 	for _, c := range readVectors(f, name) {
 		f.Add(c.src)

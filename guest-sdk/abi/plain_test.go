@@ -80,7 +80,7 @@ func (o *oracle) plainStruct(t testing.TB, name string, v reflect.Value) map[str
 		if !goField.IsExported() {
 			continue
 		}
-		if value, ok := v.Field(i).Interface().(abi.Value); ok {
+		if value, ok := reflect.TypeAssert[abi.Value](v.Field(i)); ok {
 			if value.Type() != abi.ValueNone {
 				out["value"] = plainValue(value)
 			}
@@ -111,7 +111,7 @@ func (o *oracle) plainStruct(t testing.TB, name string, v reflect.Value) map[str
 // plainField is nil for a field that is left out.
 func (o *oracle) plainField(t testing.TB, element string, v reflect.Value, presence bool) any {
 	t.Helper()
-	if raw, ok := v.Interface().([]byte); ok {
+	if raw, ok := reflect.TypeAssert[[]byte](v); ok {
 		switch {
 		case raw == nil || len(raw) == 0 && !presence:
 			return nil
@@ -217,7 +217,7 @@ func fillStruct(v reflect.Value, plain map[string]any) {
 		if !field.IsValid() {
 			panic(v.Type().String() + " has no field for " + name)
 		}
-		if _, ok := field.Interface().(abi.Value); ok {
+		if _, ok := reflect.TypeAssert[abi.Value](field); ok {
 			field.Set(reflect.ValueOf(fillValue(value.(map[string]any))))
 			continue
 		}

@@ -91,6 +91,7 @@ func TestVectors(t *testing.T) {
 }
 
 func (c *vector) run(t *testing.T, o *oracle) {
+	t.Helper()
 	fresh, ok := messages()[c.Message]
 	if !ok || (c.Error == "") == (c.Content == nil) {
 		t.Fatal("needs a known message, and either content or error")

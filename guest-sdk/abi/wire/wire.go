@@ -29,10 +29,10 @@ type Tag uint32
 // The wire types that occur. Groups (3, 4) are refused: nothing in the
 // contract is or will be one.
 const (
-	Varint  Tag = 0
-	Fixed64 Tag = 1
-	Bytes   Tag = 2
-	Fixed32 Tag = 5
+	Varint  = 0
+	Fixed64 = 1
+	Bytes   = 2
+	Fixed32 = 5
 )
 
 // maxField is the highest field number of protobuf.
