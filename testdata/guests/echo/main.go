@@ -34,6 +34,7 @@ type echo struct {
 	port     serial.Port
 	canaries [][]byte
 	hoard    [][]byte
+	spun     uint64
 }
 
 func (e *echo) Open(in *abi.OpenInput, step *snaprail.Step) error {

@@ -1,0 +1,217 @@
+package connectorswasm
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
+)
+
+// shipped are the folders beside this file that hold a module.
+func shipped(t *testing.T) []string {
+	t.Helper()
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no modules: %v", err)
+	}
+	for i := range mains {
+		mains[i] = filepath.Dir(mains[i])
+	}
+	return mains
+}
+
+func manifest(t *testing.T, name string) (*abi.Manifest, []byte) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(name, "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := abi.ParseManifest(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return m, text
+}
+
+func TestManifests(t *testing.T) {
+	for _, name := range shipped(t) {
+		m, _ := manifest(t, name)
+		if m.ProviderType != name {
+			t.Errorf("%s calls itself %s", name, m.ProviderType)
+		}
+		if err := m.ABI.Served(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+var examples = regexp.MustCompile("(?s)```json\n(.*?)```")
+
+// TestExamples holds the examples in the READMEs, and what a schema says are
+// defaults, against the schemas.
+func TestExamples(t *testing.T) {
+	for _, name := range shipped(t) {
+		m, _ := manifest(t, name)
+		schema := compile(t, m.ConfigSchema)
+		readme, err := os.ReadFile(filepath.Join(name, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := examples.FindAllSubmatch(readme, -1)
+		if len(found) == 0 {
+			t.Errorf("%s: the README has no example", name)
+		}
+		for _, example := range found {
+			if err := validate(t, schema, string(example[1])); err != nil {
+				t.Errorf("%s: the README's example breaks the schema: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestSchemas(t *testing.T) {
+	for name, configs := range map[string]struct{ good, bad []string }{
+		"serialline": {
+			good: []string{
+				`{"devices":[{"name":"a"}]}`,
+				`{"devices":[{"name":"a","type":"t","port":"/dev/x","exclusive":null,"stopbits":1.5,"write_timeout":0.5}]}`,
+				`{"port":"/dev/x","baudrate":9600,"bytesize":7,"parity":"M","stopbits":2,"timeout":0,"xonxoff":true,
+				  "rtscts":true,"write_timeout":null,"dsrdtr":true,"inter_byte_timeout":0.1,"exclusive":false,"open_timeout":1,
+				  "open_retry_delay":0.5,"delimiter":"\r\n","max_frame":100,"content_type":"text/plain","devices":[{"name":"a"}]}`,
+			},
+			bad: []string{
+				`{}`, `{"devices":[]}`, `{"devices":[{}]}`, `{"devices":[{"name":""}]}`,
+				`{"devices":[{"name":"a","parity":"X"}]}`, `{"devices":[{"name":"a","bytesize":9}]}`,
+				`{"devices":[{"name":"a"}],"stopbits":3}`, `{"devices":[{"name":"a"}],"baudrate":0}`,
+				`{"devices":[{"name":"a","delimiter":""}]}`, `{"devices":[{"name":"a","speed":1}]}`,
+				`{"devices":[{"name":"a"}],"speed":1}`, `{"devices":[{"name":"a","timeout":-1}]}`,
+			},
+		},
+		"textframe": {
+			good: []string{
+				`{"fields":[{"name":"v","from":0,"type":"int"}]}`,
+				`{"encoding":"utf-8","strip":[],"fields":[{"name":"v","from":1,"to":2,"type":"double","unit":"Cel","kind":"attribute","scale":0.1,"offset":-4}]}`,
+			},
+			bad: []string{
+				`{}`, `{"fields":[]}`, `{"fields":[{"name":"v","from":0}]}`, `{"fields":[{"name":"v","from":0,"type":"float"}]}`,
+				`{"fields":[{"name":"v","from":-1,"type":"int"}]}`, `{"encoding":"latin-1","fields":[{"name":"v","from":0,"type":"int"}]}`,
+				`{"fields":[{"name":"v","from":0,"type":"int","width":2}]}`,
+			},
+		},
+	} {
+		m, _ := manifest(t, name)
+		schema := compile(t, m.ConfigSchema)
+		for _, config := range configs.good {
+			if err := validate(t, schema, config); err != nil {
+				t.Errorf("%s refuses %s: %v", name, config, err)
+			}
+		}
+		for _, config := range configs.bad {
+			if err := validate(t, schema, config); err == nil {
+				t.Errorf("%s accepts %s", name, config)
+			}
+		}
+	}
+}
+
+func compile(t *testing.T, text []byte) *jsonschema.Schema {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("config.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func validate(t *testing.T, schema *jsonschema.Schema, config string) error {
+	t.Helper()
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(config))
+	if err != nil {
+		t.Fatalf("%s: %v", config, err)
+	}
+	return schema.Validate(value)
+}
+
+// TestModulesImportWhatTheyDeclare looks into the built modules: a group that a
+// manifest does not name must not be linked in with the SDK, and one that it
+// names should be used.
+func TestModulesImportWhatTheyDeclare(t *testing.T) {
+	for _, name := range shipped(t) {
+		m, text := manifest(t, name)
+		wasm, err := Module(name)
+		if err != nil {
+			t.Skip(err)
+		}
+		info, err := wasmbin.Read(wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var declared []string
+		for _, c := range m.Capabilities {
+			declared = append(declared, c.Group)
+		}
+		if got := groups(info); !slices.Equal(got, sorted(declared)) {
+			t.Errorf("%s imports the groups %v and declares %v", name, got, declared)
+		}
+		for _, entry := range m.Required() {
+			if !slices.ContainsFunc(info.Exports, func(e wasmbin.Export) bool { return e.Name == entry }) {
+				t.Errorf("%s does not export %s", name, entry)
+			}
+		}
+		packed, found, err := wasmbin.Section(wasm, abi.ManifestSection)
+		if err != nil || !found || !bytes.Equal(bytes.TrimSpace(packed), bytes.TrimSpace(text)) {
+			t.Errorf("%s: the packed manifest is not the one beside the source (found: %v, %v): run `make wasm`", name, found, err)
+		}
+	}
+}
+
+// groups are the host groups that a module imports, but for core.
+func groups(info *wasmbin.Info) []string {
+	var all []string
+	for _, i := range info.Imports {
+		if group, ok := strings.CutPrefix(i.Module, abi.ImportPrefix); ok && group != abi.CoreGroup {
+			all = append(all, group)
+		}
+	}
+	return slices.Compact(sorted(all))
+}
+
+func sorted(s []string) []string {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return s
+}
+
+func TestModuleThatIsNotThere(t *testing.T) {
+	_, err := Module("nothing")
+	if err == nil || !strings.Contains(err.Error(), "make wasm") {
+		t.Errorf("got %v, want an error that says what to run", err)
+	}
+}
+
+func TestNamesAreThoseBuilt(t *testing.T) {
+	for _, name := range Names() {
+		if _, err := Module(name); err != nil {
+			t.Error(err)
+		}
+		if !slices.Contains(shipped(t), name) {
+			t.Errorf("%s is built and has no source", name)
+		}
+	}
+}
