@@ -2,25 +2,52 @@ package outbox
 
 import (
 	"context"
+	"maps"
+	"sync"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // Log is the durable log of one tenant. All methods may be called at once.
-type Log struct{}
+//
+// It has no goroutine of its own while nobody appends, and one open file, its
+// last segment; many thousands of idle ones are cheap.
+type Log struct {
+	dir string
+	cfg Config
 
-func todo() error { return fault.New(fault.Internal, "the outbox is not built yet") }
+	mu     sync.Mutex
+	segs   []*segment // oldest first; the last one is written to
+	head   uint64     // last durable block
+	next   uint64     // sequence of the next block
+	states map[string]*State
+	stats  Stats
+	failed error // why no more can be written; nil: it can
+	closed bool
 
-// Syncs bounds how many fsyncs run at once, over all logs that share it. Each
-// one holds a thread of the operating system, and a disk takes no more than
-// some of them at a time anyway.
-type Syncs struct{ slots chan struct{} }
+	queue      []*request // waiting for the committer
+	queued     int64      // bytes of theirs
+	committing bool       // a committer runs
+	rotate     bool       // a new segment must come before the next block
 
-// NewSyncs allows n at once.
-func NewSyncs(n int) *Syncs { return &Syncs{slots: make(chan struct{}, max(n, 1))} }
+	moved   chan struct{} // closed when head moves or the log closes
+	watched bool          // somebody waits for moved
+	room    chan struct{} // closed when the queue has become shorter
+	crowded bool          // somebody waits for room
 
-// Open opens the log in dir, which it makes if it is not there.
-func Open(dir string, cfg Config) (*Log, error) { return nil, todo() }
+	cursors  map[string]*cursor
+	flush    *time.Timer // writes the cursors; nil: they are written
+	flushing sync.Mutex  // one writer of the cursors' file
+	trimming sync.Mutex  // one retention
+
+	work     sync.WaitGroup // the committer and the flush
+	requests sync.Pool      // of *request
+	buffers  sync.Pool      // of *[]byte, for readers
+
+	buf      []byte // the committer's
+	unsynced bool   // the committer's: the directory must be synced
+}
 
 // Append commits a block and sets its Seq. It returns when the block is on
 // the disk. The end of ctx ends the wait, not the write: the block may then
@@ -28,83 +55,132 @@ func Open(dir string, cfg Config) (*Log, error) { return nil, todo() }
 // as Append has returned, whatever it returned.
 //
 // Within an epoch First must be the connector's State.Next, else the block is
-// refused (Internal). DiskFull leaves the log usable; LogFailed does not. A
-// block that fails takes with it all that wait behind it, so that none ever
-// overtakes another.
-func (l *Log) Append(ctx context.Context, b *Block) (seq uint64, err error) { return 0, todo() }
+// refused (Internal); an older epoch is refused too. DiskFull leaves the log
+// usable; LogFailed does not. A block that cannot be written takes with it all
+// that wait behind it, so that none ever overtakes another.
+func (l *Log) Append(ctx context.Context, b *Block) (seq uint64, err error) {
+	if err := b.check(); err != nil {
+		return 0, err
+	}
+	q := l.newRequest()
+	q.payload = appendBlock(append(q.payload[:0], byte(kindBlock)), b)
+	q.change = changeOf(b)
+	seq, err = l.submit(ctx, q)
+	if err == nil {
+		b.Seq = seq
+	}
+	return seq, err
+}
 
 // Forget drops what the log knows of a deleted connector, durably. Its blocks
-// stay until retention takes them.
-func (l *Log) Forget(ctx context.Context, connector string) error { return todo() }
+// stay until retention takes them. A connector that comes back under the same
+// name must not use its old epochs again.
+func (l *Log) Forget(ctx context.Context, connector string) error {
+	q := l.newRequest()
+	q.payload = appendForget(append(q.payload[:0], byte(kindForget)), connector)
+	q.change = change{connector: connector, forget: true}
+	_, err := l.submit(ctx, q)
+	return err
+}
 
 // State is what the log knows of a connector; the caller may keep it.
-func (l *Log) State(connector string) (State, bool) { return State{}, false }
+func (l *Log) State(connector string) (State, bool) {
+	l.mu.Lock()
+	s := l.states[connector]
+	l.mu.Unlock()
+	if s == nil {
+		return State{}, false
+	}
+	return s.clone(), true
+}
 
 // Connectors is State of all connectors, by name.
-func (l *Log) Connectors() map[string]State { return nil }
+func (l *Log) Connectors() map[string]State {
+	l.mu.Lock()
+	states := maps.Clone(l.states)
+	l.mu.Unlock()
+	all := make(map[string]State, len(states))
+	for name, s := range states {
+		all[name] = s.clone()
+	}
+	return all
+}
 
 // Head is the sequence of the last durable block; 0: none.
-func (l *Log) Head() uint64 { return 0 }
+func (l *Log) Head() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head
+}
 
 // First is the sequence of the first block that is kept; it is greater than
 // Head when there is none.
-func (l *Log) First() uint64 { return 0 }
+func (l *Log) First() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.firstLocked()
+}
 
-// Read is the block with this sequence, in memory of its own. One that is not
-// kept or not there yet is NotFound, one that is damaged Integrity.
-func (l *Log) Read(seq uint64) (*Block, error) { return nil, todo() }
+func (l *Log) firstLocked() uint64 {
+	if len(l.segs) == 0 {
+		return l.next
+	}
+	return l.segs[0].first
+}
 
-// Reader reads blocks from this sequence on; 0 and 1 mean the oldest kept.
-func (l *Log) Reader(from uint64) *Reader { return &Reader{} }
-
-// Cursor is the position of a named reader: it is done with all blocks up to
-// and with this one.
-func (l *Log) Cursor(name string) (uint64, bool) { return 0, false }
-
-// SetCursor moves a named reader. It becomes durable within CursorEvery, or
-// at Close; after a crash the reader meets some blocks again.
-func (l *Log) SetCursor(name string, seq uint64) error { return todo() }
-
-// DropCursor forgets a named reader, so that retention no longer waits for it.
-func (l *Log) DropCursor(name string) {}
-
-// Trim applies retention now. Rotation and Open do so by themselves; a log
-// that nobody writes to needs the call for its age limit.
-func (l *Log) Trim() {}
-
-// Stats are the log's numbers.
-func (l *Log) Stats() Stats { return Stats{} }
+// tail is the segment that is written to, or nil.
+func (l *Log) tail() *segment {
+	if len(l.segs) == 0 {
+		return nil
+	}
+	return l.segs[len(l.segs)-1]
+}
 
 // Close waits for the appends under way, makes the cursors durable and closes
-// the log. Readers end with ShuttingDown.
-func (l *Log) Close() error { return todo() }
+// the log. Readers end with ShuttingDown. A second Close does nothing.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.wake()
+	if l.flush != nil && l.flush.Stop() {
+		l.work.Done()
+	}
+	l.mu.Unlock()
+	l.work.Wait()
 
-// Stats are the numbers of a log since it was opened.
-type Stats struct {
-	Head, First uint64
+	err := l.flushCursors()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if tail := l.tail(); tail != nil {
+		if cerr := tail.drop(); err == nil && cerr != nil {
+			err = fault.Wrap(fault.Internal, cerr, "the outbox cannot be closed")
+		}
+	}
+	return err
 }
 
-// Reader reads a log from front to back. One goroutine uses it.
-type Reader struct{}
-
-// Next waits for the next block. The block is valid until the following Next
-// or Close. It returns a *Gap as its error, once, where blocks are missing,
-// and goes on behind it. ShuttingDown: the log was closed.
-func (r *Reader) Next(ctx context.Context) (*Block, error) { return nil, todo() }
-
-// Close ends the reader; a second Close does nothing.
-func (r *Reader) Close() error { return nil }
-
-// Gap says that blocks are missing: a Reader's Next returns it as its error.
-type Gap struct {
-	From, To uint64 // the first and the last missing sequence
-	Reason   string // GapRetention or GapDamaged
+// wake tells all who wait. The lock is held.
+func (l *Log) wake() {
+	if l.watched {
+		close(l.moved)
+		l.moved, l.watched = make(chan struct{}), false
+	}
+	if l.crowded {
+		close(l.room)
+		l.room, l.crowded = make(chan struct{}), false
+	}
 }
 
-// The reasons of a gap.
-const (
-	GapRetention = "retention" // deleted, because a limit was reached
-	GapDamaged   = "damaged"   // lost on the disk
-)
+// alarm reports what nobody is there to be told. The lock is not held.
+func (l *Log) alarm(msg string, args ...any) {
+	l.mu.Lock()
+	l.stats.Alarms++
+	l.mu.Unlock()
+	l.cfg.Log.Error(msg, append([]any{"dir", l.dir}, args...)...)
+}
 
-func (g *Gap) Error() string { return "blocks are missing: " + g.Reason }
+func errClosed() error { return fault.New(fault.ShuttingDown, "the outbox is closed") }

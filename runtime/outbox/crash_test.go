@@ -1,0 +1,5 @@
+package outbox
+
+const childEnv = "SNAPRAIL_OUTBOX_TEST_CHILD"
+
+func appendUntilKilled(string) int { return 0 }

@@ -1,0 +1,150 @@
+package outbox
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
+)
+
+// A snapshot is what all connectors' states are when a segment begins. It is
+// the segment's first records, so that Open reads the last segment alone. It
+// comes in parts, because a record is bounded.
+//
+//	message Snapshot { uint64 part = 1; bool final = 2; repeated Connector connectors = 3; }
+//	message Connector {
+//	  string name = 1; uint64 epoch = 2; uint64 next = 3; optional bytes cursor = 4;
+//	  uint64 last = 5; uint64 effects = 6; bool stopped = 7; sfixed64 last_at = 8;
+//	  repeated SetTimer timers = 9;
+//	}
+//	message SetTimer { Timer timer = 1; sfixed64 set_at = 2; }
+//	message Forget   { string connector = 1; }
+
+// partBytes is when a part is full; with the largest state behind it, it still
+// fits into a record.
+const partBytes = mib
+
+// appendSnapshot adds the records of a snapshot. seq is the last block's.
+func appendSnapshot(dst []byte, s salt, seq uint64, states map[string]*State) []byte {
+	names := slices.Sorted(maps.Keys(states))
+	for part := uint64(0); ; part++ {
+		p := wire.AppendUint([]byte{byte(kindSnapshot)}, 1, part)
+		for len(names) > 0 && len(p) < partBytes {
+			var mark int
+			p, mark = wire.Begin(p, 3)
+			p = wire.End(appendState(p, names[0], states[names[0]]), mark)
+			names = names[1:]
+		}
+		p = wire.AppendBool(p, 2, len(names) == 0)
+		dst = appendRecord(dst, s, seq, p)
+		if len(names) == 0 {
+			return dst
+		}
+	}
+}
+
+func appendState(dst []byte, name string, s *State) []byte {
+	dst = wire.AppendString(dst, 1, name)
+	dst = wire.AppendUint(dst, 2, s.Epoch)
+	dst = wire.AppendUint(dst, 3, s.Next)
+	dst = appendOptional(dst, 4, s.Cursor)
+	dst = wire.AppendUint(dst, 5, s.Last)
+	dst = wire.AppendUint(dst, 6, s.Effects)
+	dst = wire.AppendBool(dst, 7, s.Stopped)
+	dst = wire.AppendFixed64(dst, 8, uint64(s.LastAt))
+	for i := range s.Timers {
+		var timer, inner int
+		dst, timer = wire.Begin(dst, 9)
+		dst, inner = wire.Begin(dst, 1)
+		dst = wire.End(s.Timers[i].Append(dst), inner)
+		dst = wire.End(wire.AppendFixed64(dst, 2, uint64(s.Timers[i].SetAt)), timer)
+	}
+	return dst
+}
+
+// snapshot gathers the parts of one.
+type snapshot struct {
+	states map[string]*State
+	parts  uint64
+	whole  bool // the final part was read, and all before it
+}
+
+// add takes the next part. One that is missing or malformed leaves the
+// snapshot without its end.
+func (s *snapshot) add(src []byte) {
+	var part uint64
+	var final bool
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Varint:
+			part = r.Uint()
+		case 2<<3 | wire.Varint:
+			final = r.Bool()
+		case 3<<3 | wire.Bytes:
+			name, state, err := decodeState(r.Bytes())
+			r.Fail(err)
+			s.states[name] = state
+		}
+	}
+	if r.Err() == nil && part == s.parts {
+		s.parts, s.whole = s.parts+1, final
+	}
+}
+
+func decodeState(src []byte) (name string, s *State, err error) {
+	s = new(State)
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
+			name = r.Text("")
+		case 2<<3 | wire.Varint:
+			s.Epoch = r.Uint()
+		case 3<<3 | wire.Varint:
+			s.Next = r.Uint()
+		case 4<<3 | wire.Bytes:
+			s.Cursor = append([]byte{}, r.Bytes()...)
+		case 5<<3 | wire.Varint:
+			s.Last = r.Uint()
+		case 6<<3 | wire.Varint:
+			s.Effects = r.Uint()
+		case 7<<3 | wire.Varint:
+			s.Stopped = r.Bool()
+		case 8<<3 | wire.Fixed64:
+			s.LastAt = int64(r.Uint())
+		case 9<<3 | wire.Bytes:
+			t, err := decodeSetTimer(r.Bytes())
+			r.Fail(err)
+			s.Timers = append(s.Timers, t)
+		}
+	}
+	return name, s, r.Err()
+}
+
+func decodeSetTimer(src []byte) (t Timer, err error) {
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
+			r.Fail(t.Decode(r.Bytes()))
+		case 2<<3 | wire.Fixed64:
+			t.SetAt = int64(r.Uint())
+		}
+	}
+	return t, r.Err()
+}
+
+func appendForget(dst []byte, connector string) []byte {
+	return wire.AppendString(dst, 1, connector)
+}
+
+func decodeForget(src []byte) (connector string, err error) {
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Bytes {
+			connector = r.Text("")
+		}
+	}
+	return connector, r.Err()
+}
