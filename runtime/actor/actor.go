@@ -167,6 +167,7 @@ func (a *Actor) Move(on lifecycle.Event, cause error) {
 			a.status.Restarts++
 		case lifecycle.Swapped:
 			a.status.Swaps++
+		default:
 		}
 	}
 	a.mu.Unlock()

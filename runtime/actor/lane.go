@@ -112,6 +112,7 @@ func (l *lane) step(ctx context.Context) (worked bool, err error) {
 		if !time.Now().Before(l.poll) {
 			return true, l.ask(ctx)
 		}
+	case abi.ModeEvent:
 	}
 	return l.deliver(ctx)
 }
@@ -203,6 +204,7 @@ func (l *lane) observe(batch []input) {
 			}
 		case abi.EventGap:
 			l.dropped(e)
+		default: // data, and what concerns the guest alone
 		}
 	}
 }

@@ -149,7 +149,7 @@ func (l *lane) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-var errStopped = errors.New("stopped") //nolint:gochecknoglobals // a sentinel
+var errStopped = errors.New("stopped")
 
 // refused keeps a batch that a living guest could not handle: handed in again
 // when the guest asked for that, else in quarantine with its reason (never

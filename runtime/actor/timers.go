@@ -35,12 +35,20 @@ func (t *timers) apply(wishes []abi.Timer, now time.Time) {
 		if w.Clear {
 			continue
 		}
-		every := time.Duration(w.EveryMS) * time.Millisecond
+		every := period(w.EveryMS)
 		if every > 0 {
 			every = max(every, minEvery)
 		}
-		t.set = append(t.set, timer{w.Name, now.Add(time.Duration(w.AfterMS) * time.Millisecond), every})
+		t.set = append(t.set, timer{w.Name, now.Add(period(w.AfterMS)), every})
 	}
+}
+
+// longest is the longest that a timer may be set for.
+const longest = 366 * 24 * time.Hour
+
+// period is a wish in milliseconds, within what a duration can hold.
+func period(ms uint64) time.Duration {
+	return time.Duration(min(ms, uint64(longest/time.Millisecond))) * time.Millisecond //nolint:gosec // bounded by longest
 }
 
 // restore takes over the timers that the log knows, each at the time that it

@@ -41,7 +41,7 @@ func (h *host) Commit(ctx context.Context, b *outbox.Block) error {
 	if !b.Effects() {
 		return nil
 	}
-	return h.applyUntilDone(h.super.kill, b)
+	return h.applyUntilDone(h.super.kill, b) //nolint:contextcheck // a durable block is applied even when its step has ended
 }
 
 // applyWait is the pause between two tries to apply a block.

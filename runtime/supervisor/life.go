@@ -149,7 +149,7 @@ func (l *life) swap(ctx context.Context, c *spec.Connector) {
 	// A swap may take as long as opening a port does; a stop does not wait.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.super.ending, cancel)()
+	defer context.AfterFunc(l.super.ending, cancel)() //nolint:contextcheck // the supervisor's end is another's life
 	v, release, err := l.Tenant.version(ctx, c)
 	if err == nil {
 		err = l.actor.Swap(ctx, v)
@@ -194,6 +194,7 @@ func (l *life) recover(err error) bool {
 		l.actor.Move(lifecycle.Crash, err)
 		l.sleep(wait)
 		return false
+	default: // a guest that said no: a port that is away, a refused config
 	}
 	l.actor.Move(lifecycle.Crash, err)
 	l.sleep(max(wait, f.RetryAfter))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -153,11 +154,7 @@ func (s *Supervisor) Tenant(id string) (*Tenant, error) {
 func (s *Supervisor) Tenants() map[string]*Tenant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[string]*Tenant, len(s.tenants))
-	for id, t := range s.tenants {
-		all[id] = t
-	}
-	return all
+	return maps.Clone(s.tenants)
 }
 
 // Stop lets every connector finish its step and closes everything (I6). What

@@ -139,11 +139,7 @@ func (t *Tenant) Reconcile(id string) {
 	}
 	r := t.newRunner(id)
 	t.runners[id] = r
-	t.super.runners.Add(1)
-	go func() {
-		defer t.super.runners.Done()
-		r.run(t.super.kill)
-	}()
+	t.super.runners.Go(func() { r.run(t.super.kill) })
 }
 
 // retire takes a runner out that has nothing to do, unless it was poked in the
