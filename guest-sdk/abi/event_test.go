@@ -11,7 +11,7 @@ func frames(n int) *abi.Events {
 	e := new(abi.Events)
 	for i := range n {
 		e.Events = append(e.Events, abi.Event{
-			Handle: 1, Time: int64(1_750_000_000_000_000_000 + i), Name: "frame", Data: []byte("422498\n"),
+			Handle: 1, Time: 1_750_000_000_000_000_000 + int64(i), Name: "frame", Data: []byte("422498\n"),
 		})
 	}
 	return e
