@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -159,22 +160,41 @@ func TestLateCancelDoesNotReachTheNextCall(t *testing.T) {
 	}
 }
 
+// The timer of the deadline runs on between calls; each call has its whole
+// time all the same, and no more, whichever deadline comes sooner.
 func TestDeadlineIsPerCall(t *testing.T) {
-	e := newEngine(t)
-	i := instantiate(t, e, compile(t, e, tiny()), engine.InstanceConfig{
-		Link: allLinked(), Host: &host{}, CallTimeout: 60 * time.Millisecond,
-	})
-	for until := time.Now().Add(200 * time.Millisecond); time.Now().Before(until); {
-		if _, err := i.Call(t.Context(), "empty", nil); err != nil {
-			t.Fatalf("calls share a deadline: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		m := compile(t, e, tiny())
+		wait := func(ctx context.Context, _, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
 		}
-	}
-	begin := time.Now()
-	_, err := i.Call(t.Context(), "spin", nil)
-	wantFault(t, err, fault.GuestDeadline)
-	if took := time.Since(begin); took < 50*time.Millisecond {
-		t.Errorf("stopped after %v, before its deadline", took)
-	}
+		for _, c := range []struct{ callers, want time.Duration }{
+			{0, 60 * time.Millisecond}, {20 * time.Millisecond, 20 * time.Millisecond}, {time.Hour, 60 * time.Millisecond},
+		} {
+			i := instantiate(t, e, m, engine.InstanceConfig{
+				Link: allLinked(), Host: &host{serve: wait}, CallTimeout: 60 * time.Millisecond,
+			})
+			for range 10 {
+				if _, err := i.Call(t.Context(), "empty", nil); err != nil {
+					t.Fatalf("calls share a deadline: %v", err)
+				}
+				<-time.After(25 * time.Millisecond)
+			}
+			ctx, cancel := t.Context(), context.CancelFunc(func() {})
+			if c.callers > 0 {
+				ctx, cancel = context.WithTimeout(ctx, c.callers)
+			}
+			begin := time.Now()
+			_, err := i.Call(ctx, "call", nil)
+			cancel()
+			wantFault(t, err, fault.GuestDeadline, c.want.String())
+			if took := time.Since(begin); took != c.want {
+				t.Errorf("ended after %v, want %v", took, c.want)
+			}
+		}
+	})
 }
 
 func TestCallWhileRunningIsRefused(t *testing.T) {

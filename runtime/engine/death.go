@@ -48,13 +48,20 @@ func (i *Instance) diagnose(entry string, err error) *fault.Fault {
 	return fault.Wrap(fault.GuestTrap, brief(err), "%s trapped", entry)
 }
 
-// brief shortens wazero's text: what happened, and the frames that matter.
+// brief shortens wazero's text: what happened, and the frames that have names.
 func brief(err error) error {
 	text := strings.ToValidUTF8(err.Error(), "\uFFFD")
 	text = strings.TrimPrefix(text, "wasm error: ")
 	text = strings.ReplaceAll(text, " (recovered by wazero)", "")
-	if len(text) > maxTrace {
-		text = strings.ToValidUTF8(text[:maxTrace], "") + " ..."
+	what, trace, _ := strings.Cut(text, "\nwasm stack trace:\n")
+	for frame := range strings.Lines(trace) {
+		if len(what) > maxTrace {
+			what += "\n\t..."
+			break
+		}
+		if frame = strings.TrimSpace(frame); !strings.HasPrefix(frame, ".$") {
+			what += "\n\t" + frame
+		}
 	}
-	return errors.New(text)
+	return errors.New(what)
 }

@@ -107,8 +107,10 @@ type wasiState struct {
 	clock  clock
 	random *rand.ChaCha8
 	output [2]lines // stdout, stderr
-	tail   []byte   // the end of stderr
 	timer  *time.Timer
+
+	tail    []byte // the end of stderr
+	verdict []byte // the last line of stderr that said why the guest gives up
 }
 
 // seed takes the seed of the instance's random numbers from the system.

@@ -51,17 +51,36 @@ func (i *Instance) print(stream int, text []byte) {
 		line, rest, whole := bytes.Cut(text, []byte{'\n'})
 		text = rest
 		if whole && len(l.part) == 0 && len(line) <= maxLine {
-			i.host.Output(stream, line)
+			i.line(stream, line)
 			continue
 		}
 		if l.add(line) {
 			i.engine.stats.cutLines.Add(1)
 		}
 		if whole {
-			i.host.Output(stream, l.part)
+			i.line(stream, l.part)
 			l.reset()
 		}
 	}
+}
+
+// line hands on a whole line.
+func (i *Instance) line(stream int, line []byte) {
+	if stream == 2 && isVerdict(line) {
+		i.wasi.verdict = append(i.wasi.verdict[:0], line[:min(len(line), maxErrorText)]...)
+	}
+	i.host.Output(stream, line)
+}
+
+// isVerdict recognizes the line in which a language's runtime says why it gives
+// up. What follows can be longer than what is kept.
+func isVerdict(line []byte) bool {
+	for _, start := range []string{"panic: ", "fatal error: ", "runtime: out of memory", "thread '", "abort: "} {
+		if bytes.HasPrefix(line, []byte(start)) {
+			return true
+		}
+	}
+	return false
 }
 
 // lines is the beginning of a line that has not ended yet.
@@ -104,7 +123,8 @@ func (w *wasiState) remember(text []byte) {
 	}
 }
 
-// lastWords is the end of stderr, at most tailSize bytes in whole lines.
+// lastWords is why the guest gave up, if it said so, and the end of stderr: at
+// most tailSize bytes in whole lines.
 func (w *wasiState) lastWords() string {
 	tail := w.tail
 	if over := len(tail) - tailSize; over > 0 {
@@ -113,7 +133,11 @@ func (w *wasiState) lastWords() string {
 			tail = whole
 		}
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(string(tail), "\uFFFD"))
+	text := string(tail)
+	if !bytes.Contains(tail, w.verdict) {
+		text = string(w.verdict) + "\n...\n" + text
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(text, "\uFFFD"))
 }
 
 // clip shortens a text that crosses into a guest.

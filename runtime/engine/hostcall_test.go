@@ -1,0 +1,217 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// A reply comes back whole whether or not it fits, whoever owns its memory.
+func TestReplyOfAHostFunction(t *testing.T) {
+	own := bytes.Repeat([]byte("own memory "), 10)
+	for _, c := range []struct {
+		name  string
+		entry string
+		serve func(ctx context.Context, in, out []byte) ([]byte, error)
+		want  string
+	}{
+		{"in place", "call", nil, "abc"},
+		{"in place, at capacity", "call", func(_ context.Context, _, out []byte) ([]byte, error) {
+			return append(out, own[:64]...), nil
+		}, string(own[:64])},
+		{"of the host's", "call", func(context.Context, []byte, []byte) ([]byte, error) { return own[:20], nil }, string(own[:20])},
+		{"a later part of out", "call", func(_ context.Context, _, out []byte) ([]byte, error) {
+			return append(out, "skipped tail"...)[8:], nil
+		}, "tail"},
+		{"the request itself", "call", func(_ context.Context, in, _ []byte) ([]byte, error) { return in, nil }, "abc"},
+		{"nothing", "call", func(context.Context, []byte, []byte) ([]byte, error) { return nil, nil }, ""},
+		{"taken", "call_take", func(_ context.Context, _, out []byte) ([]byte, error) { return append(out, own...), nil }, string(own)},
+		{"too long for one crossing", "call_wide", func(_ context.Context, _, out []byte) ([]byte, error) {
+			return append(out, own...), nil
+		}, string(own)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, i := start(t, &host{serve: c.serve})
+			for range 2 {
+				out, err := i.Call(t.Context(), c.entry, []byte("abc"))
+				if err != nil || string(out) != c.want {
+					t.Fatalf("got %q, %v; want %q", out, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorOfAHostFunction(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	for _, c := range []struct {
+		name, entry string
+		err         error
+		words       []string
+	}{
+		{"in place", "call_wide", fault.New(fault.PortNotFound, "no port").WithHint("plug it in"), []string{"port_not_found: no port"}},
+		{"taken", "call_take", fault.New(fault.PortNotFound, "no port"), []string{"port_not_found: no port"}},
+		{"not a fault", "call_wide", errors.New("plain"), []string{"internal: unexpected failure: plain"}},
+		{"too long", "call_wide", errors.New(long), []string{"..."}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, i := start(t, &host{serve: func(context.Context, []byte, []byte) ([]byte, error) { return nil, c.err }})
+			_, err := i.Call(t.Context(), c.entry, nil)
+			wantFault(t, err, fault.Guest, c.words...)
+			if len(err.Error()) > 2000 {
+				t.Errorf("an error of %d bytes crossed", len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestPendingReplyIsDroppedByTheNextCall(t *testing.T) {
+	_, i := start(t, &host{serve: func(_ context.Context, _, out []byte) ([]byte, error) {
+		return append(out, "kept"...), nil
+	}})
+	_, err := i.Call(t.Context(), "call_late", nil) // do, opt, take: takes opt's
+	wantFault(t, err, fault.Guest, "denied")
+	_, err = i.Call(t.Context(), "take", nil)
+	wantFault(t, err, fault.Guest, "no reply is waiting")
+}
+
+func TestReplyIsBounded(t *testing.T) {
+	big := make([]byte, engine.MaxCrossing+1)
+	_, i := start(t, &host{serve: func(context.Context, []byte, []byte) ([]byte, error) { return big, nil }})
+	_, err := i.Call(t.Context(), "call_take", nil)
+	wantFault(t, err, fault.Guest, "too_large")
+}
+
+// TestAbuse12BadPointers calls host functions with every kind of range.
+func TestAbuse12BadPointers(t *testing.T) {
+	const end = pages * 65536
+	e, i := start(t, &host{serve: func(_ context.Context, in, out []byte) ([]byte, error) {
+		return append(out, in[:min(len(in), 100)]...), nil
+	}})
+	values := []uint32{0, 1, 8, 0x4000, end - 1, end, end + 1, 1 << 31, 1<<32 - 1}
+	n := len(values)
+	bad := uint64(0)
+	for _, entry := range []string{"raw", "raw_take"} {
+		for k := range n * n * n * n {
+			args := []uint32{values[k%n], values[k/n%n], values[k/n/n%n], values[k/n/n/n]}
+			var in []byte
+			for _, a := range args {
+				in = binary.LittleEndian.AppendUint32(in, a)
+			}
+			out, err := i.Call(t.Context(), entry, in)
+			if err != nil {
+				t.Fatalf("%s%v: %v", entry, args, err)
+			}
+			if uint64(args[0])+uint64(args[1]) <= end && uint64(args[2])+uint64(args[3]) <= end {
+				continue
+			}
+			bad++
+			if binary.LittleEndian.Uint64(out)&abi.HostErrorBit == 0 {
+				t.Fatalf("%s%v went through", entry, args)
+			}
+		}
+	}
+	if s := e.Stats(); s.BadPointers != bad || bad == 0 {
+		t.Errorf("%d bad ranges were counted, want %d", s.BadPointers, bad)
+	}
+}
+
+func TestWaitingHostCallEndsWithTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		i := instantiate(t, e, compile(t, e, tiny()), engine.InstanceConfig{
+			Link: allLinked(), CallTimeout: 50 * time.Millisecond,
+			Host: &host{serve: func(ctx context.Context, _, _ []byte) ([]byte, error) {
+				if d, ok := ctx.Deadline(); !ok || time.Until(d) != 50*time.Millisecond {
+					t.Errorf("the host sees the deadline %v", d)
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}},
+		})
+		begin := time.Now()
+		_, err := i.Call(t.Context(), "call", nil)
+		wantFault(t, err, fault.GuestDeadline)
+		if took := time.Since(begin); took != 50*time.Millisecond {
+			t.Errorf("ended after %v", took)
+		}
+	})
+}
+
+type traceKey struct{}
+
+func TestHostSeesTheCallersValues(t *testing.T) {
+	var got any
+	_, i := start(t, &host{serve: func(ctx context.Context, _, out []byte) ([]byte, error) {
+		got = ctx.Value(traceKey{})
+		return out, nil
+	}})
+	if _, err := i.Call(context.WithValue(t.Context(), traceKey{}, "trace"), "call", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got != "trace" {
+		t.Errorf("the host sees %v", got)
+	}
+}
+
+func TestPanicOfTheHostEndsOneGuest(t *testing.T) {
+	e, i := start(t, &host{serve: func(context.Context, []byte, []byte) ([]byte, error) { panic("oops") }})
+	_, err := i.Call(t.Context(), "call", nil)
+	wantFault(t, err, fault.Internal, "test.do panicked: oops", "hostcall_test.go")
+	if i.State() != engine.Dead || e.Stats().HostFailures != 1 {
+		t.Errorf("the guest is %v", i.State())
+	}
+}
+
+func TestGuestWithoutAHost(t *testing.T) {
+	e := newEngine(t)
+	i := instantiate(t, e, compile(t, e, tiny()), engine.InstanceConfig{Link: allLinked()})
+	_, err := i.Call(t.Context(), "call_wide", nil)
+	wantFault(t, err, fault.Unsupported, "test.do is not available here")
+}
+
+func TestCallsAllocateOnlyWhatWazeroDoes(t *testing.T) {
+	for _, c := range []struct {
+		entry string
+		most  float64
+	}{
+		// wazero's watcher of the context: a channel and a closure, and at times
+		// a goroutine that cannot be used again.
+		{"empty", 4}, {"echo", 4}, {"call", 4}, {"call_take", 4}, {"calls", 4},
+	} {
+		_, i := start(t, quiet{})
+		in := make([]byte, 200)
+		binary.LittleEndian.PutUint32(in, 50) // host calls of "calls"
+		ctx := t.Context()
+		allocs := testing.AllocsPerRun(200, func() {
+			binary.LittleEndian.PutUint32(in, 50)
+			if _, err := i.Call(ctx, c.entry, in); err != nil {
+				t.Fatal(err)
+			}
+		})
+		t.Logf("%s: %.1f allocations", c.entry, allocs)
+		if allocs > c.most {
+			t.Errorf("%s allocates %.1f times a call, want at most %v", c.entry, allocs, c.most)
+		}
+	}
+}
+
+// quiet is a Host that allocates nothing.
+type quiet struct{}
+
+func (quiet) HostCall(_ context.Context, _, _ string, in, out []byte) ([]byte, error) {
+	if len(in) > cap(out) {
+		return in, nil
+	}
+	return append(out, in...), nil
+}
+func (quiet) Output(int, []byte) {}
