@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+)
+
+// Verifier says whose a token is. An unknown token is fault.Unauthenticated.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (identity.Identity, error)
+}
+
+// The names under which a request carries what authenticate found.
+const (
+	keyTenant   = "tenant"
+	keyIdentity = "identity"
+)
+
+// authenticate finds out whose a request is, by its Authorization header and
+// nothing else, and narrows the control plane to that tenant.
+func (s *Server) authenticate(c echo.Context) error {
+	token, err := bearer(c.Request().Header.Get("Authorization"))
+	if err == nil {
+		err = s.enter(c, token)
+	}
+	if err != nil {
+		s.metrics.authFailed(err)
+	}
+	return err
+}
+
+// enter verifies a token and notes whose it is.
+func (s *Server) enter(c echo.Context, token string) error {
+	who, err := s.cfg.Tokens.Verify(c.Request().Context(), token)
+	if err != nil {
+		return err
+	}
+	tenant, err := s.cfg.Control.Tenant(who.Tenant)
+	if err != nil {
+		return err
+	}
+	c.Set(keyIdentity, who)
+	c.Set(keyTenant, tenant)
+	return nil
+}
+
+// bearer is the token of an Authorization header.
+func bearer(header string) (string, error) {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", fault.New(fault.Unauthenticated, "the request has no bearer token")
+	}
+	return token, nil
+}
+
+// authenticated is a handler that is only reached with a token.
+func (s *Server) authenticated(handle func(echo.Context, *control.Tenant) error) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.authenticate(c); err != nil {
+			return err
+		}
+		return handle(c, tenantOf(c))
+	}
+}
+
+// tenantOf is the tenant of an authenticated request. Another one has none,
+// and whoever forgot to authenticate it fails at the first call.
+func tenantOf(c echo.Context) *control.Tenant {
+	t, _ := c.Get(keyTenant).(*control.Tenant)
+	return t
+}
+
+// identityOf is the identity of an authenticated request.
+func identityOf(c echo.Context) identity.Identity {
+	who, _ := c.Get(keyIdentity).(identity.Identity)
+	return who
+}

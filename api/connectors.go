@@ -1,0 +1,207 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+type connectorInput struct {
+	Caller
+	ID string `path:"id" maxLength:"1024" doc:"Id or name"`
+}
+
+type connectorList struct {
+	pageInput
+	OrganizationID string `query:"organization_id" maxLength:"1024" doc:"Another than one's own gives an empty list"`
+}
+
+type connectorCreate struct {
+	Caller
+	Body client.Connector
+}
+
+type connectorUpdate struct {
+	connectorInput
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"ETag of the revision that was read; none: whichever there is"`
+	Body    client.Connector
+}
+
+type connectorDelete struct {
+	connectorInput
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"ETag of the revision that was read; none: whichever there is"`
+}
+
+// connectorOutput is a connector with its revision.
+type connectorOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     client.Connector
+}
+
+func answer(v control.ConnectorView, err error) (*connectorOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &connectorOutput{ETag: etag(v.Revision), Body: connectorForm(v)}, nil
+}
+
+func (s *Server) connectorRoutes() {
+	s.connectorWrites()
+	s.connectorVerbs()
+	op := func(id, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{"connectors"}}
+	}
+	register(s, op("list-connectors", "/api/connectors", "List connectors, by id"), s.listConnectors)
+	register(s, op("get-connector", "/api/connectors/{id}", "Show a connector"),
+		func(ctx context.Context, in *connectorInput) (*connectorOutput, error) {
+			return answer(in.tenant.Connector(ctx, in.ID))
+		})
+	register(s, op("get-connector-status", "/api/connectors/{id}/status", "Show what a connector does now"),
+		func(ctx context.Context, in *connectorInput) (*body[lifecycle.Status], error) {
+			v, err := in.tenant.Connector(ctx, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return &body[lifecycle.Status]{v.Runtime}, nil
+		})
+	s.deviceRoutes()
+}
+
+func (s *Server) listConnectors(ctx context.Context, in *connectorList) (*body[client.List[client.Connector]], error) {
+	out := &body[client.List[client.Connector]]{client.List[client.Connector]{Items: []client.Connector{}}}
+	if in.OrganizationID != "" && in.OrganizationID != in.id {
+		return out, nil
+	}
+	list, next, err := in.tenant.Connectors(ctx, in.page())
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		out.Body.Items = append(out.Body.Items, connectorForm(list[i]))
+	}
+	out.Body.Next = next
+	return out, nil
+}
+
+func (s *Server) connectorWrites() {
+	tags := []string{"connectors"}
+	register(s, huma.Operation{
+		OperationID: "create-connector", Method: http.MethodPost, Path: "/api/connectors", Tags: tags,
+		Summary: "Create a connector, as a draft", DefaultStatus: http.StatusCreated,
+	}, func(ctx context.Context, in *connectorCreate) (*connectorOutput, error) {
+		out, err := answer(in.tenant.CreateConnector(ctx, connectorOf(in.Body)))
+		if err == nil {
+			out.Location = "/api/connectors/" + out.Body.ID
+		}
+		return out, err
+	})
+	register(s, huma.Operation{
+		OperationID: "update-connector", Method: http.MethodPut, Path: "/api/connectors/{id}", Tags: tags,
+		Summary: "Replace what is set of a connector; one that runs is swapped",
+	}, func(ctx context.Context, in *connectorUpdate) (*connectorOutput, error) {
+		revision, err := parseRevision(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		return answer(in.tenant.UpdateConnector(ctx, in.ID, connectorOf(in.Body), revision))
+	})
+	register(s, huma.Operation{
+		OperationID: "delete-connector", Method: http.MethodDelete, Path: "/api/connectors/{id}", Tags: tags,
+		Summary: "Stop a connector and delete it", DefaultStatus: http.StatusNoContent,
+	}, func(ctx context.Context, in *connectorDelete) (*nothing, error) {
+		revision, err := parseRevision(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		return nil, in.tenant.DeleteConnector(ctx, in.ID, revision)
+	})
+}
+
+func (s *Server) connectorVerbs() {
+	verb := func(id, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Tags: []string{"connectors"}}
+	}
+	register(s, verb("test-connector", "/api/connectors/{id}/test", "Test the connection; a test that fails is a result too"),
+		func(ctx context.Context, in *connectorInput) (*body[client.TestResult], error) {
+			r, err := in.tenant.TestConnector(ctx, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return &body[client.TestResult]{testForm(r)}, nil
+		})
+	register(s, verb("activate-connector", "/api/connectors/{id}/activate", "Start a connector, after a test if none has passed"),
+		func(ctx context.Context, in *connectorInput) (*connectorOutput, error) {
+			return answer(in.tenant.Activate(ctx, in.ID))
+		})
+	register(s, verb("deactivate-connector", "/api/connectors/{id}/deactivate", "Stop a connector"),
+		func(ctx context.Context, in *connectorInput) (*connectorOutput, error) {
+			return answer(in.tenant.Deactivate(ctx, in.ID))
+		})
+}
+
+// connectorOf is what a caller may set.
+func connectorOf(c client.Connector) control.ConnectorInput {
+	return control.ConnectorInput{
+		Name: c.Name, Module: c.Module, Config: c.Config, Converter: c.Converter,
+		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
+	}
+}
+
+func connectorForm(v control.ConnectorView) client.Connector {
+	c := v.Connector
+	return client.Connector{
+		ID: c.ID, Name: c.Name, Module: c.Module, Config: c.Config, Converter: c.Converter,
+		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll, Enabled: c.Enabled,
+		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt,
+		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
+	}
+}
+
+func testForm(r control.TestResult) client.TestResult {
+	const millisecond = 1e6
+	return client.TestResult{
+		Success: r.Success, Message: r.Message, Details: r.Details,
+		LatencyMS: float64(r.Latency.Nanoseconds()) / millisecond, TestedAt: r.At,
+	}
+}
+
+type deviceList struct {
+	pageInput
+	Connector string `query:"connector" maxLength:"1024" doc:"Only of this connector, by id or name"`
+}
+
+type connectorDevices struct {
+	pageInput
+	ID string `path:"id" maxLength:"1024" doc:"Id or name"`
+}
+
+func (s *Server) deviceRoutes() {
+	register(s, huma.Operation{
+		OperationID: "list-devices", Method: http.MethodGet, Path: "/api/devices", Tags: []string{"devices"}, Summary: "List devices",
+	}, func(ctx context.Context, in *deviceList) (*body[client.List[spec.Device]], error) {
+		return devices(in.tenant.Devices(ctx, in.Connector, in.page()))
+	})
+	register(s, huma.Operation{
+		OperationID: "list-connector-devices", Method: http.MethodGet, Path: "/api/connectors/{id}/devices", Tags: []string{"devices"},
+		Summary: "List a connector's devices",
+	}, func(ctx context.Context, in *connectorDevices) (*body[client.List[spec.Device]], error) {
+		return devices(in.tenant.Devices(ctx, in.ID, in.page()))
+	})
+}
+
+func devices(list []spec.Device, next string, err error) (*body[client.List[spec.Device]], error) {
+	if err != nil {
+		return nil, err
+	}
+	if list == nil {
+		list = []spec.Device{}
+	}
+	return &body[client.List[spec.Device]]{client.List[spec.Device]{Items: list, Next: next}}, nil
+}

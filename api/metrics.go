@@ -1,0 +1,169 @@
+package api
+
+import (
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// metrics are the figures of this process, in a registry of their own.
+type metrics struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+	failures *prometheus.CounterVec
+	stalled  prometheus.Counter
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "snaprail_authn_failures_total", Help: "Requests that were refused for their token.",
+		}, []string{"code"}),
+		stalled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "snaprail_sse_stalled_total", Help: "Streams that were dropped because their reader took nothing.",
+		}),
+	}
+	m.failures.WithLabelValues(fault.Unauthenticated.String())
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "snaprail_build_info", Help: "1, with what this binary is.",
+		ConstLabels: prometheus.Labels{"version": s.cfg.Version, "go": runtime.Version()},
+	})
+	info.Set(1)
+	m.registry.MustRegister(m.failures, m.stalled, info, collector{s},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+	return m
+}
+
+func (m *metrics) authFailed(err error) {
+	m.failures.WithLabelValues(fault.Of(err).Kind.String()).Inc()
+}
+
+// serveMetrics answers this machine, and others with a token: the figures name
+// the connectors of all tenants.
+func (s *Server) serveMetrics(c echo.Context) error {
+	if !isLoopback(c.Request().RemoteAddr) {
+		if err := s.authenticate(c); err != nil {
+			return err
+		}
+	}
+	s.metrics.handler.ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+func isLoopback(remote string) bool {
+	at, err := netip.ParseAddrPort(remote)
+	return err == nil && at.Addr().Unmap().IsLoopback()
+}
+
+// collector reads the control plane's figures when they are asked for.
+type collector struct{ s *Server }
+
+// Describe says nothing, which makes the collector an unchecked one.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the figures.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	stats := c.s.cfg.Control.Stats()
+	w := figures{to}
+	w.gauge("snaprail_uptime_seconds", "Since the server was started.", time.Since(c.s.started).Seconds())
+	w.gauge("snaprail_sse_clients", "Streams that are open.", float64(c.s.streams.count()))
+	for i := range stats.Connectors {
+		w.connector(&stats.Connectors[i])
+	}
+	w.engine(stats)
+	w.outboxes(stats)
+}
+
+// figures sends metrics by name.
+type figures struct{ to chan<- prometheus.Metric }
+
+func (f figures) send(kind prometheus.ValueType, name, help string, v float64, labels ...string) {
+	names, values := make([]string, 0, len(labels)/2), make([]string, 0, len(labels)/2)
+	for i := 0; i+1 < len(labels); i += 2 {
+		names, values = append(names, labels[i]), append(values, strings.ToValidUTF8(labels[i+1], "\ufffd"))
+	}
+	f.to <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, names, nil), kind, v, values...)
+}
+
+func (f figures) gauge(name, help string, v float64, labels ...string) {
+	f.send(prometheus.GaugeValue, name, help, v, labels...)
+}
+
+func (f figures) counter(name, help string, v float64, labels ...string) {
+	f.send(prometheus.CounterValue, name, help, v, labels...)
+}
+
+func (f figures) connector(c *control.ConnectorStats) {
+	l := []string{"tenant", c.Tenant, "connector", c.Connector}
+	f.gauge("snaprail_connector_state", "1, with the state that the connector is in.", 1,
+		"tenant", c.Tenant, "connector", c.Connector, "state", string(c.Status.State))
+	n := &c.Status.Counters
+	f.counter("snaprail_records_total", "Records made durable.", float64(n.Records), l...)
+	f.counter("snaprail_events_total", "Events handed to the guest.", float64(n.Events), l...)
+	f.counter("snaprail_blocks_total", "Blocks made durable.", float64(n.Blocks), l...)
+	f.counter("snaprail_skipped_total", "Events that the guest skipped.", float64(n.Skipped), l...)
+	f.counter("snaprail_quarantined_total", "Events and records put aside.", float64(n.Quarantined), l...)
+	f.counter("snaprail_retried_total", "Events to be tried again.", float64(n.Retried), l...)
+	f.counter("snaprail_traps_total", "Crashes of the guest.", float64(n.Traps), l...)
+	f.counter("snaprail_denied_total", "Host calls refused.", float64(n.Denied), l...)
+	f.counter("snaprail_gaps_total", "Places where records are missing.", float64(n.Gaps), l...)
+	f.counter("snaprail_log_lines_total", "Lines of the guest's log.", float64(n.LogLines), l...)
+	f.counter("snaprail_log_dropped_total", "Lines of the guest's log beyond its rate.", float64(n.LogDropped), l...)
+	f.counter("snaprail_restarts_total", "Restarts after a crash.", float64(c.Status.Restarts), l...)
+	f.counter("snaprail_swaps_total", "Changes of version while running.", float64(c.Status.Swaps), l...)
+	f.gauge("snaprail_guest_memory_bytes", "Linear memory of the guest.", float64(c.Status.MemoryBytes), l...)
+	if !n.LastRecord.IsZero() {
+		f.gauge("snaprail_last_record_age_seconds", "Since the last record.", time.Since(n.LastRecord).Seconds(), l...)
+	}
+}
+
+func (f figures) engine(stats control.Stats) {
+	e := &stats.Engine
+	f.gauge("snaprail_engine_info", "1, with the kind of engine that runs guests.", 1, "kind", e.Kind)
+	f.gauge("snaprail_engine_modules", "Modules compiled and in use.", float64(e.Modules))
+	f.gauge("snaprail_engine_instances", "Guests by state.", float64(e.Idle), "state", "idle")
+	f.gauge("snaprail_engine_instances", "Guests by state.", float64(e.Running), "state", "running")
+	f.gauge("snaprail_engine_memory_bytes", "Linear memory of all guests.", float64(e.MemoryBytes))
+	f.counter("snaprail_engine_calls_total", "Calls into guests.", float64(e.Calls))
+	f.counter("snaprail_engine_host_calls_total", "Calls of guests to the host.", float64(e.HostCalls))
+	f.counter("snaprail_engine_denied_total", "Calls of guests to what was not granted.", float64(e.Denied))
+	for cause, n := range map[string]uint64{
+		"trap": e.Traps, "deadline": e.Deadlines, "memory": e.OutOfMemory, "canceled": e.Canceled, "host": e.HostFailures,
+	} {
+		f.counter("snaprail_engine_deaths_total", "Guests that died, by cause.", float64(n), "cause", cause)
+	}
+}
+
+func (f figures) outboxes(stats control.Stats) {
+	for tenant, o := range stats.Outbox {
+		l := []string{"tenant", tenant}
+		f.gauge("snaprail_outbox_bytes", "Size of all segments.", float64(o.Bytes), l...)
+		f.gauge("snaprail_outbox_segments", "Segments.", float64(o.Segments), l...)
+		f.gauge("snaprail_outbox_queued_bytes", "Bytes that wait to be committed.", float64(o.Queued), l...)
+		f.counter("snaprail_outbox_blocks_total", "Blocks committed.", float64(o.Appends), l...)
+		f.counter("snaprail_outbox_syncs_total", "Commits; each one is a sync of the disk.", float64(o.Groups), l...)
+		f.counter("snaprail_outbox_sync_seconds_total", "Spent in them.", o.SyncSum.Seconds(), l...)
+		f.counter("snaprail_outbox_full_total", "Commits refused because the disk is full.", float64(o.Full), l...)
+		f.counter("snaprail_outbox_overrun_total", "Segments deleted although somebody still needed them.", float64(o.Overrun), l...)
+		f.gauge("snaprail_outbox_failed", "1 when the log takes no more blocks.", oneIf(o.Failed), l...)
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"github.com/snaprail/snaprail/runtime/control"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Control   *control.Service
+	Tokens    Verifier
+	Log       *slog.Logger
+	MaxModule int64    // bytes of an upload; 0: 64 MiB
+	Version   string   // of this binary
+	Hosts     []string // names that a Host header may have; none: any
+	Streams   int      // open at once for one tenant; 0: 200
+	Uploads   int      // at once for one tenant; 0: 4
+}
+
+const (
+	defaultMaxModule = 64 << 20
+	defaultStreams   = 200
+	defaultUploads   = 4
+)
+
+func (cfg Config) withDefaults() Config {
+	if cfg.MaxModule <= 0 {
+		cfg.MaxModule = defaultMaxModule
+	}
+	if cfg.Streams <= 0 {
+		cfg.Streams = defaultStreams
+	}
+	if cfg.Uploads <= 0 {
+		cfg.Uploads = defaultUploads
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return cfg
+}
+
+// Server answers HTTP requests. It starts no goroutine of its own.
+type Server struct {
+	cfg     Config
+	echo    *echo.Echo
+	huma    huma.API
+	metrics *metrics
+	pages   *pages
+	streams *gate
+	uploads *gate
+	started time.Time
+	ending  chan struct{} // closed when streams have to end
+	end     func()
+}
+
+// New makes a server. It listens nowhere: see Serve.
+func New(cfg Config) *Server {
+	cfg = cfg.withDefaults()
+	s := &Server{
+		cfg: cfg, echo: echo.New(), started: time.Now(),
+		streams: newGate("streams", cfg.Streams),
+		uploads: newGate("uploads", cfg.Uploads),
+		ending:  make(chan struct{}),
+	}
+	s.end = sync.OnceFunc(func() { close(s.ending) })
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.IPExtractor = echo.ExtractIPDirect()
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Pre(versioned)
+	s.echo.Use(identified, s.logged, s.recovered, s.guarded)
+	s.metrics = newMetrics(s)
+	s.huma = s.newHuma(s.echo)
+	s.routes()
+	s.pages = newPages(s.huma.OpenAPI())
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// EndStreams ends all streams, now and from now on, so that a server can stop.
+func (s *Server) EndStreams() { s.end() }
+
+func (s *Server) routes() {
+	e := s.echo
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		e.Add(method, "/healthz", s.healthz)
+		e.Add(method, "/readyz", s.readyz)
+	}
+	e.GET("/version", s.version)
+	e.GET("/metrics", s.serveMetrics)
+	e.GET("/", s.statusPage)
+	e.GET("/docs", s.docsPage)
+	e.GET("/style.css", s.style)
+	e.GET("/openapi.json", s.openAPI("application/openapi+json", jsonDocument))
+	e.GET("/openapi.yaml", s.openAPI("application/openapi+yaml", yamlDocument))
+	s.moduleRoutes()
+	s.connectorRoutes()
+	s.streamRoutes()
+}

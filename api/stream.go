@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+func (s *Server) streamRoutes() {
+	s.echo.GET("/api/stream", s.authenticated(s.stream))
+	s.echo.GET("/api/connectors/:id/logs", s.authenticated(s.logs))
+	s.documentStream()
+	s.documentLogs()
+}
+
+// stream sends the tenant's records, from any place that is still kept.
+func (s *Server) stream(c echo.Context, t *control.Tenant) error {
+	leave, err := s.streams.enter(identityOf(c).Tenant)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	o := control.StreamOptions{After: c.QueryParam("from"), Connector: c.QueryParam("connector")}
+	if last := c.Request().Header.Get("Last-Event-ID"); last != "" {
+		o.After = last
+	}
+	if o.After == "start" {
+		o.After = ""
+	}
+	records, err := t.Stream(c.Request().Context(), o)
+	if err != nil {
+		return err
+	}
+	defer s.close("stream", records)
+	p, err := newPusher(c, wantsLines(c.Request()))
+	if err != nil {
+		return nil //nolint:nilerr // the reader has gone before the first byte
+	}
+	s.pump(c, recordFeed{records}, p)
+	return nil
+}
+
+// wantsLines reports whether the client asked for lines of JSON.
+func wantsLines(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), typeLines)
+}
+
+// recordFeed is a stream of records.
+type recordFeed struct{ *control.Stream }
+
+func (f recordFeed) pending() bool { return f.Pending() }
+
+func (f recordFeed) push(ctx context.Context, p *pusher) (bool, error) {
+	r, err := f.Next(ctx)
+	if err != nil {
+		return false, err
+	}
+	return p.end(appendRecord(p.begin("record", r.Position), &r)), nil
+}
+
+// logs answers the lines that are kept, or follows them.
+func (s *Server) logs(c echo.Context, t *control.Tenant) error {
+	after, err := logPosition(c)
+	if err != nil {
+		return err
+	}
+	follow, err := flag(c, "follow")
+	if err != nil {
+		return err
+	}
+	lines, err := t.Logs(c.Request().Context(), c.Param("id"), after)
+	if err != nil {
+		return err
+	}
+	defer s.close("log", lines)
+	if !follow {
+		return s.lines(c, lines)
+	}
+	leave, err := s.streams.enter(identityOf(c).Tenant)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	p, err := newPusher(c, wantsLines(c.Request()))
+	if err != nil {
+		return nil //nolint:nilerr // the reader has gone before the first byte
+	}
+	s.pump(c, logFeed{lines}, p)
+	return nil
+}
+
+// maxLines bounds one answer; whoever wants more asks behind the last.
+const maxLines = 1000
+
+func (s *Server) lines(c echo.Context, from *control.Logs) error {
+	page := client.List[client.LogLine]{Items: []client.LogLine{}}
+	for from.Pending() && len(page.Items) < maxLines {
+		line, err := from.Next(c.Request().Context())
+		if err != nil {
+			return err
+		}
+		page.Items = append(page.Items, client.LogLine(line))
+	}
+	if n := len(page.Items); n == maxLines {
+		page.Next = strconv.FormatUint(page.Items[n-1].Sequence, 10)
+	}
+	return c.JSON(http.StatusOK, page)
+}
+
+// logFeed is a log as it grows.
+type logFeed struct{ *control.Logs }
+
+func (f logFeed) pending() bool { return f.Pending() }
+
+func (f logFeed) push(ctx context.Context, p *pusher) (bool, error) {
+	line, err := f.Next(ctx)
+	if err != nil {
+		return false, err
+	}
+	raw, err := json.Marshal(client.LogLine(line))
+	if err != nil {
+		return false, fault.Wrap(fault.Internal, err, "log line")
+	}
+	return p.end(append(p.begin("line", strconv.FormatUint(line.Sequence, 10)), raw...)), nil
+}
+
+// logPosition is the sequence behind which a log is read.
+func logPosition(c echo.Context) (uint64, error) {
+	text := c.QueryParam("after")
+	if last := c.Request().Header.Get("Last-Event-ID"); last != "" {
+		text = last
+	}
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "after: %q is not the sequence of a line", text)
+	}
+	return n, nil
+}
+
+func flag(c echo.Context, name string) (bool, error) {
+	text := c.QueryParam(name)
+	if text == "" {
+		return false, nil
+	}
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, fault.New(fault.Invalid, "%s: want true or false, not %q", name, text)
+	}
+	return on, nil
+}
+
+// close ends a reading, whose failure only the log can be told.
+func (s *Server) close(what string, r interface{ Close() error }) {
+	if err := r.Close(); err != nil {
+		s.cfg.Log.Warn(what+" not closed", "error", err)
+	}
+}
