@@ -215,3 +215,5 @@ func eventually(t testing.TB, what string, done func() bool) {
 }
 
 func timer(name string, after uint64) abi.Timer { return abi.Timer{Name: name, AfterMS: after} }
+
+func logger(h slog.Handler) *slog.Logger { return slog.New(h) }

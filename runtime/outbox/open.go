@@ -104,7 +104,7 @@ func (l *Log) loadTail() (head, floor uint64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		head, floor = max(head, found.last, tail.first-1), max(floor, found.lost, tail.first-1)
+		head, floor = max(head, found.last, tail.first-1), max(floor, found.lost, found.top, tail.first-1)
 		if found.blocks > 0 || found.whole || found.lost > 0 {
 			return head, floor, l.settleTail(tail, found)
 		}
@@ -146,6 +146,7 @@ type survey struct {
 	whole  bool   // the snapshot
 	blocks int    // intact ones
 	last   uint64 // sequence of the last intact one
+	top    uint64 // highest sequence of any intact record
 	end    int64  // where the intact records end
 	holes  int    // damaged places before that
 	lost   uint64 // highest sequence of damaged blocks behind it; 0: none
@@ -228,7 +229,7 @@ func (l *Log) replay(seg *segment, snap *snapshot) (found survey, err error) {
 			return found, err
 		}
 		if !ok {
-			found.end = s.off
+			found.end, found.top = s.off, s.last
 			found.lost, err = s.lost()
 			return found, err
 		}
