@@ -1,0 +1,153 @@
+package serial
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// The names of the group and its functions.
+const (
+	Name = "serial"
+
+	functionWrite = "write"
+	functionDrain = "drain"
+	functionFlush = "flush"
+)
+
+// Config bounds what one session buffers. The zero value means the defaults.
+type Config struct {
+	Frames int // events kept until they are acknowledged; default 4096
+	Bytes  int // their data; default 1 MiB; at least 4 times the largest frame
+}
+
+const (
+	defaultFrames = 4096
+	defaultBytes  = 1 << 20
+)
+
+// Group is all serial ports of this machine.
+type Group struct {
+	driver driver
+	ports  claims
+	frames int
+	bytes  int
+}
+
+// New is the group of this machine's serial ports.
+func New(cfg Config) *Group { return newGroup(cfg, systemDriver()) }
+
+func newGroup(cfg Config, d driver) *Group {
+	g := &Group{driver: d, frames: cfg.Frames, bytes: cfg.Bytes}
+	if g.frames <= 0 {
+		g.frames = defaultFrames
+	}
+	if g.bytes <= 0 {
+		g.bytes = defaultBytes
+	}
+	return g
+}
+
+// Name is "serial".
+func (g *Group) Name() string { return Name }
+
+// Functions lists the host functions.
+func (g *Group) Functions() []capability.Function {
+	return []capability.Function{
+		{Name: capability.OpenFunction, Right: spec.Read, Sentence: "open the serial ports that it is granted and read what devices send"},
+		{Name: functionWrite, Right: spec.Write, Sentence: "write to the serial ports that it is granted"},
+		{Name: functionDrain, Right: spec.Write, Sentence: "wait until what it wrote to a serial port has been sent"},
+		{Name: functionFlush, Right: spec.Write, Sentence: "discard what a serial port has received and not yet sent"},
+	}
+}
+
+// Target reads an encoded abi.SerialOpen. The resource is the cleaned path of
+// the port, as the guest names it: links are not followed.
+func (g *Group) Target(args []byte) (capability.Target, error) {
+	set, err := g.settings(args)
+	if err != nil {
+		return capability.Target{}, err
+	}
+	return capability.Target{Resource: set.port, Key: set.key()}, nil
+}
+
+// Open opens the port, trying again until it is there or open_timeout or ctx
+// ends.
+//
+// A port that another owner has is refused at once with fault.PortInUse. When
+// the same owner has it open already (with other settings, or the actor would
+// have adopted that session), the new session is opened behind it: it is down
+// until the older session closes, then it takes the open port over without
+// closing it, sets it to its own settings and tells EventUp. So a swap can
+// change the baud rate, and a swap that is called off leaves the older session
+// untouched.
+func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (capability.Session, error) {
+	set, err := g.settings(args)
+	if err != nil {
+		return nil, err
+	}
+	real, err := g.driver.resolve(set.port)
+	if err != nil {
+		real = "" // not there yet; connect looks again
+	}
+	c := newClaim(scope.Owner, set.port, real)
+	if err := g.ports.enter(c); err != nil {
+		return nil, err
+	}
+	s := newSession(g, set, c, scope.Log)
+	if c.waiting() {
+		s.start(ctx, nil)
+		return s, nil
+	}
+	dev, err := g.connect(ctx, c, set)
+	if err != nil {
+		g.ports.leave(c)
+		return nil, err
+	}
+	s.start(ctx, dev)
+	return s, nil
+}
+
+// connect opens the port for the first time (S2.31 to S2.34).
+func (g *Group) connect(ctx context.Context, c *claim, set settings) (device, error) {
+	wait, cancel := context.WithTimeout(ctx, set.openTimeout)
+	defer cancel()
+	pause := time.NewTicker(set.openRetry)
+	defer pause.Stop()
+	for {
+		dev, err := g.tryOpen(c, set)
+		if err == nil || !err.retry {
+			return dev, err.faultOrNil()
+		}
+		select {
+		case <-pause.C:
+		case <-wait.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, fault.Wrap(fault.Canceled, ctx.Err(), "serial port %s was not opened", set.port)
+			}
+			return nil, err.timedOut(set.port)
+		}
+	}
+}
+
+// tryOpen opens the port once. The claim covers the real device before it is
+// touched, because opening a port already moves its modem lines.
+func (g *Group) tryOpen(c *claim, set settings) (device, *openError) {
+	real, err := g.driver.resolve(set.port)
+	if err != nil {
+		return nil, refused(set.port, err)
+	}
+	if err := g.ports.move(c, real); err != nil {
+		return nil, &openError{fault: err}
+	}
+	dev, err := g.driver.open(real, set)
+	if err != nil {
+		g.ports.lose(c)
+		return nil, refused(set.port, err)
+	}
+	return dev, nil
+}

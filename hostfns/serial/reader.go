@@ -1,0 +1,186 @@
+package serial
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+const (
+	readSize      = 4 << 10
+	slowestReopen = time.Second
+)
+
+// The names of gaps, as the guest sees them.
+const (
+	gapTooLong    = "frame_too_long"
+	gapUnfinished = "unfinished_frame"
+)
+
+// reader is what the session's goroutine alone uses.
+type reader struct {
+	*Session
+	framer *framer
+	buf    [readSize]byte
+}
+
+// run reads the port until the session is closed, opening it again when it
+// went away.
+func (s *Session) run(ctx context.Context, dev device) {
+	defer close(s.done)
+	r := &reader{Session: s, framer: newFramer(s.set.delimiter, s.set.maxFrame)}
+	if dev == nil {
+		dev = r.inherit(ctx)
+	}
+	for ctx.Err() == nil {
+		if dev == nil {
+			dev = r.reopen(ctx)
+			continue
+		}
+		err := r.read(ctx, dev)
+		if ctx.Err() == nil {
+			r.down(ctx, err)
+			dev = nil
+		}
+	}
+}
+
+// read turns bytes into events until the link is lost or the session closed.
+func (r *reader) read(ctx context.Context, dev device) error {
+	for {
+		n, err := dev.Read(r.buf[:], r.patience())
+		if n > 0 {
+			if err := r.feed(ctx, r.buf[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, errQuiet) {
+			err = r.silence(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// patience is how long the line may be silent before a frame counts as ended.
+func (r *reader) patience() time.Duration {
+	if len(r.framer.part) == 0 && !r.framer.skipping {
+		return 0
+	}
+	return r.set.interByte
+}
+
+func (r *reader) feed(ctx context.Context, in []byte) error {
+	now := time.Now().UnixNano()
+	if r.resync.Swap(false) {
+		r.framer.reset()
+	}
+	for len(in) > 0 {
+		frame, rest, v := r.framer.next(in)
+		in = rest
+		var err error
+		switch v {
+		case whole:
+			err = r.events.push(ctx, capability.Event{Type: abi.EventData, Time: now}, frame)
+		case tooLong:
+			err = r.gap(ctx, gapTooLong)
+		case more:
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silence ends a frame by inter_byte_timeout: it comes without a delimiter.
+func (r *reader) silence(ctx context.Context) error {
+	frame := r.framer.unfinished()
+	if len(frame) == 0 {
+		return nil
+	}
+	return r.events.push(ctx, capability.Event{Type: abi.EventData, Time: time.Now().UnixNano()}, frame)
+}
+
+func (r *reader) gap(ctx context.Context, name string) error {
+	r.lost.Add(1)
+	return r.events.push(ctx, capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name}, nil)
+}
+
+// down gives the device up and tells so.
+func (r *reader) down(ctx context.Context, cause error) {
+	lost := fault.Wrap(fault.ResourceUnavailable, cause, "serial port %s: the link was lost", r.set.port).
+		WithHint("Check the cable and the device's power; the port is opened again by itself when it is back.")
+	r.drop(lost.Text)
+	r.log.Warn("serial port lost", "error", cause)
+	if r.framer.reset() {
+		_ = r.gap(ctx, gapUnfinished) // an error means that ctx ended, which run sees
+	}
+	_ = r.events.push(ctx, capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost}, nil)
+}
+
+// drop closes the device after a writer has returned. The real path is given
+// up only then.
+func (r *reader) drop(reason string) {
+	if dev, _ := r.current(); dev != nil {
+		dev.Interrupt()
+	}
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if dev := r.setDown(reason); dev != nil {
+		r.closeDevice(dev)
+	}
+	r.group.ports.lose(r.claim)
+}
+
+// inherit waits for the port that an older session of the same owner has. It
+// answers nil when the port has to be opened anew.
+func (r *reader) inherit(ctx context.Context) device {
+	var dev device
+	select {
+	case dev = <-r.claim.turn:
+	case <-ctx.Done():
+		return nil
+	}
+	if dev == nil {
+		return nil
+	}
+	dev.Resume()
+	if err := dev.Configure(r.set); err != nil {
+		r.log.Warn("serial port does not take new settings", "error", err)
+		r.closeDevice(dev)
+		r.setDown(refused(r.set.port, err).fault.Error())
+		r.group.ports.lose(r.claim)
+		return nil
+	}
+	return r.up(ctx, dev)
+}
+
+// reopen looks for the port until it is there again.
+func (r *reader) reopen(ctx context.Context) device {
+	slowest := max(slowestReopen, r.set.openRetry)
+	for pause := r.set.openRetry; ; pause = min(2*pause, slowest) {
+		dev, err := r.group.tryOpen(r.claim, r.set)
+		if err == nil {
+			return r.up(ctx, dev)
+		}
+		r.setDown(err.fault.Error())
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (r *reader) up(ctx context.Context, dev device) device {
+	r.setUp(dev)
+	r.log.Info("serial port open")
+	_ = r.events.push(ctx, capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()}, nil)
+	return dev
+}

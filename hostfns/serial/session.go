@@ -1,0 +1,281 @@
+package serial
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// Session is one connector's open port. Its goroutine reads (reader.go); Call
+// writes. Call and Close may run at the same time.
+type Session struct {
+	group  *Group
+	set    settings
+	claim  *claim
+	log    *slog.Logger
+	events *queue
+
+	stop    context.CancelFunc // ends the goroutine, with interrupt
+	stopped <-chan struct{}    // closed by stop
+	done    chan struct{}      // closed when the goroutine has returned
+	closing sync.Once
+	closed  chan struct{} // closed when the port is given back
+	first   chan struct{} // closed when the port is open for the first time
+
+	lost   atomic.Uint64
+	resync atomic.Bool // the reader forgets its unfinished frame
+
+	writing sync.Mutex // held by whoever uses dev, other than to read or to interrupt
+	mu      sync.Mutex // guards what follows
+	dev     device     // nil while down
+	opens   uint64
+	reason  string // why it is down
+}
+
+var (
+	_ capability.Source   = (*Session)(nil)
+	_ capability.Reporter = (*Session)(nil)
+)
+
+func newSession(g *Group, set settings, c *claim, log *slog.Logger) *Session {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Session{
+		group: g, set: set, claim: c, log: log.With("port", set.port),
+		events: newQueue(g.frames, g.bytes),
+		done:   make(chan struct{}), closed: make(chan struct{}), first: make(chan struct{}),
+		reason: "waits for this connector's other session on the port",
+	}
+}
+
+// start begins to read. The session outlives the call that opened it.
+func (s *Session) start(ctx context.Context, dev device) {
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.stopped = ctx.Done()
+	if dev != nil {
+		s.setUp(dev)
+	}
+	go s.run(ctx, dev)
+}
+
+// Call serves write, drain and flush.
+func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
+	switch function {
+	case functionWrite:
+		return s.callWrite(ctx, in, out)
+	case functionDrain, functionFlush:
+		var request abi.Handle
+		if err := request.Decode(in); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "serial.%s: the request cannot be read", function)
+		}
+		return out[:0], s.use(ctx, function, func(ctx context.Context, dev device) error {
+			if function == functionDrain {
+				return dev.Drain(ctx)
+			}
+			s.resync.Store(true)
+			return dev.Discard()
+		})
+	}
+	return nil, fault.New(fault.Unsupported, "serial has no function %q", function)
+}
+
+func (s *Session) callWrite(ctx context.Context, in, out []byte) ([]byte, error) {
+	var request abi.SerialWrite
+	if err := request.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "serial.write: the request cannot be read")
+	}
+	if len(request.Data) > abi.MaxRecord {
+		return nil, fault.New(fault.TooLarge, "serial.write: %d bytes: at most %d at once", len(request.Data), abi.MaxRecord)
+	}
+	var n int
+	err := s.use(ctx, functionWrite, func(ctx context.Context, dev device) (err error) {
+		n, err = dev.Write(ctx, request.Data)
+		return err
+	})
+	if err != nil {
+		return nil, written(err, n, len(request.Data))
+	}
+	return abi.SerialWritten{Count: uint32(n)}.Append(out[:0]), nil
+}
+
+// written says how much left before a write failed: the guest has to know
+// whether half a command is on the line.
+func written(err error, n, of int) error {
+	f := fault.Of(err)
+	if n == 0 {
+		return f
+	}
+	whole := *f
+	whole.Text = fault.New(f.Kind, "%s (%d of %d bytes were written)", f.Text, n, of).Text
+	return &whole
+}
+
+// use runs what with the open port, for at most the write timeout.
+func (s *Session) use(ctx context.Context, function string, what func(context.Context, device) error) error {
+	if s.set.writeTimeout != none {
+		var cancel context.CancelFunc
+		// Not zero, so that a write without waiting has time to be tried.
+		ctx, cancel = context.WithTimeout(ctx, max(s.set.writeTimeout, time.Millisecond))
+		defer cancel()
+	}
+	if err := s.arrived(ctx); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	dev, reason := s.current()
+	if dev == nil {
+		return s.away(reason)
+	}
+	return s.named(function, what(ctx, dev))
+}
+
+// arrived waits for the port's first opening: right after a swap that changed
+// the settings, the older session may still have it.
+func (s *Session) arrived(ctx context.Context) error {
+	select {
+	case <-s.stopped:
+		return s.away("")
+	case <-s.first:
+		return nil
+	default:
+	}
+	select {
+	case <-s.stopped:
+		return s.away("")
+	case <-s.first:
+		return nil
+	case <-ctx.Done():
+		_, reason := s.current()
+		return fault.New(fault.ResourceUnavailable, "serial port %s is not open yet: it %s", s.set.port, reason)
+	}
+}
+
+func (s *Session) away(reason string) error {
+	select {
+	case <-s.stopped:
+		return fault.New(fault.SessionClosed, "the session of serial port %s is closed", s.set.port)
+	default:
+		return fault.New(fault.ResourceUnavailable, "serial port %s is away: %s", s.set.port, reason).
+			WithRetryAfter(time.Second)
+	}
+}
+
+// named is an error of the device as the guest's author should read it.
+func (s *Session) named(function string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errInterrupted):
+		return s.away("the link was lost")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(fault.Timeout, err, "serial.%s: %s takes no more bytes", function, s.set.port).
+			WithHint("Check that the device is on and reads; with flow control (rtscts, xonxoff), that it lets the host send.")
+	case errors.Is(err, context.Canceled):
+		return fault.Wrap(fault.Canceled, err, "serial.%s on %s", function, s.set.port)
+	}
+	return fault.Wrap(fault.ResourceUnavailable, err, "serial.%s on %s", function, s.set.port)
+}
+
+// Close stops reading, waits for a Call that is under way (which ends at
+// once), and gives the port to the session that waits for it, or closes it.
+func (s *Session) Close(ctx context.Context) error {
+	s.closing.Do(func() {
+		s.stop()
+		if dev, _ := s.current(); dev != nil {
+			dev.Interrupt()
+		}
+		go s.release()
+	})
+	select {
+	case <-s.closed:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Timeout, ctx.Err(), "serial port %s is still being closed", s.set.port)
+	}
+}
+
+// release gives the port back once nobody uses it. It waits for nothing
+// without a bound.
+func (s *Session) release() {
+	defer close(s.closed)
+	<-s.done
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if dev := s.setDown("closed"); dev != nil && !s.group.ports.handOver(s.claim, dev) {
+		s.closeDevice(dev)
+	}
+	for dev := s.group.ports.leave(s.claim); dev != nil; dev = s.group.ports.leave(s.claim) {
+		s.closeDevice(dev)
+	}
+}
+
+func (s *Session) closeDevice(dev device) {
+	if err := dev.Close(); err != nil {
+		s.log.Debug("serial port closed with an error", "error", err)
+	}
+}
+
+func (s *Session) current() (device, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dev, s.reason
+}
+
+func (s *Session) setUp(dev device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dev, s.reason = dev, ""
+	s.opens++
+	if s.opens == 1 {
+		close(s.first)
+	}
+	select {
+	case <-s.stopped: // Close may have looked before there was a device
+		dev.Interrupt()
+	default:
+	}
+}
+
+func (s *Session) setDown(reason string) device {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dev := s.dev
+	s.dev, s.reason = nil, reason
+	return dev
+}
+
+// Condition is how the port is doing.
+func (s *Session) Condition() capability.Condition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return capability.Condition{
+		Up: s.dev != nil, Reason: s.reason, Opens: s.opens,
+		Dropped: s.lost.Load(), Buffered: s.events.buffered(),
+	}
+}
+
+// Ready holds a token whenever Take may have something to give.
+func (s *Session) Ready() <-chan struct{} { return s.events.ready }
+
+// Take hands out the next frames and what happened to the port.
+func (s *Session) Take(dst []capability.Event, items, bytes int) []capability.Event {
+	return s.events.take(dst, items, bytes)
+}
+
+// Ack lets the oldest n events go.
+func (s *Session) Ack(n int) { s.events.ack(n) }
+
+// Rewind makes Take begin anew.
+func (s *Session) Rewind() { s.events.rewind() }
+
+// Replayable is false: what a device sends while nobody reads is gone.
+func (s *Session) Replayable() bool { return false }
