@@ -37,24 +37,24 @@ func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Versio
 		return v, nil, err
 	}
 	v = actor.Version{Connector: *c, Manifest: record.Manifest, Module: m}
-	release = func(ctx context.Context) { t.closed(m.Close(ctx)) }
+	unload := func(ctx context.Context) { t.closed(m.Close(ctx)) }
 	if c.Converter == nil {
-		return v, release, nil
+		return v, unload, nil
 	}
 	cm, record, err := t.modules.load(ctx, c.Converter.Module)
 	if err != nil {
-		release(ctx)
+		unload(ctx)
 		return v, nil, err
 	}
 	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config)
 	if err != nil {
-		release(ctx)
+		unload(ctx)
 		return v, nil, err
 	}
 	v.Converter = conv
 	return v, func(ctx context.Context) {
 		free(ctx)
-		release(ctx)
+		unload(ctx)
 	}, nil
 }
 
