@@ -58,6 +58,38 @@ func TestMergesLikeGeneratedCode(t *testing.T) {
 	}
 }
 
+// TestEmbeddedFieldsMayComeTwice writes all fields inside embedded messages
+// twice: the last scalar wins, elements add up.
+func TestEmbeddedFieldsMayComeTwice(t *testing.T) {
+	o := newOracle(t)
+	for name, fresh := range messages() {
+		t.Run(name, func(t *testing.T) {
+			m, md := fresh(), o.message(t, name)
+			rapid.Check(t, func(rt *rapid.T) {
+				src := must(proto.Marshal(drawMessage(rt, md)))
+				o.compare(t, rt, name, m, doubleInside(md, src))
+			})
+		})
+	}
+}
+
+// doubleInside doubles the content of the messages embedded in src.
+func doubleInside(md protoreflect.MessageDescriptor, src []byte) (out []byte) {
+	for len(src) > 0 {
+		number, typ, n := protowire.ConsumeField(src)
+		field := src[:n]
+		src = src[n:]
+		if inner := md.Fields().ByNumber(number); inner.Message() != nil {
+			_, _, tag := protowire.ConsumeTag(field)
+			content, _ := protowire.ConsumeBytes(field[tag:])
+			content = doubleInside(inner.Message(), content)
+			field = protowire.AppendBytes(protowire.AppendTag(nil, number, typ), slices.Concat(content, content))
+		}
+		out = append(out, field...)
+	}
+	return out
+}
+
 // compare fails unless m reads from src what the oracle reads, and the oracle
 // reads from m's encoding the same again.
 func (o *oracle) compare(t testing.TB, rt *rapid.T, name string, m message, src []byte) {
