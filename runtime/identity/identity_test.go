@@ -123,8 +123,15 @@ func TestFirst(t *testing.T) {
 func TestCreateRefuses(t *testing.T) {
 	tokens, s := tokens(t)
 	for _, at := range [][2]string{
-		{"", "x"}, {"A", "x"}, {"a/b", "x"}, {strings.Repeat("a", 64), "x"},
-		{"a", ""}, {"a", strings.Repeat("x", 101)}, {"a", "line\nbreak"}, {"a", "\x1b[31m"}, {"a", "\xff"},
+		{"", "x"},
+		{"A", "x"},
+		{"a/b", "x"},
+		{strings.Repeat("a", 64), "x"},
+		{"a", ""},
+		{"a", strings.Repeat("x", 101)},
+		{"a", "line\nbreak"},
+		{"a", "\x1b[31m"},
+		{"a", "\xff"},
 	} {
 		token, _, err := tokens.Create(t.Context(), at[0], at[1])
 		wantFault(t, fault.Invalid, err)

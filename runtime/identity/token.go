@@ -28,7 +28,7 @@ const (
 func newToken() (id, token string) {
 	id = strings.ToLower(rand.Text()[:idLen])
 	secret := make([]byte, 32)
-	rand.Read(secret) //nolint:errcheck // it ends the process rather than fail
+	rand.Read(secret) // it ends the process rather than fail
 	body := prefix + id + "_" + base62(new(big.Int).SetBytes(secret), secretLen)
 	return id, body + "_" + sum(body)
 }

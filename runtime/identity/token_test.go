@@ -77,7 +77,7 @@ func FuzzVerify(f *testing.F) {
 
 func BenchmarkVerify(b *testing.B) {
 	s := memory.New()
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	tokens := New(s.System())
 	token, _, err := tokens.Create(b.Context(), "a", "x")
 	if err != nil {

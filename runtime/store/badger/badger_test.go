@@ -24,9 +24,22 @@ func open(t testing.TB, dir string) store.Store {
 }
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, t.TempDir()) })
+	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
+		return open(t, t.TempDir())
+	})
 }
 
 func TestContractPersistent(t *testing.T) {
-	storetest.RunPersistent(t, func(t *testing.T, dir string) store.Store { return open(t, dir) })
+	storetest.RunPersistent(t, func(t *testing.T, dir string) store.Store {
+		t.Helper()
+		return open(t, dir)
+	})
+}
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Bench(b, func(b *testing.B) store.Store {
+		b.Helper()
+		return open(b, b.TempDir())
+	})
 }

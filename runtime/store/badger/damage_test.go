@@ -110,7 +110,7 @@ func checkEdited(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	for _, tenant := range []string{"a", "b"} {
 		space, _ := s.Tenant(tenant)
 		err := space.View(t.Context(), func(r store.Reader) error {

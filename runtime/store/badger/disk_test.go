@@ -26,7 +26,7 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	space, _ := s.Tenant("a")
 	write := func(value string) error {
 		return space.Update(t.Context(), func(w store.Writer) error {
@@ -144,7 +144,7 @@ func TestCollect(t *testing.T) {
 				return err
 			}, slog.New(slog.NewTextHandler(&log, nil)))
 		})
-		time.Sleep(200 * time.Second)
+		<-time.After(200 * time.Second)
 		close(b.stop)
 		b.loops.Wait()
 		if len(answers) != 0 || strings.Count(log.String(), "broken") != 1 || strings.Count(log.String(), "level=") != 1 {

@@ -1,13 +1,16 @@
 package badger_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,14 +24,48 @@ const flipRows = 600
 
 func flipValue(i int) string { return strings.Repeat(fmt.Sprintf("value %d ", i), 20) }
 
-// flipStore fills dir with a store: a part of it in tables, and a part in a
-// log when it was not closed.
-func flipStore(t *testing.T, dir string, closed bool) {
+// files are the files of a store: the bytes in use, without the zeros behind
+// them, which make most of Badger's files, and the sizes.
+type files map[string]file
+
+type file struct {
+	used []byte
+	size int64
+}
+
+func readFiles(t *testing.T, dir string) files {
 	t.Helper()
-	work := dir
-	if !closed {
-		work = t.TempDir()
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	all := files{}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[filepath.Base(path)] = file{bytes.Clone(bytes.TrimRight(data, "\x00")), int64(len(data))}
+	}
+	return all
+}
+
+func (f files) write(t *testing.T, dir string) {
+	t.Helper()
+	for name, file := range f {
+		path := filepath.Join(dir, name)
+		err := os.WriteFile(path, file.used, 0o600)
+		if err = errors.Join(err, os.Truncate(path, file.size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// flipStore makes a store: a part of it in tables, and a part in a log when it
+// was not closed.
+func flipStore(t *testing.T, closed bool) files {
+	t.Helper()
+	dir := t.TempDir()
 	write := func(s store.Store, from, to int) {
 		space, _ := s.Tenant("a")
 		for i := from; i < to; i++ {
@@ -41,22 +78,22 @@ func flipStore(t *testing.T, dir string, closed bool) {
 			}
 		}
 	}
-	s := open(t, work)
+	s := open(t, dir)
 	write(s, 0, flipRows/2)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, work)
+	s = open(t, dir)
 	write(s, flipRows/2, flipRows)
-	if !closed { // what a kill would leave, and one commit more, which may look torn
-		write(s, flipRows, flipRows+1)
-		if err := os.CopyFS(dir, os.DirFS(work)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write(s, flipRows, flipRows+1) // damage to the last commit of a log may look like a torn one
+	killed := readFiles(t, dir)    // what a kill would leave
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if closed {
+		return readFiles(t, dir)
+	}
+	return killed
 }
 
 // readAll is the child of TestFlip: it ends with 0 when everything is there,
@@ -106,67 +143,64 @@ func TestFlip(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // no secret
+	rnd := rand.New(rand.NewPCG(seed, 0))
 	for _, closed := range []bool{true, false} {
-		dir := t.TempDir()
-		flipStore(t, dir, closed)
+		sound := flipStore(t, closed)
 		counts := map[string]int{}
 		for range flips / 2 {
-			broken := filepath.Join(t.TempDir(), "store")
-			if err := os.CopyFS(broken, os.DirFS(dir)); err != nil {
+			broken, what := damage(rnd, sound)
+			dir := filepath.Join(t.TempDir(), "store")
+			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			what := damage(t, rnd, broken)
-			outcome, text := readDamaged(t, broken)
+			broken.write(t, dir)
+			outcome, text := readDamaged(t, dir)
 			counts[outcome]++
-			if outcome == "silent" {
+			switch outcome {
+			case "silent":
 				t.Errorf("%s (closed %v): %s", what, closed, text)
-			} else if outcome == "died" {
+			case "died":
 				t.Logf("%s (closed %v) ends the process: %.200s", what, closed, text)
 			}
-			if err := os.RemoveAll(broken); err != nil {
+			if err := os.RemoveAll(dir); err != nil {
 				t.Fatal(err)
 			}
 		}
 		t.Logf("closed %v: %v", closed, counts)
+		if counts["reported"] == 0 {
+			t.Error("no damage was reported at all")
+		}
 	}
 }
 
-// damage flips a bit among the bytes of a file that are in use, or cuts a file
-// off, and says what it did. Files that Badger does not need are left alone.
-func damage(t *testing.T, rnd *rand.Rand, dir string) string {
-	t.Helper()
-	var files []string
-	for _, pattern := range []string{"*.sst", "*.mem", "MANIFEST", "KEYREGISTRY", "*.vlog"} {
-		found, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, path := range found {
-			files = append(files, path)
-			if !strings.HasSuffix(path, ".vlog") && !strings.HasSuffix(path, "Y") {
-				files = append(files, path, path, path) // where the data is
-			}
+// damage flips a bit among the bytes in use of a file, or cuts a file off, and
+// says what it did. Files that Badger does not need are left alone, and those
+// that hold data are chosen most.
+func damage(rnd *rand.Rand, sound files) (broken files, what string) {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(sound)) {
+		switch {
+		case len(sound[name].used) == 0:
+		case strings.HasSuffix(name, ".sst"), strings.HasSuffix(name, ".mem"), name == "MANIFEST":
+			names = append(names, name, name, name, name)
+		case strings.HasSuffix(name, ".vlog"), name == "KEYREGISTRY":
+			names = append(names, name)
 		}
 	}
-	path := files[rnd.IntN(len(files))]
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := len(strings.TrimRight(string(data), "\x00"))
-	if used == 0 {
-		return "nothing"
-	}
-	at := rnd.IntN(used)
-	what := fmt.Sprintf("%s: bit flipped at %d of %d", filepath.Base(path), at, used)
+	name := names[rnd.IntN(len(names))]
+	f := sound[name]
+	at := rnd.IntN(len(f.used))
+	what = fmt.Sprintf("%s: bit flipped at %d of %d", name, at, len(f.used))
+	f.used = bytes.Clone(f.used)
 	if rnd.IntN(4) == 0 {
-		what = fmt.Sprintf("%s: cut off at %d of %d", filepath.Base(path), at, used)
-		data = data[:at]
+		what = fmt.Sprintf("%s: cut off at %d of %d", name, at, len(f.used))
+		f.used, f.size = f.used[:at], int64(at)
 	} else {
-		data[at] ^= 1 << rnd.IntN(8)
+		f.used[at] ^= 1 << rnd.IntN(8)
 	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return what
+	broken = maps.Clone(sound)
+	broken[name] = f
+	return broken, what
 }
 
 func readDamaged(t *testing.T, dir string) (outcome, text string) {

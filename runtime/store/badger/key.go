@@ -68,12 +68,12 @@ func createKey(path string) error {
 		return err
 	}
 	var k Key
-	rand.Read(k[:])                          //nolint:errcheck // it ends the process rather than fail
+	rand.Read(k[:])                          // it ends the process rather than fail
 	tmp, err := os.CreateTemp(dir, ".key-*") // 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }()
 	_, err = tmp.WriteString(hex.EncodeToString(k[:]) + "\n")
 	err = errors.Join(err, tmp.Chmod(0o400), tmp.Sync(), tmp.Close())
 	if err != nil {

@@ -54,7 +54,7 @@ func TestKill(t *testing.T) {
 		t.Fatalf("only %d writes in %d lives", len(acked), kills)
 	}
 	s := open(t, dir)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	space, _ := s.Tenant("a")
 	err := space.View(t.Context(), func(r store.Reader) error {
 		for _, id := range acked {

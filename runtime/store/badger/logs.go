@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -48,7 +49,7 @@ func checkLogs(dir string) (newest uint64, err error) {
 		if err != nil {
 			return 0, fault.Wrap(fault.Internal, err, "a log of the store cannot be read")
 		}
-		last, ok := checkLog(data)
+		last, ok := checkLog(bytes.TrimRight(data, "\x00"), len(data))
 		if !ok {
 			return 0, damaged(nil, "the log %s is damaged: the changes after that cannot be read", path)
 		}
@@ -58,10 +59,10 @@ func checkLogs(dir string) (newest uint64, err error) {
 }
 
 // checkLog returns the number of a log's last whole commit, and whether
-// nothing but a commit under way can be lost behind it.
-func checkLog(data []byte) (last uint64, ok bool) {
-	size := len(data)
-	data = append(bytes.TrimRight(data, "\x00"), make([]byte, 16)...) // the last record may end with zeros
+// nothing but a commit under way can be lost behind it. It takes the bytes in
+// use, without the zeros behind them, and the size of the file.
+func checkLog(used []byte, size int) (last uint64, ok bool) {
+	data := slices.Concat(used, make([]byte, 16)) // the last record may end with zeros
 	whole, last := replay(data)
 	if size > logHeader && size < logSize && size != whole {
 		return last, false // Badger makes a log shorter only to end it with a whole commit
@@ -132,8 +133,8 @@ func parseRecord(data []byte) (record, bool) {
 	if lens[0] < 8 || lens[0] > maxLogKey || lens[1] > maxLogValue || lens[2] != 0 {
 		return record{}, false
 	}
-	keyEnd := off + int(lens[0])
-	end := keyEnd + int(lens[1])
+	keyEnd := off + int(lens[0]) //nolint:gosec // at most maxLogKey
+	end := keyEnd + int(lens[1]) //nolint:gosec // at most maxLogValue
 	if end+crc32.Size > len(data) {
 		return record{}, false
 	}

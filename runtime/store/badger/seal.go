@@ -61,7 +61,7 @@ func (s *seal) close(key []byte, row store.Row) []byte {
 	out[0] = sealFormat
 	binary.BigEndian.PutUint64(out[1:], row.Version)
 	nonce := out[headerSize:]
-	rand.Read(nonce) //nolint:errcheck // it ends the process rather than fail
+	rand.Read(nonce) // it ends the process rather than fail
 
 	box := append(make([]byte, 0, 1+len(row.Value)), stateLive)
 	if row.Deleted {

@@ -24,7 +24,7 @@ func New() store.Store {
 
 // state is what a space holds: the rows of each bucket, sorted by id. Neither
 // the map nor the slices nor the rows in it are ever changed.
-type state map[store.Bucket][]store.Row
+type state map[store.Bucket][]*store.Row
 
 type backend struct {
 	mu     sync.RWMutex
@@ -52,7 +52,7 @@ func (t *txn) Get(b store.Bucket, id string) (store.Row, bool, error) {
 	if !found {
 		return store.Row{}, false, nil
 	}
-	return copied(rows[i]), true, nil
+	return *copied(*rows[i]), true, nil
 }
 
 func (t *txn) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, error] {
@@ -60,7 +60,7 @@ func (t *txn) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, err
 		rows := t.seen[b]
 		start, _ := find(rows, from)
 		for _, row := range rows[start:] {
-			if !strings.HasPrefix(row.ID, prefix) || !yield(copied(row), nil) {
+			if !strings.HasPrefix(row.ID, prefix) || !yield(*copied(*row), nil) {
 				return
 			}
 		}
@@ -98,13 +98,14 @@ func (t *txn) Commit() error {
 
 func (t *txn) Discard() {}
 
-func find(rows []store.Row, id string) (int, bool) {
-	return slices.BinarySearchFunc(rows, id, func(r store.Row, id string) int { return cmp.Compare(r.ID, id) })
+func find(rows []*store.Row, id string) (int, bool) {
+	return slices.BinarySearchFunc(rows, id, func(r *store.Row, id string) int { return cmp.Compare(r.ID, id) })
 }
 
-func copied(r store.Row) store.Row {
-	if r.Value = bytes.Clone(r.Value); r.Value == nil && !r.Deleted {
+// copied shares nothing with r that can be changed.
+func copied(r store.Row) *store.Row {
+	if r.Value = bytes.Clone(r.Value); r.Value == nil {
 		r.Value = []byte{}
 	}
-	return r
+	return &r
 }

@@ -72,7 +72,10 @@ func all(t *testing.T, s store.Store) {
 		if i != n {
 			t.Errorf("got %d of %d", i, n)
 		}
-		for range store.All(r, store.KV, "p") {
+		for e, err := range store.All(r, store.KV, "p") {
+			if e.ID != "p00000" || err != nil {
+				t.Errorf("got %q, %v", e.ID, err)
+			}
 			break
 		}
 		for _, err := range store.All(r, "nowhere", "") {

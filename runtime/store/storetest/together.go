@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -66,11 +67,12 @@ func closeWaits(t *testing.T, s store.Store) {
 	done := make(chan error, 1)
 	update(t, space, func(w store.Writer) error {
 		go func() { done <- s.Close() }()
-		for space.View(t.Context(), func(store.Reader) error { return nil }) == nil { //nolint:revive // until Close has begun
+		for space.View(t.Context(), func(store.Reader) error { return nil }) == nil {
+			runtime.Gosched() // until Close has begun
 		}
 		select {
-		case <-done:
-			t.Error("the store closed under a transaction")
+		case err := <-done:
+			t.Errorf("the store closed under a transaction: %v", err)
 		default:
 		}
 		put(t, w, store.KV, "x", "")
