@@ -45,17 +45,15 @@ func (s *Server) fail(err error, c echo.Context) {
 		return // too late to say so
 	}
 	p := problemOf(c, f)
-	body, err := json.Marshal(p)
-	if err != nil { // strings and numbers always marshal
-		body = []byte(`{}`)
-	}
 	h := c.Response().Header()
 	h.Set("Content-Type", problemType)
 	h.Set("Cache-Control", "no-store")
 	headersOf(h, f)
 	c.Response().WriteHeader(p.Status)
 	if c.Request().Method != http.MethodHead {
-		_, _ = c.Response().Write(append(body, '\n')) // a client that has gone is no fault
+		enc := json.NewEncoder(c.Response())
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(p) // a client that has gone is no fault
 	}
 }
 

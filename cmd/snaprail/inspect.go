@@ -148,8 +148,8 @@ func (a *app) printInspection(i *inspection) {
 			[]string{"entry points", strings.Join(m.Required(), ", ")})
 	}
 	a.rows(nil, rows)
-	a.sentences("It can:", i.Can)
-	a.sentences("It cannot:", i.Cannot)
+	a.sentences(i.Can)
+	a.sentences(i.Cannot)
 	if i.Verdict.Fits {
 		fmt.Fprintln(a.out, "\nVerdict: a server of this version takes it in.")
 		return
@@ -157,13 +157,13 @@ func (a *app) printInspection(i *inspection) {
 	fmt.Fprintf(a.out, "\nVerdict: refused (%s).\n", i.Verdict.Code)
 }
 
-// sentences prints a list under a heading, if there is any.
-func (a *app) sentences(heading string, list []string) {
+// sentences prints a list behind an empty line, if there is any.
+func (a *app) sentences(list []string) {
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintf(a.out, "\n%s\n", heading)
+	fmt.Fprintln(a.out)
 	for _, s := range list {
-		fmt.Fprintf(a.out, "  - %s\n", visible(s))
+		fmt.Fprintf(a.out, "%s\n", visible(s))
 	}
 }

@@ -114,8 +114,8 @@ func (a *app) printModule(m client.Module) {
 		{"uploaded", when(m.Uploaded)},
 		{"used by", orDash(strings.Join(m.UsedBy, ", "))},
 	})
-	a.sentences("It can:", m.Can)
-	a.sentences("It cannot:", m.Cannot)
+	a.sentences(m.Can)
+	a.sentences(m.Cannot)
 	if len(m.Manifest.ConfigSchema) > 0 {
 		fmt.Fprintf(a.out, "\nIts config follows this schema:\n%s\n", indented(m.Manifest.ConfigSchema))
 	}
