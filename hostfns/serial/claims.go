@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -23,9 +24,16 @@ type claim struct {
 	owner string
 	port  string
 	real  string // "" while the device is not open
-	// turn is nil unless the claim had to wait. It is handed the open device
-	// when its turn comes, or nil when it has to open the port itself.
-	turn chan device
+	// turn is nil unless the claim had to wait. When its turn comes, it gets
+	// what the older session leaves.
+	turn chan legacy
+}
+
+// legacy is what a session leaves to the one that takes its port over.
+type legacy struct {
+	dev    device             // open; nil: the heir has to open the port itself
+	events []capability.Event // not acknowledged
+	part   []byte             // read after these
 }
 
 func newClaim(owner, port, real string) *claim {
@@ -54,7 +62,7 @@ func (t *claims) enter(c *claim) error {
 		return fault.New(fault.PortInUse, "serial port %s is open already, and another session of this connector waits for it", c.port).
 			WithHint("Open each port once in a module.")
 	}
-	c.turn = make(chan device, 1)
+	c.turn = make(chan legacy, 1)
 	t.queue = append(t.queue, c)
 	return nil
 }
@@ -77,12 +85,12 @@ func (t *claims) lose(c *claim) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c.real = ""
-	t.promote("", nil)
+	t.promote("", legacy{})
 }
 
 // handOver gives the port with its open device to the claim that waits for
 // it. Without one nothing changes: the caller closes the device and leaves.
-func (t *claims) handOver(c *claim, dev device) bool {
+func (t *claims) handOver(c *claim, l legacy) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	heir := slices.ContainsFunc(t.queue, func(w *claim) bool { return w.real != "" && w.real == c.real })
@@ -90,35 +98,41 @@ func (t *claims) handOver(c *claim, dev device) bool {
 		return false
 	}
 	t.held = without(t.held, c)
-	if t.promote(c.real, dev) {
+	if t.promote(c.real, l) {
 		return true
 	}
 	t.held = append(t.held, c) // the heir waits for somebody else, too
 	return false
 }
 
-// leave gives everything up; the device is closed already. It answers the
-// device that was handed to a waiting claim which had not picked it up yet.
-func (t *claims) leave(c *claim) (left device) {
+// leave gives everything up; the device is closed already. What is left goes
+// to the claim that waits.
+func (t *claims) leave(c *claim, l legacy) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue, t.held = without(t.queue, c), without(t.held, c)
+	t.promote("", l)
+}
+
+// withdraw ends c's wait. It answers what c was given and has not picked up;
+// c is then the holder, and leaves as one.
+func (t *claims) withdraw(c *claim) legacy {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queue = without(t.queue, c)
 	select {
-	case left = <-c.turn: // never, where turn is nil
+	case l := <-c.turn: // never, where turn is nil
+		return l
 	default:
+		return legacy{}
 	}
-	if left != nil {
-		return left // held until the caller has closed it and leaves again
-	}
-	t.held = without(t.held, c)
-	t.promote("", nil)
-	return nil
 }
 
 // promote gives the port to the claims of the queue that nothing stands in the
-// way of any more, and dev, which is open at the path real, to the first of
-// these that means it. It reports whether there was one.
-func (t *claims) promote(real string, dev device) (given bool) {
+// way of any more, and what is left to the first of these; if that is a device,
+// which is open at the path real, to the first that means it. It reports
+// whether there was one.
+func (t *claims) promote(real string, l legacy) (given bool) {
 	for {
 		i := slices.IndexFunc(t.queue, func(w *claim) bool { return conflicting(t.held, w) == nil })
 		if i < 0 {
@@ -127,13 +141,16 @@ func (t *claims) promote(real string, dev device) (given bool) {
 		w := t.queue[i]
 		t.queue = slices.Delete(t.queue, i, i+1)
 		t.held = append(t.held, w)
-		if dev != nil && !given && w.real == real {
-			w.turn <- dev
-			given = true
+		switch {
+		case given || l.dev != nil && w.real != real:
+			w.real = ""
+			w.turn <- legacy{}
 			continue
+		case l.dev == nil:
+			w.real = ""
 		}
-		w.real = ""
-		w.turn <- nil
+		w.turn <- l
+		given = true
 	}
 }
 

@@ -89,6 +89,23 @@ func TestSameOwnerTakesOver(t *testing.T) {
 	}
 }
 
+// Frames that were not acknowledged, and those that were read after them, go to
+// the session that takes the port over.
+func TestTakeOverLosesNothing(t *testing.T) {
+	g := newGroup(Config{Frames: 4}, systemDriver())
+	r := plugged(t)
+	old := opened(t, g, "weather", r.args())
+	candidate := opened(t, g, "weather", r.args(func(o *abi.SerialOpen) { o.MaxFrame = 64 }))
+	r.send("1\n2\n3\n4\n5\n6\n7")
+	eventually(t, "read", func() bool { return received(t, old) == 0 })
+	taken(t, old, 3)
+	old.Ack(1)
+	closeSession(t, old)
+	r.send("7\n")
+	expect(t, candidate, `"2\n" "3\n" "4\n"`)
+	expect(t, candidate, `"5\n" "6\n" up "77\n"`)
+}
+
 // A swap that is called off leaves the older session as it was.
 func TestCandidateIsDropped(t *testing.T) {
 	g := New(Config{})

@@ -28,6 +28,8 @@ type Config struct {
 const (
 	defaultFrames = 4096
 	defaultBytes  = 1 << 20
+
+	answerTime = 200 * time.Millisecond
 )
 
 // Group is all serial ports of this machine.
@@ -100,21 +102,21 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	}
 	s := newSession(g, set, c, scope.Log)
 	if c.waiting() {
-		s.start(ctx, nil)
+		s.start(nil)
 		return s, nil
 	}
 	dev, err := g.connect(ctx, c, set)
 	if err != nil {
-		g.ports.leave(c)
+		g.ports.leave(c, legacy{})
 		return nil, err
 	}
-	s.start(ctx, dev)
+	s.start(dev)
 	return s, nil
 }
 
 // connect opens the port for the first time (S2.31 to S2.34).
 func (g *Group) connect(ctx context.Context, c *claim, set settings) (device, error) {
-	wait, cancel := context.WithTimeout(ctx, set.openTimeout)
+	wait, cancel := beforeDeadline(ctx, set.openTimeout)
 	defer cancel()
 	pause := time.NewTicker(set.openRetry)
 	defer pause.Stop()
@@ -132,6 +134,16 @@ func (g *Group) connect(ctx context.Context, c *claim, set settings) (device, er
 			return nil, err.timedOut(set.port)
 		}
 	}
+}
+
+// beforeDeadline bounds a wait by most, and ends it a little before ctx's
+// deadline: the guest has to be able to read the answer.
+func beforeDeadline(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		most = min(most, left-min(left/5, answerTime))
+	}
+	return context.WithTimeout(ctx, most)
 }
 
 // tryOpen opens the port once. The claim covers the real device before it is

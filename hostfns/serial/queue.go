@@ -1,7 +1,6 @@
 package serial
 
 import (
-	"context"
 	"sync"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -47,13 +46,13 @@ func newQueue(frames, bytes int) *queue {
 	}
 }
 
-// push adds an event with a copy of data, waiting for room until ctx ends.
-func (q *queue) push(ctx context.Context, e capability.Event, data []byte) error {
+// push adds an event with a copy of data, waiting for room until stop is closed.
+func (q *queue) push(stop <-chan struct{}, e capability.Event, data []byte) error {
 	for !q.tryPush(e, data) {
 		select {
 		case <-q.room:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-stop:
+			return errInterrupted
 		}
 	}
 	signal(q.ready)

@@ -1,7 +1,6 @@
 package serial
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -26,40 +25,42 @@ type reader struct {
 	*Session
 	framer *framer
 	buf    [readSize]byte
+	unread []byte // what was read when the session was closed, and found no room
 }
 
 // run reads the port until the session is closed, opening it again when it
 // went away.
-func (s *Session) run(ctx context.Context, dev device) {
+func (s *Session) run(dev device) {
 	defer close(s.done)
 	r := &reader{Session: s, framer: newFramer(s.set.delimiter, s.set.maxFrame)}
+	defer func() { s.part = append(r.unread, r.framer.unfinished()...) }()
 	if dev == nil {
-		dev = r.inherit(ctx)
+		dev = r.inherit()
 	}
-	for ctx.Err() == nil {
+	for !r.isStopped() {
 		if dev == nil {
-			dev = r.reopen(ctx)
+			dev = r.reopen()
 			continue
 		}
-		err := r.read(ctx, dev)
-		if ctx.Err() == nil {
-			r.down(ctx, err)
+		err := r.read(dev)
+		if !r.isStopped() {
+			r.down(err)
 			dev = nil
 		}
 	}
 }
 
 // read turns bytes into events until the link is lost or the session closed.
-func (r *reader) read(ctx context.Context, dev device) error {
+func (r *reader) read(dev device) error {
 	for {
 		n, err := dev.Read(r.buf[:], r.patience())
 		if n > 0 {
-			if err := r.feed(ctx, r.buf[:n]); err != nil {
+			if err := r.feed(r.buf[:n]); err != nil {
 				return err
 			}
 		}
 		if errors.Is(err, errQuiet) {
-			err = r.silence(ctx)
+			err = r.silence()
 		}
 		if err != nil {
 			return err
@@ -75,7 +76,7 @@ func (r *reader) patience() time.Duration {
 	return r.set.interByte
 }
 
-func (r *reader) feed(ctx context.Context, in []byte) error {
+func (r *reader) feed(in []byte) error {
 	now := time.Now().UnixNano()
 	if r.resync.Swap(false) {
 		r.framer.reset()
@@ -86,9 +87,11 @@ func (r *reader) feed(ctx context.Context, in []byte) error {
 		var err error
 		switch v {
 		case whole:
-			err = r.events.push(ctx, capability.Event{Type: abi.EventData, Time: now}, frame)
+			if err = r.events.push(r.stopped, capability.Event{Type: abi.EventData, Time: now}, frame); err != nil {
+				r.unread = append(append(r.unread, frame...), in...)
+			}
 		case tooLong:
-			err = r.gap(ctx, gapTooLong)
+			err = r.gap(gapTooLong)
 		case more:
 		}
 		if err != nil {
@@ -99,29 +102,29 @@ func (r *reader) feed(ctx context.Context, in []byte) error {
 }
 
 // silence ends a frame by inter_byte_timeout: it comes without a delimiter.
-func (r *reader) silence(ctx context.Context) error {
+func (r *reader) silence() error {
 	frame := r.framer.unfinished()
 	if len(frame) == 0 {
 		return nil
 	}
-	return r.events.push(ctx, capability.Event{Type: abi.EventData, Time: time.Now().UnixNano()}, frame)
+	return r.events.push(r.stopped, capability.Event{Type: abi.EventData, Time: time.Now().UnixNano()}, frame)
 }
 
-func (r *reader) gap(ctx context.Context, name string) error {
+func (r *reader) gap(name string) error {
 	r.lost.Add(1)
-	return r.events.push(ctx, capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name}, nil)
+	return r.events.push(r.stopped, capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name}, nil)
 }
 
 // down gives the device up and tells so.
-func (r *reader) down(ctx context.Context, cause error) {
+func (r *reader) down(cause error) {
 	lost := fault.Wrap(fault.ResourceUnavailable, cause, "serial port %s: the link was lost", r.set.port).
 		WithHint("Check the cable and the device's power; the port is opened again by itself when it is back.")
 	r.drop(lost.Text)
 	r.log.Warn("serial port lost", "error", cause)
 	if r.framer.reset() {
-		_ = r.gap(ctx, gapUnfinished) // an error means that ctx ended, which run sees
+		_ = r.gap(gapUnfinished) // an error means that the session is being closed, which run sees
 	}
-	_ = r.events.push(ctx, capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost}, nil)
+	_ = r.events.push(r.stopped, capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost}, nil)
 }
 
 // drop closes the device after a writer has returned. The real path is given
@@ -138,49 +141,57 @@ func (r *reader) drop(reason string) {
 	r.group.ports.lose(r.claim)
 }
 
-// inherit waits for the port that an older session of the same owner has. It
-// answers nil when the port has to be opened anew.
-func (r *reader) inherit(ctx context.Context) device {
-	var dev device
+// inherit waits for the port that an older session of the same owner has, and
+// takes over what it did not get rid of. It answers nil when the port has to be
+// opened anew.
+func (r *reader) inherit() device {
+	var left legacy
 	select {
-	case dev = <-r.claim.turn:
-	case <-ctx.Done():
+	case left = <-r.claim.turn:
+	case <-r.stopped:
 		return nil
 	}
-	if dev == nil {
+	if left.dev != nil {
+		left.dev.Resume()
+		if err := left.dev.Configure(r.set); err != nil {
+			r.log.Warn("serial port does not take new settings", "error", err)
+			r.closeDevice(left.dev)
+			r.group.ports.lose(r.claim)
+			left.dev = nil
+		} else {
+			r.setUp(left.dev)
+		}
+	}
+	for _, e := range left.events {
+		_ = r.events.push(r.stopped, e, e.Data) // an error means that the session is being closed, which run sees
+	}
+	_ = r.feed(left.part)
+	if left.dev == nil {
 		return nil
 	}
-	dev.Resume()
-	if err := dev.Configure(r.set); err != nil {
-		r.log.Warn("serial port does not take new settings", "error", err)
-		r.closeDevice(dev)
-		r.setDown(refused(r.set.port, err).fault.Error())
-		r.group.ports.lose(r.claim)
-		return nil
-	}
-	return r.up(ctx, dev)
+	return r.up(left.dev)
 }
 
 // reopen looks for the port until it is there again.
-func (r *reader) reopen(ctx context.Context) device {
+func (r *reader) reopen() device {
 	slowest := max(slowestReopen, r.set.openRetry)
 	for pause := r.set.openRetry; ; pause = min(2*pause, slowest) {
 		dev, err := r.group.tryOpen(r.claim, r.set)
 		if err == nil {
-			return r.up(ctx, dev)
+			r.setUp(dev)
+			return r.up(dev)
 		}
 		r.setDown(err.fault.Error())
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
+		case <-r.stopped:
 			return nil
 		}
 	}
 }
 
-func (r *reader) up(ctx context.Context, dev device) device {
-	r.setUp(dev)
+func (r *reader) up(dev device) device {
 	r.log.Info("serial port open")
-	_ = r.events.push(ctx, capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()}, nil)
+	_ = r.events.push(r.stopped, capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()}, nil)
 	return dev
 }

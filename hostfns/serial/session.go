@@ -22,12 +22,12 @@ type Session struct {
 	log    *slog.Logger
 	events *queue
 
-	stop    context.CancelFunc // ends the goroutine, with interrupt
-	stopped <-chan struct{}    // closed by stop
-	done    chan struct{}      // closed when the goroutine has returned
 	closing sync.Once
+	stopped chan struct{} // closed to end the goroutine
+	done    chan struct{} // closed when it has returned
 	closed  chan struct{} // closed when the port is given back
 	first   chan struct{} // closed when the port is open for the first time
+	part    []byte        // what the goroutine read and could not deliver
 
 	lost   atomic.Uint64
 	resync atomic.Bool // the reader forgets its unfinished frame
@@ -50,20 +50,20 @@ func newSession(g *Group, set settings, c *claim, log *slog.Logger) *Session {
 	}
 	return &Session{
 		group: g, set: set, claim: c, log: log.With("port", set.port),
-		events: newQueue(g.frames, g.bytes),
-		done:   make(chan struct{}), closed: make(chan struct{}), first: make(chan struct{}),
+		events:  newQueue(g.frames, g.bytes),
+		stopped: make(chan struct{}), done: make(chan struct{}),
+		closed: make(chan struct{}), first: make(chan struct{}),
 		reason: "waits for this connector's other session on the port",
 	}
 }
 
-// start begins to read. The session outlives the call that opened it.
-func (s *Session) start(ctx context.Context, dev device) {
-	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.stopped = ctx.Done()
+// start begins to read. The goroutine keeps nothing of the call that opened
+// the session: it outlives it.
+func (s *Session) start(dev device) {
 	if dev != nil {
 		s.setUp(dev)
 	}
-	go s.run(ctx, dev)
+	go s.run(dev)
 }
 
 // Call serves write, drain and flush.
@@ -120,12 +120,12 @@ func written(err error, n, of int) error {
 
 // use runs what with the open port, for at most the write timeout.
 func (s *Session) use(ctx context.Context, function string, what func(context.Context, device) error) error {
+	most := maxTimeout
 	if s.set.writeTimeout != none {
-		var cancel context.CancelFunc
-		// Not zero, so that a write without waiting has time to be tried.
-		ctx, cancel = context.WithTimeout(ctx, max(s.set.writeTimeout, time.Millisecond))
-		defer cancel()
+		most = max(s.set.writeTimeout, time.Millisecond) // 0: time to try it once
 	}
+	ctx, cancel := beforeDeadline(ctx, most)
+	defer cancel()
 	if err := s.arrived(ctx); err != nil {
 		return err
 	}
@@ -160,13 +160,11 @@ func (s *Session) arrived(ctx context.Context) error {
 }
 
 func (s *Session) away(reason string) error {
-	select {
-	case <-s.stopped:
+	if s.isStopped() {
 		return fault.New(fault.SessionClosed, "the session of serial port %s is closed", s.set.port)
-	default:
-		return fault.New(fault.ResourceUnavailable, "serial port %s is away: %s", s.set.port, reason).
-			WithRetryAfter(time.Second)
 	}
+	return fault.New(fault.ResourceUnavailable, "serial port %s is away: %s", s.set.port, reason).
+		WithRetryAfter(time.Second)
 }
 
 // named is an error of the device as the guest's author should read it.
@@ -189,7 +187,7 @@ func (s *Session) named(function string, err error) error {
 // once), and gives the port to the session that waits for it, or closes it.
 func (s *Session) Close(ctx context.Context) error {
 	s.closing.Do(func() {
-		s.stop()
+		close(s.stopped)
 		if dev, _ := s.current(); dev != nil {
 			dev.Interrupt()
 		}
@@ -210,17 +208,35 @@ func (s *Session) release() {
 	<-s.done
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if dev := s.setDown("closed"); dev != nil && !s.group.ports.handOver(s.claim, dev) {
-		s.closeDevice(dev)
+	left := s.group.ports.withdraw(s.claim)
+	if dev := s.setDown("closed"); dev != nil {
+		left.dev = dev
 	}
-	for dev := s.group.ports.leave(s.claim); dev != nil; dev = s.group.ports.leave(s.claim) {
-		s.closeDevice(dev)
+	s.events.rewind()
+	left.events = s.events.take(left.events, s.group.frames, s.group.bytes)
+	left.part = append(left.part, s.part...)
+	if left.dev != nil && s.group.ports.handOver(s.claim, left) {
+		return
 	}
+	if left.dev != nil {
+		s.closeDevice(left.dev)
+		left.dev = nil
+	}
+	s.group.ports.leave(s.claim, left)
 }
 
 func (s *Session) closeDevice(dev device) {
 	if err := dev.Close(); err != nil {
 		s.log.Debug("serial port closed with an error", "error", err)
+	}
+}
+
+func (s *Session) isStopped() bool {
+	select {
+	case <-s.stopped:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -238,10 +254,8 @@ func (s *Session) setUp(dev device) {
 	if s.opens == 1 {
 		close(s.first)
 	}
-	select {
-	case <-s.stopped: // Close may have looked before there was a device
+	if s.isStopped() { // Close may have looked before there was a device
 		dev.Interrupt()
-	default:
 	}
 }
 

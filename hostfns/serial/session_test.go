@@ -327,6 +327,24 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A wait ends a little before the call does: the guest has to live to read why.
+func TestWaitsEndBeforeTheCall(t *testing.T) {
+	g := New(Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := g.Open(ctx, scope("x"), encoded(abi.SerialOpen{Port: filepath.Join(t.TempDir(), "absent")}))
+	if !fault.Is(err, fault.PortNotFound) || ctx.Err() != nil {
+		t.Errorf("got %v; the call: %v", err, ctx.Err())
+	}
+	r := plugged(t)
+	s := opened(t, g, "lamp", r.args())
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := write(ctx, s, strings.Repeat("x", 1<<20)); !fault.Is(err, fault.Timeout) || ctx.Err() != nil {
+		t.Errorf("got %v; the call: %v", err, ctx.Err())
+	}
+}
+
 func TestClosedSession(t *testing.T) {
 	r := plugged(t)
 	s := opened(t, New(Config{}), "weather", r.args())
