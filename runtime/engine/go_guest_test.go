@@ -184,4 +184,3 @@ func TestInputSurvivesACollection(t *testing.T) {
 		}
 	}
 }
-

@@ -107,4 +107,3 @@ func hammer(t *testing.T, i *engine.Instance, n int) {
 	group.Wait()
 	_ = i.Close(t.Context())
 }
-

@@ -64,24 +64,20 @@ func (r *reader) section(s section) error {
 	case idMemory:
 		r.readMemories(&c)
 	case idGlobal:
-		r.info.Globals = c.count("globals", MaxGlobals)
-		r.globals += r.info.Globals
-		return c.err // initial values are the compiler's
+		r.readGlobals(&c)
 	case idExport:
 		r.readExports(&c)
 	case idStart:
 		r.info.HasStart = true
 		r.index(&c, "function", r.funcs)
 	case idElement:
-		c.count("element segments", MaxElements)
-		return c.err // their content is the compiler's
+		r.readElements(&c)
 	case idDataCount:
 		r.seenDataCount, r.declaredSegments = true, int(c.u32())
 	case idCode:
 		r.bodies = checkBodies(&c)
 	case idData:
-		r.info.Segments = c.count("data segments", MaxSegments)
-		return c.err // their content is the compiler's
+		r.readData(&c)
 	}
 	return c.done("the section")
 }
@@ -90,6 +86,11 @@ func (r *reader) custom(s section) error {
 	if len(r.info.Custom) == MaxCustom {
 		return fault.New(fault.ModuleTooLarge, "byte %d: more than %d custom sections", s.start, MaxCustom).
 			WithOffset(int64(s.start)).WithHint("Strip the module.")
+	}
+	if s.name == nameSection {
+		if err := checkNames(s.body); err != nil {
+			return err
+		}
 	}
 	r.info.Custom = append(r.info.Custom, Custom{Name: s.name, Start: s.body.pos, End: s.body.end})
 	return nil

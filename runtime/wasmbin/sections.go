@@ -3,6 +3,7 @@ package wasmbin
 import (
 	"bytes"
 	"encoding/binary"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -117,8 +118,8 @@ func Section(src []byte, name string) (body []byte, found bool, err error) {
 // place of all earlier ones of the same name. The rest stays as it is, byte
 // for byte.
 func WithSection(src []byte, name string, body []byte) ([]byte, error) {
-	if len(name) > MaxName {
-		return nil, fault.New(fault.Invalid, "the name of a custom section is %d bytes long, and %d are allowed", len(name), MaxName)
+	if len(name) > MaxName || !utf8.ValidString(name) {
+		return nil, fault.New(fault.Invalid, "the name of a custom section is UTF-8 of at most %d bytes", MaxName)
 	}
 	out := make([]byte, 0, len(src)+len(name)+len(body)+16)
 	kept := 0

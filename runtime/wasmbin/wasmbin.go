@@ -7,11 +7,12 @@
 // by a count that the input declares, and never panics, whatever it is fed.
 //
 // It reads the frame of a module: sections, their order and sizes, imports,
-// exports, memories, tables, and the counts of everything else. The
-// instructions in function bodies and initial values are left to the
-// compiler's validation; checks of their shape (nesting, branch tables,
-// locals), which keep hostile code away from the compiler, belong to
-// checkBodies in code.go.
+// exports, memories, tables, initial values, local variables and the names for
+// debuggers; above all every count and size that a compiler believes, because
+// wazero takes memory by those. The instructions of function bodies are left
+// to the compiler's validation. Checks of their shape (nesting, branch tables,
+// size of a body), which keep the compiler from taking minutes, are not made
+// yet and belong to checkBodies in code.go.
 package wasmbin
 
 // Info is what a module needs and offers.
@@ -77,7 +78,7 @@ type Custom struct {
 }
 
 // The bounds of what is read; a module beyond one is refused. Go's linker
-// emits about 37,000 data segments, and no toolchain comes near the others.
+// emits about 40,000 data segments, and no toolchain comes near the others.
 const (
 	MaxPages     = 1 << 16 // of 64 KiB: the whole of 32-bit memory
 	MaxFunctions = 50_000
@@ -87,8 +88,9 @@ const (
 	MaxCustom    = 1_000
 	MaxGlobals   = 4_096
 	MaxSegments  = 65_536
-	MaxElements  = 65_536 // element segments
+	MaxElements  = 65_536 // element segments, and entries of all of them
 	MaxTable     = 65_536 // entries of a table at its start
+	MaxLocals    = 2_000  // of a function, beside its parameters
 	MaxName      = 4_096  // bytes of an import's, an export's or a section's name
 	MaxSignature = 1_000  // parameters, and results, of a function type
 )
