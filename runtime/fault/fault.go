@@ -112,7 +112,8 @@ func Of(err error) *Fault {
 	return Wrap(Internal, err, "unexpected failure")
 }
 
-// Is reports whether err's chain holds a fault of this kind.
+// Is reports whether err is a fault of this kind. The outermost fault of err's
+// chain decides, as it does for Of.
 func Is(err error, k Kind) bool {
 	var f *Fault
 	return errors.As(err, &f) && f.Kind == k
@@ -134,12 +135,15 @@ func ToABI(err error) *abi.Error {
 // FromABI is a guest's error as the host sees it: always of the kind Guest or
 // Unsupported, because a guest cannot speak for the host.
 func FromABI(e *abi.Error) *Fault {
-	k := Guest
+	k, retry := Guest, maxRetryAfter
 	if e.Kind == abi.FaultUnsupported {
 		k = Unsupported
 	}
-	return &Fault{
-		Kind: k, Text: e.Error(), Hint: e.Hint,
-		RetryAfter: time.Duration(min(e.RetryAfterMS, uint64(time.Hour.Milliseconds()))) * time.Millisecond,
+	if ms := e.RetryAfterMS; ms < uint64(maxRetryAfter.Milliseconds()) {
+		retry = time.Duration(ms) * time.Millisecond //nolint:gosec // below an hour
 	}
+	return &Fault{Kind: k, Text: e.Error(), Hint: e.Hint, RetryAfter: retry}
 }
+
+// maxRetryAfter is the longest wait that a guest can ask for.
+const maxRetryAfter = time.Hour

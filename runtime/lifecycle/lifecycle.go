@@ -58,7 +58,9 @@ type move struct {
 	on   Event
 }
 
-// table holds every move there is.
+// table holds every move there is. A session may go down and come up, and the
+// outbox may fill and empty, whatever else is going on: so Down, Up, Hold and
+// Release have a place wherever a guest may be at work.
 func table() map[move]State {
 	return map[move]State{
 		{Draft, Start}: Starting, {Stopped, Start}: Starting, {Failed, Start}: Starting,
@@ -66,28 +68,32 @@ func table() map[move]State {
 
 		{Starting, Opened}: Running, {Starting, Crash}: BackingOff, {Starting, Reject}: Failed,
 		{Starting, GiveUp}: CrashLoop, {Starting, Stop}: Stopping, {Starting, Down}: Starting, {Starting, Up}: Starting,
+		{Starting, Hold}: Starting, {Starting, Release}: Starting,
 
 		{Running, Down}: Degraded, {Running, Up}: Running, {Running, Crash}: BackingOff,
 		{Running, Update}: Updating, {Running, Stop}: Stopping, {Running, Hold}: Paused,
-		{Running, GiveUp}: CrashLoop,
+		{Running, Release}: Running, {Running, GiveUp}: CrashLoop, {Running, Reject}: Failed,
 
 		{Degraded, Up}: Running, {Degraded, Down}: Degraded, {Degraded, Crash}: BackingOff,
 		{Degraded, Update}: Updating, {Degraded, Stop}: Stopping, {Degraded, Hold}: Paused,
-		{Degraded, GiveUp}: CrashLoop,
+		{Degraded, Release}: Degraded, {Degraded, GiveUp}: CrashLoop, {Degraded, Reject}: Failed,
 
 		{BackingOff, Retry}: Starting, {BackingOff, Stop}: Stopping, {BackingOff, GiveUp}: CrashLoop,
 		{BackingOff, Reject}: Failed,
 
 		{Updating, Swapped}: Running, {Updating, Kept}: Running, {Updating, Crash}: BackingOff,
 		{Updating, Stop}: Stopping, {Updating, Down}: Updating, {Updating, Up}: Updating,
-		{Updating, GiveUp}: CrashLoop,
+		{Updating, Hold}: Updating, {Updating, Release}: Updating,
+		{Updating, GiveUp}: CrashLoop, {Updating, Reject}: Failed,
 
 		{Paused, Release}: Running, {Paused, Stop}: Stopping, {Paused, Crash}: BackingOff,
-		{Paused, Down}: Paused, {Paused, Up}: Paused,
+		{Paused, Down}: Paused, {Paused, Up}: Paused, {Paused, Hold}: Paused,
+		{Paused, Update}: Updating, {Paused, GiveUp}: CrashLoop, {Paused, Reject}: Failed,
 
 		{CrashLoop, Stop}: Stopping, {Failed, Stop}: Stopping,
 
 		{Stopping, Finished}: Stopped, {Stopping, Crash}: Stopping, {Stopping, Down}: Stopping, {Stopping, Up}: Stopping,
+		{Stopping, Hold}: Stopping, {Stopping, Release}: Stopping,
 		{Draft, Stop}: Stopped, {Stopped, Stop}: Stopped,
 	}
 }

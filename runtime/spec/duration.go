@@ -2,7 +2,9 @@ package spec
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -19,12 +21,16 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 func (d *Duration) UnmarshalJSON(src []byte) error {
 	var seconds float64
 	if json.Unmarshal(src, &seconds) == nil {
-		*d = Duration(seconds * float64(time.Second))
+		ns := math.Round(seconds * float64(time.Second))
+		if math.Abs(ns) >= math.MaxInt64 {
+			return fmt.Errorf("duration: %g seconds are beyond what it can hold", seconds)
+		}
+		*d = Duration(ns)
 		return nil
 	}
 	var text string
 	if err := json.Unmarshal(src, &text); err != nil {
-		return fmt.Errorf("duration: want \"1.5s\" or a number of seconds")
+		return errors.New("duration: want \"1.5s\" or a number of seconds")
 	}
 	v, err := time.ParseDuration(text)
 	if err != nil {
