@@ -78,13 +78,13 @@ func decodeBlock(src []byte, b *Block) error {
 		case 3<<3 | wire.Varint:
 			b.First = r.Uint()
 		case 4<<3 | wire.Fixed64:
-			b.Received = int64(r.Uint())
+			b.Received = int64(r.Uint()) //nolint:gosec // sfixed64 carries its two's complement
 		case 5<<3 | wire.Bytes:
 			module = r.Text(b.Module)
 		case 6<<3 | wire.Varint:
 			b.Revision = r.Uint()
 		case 7<<3 | wire.Varint:
-			b.Count = int(r.Uint())
+			b.Count = int(r.Uint()) //nolint:gosec // checked below
 		case 8<<3 | wire.Bytes:
 			b.Records = r.Bytes()
 		case 9<<3 | wire.Bytes:

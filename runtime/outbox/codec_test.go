@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"encoding/hex"
 	"flag"
 	"os"
@@ -47,6 +48,48 @@ func TestBlockGolden(t *testing.T) {
 	}
 	if got != strings.TrimSpace(string(want)) {
 		t.Errorf("a block is now written as\n%s, was\n%s", got, want)
+	}
+}
+
+// A segment as the first version wrote it, and as this one does.
+func TestSegmentGolden(t *testing.T) {
+	const s = salt(0x0123456789abcdef)
+	want := appendSnapshot(nil, s, 4, map[string]*State{
+		"meter1": {
+			Epoch: 7, Next: 42, Cursor: []byte("old"), Last: 4, Effects: 3, Stopped: true, LastAt: 5,
+			Timers: []Timer{{timer("t", 1), 2}},
+		},
+		"meter2": {Epoch: 1, Next: 1, Last: 1},
+	})
+	want = appendRecord(want, s, 5, appendBlock([]byte{byte(kindBlock)}, full()))
+	want = appendRecord(want, s, 5, appendForget([]byte{byte(kindForget)}, "meter2"))
+	name := segmentName(5, s)
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(kept, want) {
+		t.Errorf("a segment is written differently now (%v)", err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := mustOpen(t, dir, small())
+	block := full()
+	block.Seq = 5
+	if got, err := l.Read(5); err != nil || !reflect.DeepEqual(got, block) {
+		t.Errorf("the kept block reads as %+v, %v", got, err)
+	}
+	state := map[string]State{"meter1": {
+		Epoch: 7, Next: 44, Cursor: []byte("cursor"), Last: 5, Effects: 5, Stopped: true, LastAt: block.Received,
+		Timers: []Timer{{block.Timers[0], block.Received}},
+	}}
+	if got := l.Connectors(); !reflect.DeepEqual(got, state) || l.First() != 5 {
+		t.Errorf("states %+v, want %+v; first %d", got, state, l.First())
 	}
 }
 

@@ -135,7 +135,7 @@ func compare(t *testing.T, l *Log, acks []acked) {
 	got := make(map[uint64]acked)
 	next := make(map[string]State)
 	r := l.Reader(0)
-	defer r.Close()
+	defer closeReader(t, r)
 	for r.next <= l.Head() {
 		b, err := r.Next(t.Context())
 		if err != nil {

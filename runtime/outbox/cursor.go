@@ -65,7 +65,7 @@ func (l *Log) SetCursor(name string, seq uint64) error {
 		c = &cursor{}
 		l.cursors[name] = c
 	}
-	c.seq = seq
+	c.seq, l.stale = seq, true
 	l.flushSoon()
 	return nil
 }
@@ -76,6 +76,7 @@ func (l *Log) DropCursor(name string) {
 	defer l.mu.Unlock()
 	if l.cursors[name] != nil && !l.closed {
 		delete(l.cursors, name)
+		l.stale = true
 		l.flushSoon()
 	}
 }
@@ -108,22 +109,27 @@ func (l *Log) flushCursors() error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
-	dirty := l.flush != nil
+	stale := l.stale
+	l.stale = false
+	if l.flush != nil && l.flush.Stop() {
+		l.work.Done()
+	}
 	l.flush = nil
 	seqs := make(map[string]uint64, len(l.cursors))
 	for name, c := range l.cursors {
 		seqs[name] = c.seq
 	}
 	l.mu.Unlock()
-	if !dirty {
+	if !stale {
 		return nil
 	}
 	err := l.cfg.Syncs.do(func() error { return writeCursors(l.cfg.disk, l.dir, seqs) })
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "the cursors in %s cannot be written", l.dir)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil {
+		l.stale = true
+		return fault.Wrap(fault.Internal, err, "the cursors in %s cannot be written", l.dir)
+	}
 	for name, seq := range seqs {
 		if c := l.cursors[name]; c != nil {
 			c.saved = seq

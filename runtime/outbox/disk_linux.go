@@ -38,7 +38,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // no disk has 2^63 blocks
 }
 
 // isFull reports whether err says that there is no room for more.

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -119,6 +120,7 @@ func (l *Log) commit() {
 	g := group{staged: make(map[string]*State)}
 	for l.take(&g) {
 		l.settle(&g, l.write(&g))
+		runtime.Gosched() // those just served may have more: that makes the next group larger
 		if g.closed {
 			l.trim(false)
 		}

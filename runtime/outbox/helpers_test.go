@@ -83,7 +83,7 @@ type seen struct {
 func drain(t testing.TB, l *Log, from uint64) (got seen) {
 	t.Helper()
 	r := l.Reader(from)
-	defer r.Close()
+	defer closeReader(t, r)
 	for r.next <= l.Head() {
 		b, err := r.Next(t.Context())
 		var gap *Gap
@@ -217,3 +217,10 @@ func eventually(t testing.TB, what string, done func() bool) {
 func timer(name string, after uint64) abi.Timer { return abi.Timer{Name: name, AfterMS: after} }
 
 func logger(h slog.Handler) *slog.Logger { return slog.New(h) }
+
+func closeReader(t testing.TB, r *Reader) {
+	t.Helper()
+	if err := r.Close(); err != nil {
+		t.Errorf("close a reader: %v", err)
+	}
+}

@@ -37,7 +37,8 @@ type Log struct {
 	crowded bool          // somebody waits for room
 
 	cursors  map[string]*cursor
-	flush    *time.Timer // writes the cursors; nil: they are written
+	stale    bool        // the cursors' file is older than the cursors
+	flush    *time.Timer // will write it; nil: none is set
 	flushing sync.Mutex  // one writer of the cursors' file
 	trimming sync.Mutex  // one retention
 
@@ -146,13 +147,10 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	l.wake()
-	if l.flush != nil && l.flush.Stop() {
-		l.work.Done()
-	}
 	l.mu.Unlock()
+	err := l.flushCursors()
 	l.work.Wait()
 
-	err := l.flushCursors()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if tail := l.tail(); tail != nil {

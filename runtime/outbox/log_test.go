@@ -26,7 +26,7 @@ func TestABlockComesBackAsItWas(t *testing.T) {
 		t.Fatalf("read %+v, %v; want %+v", got, err, want)
 	}
 	r := l.Reader(0)
-	defer r.Close()
+	defer closeReader(t, r)
 	if got, err = r.Next(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("next %+v, %v; want %+v", got, err, want)
 	}
@@ -50,13 +50,19 @@ func TestAnEmptyCursorIsNotNoCursor(t *testing.T) {
 // history puts two connectors through what can happen to them.
 func history(t *testing.T, l *Log) {
 	t.Helper()
-	mustAppend(t, l, &Block{Connector: "a", Epoch: 1, First: 0, Count: 3, Records: []byte("x"), Received: 10, Cursor: []byte("c1"),
-		Timers: []abi.Timer{timer("t1", 5), timer("t2", 6)}})
+	mustAppend(t, l, &Block{
+		Connector: "a", Epoch: 1, First: 0, Count: 3, Records: []byte("x"), Received: 10, Cursor: []byte("c1"),
+		Timers: []abi.Timer{timer("t1", 5), timer("t2", 6)},
+	})
 	mustAppend(t, l, &Block{Connector: "b", Epoch: 4, Received: 11, KV: []KV{{Key: "k", Value: []byte("v")}}})
-	mustAppend(t, l, &Block{Connector: "a", Epoch: 1, First: 3, Count: 1, Records: []byte("x"), Received: 12,
-		Timers: []abi.Timer{{Name: "t1", Clear: true}, timer("t3", 7)}})
-	mustAppend(t, l, &Block{Connector: "a", Epoch: 2, First: 0, Count: 2, Records: []byte("x"), Received: 13, Stopped: true,
-		Timers: []abi.Timer{timer("t2", 9)}})
+	mustAppend(t, l, &Block{
+		Connector: "a", Epoch: 1, First: 3, Count: 1, Records: []byte("x"), Received: 12,
+		Timers: []abi.Timer{{Name: "t1", Clear: true}, timer("t3", 7)},
+	})
+	mustAppend(t, l, &Block{
+		Connector: "a", Epoch: 2, First: 0, Count: 2, Records: []byte("x"), Received: 13, Stopped: true,
+		Timers: []abi.Timer{timer("t2", 9)},
+	})
 	mustAppend(t, l, &Block{Connector: "c", Epoch: 1, Received: 14})
 	if err := l.Forget(t.Context(), "c"); err != nil {
 		t.Fatal(err)

@@ -55,10 +55,10 @@ func openFault(err error, dir string) error {
 // makeDir makes dir and what is missing above it, and syncs each directory
 // that got a new entry: without that, a power loss takes the whole log.
 func makeDir(d disk, dir string) error {
-	err := os.Mkdir(dir, 0o700)
+	err := os.Mkdir(dir, 0o700) //nolint:gosec // the caller's own data directory
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = makeDir(d, filepath.Dir(dir)); err == nil {
-			err = os.Mkdir(dir, 0o700)
+			err = os.Mkdir(dir, 0o700) //nolint:gosec // as above
 		}
 	}
 	if errors.Is(err, fs.ErrExist) {

@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +36,7 @@ func replayOps(ops []op) *wreck {
 		case "write":
 			c := w.content[id]
 			if grow := int(o.off) + len(o.data) - len(c); grow > 0 {
-				c = append(c[:len(c):len(c)], make([]byte, grow)...)
+				c = append(slices.Clip(c), make([]byte, grow)...)
 			} else {
 				c = append([]byte(nil), c...)
 			}
@@ -50,10 +52,7 @@ func replayOps(ops []op) *wreck {
 			w.live[o.to] = id
 			delete(w.live, o.path)
 		case "syncdir":
-			w.names = map[string]string{}
-			for name, id := range w.live {
-				w.names[name] = id
-			}
+			w.names = maps.Clone(w.live)
 		}
 	}
 	return w
@@ -74,7 +73,7 @@ func variants() map[string]func(synced, seen []byte) []byte {
 			if len(seen) <= len(synced) {
 				return seen
 			}
-			return append(synced[:len(synced):len(synced)], make([]byte, len(seen)-len(synced))...)
+			return append(slices.Clip(synced), make([]byte, len(seen)-len(synced))...)
 		},
 	}
 }

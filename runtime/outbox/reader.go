@@ -278,7 +278,7 @@ func (l *Log) Read(seq uint64) (*Block, error) {
 		return nil, fault.New(fault.NotFound, "block %d is not in the outbox, which holds %d to %d", seq, first, head)
 	}
 	r := l.Reader(seq)
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	r.next = seq
 	moved, err := r.advance()
 	if err != nil {

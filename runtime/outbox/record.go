@@ -53,7 +53,7 @@ func newSalt() salt {
 }
 
 // magic is never 0, which a hole in a file is full of.
-func (s salt) magic() uint32 { return uint32(s) | 1 }
+func (s salt) magic() uint32 { return uint32(s) | 1 } //nolint:gosec // the lower half is meant
 
 func (s salt) sum(header, payload []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)

@@ -129,6 +129,32 @@ func TestABitFlipCostsOneBlock(t *testing.T) {
 	}
 }
 
+// A closed segment that was cut short costs what was cut, and nothing else.
+func TestAShortClosedSegment(t *testing.T) {
+	dir := closedLog(t, 40, 3*kib)
+	path := segmentFiles(t, dir)[0]
+	blocks := spots(t, path, kindBlock)
+	for off := int64(0); off < blocks[len(blocks)-1].end(); off += 17 {
+		kept := uint64(0)
+		for _, b := range blocks {
+			if b.end() <= off {
+				kept = b.seq
+			}
+		}
+		gap := Gap{kept + 1, blocks[len(blocks)-1].seq, GapDamaged}
+		dir := copyDir(t, dir)
+		if err := os.Truncate(filepath.Join(dir, filepath.Base(path)), off); err != nil {
+			t.Fatal(err)
+		}
+		l, _ := openWatched(t, dir)
+		got := drain(t, l, 0)
+		if want := append(sequence(1, kept), sequence(gap.To+1, 40)...); !slices.Equal(got.seqs, want) || !slices.Equal(got.gaps, []Gap{gap}) {
+			t.Fatalf("cut at %d: blocks %v, gaps %v; want %v", off, got.seqs, got.gaps, gap)
+		}
+		mustClose(t, l)
+	}
+}
+
 // A damaged last block that is there in full length may have been
 // acknowledged: its sequence is not used again, now or after another start.
 func TestADamagedLastBlockKeepsItsSequence(t *testing.T) {
@@ -162,6 +188,7 @@ func TestADamagedLastBlockKeepsItsSequence(t *testing.T) {
 // A log that ends below what others have seen of it has lost blocks.
 func TestALogThatEndsTooEarly(t *testing.T) {
 	cut := func(t *testing.T, dir string) {
+		t.Helper()
 		path := lastOf(segmentFiles(t, dir))
 		sixth := spots(t, path, kindBlock)[5]
 		damage(t, path, func(b []byte) []byte { return b[:sixth.off] })
@@ -419,7 +446,7 @@ func FuzzOpen(f *testing.F) {
 func walk(t *testing.T, l *Log) {
 	t.Helper()
 	r := l.Reader(0)
-	defer r.Close()
+	defer closeReader(t, r)
 	for want := r.next; want <= l.Head(); {
 		b, err := r.Next(t.Context())
 		switch gap, _ := err.(*Gap); { //nolint:errorlint // exactly this

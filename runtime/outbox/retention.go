@@ -12,15 +12,16 @@ import (
 func (l *Log) Trim() { l.trim(false) }
 
 // trim deletes whole segments, oldest first, each one for good before the
-// next, so that a crash in between leaves no hole. With pressure, history that
-// nobody needs goes before its limit.
-func (l *Log) trim(pressure bool) {
+// next, so that a crash in between leaves no hole. With pressure it deletes
+// one, if need be history that has not reached its limit but that nobody
+// needs. It reports whether it deleted any.
+func (l *Log) trim(pressure bool) (deleted bool) {
 	l.trimming.Lock()
 	defer l.trimming.Unlock()
-	for {
+	for !deleted || !pressure {
 		seg := l.takeOldest(pressure)
 		if seg == nil {
-			return
+			break
 		}
 		err := l.cfg.disk.Remove(seg.path)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -28,13 +29,17 @@ func (l *Log) trim(pressure bool) {
 		}
 		if err != nil {
 			l.alarm("outbox segment cannot be deleted; it is tried again at the next start", "segment", seg.path, "err", err)
-			return
+			break
 		}
+		deleted = true
 	}
+	return deleted
 }
 
-// takeOldest removes the oldest segment from the log when it is due. Readers
-// that are in it may finish it. The last segment is never due.
+// takeOldest removes the oldest segment from the log when it is due: beyond a
+// limit, whoever still needs it, or when every named reader is done with all
+// of it. Readers that are in it may finish it; those that come too late get a
+// Gap. The last segment is never due.
 func (l *Log) takeOldest(pressure bool) *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -112,7 +112,7 @@ func decodeState(src []byte) (name string, s *State, err error) {
 		case 7<<3 | wire.Varint:
 			s.Stopped = r.Bool()
 		case 8<<3 | wire.Fixed64:
-			s.LastAt = int64(r.Uint())
+			s.LastAt = int64(r.Uint()) //nolint:gosec // sfixed64 carries its two's complement
 		case 9<<3 | wire.Bytes:
 			t, err := decodeSetTimer(r.Bytes())
 			r.Fail(err)
@@ -129,7 +129,7 @@ func decodeSetTimer(src []byte) (t Timer, err error) {
 		case 1<<3 | wire.Bytes:
 			r.Fail(t.Decode(r.Bytes()))
 		case 2<<3 | wire.Fixed64:
-			t.SetAt = int64(r.Uint())
+			t.SetAt = int64(r.Uint()) //nolint:gosec // as above
 		}
 	}
 	return t, r.Err()

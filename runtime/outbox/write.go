@@ -124,8 +124,7 @@ func (l *Log) gate(need int64) error {
 		return nil
 	}
 	free, ok := l.hasRoom(need)
-	if !ok {
-		l.trim(true)
+	for !ok && l.trim(true) {
 		free, ok = l.hasRoom(need)
 	}
 	if ok {
