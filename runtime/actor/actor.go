@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,6 +109,9 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 	a.Move(lifecycle.Opened, nil)
 	err = l.run(ctx, stop)
 	if err != nil {
+		if l.guest.inst.State() == engine.Dead {
+			a.count(func(c *lifecycle.Counters) { c.Traps++ })
+		}
 		a.abandon(ctx, l.guest)
 		return err
 	}
@@ -160,7 +164,7 @@ func (a *Actor) Move(on lifecycle.Event, cause error) {
 		}
 		a.status.State, a.status.Reason, a.status.Code = to, "", ""
 		if f := fault.Of(cause); f != nil {
-			a.status.Reason, a.status.Code = f.Text, f.Kind.String()
+			a.status.Reason, a.status.Code = brief(f.Text), f.Kind.String()
 		}
 		switch on {
 		case lifecycle.Crash:
@@ -176,6 +180,19 @@ func (a *Actor) Move(on lifecycle.Event, cause error) {
 		return
 	}
 	a.cfg.Host.Report(a.Status())
+}
+
+// brief is the start of a text on one line: a trap's whole trace is in the log.
+func brief(text string) string {
+	const lines, most = 4, 512
+	var kept []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && len(kept) < lines {
+			kept = append(kept, line)
+		}
+	}
+	text = strings.Join(kept, "; ")
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 // Status is what is known of the connector now.
@@ -204,25 +221,37 @@ type candidate struct {
 // prepare makes a guest of this version and opens it as a candidate: it adopts
 // the live sessions, may not write to them, and gets no events.
 func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candidate, error) {
-	c := &v.Connector
-	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, c.Grants, c.Limits)
+	g, err := a.candidate(ctx, v, reason)
 	if err != nil {
 		return nil, err
 	}
-	g.candidate = reason != abi.ReasonStart && reason != abi.ReasonRestart
-	config := c.Config
-	if len(config) == 0 {
-		config = json.RawMessage("{}")
-	}
-	out, err := g.open(ctx, abi.OpenInput{
-		Connector: c.Name, Config: config, Reason: reason, ABIMinor: abi.Minor,
-		Groups: g.groupNames(), Cursor: a.position(),
-	})
+	out, err := g.open(ctx, a.input(g, v, reason))
 	if err != nil {
 		a.discard(ctx, g)
 		return nil, err
 	}
 	return &candidate{guest: g, version: v, outcome: slices.Clone(out)}, nil
+}
+
+func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest, error) {
+	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Grants, v.Connector.Limits)
+	if err != nil {
+		return nil, err
+	}
+	g.candidate = reason != abi.ReasonStart && reason != abi.ReasonRestart
+	return g, nil
+}
+
+// input is what open and test are handed.
+func (a *Actor) input(g *guest, v Version, reason string) abi.OpenInput {
+	config := v.Connector.Config
+	if len(config) == 0 {
+		config = json.RawMessage("{}")
+	}
+	return abi.OpenInput{
+		Connector: v.Connector.Name, Config: config, Reason: reason, ABIMinor: abi.Minor,
+		Groups: g.groupNames(), Cursor: a.position(),
+	}
 }
 
 // position is the source's cursor, for a candidate that opens beside the lane.
@@ -241,28 +270,25 @@ func (a *Actor) discard(ctx context.Context, g *guest) {
 	}
 }
 
-// Test opens a guest of this version beside whatever runs, asks it whether its
-// connection works, and drops it. A failed test is a result, not an error.
+// Test makes a guest of this version beside whatever runs and asks it whether
+// its connection works: by its test, else by its open. It may read the live
+// sessions and not write to them, and is dropped afterwards. A failed test is
+// a result, not an error.
 func (a *Actor) Test(ctx context.Context, v Version) abi.TestResult {
-	c, err := a.prepare(ctx, v, abi.ReasonTest)
+	g, err := a.candidate(ctx, v, abi.ReasonTest)
 	if err != nil {
 		return failed(err)
 	}
-	defer a.discard(ctx, c.guest)
-	result := abi.TestResult{Success: true, Message: "open and close work"}
-	if c.guest.inst.Has(abi.EntryTest) {
-		out, err := c.guest.call(ctx, c.guest.callTimeout(), abi.EntryTest, nil)
-		switch {
-		case fault.Is(err, fault.Unsupported): // open and close decide
-		case err != nil:
-			return failed(err)
-		default:
-			if err := result.Decode(out); err != nil {
-				return failed(fault.Wrap(fault.Guest, err, "the module's test answered with garbage"))
-			}
-		}
+	defer a.discard(ctx, g)
+	result, err := g.test(ctx, a.input(g, v, abi.ReasonTest))
+	if fault.Is(err, fault.Unsupported) {
+		result = abi.TestResult{Success: true, Message: "the module opens and closes; it has no test of its own"}
+		_, err = g.open(ctx, a.input(g, v, abi.ReasonTest))
 	}
-	c.guest.close(ctx, abi.ReasonTest)
+	if err != nil {
+		return failed(err)
+	}
+	g.close(ctx, abi.ReasonTest)
 	return result
 }
 

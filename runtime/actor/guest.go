@@ -132,6 +132,20 @@ func (g *guest) open(ctx context.Context, in abi.OpenInput) ([]byte, error) {
 	return g.call(ctx, g.limits.OpenTimeout.Or(DefaultOpenTimeout), abi.EntryOpen, g.in)
 }
 
+// test asks a guest that has not been opened whether its connection works. It
+// may take as long as an open.
+func (g *guest) test(ctx context.Context, in abi.OpenInput) (result abi.TestResult, err error) {
+	g.in = in.Append(g.in[:0])
+	out, err := g.call(ctx, g.limits.OpenTimeout.Or(DefaultOpenTimeout), abi.EntryTest, g.in)
+	if err != nil {
+		return result, err
+	}
+	if err := result.Decode(out); err != nil {
+		return result, fault.Wrap(fault.Guest, err, "the module's test answered what cannot be read")
+	}
+	return result, nil
+}
+
 // close says goodbye to the guest, if it can still be called, and drops it.
 // What it still holds of sessions is released, not closed.
 func (g *guest) close(ctx context.Context, reason string) {

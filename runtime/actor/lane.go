@@ -60,13 +60,11 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 		l.pending = nil
 		return true, l.swap(ctx, *in)
 	}
-	var wait <-chan time.Time
-	if worked {
+	if worked || l.version.Manifest.Mode == abi.ModeRun { // run mode waits in receive
 		l.idle.Reset(0)
 	} else {
 		l.idle.Reset(l.untilNext(time.Now()))
 	}
-	wait = l.idle.C
 	select {
 	case <-l.stop: // a closed stop wins over work
 		return false, nil
@@ -80,7 +78,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 	case in := <-l.install:
 		return true, l.swap(ctx, in)
 	case <-l.env.sessions.wake:
-	case <-wait:
+	case <-l.idle.C:
 	}
 	return true, nil
 }

@@ -98,9 +98,9 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	if err != nil {
 		return err
 	}
-	t.mu.Lock()
+	t.writing.Lock()
 	delete(t.journals, connector)
-	t.mu.Unlock()
+	t.writing.Unlock()
 	return t.log.Forget(ctx, connector)
 }
 

@@ -55,6 +55,7 @@ type rig struct {
 	tenant  *control.Tenant
 	service *control.Service
 	restart supervisor.Restart
+	streams []*control.Stream
 }
 
 func newRig(t *testing.T) *rig {
@@ -101,6 +102,10 @@ func (r *rig) start() {
 func (r *rig) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	for _, s := range r.streams {
+		_ = s.Close()
+	}
+	r.streams = nil
 	if err := r.super.Stop(ctx); err != nil {
 		r.t.Error(err)
 	}
@@ -188,7 +193,7 @@ func (r *rig) stream(after string) *records {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = s.Close() })
+	r.streams = append(r.streams, s)
 	return &records{r.t, s}
 }
 

@@ -27,7 +27,9 @@ type Tenant struct {
 
 	mu      sync.Mutex
 	runners map[string]*runner
+
 	// journals outlive runners, so that the end of a log can be read.
+	writing  sync.Mutex
 	journals map[string]*Journal
 }
 
@@ -232,8 +234,8 @@ func (t *Tenant) Outbox() *outbox.Log { return t.log }
 
 // Journal is the connector's log lines.
 func (t *Tenant) Journal(id string) *Journal {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.writing.Lock()
+	defer t.writing.Unlock()
 	j, ok := t.journals[id]
 	if !ok {
 		j = newJournal()
