@@ -12,13 +12,14 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-type connectorInput struct {
+// ConnectorPath names a connector. It is exported as PageQuery is.
+type ConnectorPath struct {
 	Caller
 	ID string `path:"id" maxLength:"1024" doc:"Id or name"`
 }
 
 type connectorList struct {
-	pageInput
+	PageQuery
 	OrganizationID string `query:"organization_id" maxLength:"1024" doc:"Another than one's own gives an empty list"`
 }
 
@@ -28,13 +29,13 @@ type connectorCreate struct {
 }
 
 type connectorUpdate struct {
-	connectorInput
+	ConnectorPath
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"ETag of the revision that was read; none: whichever there is"`
 	Body    client.Connector
 }
 
 type connectorDelete struct {
-	connectorInput
+	ConnectorPath
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"ETag of the revision that was read; none: whichever there is"`
 }
 
@@ -60,11 +61,11 @@ func (s *Server) connectorRoutes() {
 	}
 	register(s, op("list-connectors", "/api/connectors", "List connectors, by id"), s.listConnectors)
 	register(s, op("get-connector", "/api/connectors/{id}", "Show a connector"),
-		func(ctx context.Context, in *connectorInput) (*connectorOutput, error) {
+		func(ctx context.Context, in *ConnectorPath) (*connectorOutput, error) {
 			return answer(in.tenant.Connector(ctx, in.ID))
 		})
 	register(s, op("get-connector-status", "/api/connectors/{id}/status", "Show what a connector does now"),
-		func(ctx context.Context, in *connectorInput) (*body[lifecycle.Status], error) {
+		func(ctx context.Context, in *ConnectorPath) (*body[lifecycle.Status], error) {
 			v, err := in.tenant.Connector(ctx, in.ID)
 			if err != nil {
 				return nil, err
@@ -129,7 +130,7 @@ func (s *Server) connectorVerbs() {
 		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Tags: []string{"connectors"}}
 	}
 	register(s, verb("test-connector", "/api/connectors/{id}/test", "Test the connection; a test that fails is a result too"),
-		func(ctx context.Context, in *connectorInput) (*body[client.TestResult], error) {
+		func(ctx context.Context, in *ConnectorPath) (*body[client.TestResult], error) {
 			r, err := in.tenant.TestConnector(ctx, in.ID)
 			if err != nil {
 				return nil, err
@@ -137,11 +138,11 @@ func (s *Server) connectorVerbs() {
 			return &body[client.TestResult]{testForm(r)}, nil
 		})
 	register(s, verb("activate-connector", "/api/connectors/{id}/activate", "Start a connector, after a test if none has passed"),
-		func(ctx context.Context, in *connectorInput) (*connectorOutput, error) {
+		func(ctx context.Context, in *ConnectorPath) (*connectorOutput, error) {
 			return answer(in.tenant.Activate(ctx, in.ID))
 		})
 	register(s, verb("deactivate-connector", "/api/connectors/{id}/deactivate", "Stop a connector"),
-		func(ctx context.Context, in *connectorInput) (*connectorOutput, error) {
+		func(ctx context.Context, in *ConnectorPath) (*connectorOutput, error) {
 			return answer(in.tenant.Deactivate(ctx, in.ID))
 		})
 }
@@ -173,12 +174,12 @@ func testForm(r control.TestResult) client.TestResult {
 }
 
 type deviceList struct {
-	pageInput
+	PageQuery
 	Connector string `query:"connector" maxLength:"1024" doc:"Only of this connector, by id or name"`
 }
 
 type connectorDevices struct {
-	pageInput
+	PageQuery
 	ID string `path:"id" maxLength:"1024" doc:"Id or name"`
 }
 

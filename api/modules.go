@@ -11,14 +11,15 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// pageInput is how a list is asked for.
-type pageInput struct {
+// PageQuery is how a list is asked for. It is exported because huma skips an
+// embedded struct that is not.
+type PageQuery struct {
 	Caller
 	After string `query:"after" maxLength:"1024" doc:"The next of the page before; none: from the start"`
 	Limit int    `query:"limit" minimum:"0" maximum:"500" doc:"At most so many; 0: 100"`
 }
 
-func (p pageInput) page() control.Page { return control.Page{After: p.After, Limit: p.Limit} }
+func (p PageQuery) page() control.Page { return control.Page{After: p.After, Limit: p.Limit} }
 
 // body is an answer of JSON.
 type body[T any] struct{ Body T }
@@ -37,7 +38,7 @@ func (s *Server) moduleRoutes() {
 	register(s, huma.Operation{
 		OperationID: "list-modules", Method: http.MethodGet, Path: "/api/modules", Tags: []string{"modules"},
 		Summary: "List modules, by digest",
-	}, func(ctx context.Context, in *pageInput) (*body[client.List[client.Module]], error) {
+	}, func(ctx context.Context, in *PageQuery) (*body[client.List[client.Module]], error) {
 		list, next, err := in.tenant.Modules(ctx, in.page())
 		if err != nil {
 			return nil, err
