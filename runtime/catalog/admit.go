@@ -44,7 +44,7 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 		return m, err
 	}
 	if manifest != nil { // what the manifest alone shows is refused before any code runs
-		if err := checkManifest(manifest, info); err != nil {
+		if err := s.checkManifest(manifest, info, compiled); err != nil {
 			return m, err
 		}
 	}
@@ -56,7 +56,10 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 		if manifest, err = manifestFrom(described); err != nil {
 			return m, err
 		}
-		if err := checkManifest(manifest, info); err != nil {
+		if err := s.checkManifest(manifest, info, compiled); err != nil {
+			return m, err
+		}
+		if err := declared(manifest, compiled); err != nil {
 			return m, err
 		}
 	}
@@ -94,19 +97,32 @@ func manifestFrom(described []byte) (*abi.Manifest, error) {
 }
 
 // checkManifest checks what can be seen without running the module.
-func checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
+func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info, compiled *engine.Module) error {
 	if err := m.ABI.Served(); err != nil {
 		return fault.Wrap(fault.ABIUnsupported, err, "the module")
 	}
-	var exported []string
-	for _, e := range info.Exports {
-		exported = append(exported, e.Name)
+	var missing []string
+	for name, kind := range map[string]wasmbin.Kind{abi.ExportMemory: wasmbin.Memory, abi.ExportAlloc: wasmbin.Function} {
+		if e, found := info.Export(name); !found || e.Kind != kind {
+			missing = append(missing, name)
+		}
 	}
-	need := append([]string{abi.ExportMemory, abi.ExportAlloc}, m.Required()...)
-	missing := slices.DeleteFunc(need, func(name string) bool { return slices.Contains(exported, name) })
+	slices.Sort(missing)
+	for _, entry := range m.Required() {
+		if e, found := info.Export(entry); !found || e.Kind != wasmbin.Function {
+			missing = append(missing, entry)
+		} else if !compiled.Offers(entry) {
+			missing = append(missing, entry+" as (i32, i32) -> i64")
+		}
+	}
 	if len(missing) > 0 {
 		return fault.New(fault.EntryPointMissing, "the module does not export %s, which its manifest (kind %s, mode %s) claims",
 			strings.Join(missing, ", "), m.Kind, m.Mode)
+	}
+	for _, c := range m.Capabilities {
+		if _, known := s.cfg.Groups.Group(c.Group); !known && !c.Optional {
+			return fault.New(fault.ImportUnknown, "the manifest needs the group %q, which this server does not have", c.Group)
+		}
 	}
 	return nil
 }
@@ -117,9 +133,7 @@ func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Ma
 	link := engine.Link{}
 	if m != nil {
 		for _, c := range m.Capabilities {
-			if _, known := s.cfg.Groups.Group(c.Group); !known && !c.Optional {
-				return nil, fault.New(fault.ImportUnknown, "the manifest needs the group %q, which this server does not have", c.Group)
-			} else if known {
+			if _, known := s.cfg.Groups.Group(c.Group); known {
 				link[c.Group] = engine.Denied
 			}
 		}
@@ -128,10 +142,10 @@ func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Ma
 			link[g.Name()] = engine.Denied
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	inst, err := s.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
-		Link: link, Host: denyAll{}, CallTimeout: describeTimeout,
+		Link: link, Host: denyAll{}, CallTimeout: s.patience,
 	})
 	if err != nil {
 		return nil, rejected(err)
@@ -165,12 +179,29 @@ func rejected(err error) error {
 	return err
 }
 
+// declared checks that the manifest names every group that is imported. For a
+// manifest that was there before the module ran, linking has checked it.
+func declared(m *abi.Manifest, compiled *engine.Module) error {
+	var missing []string
+	for _, i := range compiled.Imports() {
+		group, ours := strings.CutPrefix(i.Module, abi.ImportPrefix)
+		named := slices.ContainsFunc(m.Capabilities, func(c abi.Capability) bool { return c.Group == group })
+		if ours && group != abi.CoreGroup && !named {
+			missing = append(missing, i.Module+"."+i.Function)
+		}
+	}
+	if len(missing) > 0 {
+		return fault.New(fault.ImportUndeclared, "the module imports what its manifest does not name: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
 // offers checks the manifest's claims against the entry points that the module
 // says it handles.
 func offers(m *abi.Manifest, described []byte) error {
 	var d description
 	if described == nil || json.Unmarshal(described, &d) != nil || d.EntryPoints == nil {
-		return nil // exports are all there is to go by
+		return nil //nolint:nilerr // exports are all there is to go by
 	}
 	var missing []string
 	for _, e := range m.Required() {

@@ -45,6 +45,8 @@ type Config struct {
 // goroutines.
 type Catalog struct {
 	cfg Config
+	// patience is how long a module may take to start and describe itself.
+	patience time.Duration
 	// blobs orders the changes of references with the removal of files.
 	blobs sync.Mutex
 }
@@ -55,7 +57,7 @@ func New(cfg Config) (*Catalog, error) {
 	if cfg.MaxModule <= 0 {
 		cfg.MaxModule = DefaultMaxModule
 	}
-	c := &Catalog{cfg: cfg}
+	c := &Catalog{cfg: cfg, patience: describeTimeout}
 	if err := os.RemoveAll(c.incoming()); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "module folder")
 	}
@@ -126,14 +128,38 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 	}
 	s.blobs.Lock()
 	defer s.blobs.Unlock()
-	if err := in.keep(s.path(in.digest)); err != nil {
+	if created, err = s.keep(ctx, in, &m); err != nil {
+		s.undo(context.WithoutCancel(ctx), in.digest)
 		return m, false, err
+	}
+	return m, created, nil
+}
+
+// keep makes an admitted module the tenant's: its file, the reference that
+// keeps the file, and the record, in this order.
+func (s *Shelf) keep(ctx context.Context, in *incoming, m *spec.Module) (created bool, err error) {
+	if err := in.keep(s.path(in.digest)); err != nil {
+		return false, err
 	}
 	if err := s.refer(ctx, in.digest); err != nil {
-		return m, false, err
+		return false, err
 	}
-	created, err = s.record(ctx, &m)
-	return m, created, err
+	return s.record(ctx, m)
+}
+
+// undo takes the file and the reference of a module back that the tenant has
+// no record of.
+func (s *Shelf) undo(ctx context.Context, digest string) {
+	err := s.space.View(ctx, func(r store.Reader) error {
+		_, err := r.Get(store.Modules, digest)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		err = s.forget(ctx, digest)
+	}
+	if err != nil {
+		s.cfg.Log.Warn("what a refused upload left could not be removed", "module", digest, "error", err)
+	}
 }
 
 // refer notes that the tenant keeps the blob.
@@ -239,8 +265,14 @@ func (s *Shelf) Delete(ctx context.Context, digest string, unless func(store.Rea
 	if err != nil {
 		return err
 	}
+	return s.forget(ctx, digest)
+}
+
+// forget removes the tenant's reference to the blob, and the file with the
+// last reference of all tenants.
+func (s *Shelf) forget(ctx context.Context, digest string) error {
 	last := false
-	err = s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+	err := s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
 		if err := w.Delete(store.ModuleRefs, digest+"/"+s.tenant); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
@@ -264,7 +296,7 @@ func decode(raw []byte, m *spec.Module) error {
 	return nil
 }
 
-// describeTimeout bounds the one call that admission makes.
+// describeTimeout bounds what admission runs of a module.
 const describeTimeout = 10 * time.Second
 
 // denyAll is the host of a module under admission: it reaches nothing.

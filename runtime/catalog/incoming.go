@@ -31,8 +31,7 @@ func (c *Catalog) receive(body io.Reader) (*incoming, error) {
 	switch {
 	case err != nil:
 		in.discard()
-		var known *fault.Fault
-		if errors.As(err, &known) {
+		if _, known := errors.AsType[*fault.Fault](err); known {
 			return nil, err
 		}
 		return nil, fault.Wrap(fault.BodyInvalid, err, "the upload broke off after %d bytes", in.size)
@@ -66,7 +65,7 @@ func (in *incoming) keep(path string) error {
 	if err := os.Rename(in.file.Name(), path); err != nil {
 		return fault.Wrap(fault.Internal, err, "module file")
 	}
-	for _, d := range []string{dir, filepath.Dir(dir)} {
+	for _, d := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
 		if err := syncDir(d); err != nil {
 			return fault.Wrap(fault.Internal, err, "module folder")
 		}

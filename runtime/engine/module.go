@@ -172,6 +172,13 @@ func (m *Module) Imports() []spec.Import { return m.code.imports }
 // binary. The slice is shared; do not change it.
 func (m *Module) Exports() []string { return m.code.exports }
 
+// Offers reports whether the module exports a function of this name with the
+// type of an entry point.
+func (m *Module) Offers(entry string) bool {
+	_, ok := m.code.entries[entry]
+	return ok
+}
+
 // Close drops this reference. Instances that were made of it live on. It may
 // be called more than once.
 func (m *Module) Close(ctx context.Context) error {
