@@ -61,7 +61,7 @@ func (s session) Call(ctx context.Context, function string, in, out []byte) ([]b
 // sleep waits, but never beyond the call's deadline: a wait that would cross it
 // is refused at once.
 func sleep(ctx context.Context, ns uint64) error {
-	d := time.Duration(min(ns, uint64(time.Hour))) //nolint:gosec // bounded by an hour
+	d := time.Duration(min(ns, uint64(time.Hour)))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
 		return fault.New(fault.Timeout, "clock.sleep: %s is longer than the call may still take", d).
 			WithHint("set a timer and return, or raise the connector's call_timeout")

@@ -2,7 +2,13 @@
 // position. The composition root builds the Group; nobody else imports it.
 //
 // A file is granted by its path. What is opened is what the path leads to, and
-// a grant must cover that too, so a link cannot lead out of what was granted.
+// a grant must cover that too, so a link cannot lead out of what was granted;
+// on Linux not even one that is put there between the check and the open.
+//
+// A file may change while it is read. One that was cut short is seen by its
+// size, which is smaller than the offset. One that was replaced (a log that
+// was rotated) is read to its end first; then one read answers no data and the
+// size 0, and those that follow read the new file.
 package file
 
 import (
@@ -11,7 +17,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
+	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -36,7 +42,7 @@ func (*Group) Name() string { return name }
 // Functions implements capability.Group.
 func (*Group) Functions() []capability.Function {
 	return []capability.Function{
-		{Name: capability.OpenFunction, Sentence: "open the files that it is granted"},
+		{Name: capability.OpenFunction, Right: spec.Read, Sentence: "open the files that it is granted"},
 		{Name: "read", Right: spec.Read, Sentence: "read the files that it is granted"},
 	}
 }
@@ -47,8 +53,9 @@ func (*Group) Target(args []byte) (capability.Target, error) {
 	if err := req.Decode(args); err != nil {
 		return capability.Target{}, fault.Wrap(fault.Invalid, err, "file.open")
 	}
-	if !filepath.IsAbs(req.Path) || filepath.Clean(req.Path) != req.Path {
-		return capability.Target{}, fault.New(fault.Invalid, "file.open: %q is no absolute, clean path", req.Path)
+	if !filepath.IsAbs(req.Path) || filepath.Clean(req.Path) != req.Path || strings.ContainsRune(req.Path, 0) {
+		return capability.Target{}, fault.New(fault.Invalid, "file.open: %q is no absolute, clean path", req.Path).
+			WithFields(fault.Field{Pointer: "/path", Detail: "want an absolute path without . and .."})
 	}
 	return capability.Target{Resource: req.Path, Key: req.Path}, nil
 }
@@ -59,27 +66,34 @@ func (g *Group) Open(_ context.Context, scope capability.Scope, args []byte) (ca
 	if err != nil {
 		return nil, err
 	}
-	real, err := filepath.EvalSymlinks(target.Resource)
+	f, err := open(scope.Grants, target.Resource)
 	if err != nil {
-		return nil, openFault(target.Resource, err)
-	}
-	if err := capability.Check(name, scope.Grants, real, spec.Read); err != nil {
 		return nil, err
 	}
-	// The path has no links now; O_NOFOLLOW keeps it so, and O_NONBLOCK keeps
-	// a pipe from holding up the open.
-	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	return &session{file: f, path: target.Resource, grants: scope.Grants}, nil
+}
+
+// open opens what the path leads to, if that is a regular file and granted.
+func open(grants []spec.Grant, path string) (*os.File, error) {
+	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, openFault(target.Resource, err)
+		return nil, openFault(path, err)
+	}
+	if err := capability.Check(name, grants, real, spec.Read); err != nil {
+		return nil, err
+	}
+	f, err := openWithoutLinks(real)
+	if err != nil {
+		return nil, openFault(path, err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fault.New(fault.Invalid, "file.open: %s is not a regular file", target.Resource)
+		err = fault.New(fault.Invalid, "file.open: %s is not a regular file", path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &session{f}, nil
+	return f, nil
 }
 
 func openFault(path string, err error) error {
@@ -95,9 +109,15 @@ func openFault(path string, err error) error {
 }
 
 // session is one open file.
-type session struct{ file *os.File }
+type session struct {
+	file   *os.File
+	path   string
+	grants []spec.Grant
+	buf    []byte // of the last read
+}
 
-// Call implements capability.Session.
+// Call implements capability.Session. A read waits for the disk, and not for
+// ctx.
 func (s *session) Call(_ context.Context, function string, in, out []byte) ([]byte, error) {
 	if function != "read" {
 		return nil, fault.New(fault.Unsupported, "no host function file.%s", function)
@@ -111,15 +131,62 @@ func (s *session) Call(_ context.Context, function string, in, out []byte) ([]by
 	}
 	info, err := s.file.Stat()
 	if err != nil {
-		return nil, fault.Wrap(fault.ResourceUnavailable, err, "file.read")
+		return nil, readFault(err)
 	}
 	size := uint64(max(info.Size(), 0))
-	data := make([]byte, min(uint64(min(req.Max, MaxRead)), size-min(req.Offset, size)))
-	n, err := s.file.ReadAt(data, int64(req.Offset))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault.Wrap(fault.ResourceUnavailable, err, "file.read")
+	if req.Offset > 0 && req.Offset >= size {
+		replaced, err := s.follow(info)
+		if err != nil {
+			return nil, err
+		}
+		if replaced {
+			return abi.FileData{}.Append(out[:0]), nil
+		}
 	}
-	return abi.FileData{Data: data[:n], Size: size}.Append(out[:0]), nil
+	data, err := s.read(int64(req.Offset), min(uint64(min(req.Max, MaxRead)), size-min(req.Offset, size)))
+	if err != nil {
+		return nil, err
+	}
+	return abi.FileData{Data: data, Size: size}.Append(out[:0]), nil
+}
+
+// read reads up to n bytes.
+func (s *session) read(offset int64, n uint64) ([]byte, error) {
+	if n > uint64(cap(s.buf)) {
+		s.buf = make([]byte, n)
+	}
+	got, err := s.file.ReadAt(s.buf[:n], offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, readFault(err)
+	}
+	return s.buf[:got], nil
+}
+
+// follow opens the path again if it leads to another file by now. One that
+// leads nowhere may be about to be replaced.
+func (s *session) follow(old os.FileInfo) (replaced bool, err error) {
+	info, err := os.Stat(s.path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(info, old) {
+		return false, nil
+	}
+	f, err := open(s.grants, s.path)
+	if err != nil {
+		return false, err
+	}
+	err = s.file.Close()
+	s.file = f
+	if err != nil {
+		return true, readFault(err)
+	}
+	return true, nil
+}
+
+// readFault is SessionClosed after Close, else the disk's.
+func readFault(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return fault.Wrap(fault.SessionClosed, err, "file.read")
+	}
+	return fault.Wrap(fault.ResourceUnavailable, err, "file.read")
 }
 
 // Close implements capability.Session.

@@ -11,10 +11,10 @@ package log
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -75,10 +75,7 @@ func (s *session) Call(_ context.Context, function string, in, out []byte) ([]by
 		s.dropped++
 		return out[:0], nil
 	}
-	if s.dropped > 0 {
-		s.lines.Line(abi.LogWarning, "log", fmt.Sprintf("%d lines dropped: more than %d a second", s.dropped, rate))
-		s.dropped = 0
-	}
+	s.tell()
 	s.lines.Line(min(line.Level, abi.LogCritical), clean(line.Target, maxTarget), clean(line.Text, maxText))
 	return out[:0], nil
 }
@@ -94,29 +91,43 @@ func (s *session) allow(now time.Time) bool {
 	return true
 }
 
-// Close implements capability.Session.
-func (*session) Close(context.Context) error { return nil }
+// tell says how many lines were dropped since it was said last.
+func (s *session) tell() {
+	if s.dropped > 0 {
+		s.lines.Line(abi.LogWarning, "log", fmt.Sprintf("%d lines dropped: more than %d a second", s.dropped, rate))
+		s.dropped = 0
+	}
+}
 
-// clean cuts a text to its bound and makes control characters visible, so that
-// a line stays one line and cannot drive a terminal.
+// Close tells what was dropped last.
+func (s *session) Close(context.Context) error {
+	s.tell()
+	return nil
+}
+
+// clean cuts a text to its bound and writes what cannot be printed as Go does
+// (\n, \x1b, \u202e), so that a line stays one line, drives no terminal and
+// shows what it holds.
 func clean(s string, most int) string {
+	cut := ""
 	if len(s) > most {
+		cut = fmt.Sprintf("... (%d bytes more)", len(s)-most)
 		s = s[:most]
-		for s != "" && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
 	}
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if strings.IndexFunc(s, unicode.IsControl) < 0 {
-		return s
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s + cut
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if unicode.IsControl(r) && r != '\t' {
-			fmt.Fprintf(&b, "\\x%02x", r)
+		if hidden(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
 		} else {
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return b.String() + cut
 }
+
+func hidden(r rune) bool { return r != '\t' && !unicode.IsPrint(r) }

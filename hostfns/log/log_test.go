@@ -1,0 +1,101 @@
+package log_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/hostfnstest"
+	"github.com/snaprail/snaprail/hostfns/log"
+	"github.com/snaprail/snaprail/runtime/capability"
+)
+
+func TestContract(t *testing.T) {
+	lines := &hostfnstest.Lines{}
+	hostfnstest.Run(t, hostfnstest.Case{
+		Group: log.New(),
+		Calls: []hostfnstest.Call{
+			{Function: "write", Request: abi.LogLine{Level: abi.LogInfo, Target: "main", Text: "up"}, After: func(t *testing.T) {
+				t.Helper()
+				all := lines.All()
+				if len(all) == 0 || all[len(all)-1] != (hostfnstest.Line{Level: abi.LogInfo, Target: "main", Text: "up"}) {
+					t.Errorf("logged: %v", all)
+				}
+			}},
+			{Function: "write"},
+		},
+		Log: `
+==> log.write(level=1,target="main",text="up")
+<== ok
+==> log.write()
+<== ok
+`,
+		Lines: lines,
+	})
+}
+
+func opened(t *testing.T) (capability.Session, *hostfnstest.Lines) {
+	t.Helper()
+	lines := &hostfnstest.Lines{}
+	s, err := log.New().Open(t.Context(), capability.Scope{Lines: lines}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, lines
+}
+
+func write(t *testing.T, s capability.Session, line abi.LogLine) {
+	t.Helper()
+	if _, err := s.Call(t.Context(), "write", line.Append(nil), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTextIsMadeVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain, 25 °C":            "plain, 25 °C",
+		"a\tb":                    "a\tb",
+		"a\nb\r":                  `a\nb\r`,
+		"\x1b[31mred":             `\x1b[31mred`,
+		"\u202eevil\u200b":        `\u202eevil\u200b`,
+		strings.Repeat("x", 5000): strings.Repeat("x", 4096) + "... (904 bytes more)",
+	} {
+		s, lines := opened(t)
+		write(t, s, abi.LogLine{Level: 99, Text: in, Target: in})
+		got := lines.All()[0]
+		if got.Text != want || got.Level != abi.LogCritical || len(got.Target) > 200 {
+			t.Errorf("%q: got %+v, want %q", clip(in), got, clip(want))
+		}
+	}
+}
+
+func clip(s string) string { return s[:min(len(s), 40)] }
+
+func TestFloodIsDroppedCountedAndToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, lines := opened(t)
+		for i := range 3000 {
+			write(t, s, abi.LogLine{Text: fmt.Sprint(i)})
+		}
+		if n := len(lines.All()); n != 1000 {
+			t.Fatalf("%d lines of a burst, want 1000", n)
+		}
+		<-time.After(time.Second)
+		for range 300 {
+			write(t, s, abi.LogLine{Text: "later"})
+		}
+		all := lines.All()
+		if len(all) != 1101 || all[1000].Text != "2000 lines dropped: more than 100 a second" || all[1000].Level != abi.LogWarning {
+			t.Errorf("%d lines, then %q", len(all), all[1000].Text)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if all := lines.All(); all[len(all)-1].Text != "200 lines dropped: more than 100 a second" {
+			t.Errorf("at the end: %q", all[len(all)-1].Text)
+		}
+	})
+}
