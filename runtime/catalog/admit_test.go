@@ -303,7 +303,10 @@ func TestModulesThatFailWhenStartedAreRefused(t *testing.T) {
 		"an error in describe": {describe(w.I64(0x400<<32 | 1<<31)), "started to describe itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r.SetPatience(300 * time.Millisecond)
+			r.SetPatience(catalog.DescribeTimeout)
+			if strings.HasPrefix(name, "spin") {
+				r.SetPatience(300 * time.Millisecond)
+			}
 			f := r.refused(bytes.NewReader(tiny(packed(manifest(t)), tt.change)), nil, fault.ModuleRejected)
 			if says(t, f, tt.want); f.Advice() != fault.ModuleRejected.Info().Hint {
 				t.Errorf("hint %q", f.Advice())
