@@ -1,8 +1,15 @@
 package main
 
-import "github.com/snaprail/snaprail/runtime/capability"
+import (
+	"github.com/snaprail/snaprail/hostfns/clock"
+	"github.com/snaprail/snaprail/hostfns/file"
+	"github.com/snaprail/snaprail/hostfns/kv"
+	"github.com/snaprail/snaprail/hostfns/log"
+	"github.com/snaprail/snaprail/hostfns/serial"
+	"github.com/snaprail/snaprail/runtime/capability"
+)
 
 // groups is all that a guest can be granted in this version.
 func groups() capability.Registry {
-	return capability.NewRegistry()
+	return capability.NewRegistry(serial.New(serial.Config{}), file.New(), log.New(), clock.New(), kv.New())
 }

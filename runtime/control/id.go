@@ -2,7 +2,6 @@ package control
 
 import (
 	"crypto/rand"
-	"encoding/base32"
 	"encoding/binary"
 	"time"
 
@@ -10,14 +9,20 @@ import (
 )
 
 // newID is a prefix and a ULID (github.com/ulid/spec): 48 bits of time in
-// milliseconds and 80 random bits in Crockford's base 32, so that ids sort by
-// age and are never used again.
+// milliseconds and 80 random bits, in 26 digits of Crockford's base 32, so that
+// ids sort by age and none is ever used again.
 func newID(prefix string) (string, error) {
-	var raw [18]byte // two leading zero bytes make 26 digits of 5 bits fit
-	binary.BigEndian.PutUint64(raw[0:8], uint64(time.Now().UnixMilli()))
-	if _, err := rand.Read(raw[8:]); err != nil {
+	var random [10]byte
+	if _, err := rand.Read(random[:]); err != nil {
 		return "", fault.Wrap(fault.Internal, err, "new id")
 	}
-	text := base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding).EncodeToString(raw[2:])
-	return prefix + "_" + text, nil
+	high := uint64(time.Now().UnixMilli())<<16 | uint64(binary.BigEndian.Uint16(random[:2])) //nolint:gosec // the time is positive
+	low := binary.BigEndian.Uint64(random[2:])
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var digits [26]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = alphabet[low&31]
+		low, high = low>>5|high<<59, high>>5
+	}
+	return prefix + "_" + string(digits[:]), nil
 }

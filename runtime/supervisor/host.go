@@ -21,12 +21,13 @@ type host struct {
 	id      string
 	journal *Journal
 	notes   *slog.Logger
+	moved   func() // told after every change of state
 }
 
 var _ actor.Host = (*host)(nil)
 
 func (t *Tenant) newHost(id string) *host {
-	return &host{Tenant: t, id: id, journal: t.Journal(id), notes: t.notes.With("connector", id)}
+	return &host{Tenant: t, id: id, journal: t.Journal(id), notes: t.notes.With("connector", id), moved: func() {}}
 }
 
 // Commit implements actor.Host. The log is the commit (I1): what the block
@@ -96,6 +97,7 @@ func (h *host) Report(s lifecycle.Status) {
 	}
 	h.journal.add(abi.LogInfo, actor.FromHost, "state", describe(s))
 	h.notes.Log(h.super.kill, level, "state", "state", s.State, "reason", s.Reason, "code", s.Code, "generation", s.Generation)
+	h.moved()
 }
 
 func describe(s lifecycle.Status) string {

@@ -28,15 +28,17 @@ type runner struct {
 	actor   *actor.Actor
 	last    lifecycle.Status // when there is no actor
 	handled uint64           // revision that has been acted upon
-	moved   chan struct{}    // closed and replaced when handled changes
+	moved   chan struct{}    // closed and replaced when handled or the state changes
 }
 
 func (t *Tenant) newRunner(id string) *runner {
-	return &runner{
+	r := &runner{
 		Tenant: t, id: id, host: t.newHost(id),
 		changed: make(chan struct{}, 1), gone: make(chan struct{}), moved: make(chan struct{}),
 		last: lifecycle.Status{State: lifecycle.Stopped, Since: time.Now()},
 	}
+	r.host.moved = r.wake
+	return r
 }
 
 func (r *runner) poke() {
@@ -124,18 +126,28 @@ func (r *runner) fail(err error) {
 // handle notes that a revision has been acted upon, whatever came of it.
 func (r *runner) handle(revision uint64) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.handled = revision
+	r.mu.Unlock()
+	r.wake()
+}
+
+// wake lets await look again.
+func (r *runner) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	close(r.moved)
 	r.moved = make(chan struct{})
 }
+
+// await waits until a revision has been acted upon and has come to something:
+// a guest that runs, or a reason why there is none.
 
 func (r *runner) await(ctx context.Context, revision uint64) error {
 	for {
 		r.mu.Lock()
 		done, moved := r.handled >= revision, r.moved
 		r.mu.Unlock()
-		if done {
+		if s := r.status().State; done && s != lifecycle.Starting && s != lifecycle.Updating {
 			return nil
 		}
 		select {

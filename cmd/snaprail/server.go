@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/snaprail/snaprail/api"
+	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/store"
+	"github.com/snaprail/snaprail/runtime/store/badger"
+	"github.com/snaprail/snaprail/runtime/supervisor"
+)
+
+// defaultTenant owns everything on a server that nobody has divided.
+const defaultTenant = "default"
+
+// drainTimeout is how long connectors may take to stop, all together.
+const drainTimeout = 10 * time.Second
+
+// syncsAtOnce bounds the fsyncs under way over all outboxes: beyond it a disk
+// gives no more, and each takes a thread.
+const syncsAtOnce = 16
+
+// server is everything of one process, wired.
+type server struct {
+	store      store.Store
+	engine     *engine.Engine
+	supervisor *supervisor.Supervisor
+	control    *control.Service
+	tokens     *identity.Tokens
+	// token is the one that the first start made; "" later.
+	token string
+}
+
+// openServer opens what is kept under dir, and starts nothing yet.
+func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logger) (s *server, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "data directory").
+			WithHint("Make %s a directory that you may write to, or name another with --data.", dir)
+	}
+	key, err := badger.LoadKey(filepath.Join(dir, "key"))
+	if err != nil {
+		return nil, err
+	}
+	s = &server{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(ctx))
+		}
+	}()
+	if s.store, err = badger.Open(badger.Config{Dir: filepath.Join(dir, "store"), Key: key, Logger: log}); err != nil {
+		return nil, err
+	}
+	groups := groups()
+	if s.engine, err = engine.New(ctx, engine.Config{CacheDir: filepath.Join(dir, "cache"), Groups: groups.Groups(), Log: log}); err != nil {
+		return nil, err
+	}
+	cat, err := catalog.New(catalog.Config{
+		Dir: filepath.Join(dir, "modules"), Store: s.store, Engine: s.engine, Groups: groups, MaxModule: maxModule, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
+		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
+		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Log: log,
+	})
+	s.control = control.New(control.Config{
+		Store: s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
+	})
+	s.tokens = identity.New(s.store.System())
+	return s, s.firstStart(ctx, dir)
+}
+
+// firstStart makes the default tenant and its token, which is kept in the data
+// directory for the commands on this machine.
+func (s *server) firstStart(ctx context.Context, dir string) error {
+	if err := s.supervisor.AddTenant(ctx, defaultTenant); err != nil {
+		return err
+	}
+	token, _, err := s.tokens.First(ctx, defaultTenant, "first")
+	if err != nil || token == "" {
+		return err
+	}
+	s.token = token
+	if err := os.WriteFile(filepath.Join(dir, tokenFile), []byte(token+"\n"), 0o600); err != nil {
+		return fault.Wrap(fault.Internal, err, "token file")
+	}
+	return nil
+}
+
+// close drains and closes everything, the connectors first (I6).
+func (s *server) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	var errs []error
+	if s.supervisor != nil {
+		errs = append(errs, s.supervisor.Stop(ctx))
+	}
+	if s.engine != nil {
+		errs = append(errs, s.engine.Close(context.WithoutCancel(ctx)))
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// serve starts the connectors and answers on the listener until ctx ends.
+func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) error {
+	if err := s.supervisor.Start(ctx); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	h := api.New(api.Config{
+		Control: s.control, Tokens: s.tokens, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version, Hosts: o.Hosts,
+	})
+	var tls *api.TLSFiles
+	if o.TLSCert != "" {
+		tls = &api.TLSFiles{Cert: o.TLSCert, Key: o.TLSKey}
+	}
+	return api.Serve(ctx, ln, h, tls, o.Log)
+}
+
+// listen takes the address before anything else is touched, so that a second
+// server ends at once.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fault.Wrap(fault.Exists, err, "listen on %s", address).
+			WithHint("Stop what uses the address, or name another with --listen.")
+	}
+	return ln, nil
+}
+
+// runServe is the command serve.
+func runServe(ctx context.Context, o serveOptions) error {
+	ln, err := listen(ctx, o.Listen)
+	if err != nil {
+		return err
+	}
+	s, err := openServer(ctx, o.Data, o.MaxModule, o.Log)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	scheme := "http"
+	if o.TLSCert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(o.Terminal.err, "snaprail %s serves %s://%s  (data in %s)\n", o.Version, scheme, ln.Addr(), o.Data)
+	if s.token != "" {
+		fmt.Fprintf(o.Terminal.err, "token: %s\n  (also in %s; status page: %s://%s/?token=%s)\n",
+			s.token, filepath.Join(o.Data, tokenFile), scheme, ln.Addr(), s.token)
+	}
+	err = s.serve(ctx, ln, o)
+	return errors.Join(err, s.close(ctx))
+}
