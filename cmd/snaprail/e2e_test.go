@@ -290,7 +290,7 @@ func value(r client.Record, name string) string {
 }
 
 // playing starts a station that writes a numbered frame at every interval for
-// as long as the test runs.
+// as long as the test runs; 0: it stays silent.
 func playing(t *testing.T, interval time.Duration) *station {
 	t.Helper()
 	s, err := newStation(true)
@@ -299,7 +299,11 @@ func playing(t *testing.T, interval time.Duration) *station {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.play(ctx, interval) }()
+	if interval > 0 {
+		go func() { done <- s.play(ctx, interval) }()
+	} else {
+		done <- nil
+	}
 	t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(<-done, s.close()); err != nil {
