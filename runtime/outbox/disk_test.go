@@ -189,6 +189,45 @@ func TestTheOrderOfSyncs(t *testing.T) {
 	}
 }
 
+// A segment is full before the write that would exceed it; only a block that
+// is larger than a segment makes one longer, and has it for itself.
+func TestASegmentIsNotExceeded(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir, small())
+	next := uint64(0)
+	for i := range 60 {
+		n := 1 + i%9
+		if i%20 == 10 {
+			n = 50
+		}
+		mustAppend(t, l, blockOf("a", 1, next, n))
+		next += uint64(n)
+	}
+	for _, path := range segmentFiles(t, dir) {
+		blocks := spots(t, path, kindBlock)
+		size := blocks[len(blocks)-1].end() - blocks[0].off
+		if size > small().SegmentBytes && len(blocks) > 1 {
+			t.Errorf("%s has %d blocks in %d bytes", filepath.Base(path), len(blocks), size)
+		}
+	}
+}
+
+// The cursors' file is replaced by steps that leave a whole one at any time.
+func TestTheOrderOfACursorsWrite(t *testing.T) {
+	l, d, dir := onTap(t, small())
+	fill(t, l, "a", 1)
+	d.keep = true
+	setCursor(t, l, "sink", 1)
+	var got []string
+	for _, o := range d.ops {
+		got = append(got, o.name+" "+filepath.Base(o.path))
+	}
+	want := []string{"open cursors.tmp", "write cursors.tmp", "sync cursors.tmp", "rename cursors.tmp", "syncdir " + filepath.Base(dir)}
+	if !slices.Equal(got, want) {
+		t.Errorf("steps %q, want %q", got, want)
+	}
+}
+
 // What a killed process wrote and did not sync may be in memory alone. It is
 // made durable before any reader sees it.
 func TestOpenMakesDurableWhatItShows(t *testing.T) {

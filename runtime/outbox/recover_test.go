@@ -29,8 +29,10 @@ func lastOf(files []string) string { return files[len(files)-1] }
 func openWatched(t *testing.T, dir string) (*Log, *alarms) {
 	t.Helper()
 	a := newAlarms()
+	d := newTap()
+	d.lazy = true // what is read counts here
 	cfg := small()
-	cfg.Log = logger(a)
+	cfg.Log, cfg.disk = logger(a), d
 	return mustOpen(t, dir, cfg), a
 }
 
