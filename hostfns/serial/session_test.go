@@ -166,7 +166,7 @@ func TestAbuse46WriteIsBounded(t *testing.T) {
 	for name, g := range groups() {
 		t.Run(name, func(t *testing.T) {
 			r := plugged(t)
-			s := opened(t, g, "lamp", r.args(func(o *abi.SerialOpen) { o.WriteTimeoutMS = new(uint64(50)) }))
+			s := opened(t, g, "lamp", r.args(func(o *abi.SerialOpen) { o.WriteTimeoutMS = new(uint64(300)) }))
 			began := time.Now()
 			_, err := write(t.Context(), s, strings.Repeat("x", 1<<20))
 			if !fault.Is(err, fault.Timeout) || !strings.Contains(err.Error(), "of 1048576 bytes were written") {
