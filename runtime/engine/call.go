@@ -33,7 +33,7 @@ func (i *Instance) Call(ctx context.Context, entry string, in []byte) ([]byte, e
 	i.wasi.clock.set(now, i.engine.started)
 	i.memory.refused = false
 	i.pending.drop()
-	reply, err := i.run(entry, in)
+	reply, err := i.run(entry, in) //nolint:contextcheck // the meter is the context, with ctx behind it
 	return i.finish(ctx, entry, reply, err)
 }
 
@@ -120,7 +120,7 @@ func (i *Instance) grow(n int) error {
 	if err := i.alloc.CallWithStack(&i.meter, i.stack[:1]); err != nil {
 		return i.die(abi.ExportAlloc, err)
 	}
-	ptr := uint32(i.stack[0])
+	ptr := api.DecodeU32(i.stack[0])
 	if _, ok := i.memory.at(ptr, uint32(n)); !ok || ptr == 0 {
 		return i.die(abi.ExportAlloc, fault.New(fault.GuestTrap,
 			"%s(%d) answered %d, which is not a buffer inside the guest's memory", abi.ExportAlloc, n, ptr))
@@ -131,7 +131,7 @@ func (i *Instance) grow(n int) error {
 
 // read copies the reply out of the guest.
 func (i *Instance) read(entry string, result uint64) ([]byte, error) {
-	ptr, n := uint32(result>>32), uint32(result&^abi.EntryErrorBit)
+	ptr, n := api.DecodeU32(result>>32), api.DecodeU32(result&^abi.EntryErrorBit)
 	if n > MaxCrossing {
 		return nil, fault.New(fault.TooLarge, "%s answered %d bytes, and %d are allowed", entry, n, MaxCrossing)
 	}

@@ -25,7 +25,7 @@ func FuzzReaderGuardsCompiler(f *testing.F) {
 		}
 		ctx := t.Context()
 		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-		defer r.Close(ctx)
+		defer func() { _ = r.Close(ctx) }()
 		code, err := r.CompileModule(ctx, wasm)
 		if err != nil {
 			return

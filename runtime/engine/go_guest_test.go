@@ -20,12 +20,7 @@ import (
 
 // goGuest is testdata/guests/echo, built once for all tests.
 var goGuest = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "engine")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "echo.wasm")
+	out := filepath.Join(scratch, "echo.wasm")
 	build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/guests/echo")
 	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
@@ -61,8 +56,10 @@ func (n named) Functions() []capability.Function {
 
 func goGroups() []capability.Group {
 	return []capability.Group{
-		named{"serial", []string{"open", "write", "drain", "flush"}}, named{"log", []string{"write"}},
-		named{"clock", []string{"now", "sleep"}}, named{"kv", []string{"get", "put"}},
+		named{"serial", []string{"open", "write", "drain", "flush"}},
+		named{"log", []string{"write"}},
+		named{"clock", []string{"now", "sleep"}},
+		named{"kv", []string{"get", "put"}},
 	}
 }
 
@@ -103,7 +100,7 @@ func frames(texts ...string) []byte {
 }
 
 func TestGoGuest(t *testing.T) {
-	e := newGoEngine(t, "")
+	e := newGoEngine(t, filepath.Join(scratch, "cache"))
 	m := compile(t, e, goModule(t))
 	for _, c := range []struct {
 		name, action string
@@ -118,7 +115,7 @@ func TestGoGuest(t *testing.T) {
 		{name: "error", action: "error", kind: fault.Guest, words: []string{"told to fail"}},
 		{name: "panic", action: "panic", kind: fault.GuestTrap, words: []string{"on_events trapped: unreachable\nstderr:\npanic: echo was told to panic", "goroutine "}},
 		{name: "exit", action: "exit", kind: fault.GuestTrap, words: []string{"exited with code 3"}},
-		{name: "spin", action: "spin", timeout: 300 * time.Millisecond, kind: fault.GuestDeadline, words: []string{"300ms"}},
+		{name: "spin", action: "spin", timeout: 300 * time.Millisecond, kind: fault.GuestDeadline, words: []string{"on_events did not return within"}},
 		{name: "long sleep", action: "wasi_sleep 1h", timeout: 300 * time.Millisecond, kind: fault.GuestDeadline},
 		{name: "alloc", action: "alloc", limit: 24 << 20, kind: fault.GuestMemory, words: []string{"24576 KiB", "fatal error: out of memory"}},
 	} {
@@ -160,7 +157,7 @@ func TestGoGuest(t *testing.T) {
 // memory, while it holds an input and between calls: a buffer that is not
 // rooted would be given to somebody else.
 func TestInputSurvivesACollection(t *testing.T) {
-	e := newGoEngine(t, "")
+	e := newGoEngine(t, filepath.Join(scratch, "cache"))
 	i := instantiate(t, e, compile(t, e, goModule(t)), engine.InstanceConfig{
 		Link: goLink(), Host: &host{}, CallTimeout: time.Minute,
 	})

@@ -46,7 +46,7 @@ func served(group, function string) api.GoModuleFunc {
 			stack[0] = i.answerError(out, badRange(group, function, stack))
 			return
 		}
-		reply, err := i.serve(group, function, in, out[:0])
+		reply, err := i.serve(group, function, in, out[:0]) //nolint:contextcheck // ctx is the meter
 		i.wasi.clock.tick(i.engine.started)
 		i.checkTime()
 		if err != nil {
@@ -93,8 +93,8 @@ func take(ctx context.Context, _ api.Module, stack []uint64) {
 // ranges are the request, and the room for the reply, that the guest named. A
 // bad range is empty.
 func (i *Instance) ranges(stack []uint64) (in, out []byte, ok bool) {
-	in, okIn := i.memory.at(uint32(stack[0]), uint32(stack[1]))
-	out, okOut := i.memory.at(uint32(stack[2]), uint32(stack[3]))
+	in, okIn := i.memory.at(api.DecodeU32(stack[0]), api.DecodeU32(stack[1]))
+	out, okOut := i.memory.at(api.DecodeU32(stack[2]), api.DecodeU32(stack[3]))
 	if !okIn || !okOut {
 		i.engine.stats.badPointers.Add(1)
 	}
@@ -103,7 +103,7 @@ func (i *Instance) ranges(stack []uint64) (in, out []byte, ok bool) {
 
 func badRange(group, function string, stack []uint64) error {
 	return fault.New(fault.Invalid, "%s.%s(%d, %d, %d, %d) names memory that the guest does not have", group, function,
-		uint32(stack[0]), uint32(stack[1]), uint32(stack[2]), uint32(stack[3])).
+		api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), api.DecodeU32(stack[2]), api.DecodeU32(stack[3])).
 		WithHint("This is a mistake of the SDK or of unsafe code in the module.")
 }
 

@@ -124,7 +124,8 @@ func (e *Engine) Instantiate(ctx context.Context, m *Module, cfg InstanceConfig)
 		return nil, err
 	}
 	e.stats.instantiations.Add(1)
-	_, err = i.finish(ctx, initialize, nil, i.initialize(cfg.Link))
+	err = i.initialize(cfg.Link) //nolint:contextcheck // the meter is the context, with ctx behind it
+	_, err = i.finish(ctx, initialize, nil, err)
 	if err != nil {
 		return nil, err
 	}

@@ -92,18 +92,22 @@ func (e *Engine) mendCache(err error) bool {
 	if e.cacheDir == "" {
 		return false
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return true
 	}
 	if !strings.Contains(err.Error(), "compilationcache:") {
 		return false
 	}
-	return filepath.WalkDir(e.cacheDir, func(path string, entry fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(e.cacheDir)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		return os.Remove(path)
+		return root.Remove(path)
 	}) == nil
 }
 

@@ -43,7 +43,7 @@ type counters struct {
 
 // death counts what an instance died of.
 func (c *counters) death(k fault.Kind) {
-	switch k { //nolint:exhaustive // instances die of these alone
+	switch k {
 	case fault.GuestDeadline:
 		c.deadlines.Add(1)
 	case fault.GuestMemory:

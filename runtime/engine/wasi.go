@@ -17,7 +17,7 @@ import (
 const wasiModule = "wasi_snapshot_preview1"
 
 // errno is a WASI error number.
-type errno uint32
+type errno uint16
 
 // The error numbers that the shim answers.
 const (
@@ -153,7 +153,7 @@ func checkWASI(name string, def api.FunctionDefinition) string {
 
 // put32 and put64 write a result where the guest wants it.
 func (i *Instance) put32(ptr uint64, v uint32) errno {
-	b, ok := i.memory.at(uint32(ptr), 4)
+	b, ok := i.memory.at(api.DecodeU32(ptr), 4)
 	if !ok {
 		return efault
 	}
@@ -162,7 +162,7 @@ func (i *Instance) put32(ptr uint64, v uint32) errno {
 }
 
 func (i *Instance) put64(ptr, v uint64) errno {
-	b, ok := i.memory.at(uint32(ptr), 8)
+	b, ok := i.memory.at(api.DecodeU32(ptr), 8)
 	if !ok {
 		return efault
 	}

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+)
 
 // The clocks of WASI.
 const (
@@ -50,7 +54,7 @@ func (c *clock) at(id uint32) (ns int64, ok bool) {
 
 // clockResGet (id, result) answers the step of the clock.
 func clockResGet(i *Instance, p []uint64) errno {
-	if _, ok := i.wasi.clock.at(uint32(p[0])); !ok {
+	if _, ok := i.wasi.clock.at(api.DecodeU32(p[0])); !ok {
 		return einval
 	}
 	return i.put64(p[1], clockStep)
@@ -59,7 +63,7 @@ func clockResGet(i *Instance, p []uint64) errno {
 // clockTimeGet (id, precision, result) answers ns since 1970, or since the
 // engine was started.
 func clockTimeGet(i *Instance, p []uint64) errno {
-	ns, ok := i.wasi.clock.read(uint32(p[0]))
+	ns, ok := i.wasi.clock.read(api.DecodeU32(p[0]))
 	if !ok {
 		return einval
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+
+	"github.com/tetratelabs/wazero/api"
 )
 
 // The bounds of a guest's output.
@@ -16,14 +18,14 @@ const (
 
 // fdWrite (fd, ranges, count, result) takes stdout and stderr.
 func fdWrite(i *Instance, p []uint64) errno {
-	fd, n := uint32(p[0]), uint32(p[2])
+	fd, n := api.DecodeU32(p[0]), api.DecodeU32(p[2])
 	if fd != 1 && fd != 2 {
 		return ebadf
 	}
 	if n > maxRanges {
 		return einval
 	}
-	ranges, ok := i.memory.at(uint32(p[1]), n*8)
+	ranges, ok := i.memory.at(api.DecodeU32(p[1]), n*8)
 	if !ok {
 		return efault
 	}

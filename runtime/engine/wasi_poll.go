@@ -3,6 +3,8 @@ package engine
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/tetratelabs/wazero/api"
 )
 
 // The sizes of what poll_oneoff reads and writes, and what it accepts.
@@ -50,12 +52,12 @@ func (s subscription) ready() errno {
 // pollOneoff (subscriptions, events, count, result) waits for the first of the
 // subscriptions, and answers all that are met then.
 func pollOneoff(i *Instance, p []uint64) errno {
-	n := uint32(p[2])
+	n := api.DecodeU32(p[2])
 	if n == 0 || n > maxSubscriptions {
 		return einval
 	}
-	in, okIn := i.memory.at(uint32(p[0]), n*subscriptionSize)
-	out, okOut := i.memory.at(uint32(p[1]), n*eventSize)
+	in, okIn := i.memory.at(api.DecodeU32(p[0]), n*subscriptionSize)
+	out, okOut := i.memory.at(api.DecodeU32(p[1]), n*eventSize)
 	if !okIn || !okOut {
 		return efault
 	}

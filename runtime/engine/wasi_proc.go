@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/tetratelabs/wazero/sys"
+import (
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+)
 
 // argsGet and environ_get: there are no arguments and no environment.
 func argsGet(*Instance, []uint64) errno { return esuccess }
@@ -15,7 +18,7 @@ func argsSizesGet(i *Instance, p []uint64) errno {
 
 // procExit (code) ends the guest, whatever the code is.
 func procExit(_ *Instance, p []uint64) errno {
-	panic(sys.NewExitError(uint32(p[0])))
+	panic(sys.NewExitError(api.DecodeU32(p[0])))
 }
 
 // schedYield does nothing: nothing else runs in the guest.

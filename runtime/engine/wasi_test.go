@@ -27,7 +27,7 @@ func preview1(t *testing.T) []w.Import {
 	t.Helper()
 	ctx := t.Context()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(ctx)
+	defer func() { _ = r.Close(ctx) }()
 	b := r.NewHostModuleBuilder("wasi_snapshot_preview1")
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 	m, err := b.Compile(ctx)
@@ -256,7 +256,10 @@ func TestWASICalls(t *testing.T) {
 			<== errno=ENOSYS`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			wasi(t, func(t *testing.T, i *engine.Instance, _ *host) { play(t, i, log) })
+			wasi(t, func(t *testing.T, i *engine.Instance, _ *host) {
+				t.Helper()
+				play(t, i, log)
+			})
 		})
 	}
 }
@@ -289,6 +292,7 @@ func TestWASIPoll(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wasi(t, func(t *testing.T, i *engine.Instance, _ *host) {
+				t.Helper()
 				in := binary.LittleEndian.AppendUint32(nil, 0x1000)
 				for _, s := range c.subs {
 					in = append(in, unhex(t, s)...)
@@ -330,6 +334,7 @@ func events(t *testing.T, i *engine.Instance) string {
 // The clocks follow the host's at entry points and sleeps.
 func TestWASIClocksMoveBetweenCalls(t *testing.T) {
 	wasi(t, func(t *testing.T, i *engine.Instance, _ *host) {
+		t.Helper()
 		<-time.After(10 * time.Millisecond)
 		play(t, i, `
 			==> clock_time_get(id=1,precision=0,result.timestamp=256)
@@ -385,6 +390,7 @@ func TestWASIIsComplete(t *testing.T) {
 		t.Errorf("wazero knows %d functions", len(names))
 	}
 	wasi(t, func(t *testing.T, i *engine.Instance, _ *host) {
+		t.Helper()
 		for _, f := range names {
 			if f.Name == "proc_exit" {
 				continue
@@ -408,6 +414,7 @@ func TestWASIIsComplete(t *testing.T) {
 
 func TestWASIOutputIsCutIntoLines(t *testing.T) {
 	wasi(t, func(t *testing.T, i *engine.Instance, h *host) {
+		t.Helper()
 		write := func(fd uint64, text string) {
 			in := binary.LittleEndian.AppendUint32(nil, 0x8000)
 			in = binary.LittleEndian.AppendUint32(in, 0x8008)

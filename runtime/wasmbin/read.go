@@ -45,12 +45,12 @@ func (r *reader) section(s section) error {
 	if s.id == idCustom {
 		return r.custom(s)
 	}
-	if p := position(s.id); p <= r.last {
+	p := position(s.id)
+	if p <= r.last {
 		return fault.New(fault.WasmMalformed, "byte %d: section %d is out of order or a second one", s.start, s.id).
 			WithOffset(int64(s.start))
-	} else {
-		r.last = p
 	}
+	r.last = p
 	c := s.body
 	switch s.id {
 	case idType:
