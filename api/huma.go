@@ -47,6 +47,14 @@ func (s *Server) newHuma(e *echo.Echo) huma.API {
 	return api
 }
 
+// forgetForeign takes the library's own errors out of the document: they are
+// never answered.
+func forgetForeign(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas.Map()
+	delete(schemas, "ErrorModel")
+	delete(schemas, "ErrorDetail")
+}
+
 // schemaName names generic types without brackets.
 func schemaName(t reflect.Type, hint string) string {
 	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "Client", "")

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -123,8 +124,29 @@ func (s *Server) guarded(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Before(func() {
 			_ = controller(c).SetWriteDeadline(time.Now().Add(answerTimeout)) // not every writer has one
 		})
+		if err := unescape(c); err != nil {
+			return err
+		}
 		return next(c)
 	}
+}
+
+// unescape decodes the parts of a path that stand for names. The router has
+// matched the path as it was sent, so that an escaped slash ends no part.
+func unescape(c echo.Context) error {
+	if c.Request().URL.RawPath == "" {
+		return nil // the path had nothing that had to stay escaped
+	}
+	values := slices.Clone(c.ParamValues())
+	for i := range values {
+		v, err := url.PathUnescape(values[i])
+		if err != nil {
+			return fault.Wrap(fault.BodyInvalid, err, "path")
+		}
+		values[i] = v
+	}
+	c.SetParamValues(values...)
+	return nil
 }
 
 // controller reaches the connection of a request. It goes past Echo's

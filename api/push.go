@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,16 +15,23 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// How a stream behaves.
-const (
+// pace is how a stream behaves in time.
+type pace struct {
 	// heartbeat is how often a silent stream says that it is alive.
-	heartbeat = 15 * time.Second
+	heartbeat time.Duration
 	// recheck is how often a stream sees whether its token still holds.
-	recheck = time.Second
+	recheck time.Duration
 	// stall is how long a reader may take nothing. Whoever reads slowly is
 	// waited for, since the records are kept on disk; whoever stopped is
 	// dropped, and may come back to the same place.
-	stall = 10 * time.Second
+	stall time.Duration
+}
+
+func usualPace() pace {
+	return pace{heartbeat: 15 * time.Second, recheck: time.Second, stall: 10 * time.Second}
+}
+
+const (
 	// batchBytes is what is gathered before it is written.
 	batchBytes = 64 << 10
 	// reconnect is what a browser is told to wait.
@@ -42,12 +50,14 @@ type pusher struct {
 	w     *echo.Response
 	conn  *http.ResponseController
 	lines bool
+	stall time.Duration
 	buf   []byte
 }
 
 // newPusher sends the header.
-func newPusher(c echo.Context, lines bool) (*pusher, error) {
-	p := &pusher{w: c.Response(), conn: controller(c), lines: lines}
+func (s *Server) newPusher(c echo.Context) (*pusher, error) {
+	lines := strings.Contains(c.Request().Header.Get("Accept"), typeLines)
+	p := &pusher{w: c.Response(), conn: controller(c), lines: lines, stall: s.pace.stall}
 	h := p.w.Header()
 	h.Set("Content-Type", typeEvents)
 	if lines {
@@ -94,7 +104,7 @@ func (p *pusher) beat() error {
 
 // flush writes what was gathered. A large buffer is not kept.
 func (p *pusher) flush() error {
-	_ = p.conn.SetWriteDeadline(time.Now().Add(stall)) // not every writer has one
+	_ = p.conn.SetWriteDeadline(time.Now().Add(p.stall)) // not every writer has one
 	_, err := p.w.Write(p.buf)
 	if err == nil {
 		err = p.conn.Flush()
@@ -134,10 +144,10 @@ func (s *Server) pump(c echo.Context, f feed, p *pusher) {
 	cancel()
 	<-done
 	switch {
-	case c.Request().Context().Err() != nil: // the reader has gone
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded): // it also ends the request's context
 		s.metrics.stalled.Inc()
 		s.cfg.Log.Warn("reader stalled and was dropped", "request", requestID(c), "tenant", identityOf(c).Tenant)
+	case c.Request().Context().Err() != nil: // the reader has gone
 	default:
 		select {
 		case <-s.ending:
@@ -163,12 +173,12 @@ func (s *Server) sayWhy(c echo.Context, p *pusher, err error) {
 func (s *Server) move(ctx context.Context, c echo.Context, f feed, p *pusher) error {
 	checked, spoke := time.Now(), time.Now()
 	for {
-		full, err := await(ctx, f, p)
+		full, err := await(ctx, f, p, s.pace.recheck)
 		now := time.Now()
 		switch {
 		case err != nil && !errors.Is(err, errIdle):
 			return err
-		case err != nil && now.Sub(spoke) >= heartbeat:
+		case err != nil && now.Sub(spoke) >= s.pace.heartbeat:
 			spoke = now
 			err = p.beat()
 		case err != nil:
@@ -180,7 +190,7 @@ func (s *Server) move(ctx context.Context, c echo.Context, f feed, p *pusher) er
 		if err != nil {
 			return err
 		}
-		if now.Sub(checked) >= recheck {
+		if now.Sub(checked) >= s.pace.recheck {
 			checked = now
 			if err := s.authenticate(c); err != nil {
 				return err
@@ -190,11 +200,11 @@ func (s *Server) move(ctx context.Context, c echo.Context, f feed, p *pusher) er
 }
 
 // await is one push. It ends with errIdle when nothing comes for a while.
-func await(ctx context.Context, f feed, p *pusher) (full bool, err error) {
+func await(ctx context.Context, f feed, p *pusher, wait time.Duration) (full bool, err error) {
 	if f.pending() {
 		return f.push(ctx, p)
 	}
-	short, cancel := context.WithTimeout(ctx, recheck)
+	short, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	full, err = f.push(short, p)
 	if err != nil && short.Err() != nil && ctx.Err() == nil {

@@ -55,6 +55,7 @@ type Server struct {
 	pages   *pages
 	streams *gate
 	uploads *gate
+	pace    pace
 	started time.Time
 	ending  chan struct{} // closed when streams have to end
 	end     func()
@@ -67,6 +68,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, echo: echo.New(), started: time.Now(),
 		streams: newGate("streams", cfg.Streams),
 		uploads: newGate("uploads", cfg.Uploads),
+		pace:    usualPace(),
 		ending:  make(chan struct{}),
 	}
 	s.end = sync.OnceFunc(func() { close(s.ending) })
@@ -78,6 +80,7 @@ func New(cfg Config) *Server {
 	s.metrics = newMetrics(s)
 	s.huma = s.newHuma(s.echo)
 	s.routes()
+	forgetForeign(s.huma.OpenAPI())
 	s.pages = newPages(s.huma.OpenAPI())
 	return s
 }

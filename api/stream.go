@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,17 +39,12 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 		return err
 	}
 	defer s.close("stream", records)
-	p, err := newPusher(c, wantsLines(c.Request()))
+	p, err := s.newPusher(c)
 	if err != nil {
 		return nil //nolint:nilerr // the reader has gone before the first byte
 	}
 	s.pump(c, recordFeed{records}, p)
 	return nil
-}
-
-// wantsLines reports whether the client asked for lines of JSON.
-func wantsLines(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), typeLines)
 }
 
 // recordFeed is a stream of records.
@@ -89,7 +83,7 @@ func (s *Server) logs(c echo.Context, t *control.Tenant) error {
 		return err
 	}
 	defer leave()
-	p, err := newPusher(c, wantsLines(c.Request()))
+	p, err := s.newPusher(c)
 	if err != nil {
 		return nil //nolint:nilerr // the reader has gone before the first byte
 	}

@@ -1,0 +1,59 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// grep gives the lines that hold a word.
+func grep(body []byte, word string) string {
+	var found []string
+	for line := range strings.Lines(string(body)) {
+		if strings.Contains(line, word) {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "")
+}
+
+// open opens a stream, which ends with the test or when close is called.
+func (r *rig) open(path string, edits ...func(*http.Request)) (lines *bufio.Scanner, resp *http.Response, end func()) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(r.request(http.MethodGet, path, nil, edits...).WithContext(ctx))
+	if err != nil {
+		cancel()
+		r.t.Fatal(err)
+	}
+	return bufio.NewScanner(resp.Body), resp, func() {
+		cancel()
+		_ = resp.Body.Close()
+	}
+}
+
+// read reads a stream until it has brought n records.
+func (r *rig) read(path string, n int, token string, edits ...func(*http.Request)) string {
+	r.t.Helper()
+	edits = append([]func(*http.Request){header("Authorization", "Bearer "+token)}, edits...)
+	lines, resp, end := r.open(path, edits...)
+	defer end()
+	var text strings.Builder
+	if resp.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s: %s", path, resp.Status)
+	}
+	for seen := 0; seen < n && lines.Scan(); {
+		line := lines.Text()
+		text.WriteString(line + "\n")
+		if strings.Contains(line, `{"position":`) {
+			seen++
+		}
+	}
+	return text.String()
+}
