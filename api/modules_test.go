@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,9 +145,8 @@ func TestUploadsThatAreRefusedLeaveNothing(t *testing.T) {
 	body.Truncate(body.Len() / 2)
 	r.do(r.request("POST", "/api/modules", body, kind)).problem(fault.BodyInvalid)
 
-	r.do(r.request("POST", "/api/modules", &endless{}, wasm())).problem(fault.ModuleTooLarge)
-	declared := r.request("POST", "/api/modules", http.NoBody, wasm())
-	declared.ContentLength, declared.Body = 1<<30, http.NoBody
+	r.do(r.request("POST", "/api/modules", &endless{left: most + 200<<10}, wasm())).problem(fault.ModuleTooLarge)
+
 	component := "\x00asm\x0d\x00\x01\x00"
 	r.call("POST", "/api/modules", component, wasm()).problem(fault.WasmComponent)
 
@@ -158,6 +158,22 @@ func TestUploadsThatAreRefusedLeaveNothing(t *testing.T) {
 	for _, dir := range []string{tmp, filepath.Join(r.dir, "modules", "incoming")} {
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 			t.Errorf("%s: %v %v", dir, left, err)
+		}
+	}
+}
+
+// TestHugeUploadsAreNotRead: what is refused costs no more than the bound.
+func TestHugeUploadsAreNotRead(t *testing.T) {
+	const most, huge = 1 << 20, 1 << 30
+	r := newRig(t, func(c *Config) { c.MaxModule = most })
+	for length, bound := range map[int64]int64{-1: most + 64<<10, huge: 0} {
+		body := &endless{left: huge}
+		q := r.request("POST", "/api/modules", body, wasm())
+		q.ContentLength = length
+		w := httptest.NewRecorder()
+		r.api.ServeHTTP(w, q)
+		if read := huge - body.left; w.Code != http.StatusRequestEntityTooLarge || read > bound {
+			t.Errorf("length %d: status %d after %d bytes", length, w.Code, read)
 		}
 	}
 }

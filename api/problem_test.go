@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -186,16 +185,4 @@ func TestVersionedPathsAreTheSame(t *testing.T) {
 		t.Errorf("%s\n%s", a.body, b.body)
 	}
 	r.call("GET", "/api/v1x/modules", "").problem(fault.NotFound)
-}
-
-// endless is a body that never ends.
-type endless struct{ sent int64 }
-
-func (e *endless) Read(p []byte) (int, error) {
-	if e.sent > 1<<30 {
-		return 0, io.EOF
-	}
-	e.sent += int64(len(p))
-	copy(p, "\x00asm\x01\x00\x00\x00")
-	return len(p), nil
 }
