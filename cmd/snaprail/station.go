@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/creack/pty"
@@ -25,7 +26,8 @@ type station struct {
 	near, far *os.File
 	reading   [3]int
 	number    uint64
-	numbered  bool // each frame ends with its number, in eight digits
+	written   atomic.Uint64 // frames
+	numbered  bool          // each frame ends with its number, in eight digits
 }
 
 // newStation opens a pseudo-terminal pair, without the echo and the line
@@ -37,32 +39,35 @@ func newStation(numbered bool) (*station, error) {
 			WithHint("The system must offer /dev/ptmx and /dev/pts.")
 	}
 	s := &station{Port: far.Name(), near: near, far: far, reading: [3]int{42, 24, 98}, numbered: numbered}
-	if err := makeRaw(far); err != nil {
-		return nil, errors.Join(err, s.close())
+	// The pair comes blocking, so that a write that nobody reads would not end.
+	if err := errors.Join(onDescriptor(near, func(fd int) error { return unix.SetNonblock(fd, true) }), onDescriptor(far, makeRaw)); err != nil {
+		return nil, errors.Join(fault.Wrap(fault.ResourceUnavailable, err, "pseudo-terminal"), s.close())
 	}
 	return s, nil
 }
 
-// makeRaw is cfmakeraw(3): bytes pass as they are.
-func makeRaw(f *os.File) error {
+// onDescriptor does something to a file's descriptor and leaves its mode alone.
+func onDescriptor(f *os.File, do func(fd int) error) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var inner error
-	err = conn.Control(func(fd uintptr) {
-		t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
-		if err != nil {
-			inner = err
-			return
-		}
-		t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-		t.Oflag &^= unix.OPOST
-		t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-		t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-		inner = unix.IoctlSetTermios(int(fd), unix.TCSETS, t)
-	})
+	err = conn.Control(func(fd uintptr) { inner = do(int(fd)) }) //nolint:gosec // descriptors are small
 	return errors.Join(err, inner)
+}
+
+// makeRaw is cfmakeraw(3): bytes pass as they are.
+func makeRaw(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	t.Oflag &^= unix.OPOST
+	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
 
 // play writes a frame at every interval until ctx ends. A line that nobody
@@ -78,6 +83,7 @@ func (s *station) play(ctx context.Context, interval time.Duration) error {
 			}
 			return err
 		}
+		s.written.Add(1)
 		select {
 		case <-ctx.Done():
 			return nil

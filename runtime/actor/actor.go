@@ -25,6 +25,8 @@ type Config struct {
 	Engine    *engine.Engine
 	Groups    capability.Registry
 	Host      Host
+	// Epoch is this start's, higher than any before.
+	Epoch uint64
 	// Resume is what the tenant's log knows of the connector.
 	Resume outbox.State
 	Log    *slog.Logger
@@ -63,7 +65,7 @@ type Actor struct {
 // New makes an actor that does nothing yet.
 func New(cfg Config) *Actor {
 	a := &Actor{
-		cfg: cfg, epoch: cfg.Resume.Epoch + 1, cursor: cfg.Resume.Cursor,
+		cfg: cfg, epoch: cfg.Epoch, cursor: cfg.Resume.Cursor,
 		install: make(chan installation), lane: closed(),
 	}
 	now := time.Now()

@@ -14,6 +14,7 @@ const (
 	Devices        Bucket = "devices"         // connector and device → spec.Device
 	KV             Bucket = "kv"              // connector and key → a guest's own state
 	Applied        Bucket = "applied"         // connector → last outbox block applied
+	Epochs         Bucket = "epochs"          // connector → last epoch that a start was given
 )
 
 // The buckets of the system.
@@ -26,7 +27,7 @@ const (
 
 // Buckets lists all buckets.
 func Buckets() []Bucket {
-	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Tenants, ModuleRefs, Tokens, TokensByTenant}
+	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Tenants, ModuleRefs, Tokens, TokensByTenant}
 }
 
 func (b Bucket) known() bool { return slices.Contains(Buckets(), b) }

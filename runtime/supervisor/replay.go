@@ -12,7 +12,32 @@ import (
 
 // watermark is the last block of a connector that was applied to the store.
 func watermark(r store.Reader, connector string) (uint64, error) {
-	e, err := r.Get(store.Applied, connector)
+	return number(r, store.Applied, connector)
+}
+
+func mark(w store.Writer, connector string, seq uint64) error {
+	return setNumber(w, store.Applied, connector, seq)
+}
+
+// nextEpoch is an epoch that no record of the connector has in its key. It is
+// in the store before the first block of it is in the log, so that a log whose
+// end was damaged cannot make a key come twice.
+func (t *Tenant) nextEpoch(ctx context.Context, connector string) (epoch uint64, err error) {
+	state, _ := t.log.State(connector)
+	err = t.space.Update(ctx, func(w store.Writer) error {
+		last, err := number(w, store.Epochs, connector)
+		if err != nil {
+			return err
+		}
+		epoch = max(last, state.Epoch) + 1
+		return setNumber(w, store.Epochs, connector, epoch)
+	})
+	return epoch, err
+}
+
+// number reads a number that is kept for a connector; 0: none is.
+func number(r store.Reader, bucket store.Bucket, connector string) (uint64, error) {
+	e, err := r.Get(bucket, connector)
 	if fault.Is(err, fault.NotFound) {
 		return 0, nil
 	}
@@ -20,13 +45,13 @@ func watermark(r store.Reader, connector string) (uint64, error) {
 		return 0, err
 	}
 	if len(e.Value) != 8 {
-		return 0, fault.New(fault.Integrity, "the watermark of connector %s is damaged", connector)
+		return 0, fault.New(fault.Integrity, "what %s keeps of connector %s is damaged", bucket, connector)
 	}
 	return binary.BigEndian.Uint64(e.Value), nil
 }
 
-func mark(w store.Writer, connector string, seq uint64) error {
-	_, err := w.Put(store.Applied, connector, binary.BigEndian.AppendUint64(nil, seq))
+func setNumber(w store.Writer, bucket store.Bucket, connector string, n uint64) error {
+	_, err := w.Put(bucket, connector, binary.BigEndian.AppendUint64(nil, n))
 	return err
 }
 
@@ -93,7 +118,7 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 		}
 	}
 	err := t.space.Update(ctx, func(w store.Writer) error {
-		return put(w, store.Applied, connector, nil, true)
+		return errors.Join(put(w, store.Applied, connector, nil, true), put(w, store.Epochs, connector, nil, true))
 	})
 	if err != nil {
 		return err

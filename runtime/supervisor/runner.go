@@ -83,7 +83,13 @@ func (r *runner) end() {
 // live runs one actor until it is not desired any more, or has to be made
 // anew.
 func (r *runner) live(ctx context.Context, c *spec.Connector) {
-	a := r.newActor(r.id, r.host)
+	epoch, err := r.nextEpoch(ctx, r.id)
+	if err != nil {
+		r.fail(err)
+		r.sleep(r.super.cfg.Restart.Max)
+		return
+	}
+	a := r.newActor(r.id, epoch, r.host)
 	r.mu.Lock()
 	r.actor = a
 	r.mu.Unlock()

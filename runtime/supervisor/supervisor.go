@@ -85,6 +85,7 @@ func New(ctx context.Context, cfg Config) *Supervisor {
 // is enabled. A tenant that cannot be opened is an error; a connector that
 // cannot run is a status.
 func (s *Supervisor) Start(ctx context.Context) error {
+	s.runners.Go(s.trim)
 	ids, err := s.tenantIDs(ctx)
 	if err != nil {
 		return err
@@ -99,6 +100,26 @@ func (s *Supervisor) Start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// trimEvery is how often the age of what the outboxes keep is looked at. A log
+// that is written to looks itself.
+const trimEvery = time.Hour
+
+// trim lets idle outboxes forget what is too old.
+func (s *Supervisor) trim() {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			for _, t := range s.Tenants() {
+				t.log.Trim()
+			}
+		case <-s.ending.Done():
+			return
+		}
+	}
 }
 
 func (s *Supervisor) tenantIDs(ctx context.Context) (ids []string, err error) {

@@ -220,7 +220,7 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 			return result, nil
 		}
 	}
-	a := t.newActor(c.ID, sandboxed{t.newHost(c.ID)})
+	a := t.newActor(c.ID, 0, sandboxed{t.newHost(c.ID)})
 	defer func() {
 		if err := a.Close(ctx); err != nil {
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
@@ -244,10 +244,10 @@ func (t *Tenant) Journal(id string) *Journal {
 	return j
 }
 
-func (t *Tenant) newActor(id string, h actor.Host) *actor.Actor {
+func (t *Tenant) newActor(id string, epoch uint64, h actor.Host) *actor.Actor {
 	state, _ := t.log.State(id)
 	return actor.New(actor.Config{
-		Connector: id, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
+		Connector: id, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
 		Resume: state, Log: t.notes.With("connector", id),
 	})
 }
