@@ -22,6 +22,11 @@ func asFault(resp *http.Response) *fault.Fault {
 			resp.Request.Method, resp.Request.URL.Path, resp.Status).
 			WithHint("Check that --server names a Snaprail server, and not something in front of it.")
 	}
+	return p.fault()
+}
+
+// fault is the fault that the problem was made from.
+func (p Problem) fault() *fault.Fault {
 	f := &fault.Fault{
 		Kind: kindOf(p), Text: p.Detail, Hint: p.Hint, Fields: p.Errors, Offset: p.Offset,
 		RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond,
@@ -74,4 +79,13 @@ func kindOfStatus(status int) fault.Kind {
 func isProblem(resp *http.Response) bool {
 	return resp.StatusCode >= http.StatusMultipleChoices ||
 		strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json")
+}
+
+// ofProblem is the fault in an event that ends a stream.
+func ofProblem(body []byte) *fault.Fault {
+	var p Problem
+	if err := json.Unmarshal(body, &p); err != nil {
+		return fault.Wrap(fault.Internal, err, "the end of the stream")
+	}
+	return p.fault()
 }

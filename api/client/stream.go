@@ -133,6 +133,9 @@ func (f *follower) once(ctx context.Context) error {
 		if err != nil {
 			return f.client.unreachable(context.WithoutCancel(ctx), err)
 		}
+		if e.name == "problem" {
+			return ofProblem(e.data)
+		}
 		if err := f.each(e); err != nil {
 			f.stop = err
 			return err
