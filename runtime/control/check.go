@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // The bounds of a connector's spec.
@@ -34,8 +37,8 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) error {
 	wrong := func(pointer, format string, args ...any) {
 		bad = append(bad, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
-	if in.Name == "" || utf8.RuneCountInString(in.Name) > maxName || !utf8.ValidString(in.Name) {
-		wrong("/name", "has 1 to %d characters", maxName)
+	if in.Name == "" || utf8.RuneCountInString(in.Name) > maxName || !utf8.ValidString(in.Name) || strings.ContainsFunc(in.Name, unicode.IsControl) {
+		wrong("/name", "has 1 to %d characters, none of them a control character", maxName)
 	}
 	if err := t.module(ctx, "/module", "/config", &in.Module, &in.Config, abi.KindConnector, wrong); err != nil {
 		return err
@@ -49,16 +52,39 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) error {
 	if m := in.Limits.MemoryBytes; m != 0 && (m < minMemory || m > maxMemory) {
 		wrong("/limits/memory_bytes", "is %d to %d", minMemory, maxMemory)
 	}
-	for pointer, d := range map[string]spec.Duration{"/limits/call_timeout": in.Limits.CallTimeout, "/limits/open_timeout": in.Limits.OpenTimeout} {
+	timeout := func(pointer string, d spec.Duration) {
 		if d < 0 || time.Duration(d) > maxTimeout {
-			wrong(pointer, "is at most %s", maxTimeout)
+			wrong(pointer, "is 0 to %s", maxTimeout)
 		}
 	}
+	timeout("/limits/call_timeout", in.Limits.CallTimeout)
+	timeout("/limits/open_timeout", in.Limits.OpenTimeout)
 	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
 		wrong("/poll/interval", "is at least %s", minInterval)
 	}
-	if len(bad) > 0 {
-		return fault.New(fault.ConfigInvalid, "the connector is not valid: %s", summary(bad)).WithFields(bad...)
+	return invalid(bad)
+}
+
+func invalid(bad []fault.Field) error {
+	if len(bad) == 0 {
+		return nil
+	}
+	return fault.New(fault.ConfigInvalid, "the connector is not valid: %s", summary(bad)).WithFields(bad...)
+}
+
+// present checks again that the modules are there, inside the transaction that
+// names them: a module may have been deleted since check.
+func (in *ConnectorInput) present(r store.Reader) error {
+	digests := map[string]string{"/module": in.Module}
+	if in.Converter != nil {
+		digests["/converter/module"] = in.Converter.Module
+	}
+	for pointer, digest := range digests {
+		if _, err := r.Get(store.Modules, digest); fault.Is(err, fault.NotFound) {
+			return invalid([]fault.Field{{Pointer: pointer, Detail: "was deleted just now"}})
+		} else if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package control
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -26,6 +29,9 @@ func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (Connec
 	}
 	c := spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
 	err = t.space.Update(ctx, func(w store.Writer) error {
+		if err := in.present(w); err != nil {
+			return err
+		}
 		if err := takeName(w, in.Name, id); err != nil {
 			return err
 		}
@@ -94,11 +100,14 @@ func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in Connec
 		return ConnectorView{}, err
 	}
 	return t.change(ctx, idOrName, revision, func(w store.Writer, c *spec.Connector) error {
+		if err := in.present(w); err != nil {
+			return err
+		}
 		if c.Name != in.Name {
 			if err := takeName(w, in.Name, c.ID); err != nil {
 				return err
 			}
-			if err := w.Delete(store.ConnectorNames, c.Name); err != nil {
+			if err := w.Delete(store.ConnectorNames, nameKey(c.Name)); err != nil {
 				return err
 			}
 		}
@@ -163,7 +172,7 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 		if err := current(&c, revision); err != nil {
 			return err
 		}
-		if err := w.Delete(store.ConnectorNames, c.Name); err != nil {
+		if err := w.Delete(store.ConnectorNames, nameKey(c.Name)); err != nil {
 			return err
 		}
 		return w.Delete(store.Connectors, c.ID)
@@ -219,23 +228,24 @@ func current(c *spec.Connector, revision uint64) error {
 
 // find reads a connector by id, else by name.
 func find(r store.Reader, idOrName string) (c spec.Connector, err error) {
-	missing := fault.New(fault.NotFound, "no connector %q", idOrName).WithHint("`snaprail connectors list` shows what there is")
-	if idOrName == "" || len(idOrName) > store.MaxID {
+	missing := fault.New(fault.NotFound, "no connector %.300q", idOrName).WithHint("`snaprail connectors list` shows what there is")
+	if idOrName == "" {
 		return c, missing
 	}
-	e, err := r.Get(store.Connectors, idOrName)
-	if fault.Is(err, fault.NotFound) {
-		name, err := r.Get(store.ConnectorNames, idOrName)
-		if fault.Is(err, fault.NotFound) {
+	var e store.Entry
+	if len(idOrName) <= store.MaxID {
+		e, err = r.Get(store.Connectors, idOrName)
+	}
+	if len(idOrName) > store.MaxID || fault.Is(err, fault.NotFound) {
+		var name store.Entry
+		if name, err = r.Get(store.ConnectorNames, nameKey(idOrName)); fault.Is(err, fault.NotFound) {
 			return c, missing
 		}
-		if err != nil {
-			return c, err
+		if err == nil {
+			e, err = r.Get(store.Connectors, string(name.Value))
 		}
-		if e, err = r.Get(store.Connectors, string(name.Value)); err != nil {
-			return c, err
-		}
-	} else if err != nil {
+	}
+	if err != nil {
 		return c, err
 	}
 	if err := json.Unmarshal(e.Value, &c); err != nil {
@@ -255,20 +265,40 @@ func save(w store.Writer, c *spec.Connector) error {
 
 // takeName keeps names unique within a tenant.
 func takeName(w store.Writer, name, id string) error {
-	_, err := w.PutIf(store.ConnectorNames, name, []byte(id), 0)
+	_, err := w.PutIf(store.ConnectorNames, nameKey(name), []byte(id), 0)
 	if fault.Is(err, fault.Exists) {
 		return fault.New(fault.Exists, "a connector named %q exists already", name)
 	}
 	return err
 }
 
-// apply copies what a caller may set.
+// nameKey is what a name is looked up by: the name, unless its 255 characters
+// have more bytes than a key may have.
+func nameKey(name string) string {
+	if len(name) <= store.MaxID {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// apply copies what a caller may set. Who granted what, and when, is not the
+// caller's to say: a grant that was there keeps it.
 func (in *ConnectorInput) apply(c *spec.Connector, now time.Time) {
+	had := c.Grants
 	c.Name, c.Module, c.Config, c.Converter = in.Name, in.Module, in.Config, in.Converter
-	c.Grants, c.Limits, c.Poll, c.Updated = in.Grants, in.Limits, in.Poll, now
+	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, now
+	c.Grants = slices.Clone(in.Grants)
 	for i := range c.Grants {
-		if c.Grants[i].GrantedAt.IsZero() {
-			c.Grants[i].GrantedAt = now
+		g := &c.Grants[i]
+		g.GrantedBy, g.GrantedAt = "", now
+		if j := slices.IndexFunc(had, func(h spec.Grant) bool { return sameGrant(h, *g) }); j >= 0 {
+			g.GrantedBy, g.GrantedAt = had[j].GrantedBy, had[j].GrantedAt
 		}
 	}
+}
+
+// sameGrant reports whether two grants allow the same.
+func sameGrant(a, b spec.Grant) bool {
+	return a.Group == b.Group && slices.Equal(a.Resources, b.Resources) && slices.Equal(a.Rights, b.Rights)
 }

@@ -16,7 +16,7 @@ func newID(prefix string) (string, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return "", fault.Wrap(fault.Internal, err, "new id")
 	}
-	high := uint64(time.Now().UnixMilli())<<16 | uint64(binary.BigEndian.Uint16(random[:2])) //nolint:gosec // the time is positive
+	high := uint64(time.Now().UnixMilli())<<16 | uint64(binary.BigEndian.Uint16(random[:2]))
 	low := binary.BigEndian.Uint64(random[2:])
 	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	var digits [26]byte

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
@@ -29,7 +31,7 @@ func validate(schema, config json.RawMessage, under string) ([]fault.Field, erro
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config))
 	if err != nil {
-		return []fault.Field{{Pointer: under, Detail: "is not JSON: " + err.Error()}}, nil
+		return []fault.Field{{Pointer: under, Detail: "is not JSON: " + err.Error()}}, nil //nolint:nilerr // a wrong field is a result
 	}
 	if _, ok := doc.(map[string]any); !ok {
 		return []fault.Field{{Pointer: under, Detail: "is not a JSON object"}}, nil
@@ -44,7 +46,7 @@ func validate(schema, config json.RawMessage, under string) ([]fault.Field, erro
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(noRemote{})
-	const name = "snaprail:config"
+	const name = "snaprail:///config_schema" // what relative references are relative to
 	if err := c.AddResource(name, parsed); err != nil {
 		return nil, fault.Wrap(fault.ManifestInvalid, err, "config_schema")
 	}
@@ -52,28 +54,74 @@ func validate(schema, config json.RawMessage, under string) ([]fault.Field, erro
 	if err != nil {
 		return nil, fault.Wrap(fault.ManifestInvalid, err, "config_schema")
 	}
-	var invalid *jsonschema.ValidationError
-	if err := compiled.Validate(doc); errors.As(err, &invalid) {
-		return leaves(invalid, under, nil), nil
-	} else if err != nil {
-		return nil, fault.Wrap(fault.ConfigInvalid, err, "config")
+	err = compiled.Validate(doc)
+	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
+		return blamed(leaves(invalid, under, nil)), nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.ManifestInvalid, err, "config_schema")
 	}
 	return nil, nil
 }
 
+// mistake is a wrong field. What is only not allowed may be a property that
+// the schema does know: see blamed.
+type mistake struct {
+	fault.Field
+	notAllowed bool
+}
+
 // leaves lists the innermost errors, which name what is wrong.
-func leaves(e *jsonschema.ValidationError, under string, fields []fault.Field) []fault.Field {
-	const most = 50
-	if len(e.Causes) == 0 && len(fields) < most {
-		pointer := under
-		for _, part := range e.InstanceLocation {
-			pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
-		}
-		text := e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
-		return append(fields, fault.Field{Pointer: pointer, Detail: text})
-	}
+func leaves(e *jsonschema.ValidationError, under string, found []mistake) []mistake {
 	for _, cause := range e.Causes {
-		fields = leaves(cause, under, fields)
+		found = leaves(cause, under, found)
+	}
+	if len(e.Causes) > 0 || len(found) >= maxMistakes {
+		return found
+	}
+	at := pointer(under, e.InstanceLocation...)
+	switch k := e.ErrorKind.(type) {
+	case *kind.FalseSchema:
+		return append(found, mistake{fault.Field{Pointer: at, Detail: notAllowed}, true})
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			found = append(found, mistake{Field: fault.Field{Pointer: pointer(at, name), Detail: notAllowed}})
+		}
+		return found
+	default:
+		text := k.LocalizedString(message.NewPrinter(language.English))
+		return append(found, mistake{Field: fault.Field{Pointer: at, Detail: text}})
+	}
+}
+
+const notAllowed = "is not allowed here"
+
+// The bounds of what is looked at, and of what is shown.
+const (
+	maxMistakes = 500
+	maxFields   = 50
+)
+
+// blamed picks the mistakes to show. Where an object has another mistake, the
+// subschema that knows its properties has failed as a whole, and then they all
+// seem unevaluated: nobody is helped by that.
+func blamed(all []mistake) (fields []fault.Field) {
+	for _, m := range all {
+		object := m.Pointer[:max(0, strings.LastIndexByte(m.Pointer, '/'))]
+		innocent := m.notAllowed && slices.ContainsFunc(all, func(other mistake) bool {
+			return !other.notAllowed && (other.Pointer == object || strings.HasPrefix(other.Pointer, object+"/"))
+		})
+		if !innocent && len(fields) < maxFields {
+			fields = append(fields, m.Field)
+		}
 	}
 	return fields
+}
+
+// pointer is a JSON Pointer (RFC 6901) to a place under another.
+func pointer(under string, parts ...string) string {
+	for _, part := range parts {
+		under += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
+	}
+	return under
 }

@@ -47,8 +47,8 @@ func parsePosition(p string) (block uint64, index int, err error) {
 	b, i, ok := strings.Cut(p, ".")
 	block, errB := strconv.ParseUint(b, 10, 64)
 	index, errI := strconv.Atoi(i)
-	if !ok || errB != nil || errI != nil || block == 0 || index < 0 || index > endOfBlock {
-		return 0, 0, fault.New(fault.Invalid, "%q is no position of the stream", p).
+	if !ok || errB != nil || errI != nil || block == 0 || index < 0 || index > endOfBlock || position(block, index) != p {
+		return 0, 0, fault.New(fault.Invalid, "%.100q is no position of the stream", p).
 			WithHint("use the position of a record, \"start\" or \"now\"")
 	}
 	return block, index, nil
@@ -75,8 +75,7 @@ type Stream struct {
 func (s *Stream) Next(ctx context.Context) (Record, error) {
 	for s.block == nil || s.index >= len(s.batch.Records) {
 		b, err := s.reader.Next(ctx)
-		var gap *outbox.Gap
-		if errors.As(err, &gap) {
+		if gap, ok := errors.AsType[*outbox.Gap](err); ok {
 			return s.missing(gap), nil
 		}
 		if err != nil {

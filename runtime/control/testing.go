@@ -39,7 +39,8 @@ func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult
 		if err != nil {
 			return err
 		}
-		c.Status, c.StatusMessage, c.LastTestedAt = spec.StatusError, result.Message, result.At
+		// The last test counts: a failed one takes back what an earlier one said.
+		c.Status, c.Tested, c.StatusMessage, c.LastTestedAt = spec.StatusError, "", result.Message, result.At
 		if result.Success {
 			c.Status, c.Tested = spec.StatusConnected, key
 		}

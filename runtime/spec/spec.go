@@ -52,7 +52,7 @@ type Connector struct {
 	Status        ConnectionStatus `json:"status"`
 	StatusMessage string           `json:"status_message,omitempty"` // ≤ 512 bytes
 	LastTestedAt  time.Time        `json:"last_tested_at,omitzero"`
-	// Tested is the TestKey of the last passed test.
+	// Tested is the TestKey of the last test, if that has passed.
 	Tested  string    `json:"tested,omitempty"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
