@@ -33,6 +33,17 @@ func TestCallCarriesBytes(t *testing.T) {
 	}
 }
 
+func TestReplyIsTheHostsOwn(t *testing.T) {
+	_, i := start(t, &host{})
+	for range 2 {
+		out, err := i.Call(t.Context(), "allocs", nil)
+		if err != nil || out[0] != 0 {
+			t.Fatalf("the guest counts %d, %v", out, err)
+		}
+		out[0] = 99
+	}
+}
+
 func TestInputBufferIsAskedForOnlyWhenItIsTooSmall(t *testing.T) {
 	_, i := start(t, &host{})
 	for _, n := range []int{10, 4096, 1, 5000, 8000, 8192, abi.MaxBatch, 3, abi.MaxBatch} {

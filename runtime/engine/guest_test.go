@@ -69,6 +69,7 @@ func tinyModule() w.Module {
 				w.Set(2), reply),
 			entry("call_late", hostCall(fnDo, 0), hostCall(fnOpt, 0), w.Get(0), w.Get(1), w.I32(replyAt), w.I32(0x8000),
 				w.Call(fnTake), w.Set(2), reply),
+			entry("call_stale", hostCall(fnDo, 0), hostCall(fnDo, 0x8000), hostCall(fnTake, 0x8000), reply),
 			entry("take", hostCall(fnTake, 0x8000), reply),
 			entry("opt", hostCall(fnOpt, 0x8000), reply),
 			entry("calls", w.While(w.Get(0), w.Get(1), w.I32(replyAt), w.I32(64), w.Call(fnDo), w.Drop(),

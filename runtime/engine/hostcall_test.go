@@ -80,8 +80,10 @@ func TestPendingReplyIsDroppedByTheNextCall(t *testing.T) {
 	}})
 	_, err := i.Call(t.Context(), "call_late", nil) // do, opt, take: takes opt's
 	wantFault(t, err, fault.Guest, "denied")
-	_, err = i.Call(t.Context(), "take", nil)
-	wantFault(t, err, fault.Guest, "no reply is waiting")
+	for _, entry := range []string{"take", "call_stale"} { // the second: do, do that fits, take
+		_, err = i.Call(t.Context(), entry, nil)
+		wantFault(t, err, fault.Guest, "no reply is waiting")
+	}
 }
 
 func TestReplyIsBounded(t *testing.T) {
@@ -139,8 +141,11 @@ func TestWaitingHostCallEndsWithTheCall(t *testing.T) {
 			}},
 		})
 		begin := time.Now()
-		_, err := i.Call(t.Context(), "call", nil)
+		_, err := i.Call(t.Context(), "call_stale", nil)
 		wantFault(t, err, fault.GuestDeadline)
+		if s := e.Stats(); s.HostCalls != 1 {
+			t.Errorf("after its deadline the guest went on to %d host calls", s.HostCalls)
+		}
 		if took := time.Since(begin); took != 50*time.Millisecond {
 			t.Errorf("ended after %v", took)
 		}

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -192,43 +191,6 @@ func TestModulesAreSharedAndGivenBack(t *testing.T) {
 	}
 	if s := e.Stats(); s.Modules != 0 || s.Idle != 0 {
 		t.Errorf("stats: %+v", s)
-	}
-}
-
-// Whoever waits for another's compilation does not share that one's fate.
-func TestCompileOutlivesAnImpatientCaller(t *testing.T) {
-	e := newEngine(t)
-	large := w.Module{Functions: make([]w.Function, 5000)}
-	for n := range large.Functions {
-		large.Functions[n] = w.Function{Params: "ii", Results: "i", Body: w.Join(w.Get(0), w.Get(1), w.Op(0x6a))}
-	}
-	for n := range 10 {
-		large.Globals = append(large.Globals, int64(n)) // another digest
-		wasm := large.Bytes()
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		group.Go(func() {
-			m, err := e.Compile(ctx, wasm)
-			if err != nil && !fault.Is(err, fault.Canceled) {
-				t.Errorf("the impatient one got %v", err)
-			}
-			if err == nil {
-				_ = m.Close(t.Context())
-			}
-		})
-		group.Go(func() {
-			cancel()
-			m, err := e.Compile(t.Context(), wasm)
-			if err != nil {
-				t.Errorf("the patient one got %v", err)
-				return
-			}
-			_ = m.Close(t.Context())
-		})
-		group.Wait()
-	}
-	if s := e.Stats(); s.Modules != 0 {
-		t.Errorf("%d modules are left", s.Modules)
 	}
 }
 
