@@ -3,11 +3,13 @@ package control_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"
@@ -326,6 +328,9 @@ func TestActivationNeedsAPassedTest(t *testing.T) {
 	r := newRig(t)
 	away := &abi.Error{Kind: abi.FaultUnavailable, Code: "meter_away", Text: "the meter does not answer", Hint: "Plug it in."}
 	v := r.create(control.ConnectorInput{Name: "c", Module: r.failing("away", away)})
+	if v.Status != spec.StatusDraft {
+		t.Errorf("before any test: %s", v.Status)
+	}
 	_, err := r.Activate(t.Context(), v.ID)
 	f := wanted(t, err, fault.NotConnected)
 	if !strings.Contains(f.Text, "meter_away: the meter does not answer") || f.Advice() != "Plug it in." {
@@ -346,8 +351,17 @@ func TestActivationNeedsAPassedTest(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	got, err = r.Deactivate(t.Context(), "c")
-	if err != nil || got.Enabled || r.read("c").Enabled {
+	if err != nil || got.Enabled {
 		t.Fatalf("%+v, %v", got, err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); got.Runtime.State != lifecycle.Stopped; got = r.read("c") {
+		if time.Now().After(deadline) {
+			t.Fatalf("not stopped: %+v", got.Runtime)
+		}
+		runtime.Gosched()
+	}
+	if got.Enabled || got.Status != spec.StatusConnected {
+		t.Errorf("after it was deactivated: %+v", got.Connector)
 	}
 }
 
@@ -376,7 +390,8 @@ func TestTestKeepsWhatItFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		result, err = r.TestConnector(t.Context(), "c")
-		if err != nil || result.Success || !strings.Contains(result.Message, tt.says) || len(result.Message) > 512 {
+		if err != nil || result.Success || !strings.Contains(result.Message, tt.says) ||
+			len(result.Message) > 512 || !utf8.ValidString(result.Message) || result.At.Location() != time.UTC {
 			t.Errorf("%s: %+v, %v", name, result, err)
 		}
 		if result.Details["code"] != tt.code || result.Details["hint"] == "" {
