@@ -24,10 +24,10 @@ const (
 
 // authenticate finds out whose a request is, by its Authorization header and
 // nothing else, and narrows the control plane to that tenant.
-func (s *Server) authenticate(c echo.Context) error {
+func (s *Server) authenticate(ctx context.Context, c echo.Context) error {
 	token, err := bearer(c.Request().Header.Get("Authorization"))
 	if err == nil {
-		err = s.enter(c, token)
+		err = s.enter(ctx, c, token)
 	}
 	if err != nil {
 		s.metrics.authFailed(err)
@@ -36,8 +36,8 @@ func (s *Server) authenticate(c echo.Context) error {
 }
 
 // enter verifies a token and notes whose it is.
-func (s *Server) enter(c echo.Context, token string) error {
-	who, err := s.cfg.Tokens.Verify(c.Request().Context(), token)
+func (s *Server) enter(ctx context.Context, c echo.Context, token string) error {
+	who, err := s.cfg.Tokens.Verify(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func bearer(header string) (string, error) {
 // authenticated is a handler that is only reached with a token.
 func (s *Server) authenticated(handle func(echo.Context, *control.Tenant) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if err := s.authenticate(c); err != nil {
+		if err := s.authenticate(c.Request().Context(), c); err != nil {
 			return err
 		}
 		return handle(c, tenantOf(c))

@@ -23,8 +23,16 @@ func grep(body []byte, word string) string {
 	return strings.Join(found, "")
 }
 
-// open opens a stream, which ends with the test or when close is called.
-func (r *rig) open(path string, edits ...func(*http.Request)) (lines *bufio.Scanner, resp *http.Response, end func()) {
+// live is a stream that is open.
+type live struct {
+	*bufio.Scanner
+	status int
+	header http.Header
+	end    func()
+}
+
+// open opens a stream, which ends with the test or with its end.
+func (r *rig) open(path string, edits ...func(*http.Request)) *live {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -33,21 +41,21 @@ func (r *rig) open(path string, edits ...func(*http.Request)) (lines *bufio.Scan
 		cancel()
 		r.t.Fatal(err)
 	}
-	return bufio.NewScanner(resp.Body), resp, func() {
+	return &live{bufio.NewScanner(resp.Body), resp.StatusCode, resp.Header, func() {
 		cancel()
 		_ = resp.Body.Close()
-	}
+	}}
 }
 
 // read reads a stream until it has brought n records.
 func (r *rig) read(path string, n int, token string, edits ...func(*http.Request)) string {
 	r.t.Helper()
 	edits = append([]func(*http.Request){header("Authorization", "Bearer "+token)}, edits...)
-	lines, resp, end := r.open(path, edits...)
-	defer end()
+	lines := r.open(path, edits...)
+	defer lines.end()
 	var text strings.Builder
-	if resp.StatusCode != http.StatusOK {
-		r.t.Fatalf("%s: %s", path, resp.Status)
+	if lines.status != http.StatusOK {
+		r.t.Fatalf("%s: status %d", path, lines.status)
 	}
 	for seen := 0; seen < n && lines.Scan(); {
 		line := lines.Text()

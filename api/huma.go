@@ -97,7 +97,7 @@ func (c *operationContext) Unwrap() huma.Context { return c.callContext }
 // operation, so that no operation can be forgotten.
 func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	c := humaecho.Unwrap(ctx)
-	if err := s.authenticate(c); err != nil {
+	if err := s.authenticate(ctx.Context(), c); err != nil {
 		s.fail(err, c)
 		return
 	}

@@ -54,7 +54,7 @@ func (m *metrics) authFailed(err error) {
 // the connectors of all tenants.
 func (s *Server) serveMetrics(c echo.Context) error {
 	if !isLoopback(c.Request().RemoteAddr) {
-		if err := s.authenticate(c); err != nil {
+		if err := s.authenticate(c.Request().Context(), c); err != nil {
 			return err
 		}
 	}

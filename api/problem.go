@@ -79,8 +79,7 @@ func faultOf(err error) *fault.Fault {
 	case errors.As(err, &h):
 		return ofStatus(h.Code, "")
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fault.New(fault.TooLarge, "the body is larger than %d bytes", tooLarge.Limit)
 	}
 	return fault.Of(err)

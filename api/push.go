@@ -192,7 +192,7 @@ func (s *Server) move(ctx context.Context, c echo.Context, f feed, p *pusher) er
 		}
 		if now.Sub(checked) >= s.pace.recheck {
 			checked = now
-			if err := s.authenticate(c); err != nil {
+			if err := s.authenticate(ctx, c); err != nil {
 				return err
 			}
 		}

@@ -130,8 +130,11 @@ func FuzzRecord(f *testing.F) {
 			Time: time.Unix(0, i), Received: time.Unix(0, -i/2),
 			Points: []abi.Point{
 				{Name: name, Unit: unit, Value: abi.Double(d), Quality: q, SourceTime: i},
-				{Name: unit, Value: abi.Int(i)}, {Name: device, Value: abi.Bytes(raw)},
-				{Name: content, Value: abi.String(name)}, {Name: position, Value: abi.Uint(uint64(i))}, {Name: "none"},
+				{Name: unit, Value: abi.Int(i)},
+				{Name: device, Value: abi.Bytes(raw)},
+				{Name: content, Value: abi.String(name)},
+				{Name: position, Value: abi.Uint(uint64(i))},
+				{Name: "none"},
 			},
 			Headers: []abi.Header{{Name: name, Value: raw}, {Name: unit, Value: payload}},
 		}

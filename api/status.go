@@ -35,7 +35,7 @@ func (s *Server) statusPage(c echo.Context) error {
 	}
 	data := statusData{Version: s.cfg.Version, Uptime: time.Since(s.started).Round(time.Second).String()}
 	if cookie, err := c.Cookie(statusCookie); err == nil && cookie.Value != "" {
-		err := s.enter(c, cookie.Value)
+		err := s.enter(c.Request().Context(), c, cookie.Value)
 		switch {
 		case fault.Is(err, fault.Unauthenticated):
 			s.metrics.authFailed(err)
@@ -54,7 +54,7 @@ func (s *Server) statusPage(c echo.Context) error {
 // signIn takes the token out of the address, where it would be seen, into a
 // cookie.
 func (s *Server) signIn(c echo.Context, token string) error {
-	if err := s.enter(c, token); err != nil {
+	if err := s.enter(c.Request().Context(), c, token); err != nil {
 		s.metrics.authFailed(err)
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *Server) signIn(c echo.Context, token string) error {
 }
 
 func (s *Server) cookie(c echo.Context, token string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure where there is TLS: an edge box serves its own network without
 		Name: statusCookie, Value: token, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: c.Request().TLS != nil,
 	}

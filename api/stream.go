@@ -41,7 +41,7 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 	defer s.close("stream", records)
 	p, err := s.newPusher(c)
 	if err != nil {
-		return nil //nolint:nilerr // the reader has gone before the first byte
+		return nil // the reader has gone before the first byte
 	}
 	s.pump(c, recordFeed{records}, p)
 	return nil
@@ -85,7 +85,7 @@ func (s *Server) logs(c echo.Context, t *control.Tenant) error {
 	defer leave()
 	p, err := s.newPusher(c)
 	if err != nil {
-		return nil //nolint:nilerr // the reader has gone before the first byte
+		return nil // the reader has gone before the first byte
 	}
 	s.pump(c, logFeed{lines}, p)
 	return nil

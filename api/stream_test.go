@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -67,10 +66,10 @@ func TestStreamFromAnyPosition(t *testing.T) {
 func TestStreamGoesOnAndBeats(t *testing.T) {
 	r := newRig(t)
 	r.api.pace = pace{heartbeat: 20 * time.Millisecond, recheck: 10 * time.Millisecond, stall: time.Second}
-	lines, resp, end := r.open("/api/stream?from=now")
-	defer end()
-	if resp.Header.Get("Content-Type") != typeEvents || resp.Header.Get("X-Accel-Buffering") != "no" || resp.Header.Get("Cache-Control") != "no-store" {
-		t.Error(resp.Header)
+	lines := r.open("/api/stream?from=now")
+	defer lines.end()
+	if lines.header.Get("Content-Type") != typeEvents || lines.header.Get("X-Accel-Buffering") != "no" || lines.header.Get("Cache-Control") != "no-store" {
+		t.Error(lines.header)
 	}
 	for lines.Scan() && lines.Text() != ": " {
 	}
@@ -91,8 +90,8 @@ func TestStreamGoesOnAndBeats(t *testing.T) {
 
 func TestStreamsEndWithTheServer(t *testing.T) {
 	r := newRig(t)
-	lines, _, end := r.open("/api/stream?from=now")
-	defer end()
+	lines := r.open("/api/stream?from=now")
+	defer lines.end()
 	r.api.EndStreams()
 	if got := lastProblem(t, lines); got.Code != fault.ShuttingDown.String() {
 		t.Errorf("%+v", got)
@@ -105,8 +104,8 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 	r.api.pace.recheck = 5 * time.Millisecond
 	token, info, err := r.tokens.Create(t.Context(), "plant", "short-lived")
 	r.must(err)
-	lines, _, end := r.open("/api/stream?from=now", header("Authorization", "Bearer "+token))
-	defer end()
+	lines := r.open("/api/stream?from=now", header("Authorization", "Bearer "+token))
+	defer lines.end()
 	r.must(r.tokens.Revoke(t.Context(), "plant", info.ID))
 	if got := lastProblem(t, lines); got.Code != fault.Unauthenticated.String() {
 		t.Errorf("%+v", got)
@@ -114,7 +113,7 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 }
 
 // lastProblem reads a stream to its end, which says why.
-func lastProblem(t *testing.T, lines *bufio.Scanner) (p client.Problem) {
+func lastProblem(t *testing.T, lines *live) (p client.Problem) {
 	t.Helper()
 	last := ""
 	for lines.Scan() {
@@ -130,20 +129,20 @@ func lastProblem(t *testing.T, lines *bufio.Scanner) (p client.Problem) {
 
 func TestStreamsOfATenantAreBounded(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Streams = 1 })
-	_, _, end := r.open("/api/stream?from=now")
+	first := r.open("/api/stream?from=now")
 	r.call("GET", "/api/stream", "").problem(fault.Exhausted)
-	_, other, endOther := r.open("/api/stream", header("Authorization", "Bearer "+r.other))
-	if other.StatusCode != http.StatusOK {
-		t.Error(other.Status)
+	other := r.open("/api/stream", header("Authorization", "Bearer "+r.other))
+	if other.status != http.StatusOK {
+		t.Error(other.status)
 	}
-	endOther()
-	end()
+	other.end()
+	first.end()
 	r.until("the stream's place", func() bool { return r.api.streams.count() == 0 })
-	_, again, endAgain := r.open("/api/stream")
-	if again.StatusCode != http.StatusOK {
-		t.Error(again.Status)
+	again := r.open("/api/stream")
+	if again.status != http.StatusOK {
+		t.Error(again.status)
 	}
-	endAgain()
+	again.end()
 }
 
 // flood is a feed that never ends.
@@ -171,7 +170,7 @@ func TestReaderThatStoppedIsDropped(t *testing.T) {
 		q.Header.Set("Authorization", "Bearer "+r.token)
 		p, err := r.api.newPusher(c)
 		r.check(err)
-		r.api.pump(c, source, p)
+		r.api.pump(c, source, p) //nolint:contextcheck // its context is the request's
 		if cap(p.buf) > 4*batchBytes {
 			t.Errorf("%d bytes are held", cap(p.buf))
 		}
@@ -179,7 +178,7 @@ func TestReaderThatStoppedIsDropped(t *testing.T) {
 	defer srv.Close()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
 	r.must(err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
 	r.must(err)
 	select {
@@ -208,10 +207,10 @@ func TestLogs(t *testing.T) {
 	if len(page.Items) != 0 {
 		t.Errorf("%+v", page.Items)
 	}
-	lines, resp, end := r.open("/api/connectors/talker/logs?follow=true")
-	defer end()
-	if resp.Header.Get("Content-Type") != typeEvents {
-		t.Error(resp.Header)
+	lines := r.open("/api/connectors/talker/logs?follow=true")
+	defer lines.end()
+	if lines.header.Get("Content-Type") != typeEvents {
+		t.Error(lines.header)
 	}
 	seen := ""
 	for lines.Scan() && !strings.Contains(lines.Text(), "hello") {

@@ -156,8 +156,7 @@ func (s *Server) uploadFailed(err error) error {
 
 // broken is what became of reading a form; a fault in it stays one.
 func broken(err error) error {
-	var known *fault.Fault
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*fault.Fault](err); ok {
 		return known
 	}
 	return fault.Wrap(fault.BodyInvalid, err, "the form cannot be read")

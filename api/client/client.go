@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -92,7 +93,7 @@ func (c *Client) exchange(ctx context.Context, r call, out any) (*http.Response,
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	if out == nil {
 		return resp, nil
 	}
@@ -119,9 +120,7 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "request")
 	}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
 	}
@@ -134,7 +133,7 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 		return nil, c.unreachable(ctx, err)
 	}
 	if isProblem(resp) {
-		defer resp.Body.Close() //nolint:errcheck // only read
+		defer resp.Body.Close()
 		return nil, asFault(resp)
 	}
 	return resp, nil
@@ -142,15 +141,13 @@ func (c *Client) send(ctx context.Context, r call) (*http.Response, error) {
 
 // unreachable tells a call that was given up from one that found nobody.
 func (c *Client) unreachable(ctx context.Context, err error) error {
-	var known *fault.Fault
-	if errors.As(err, &known) { // of the body that was sent
+	if known, ok := errors.AsType[*fault.Fault](err); ok { // of the body that was sent
 		return known
 	}
 	if ctx.Err() != nil {
 		return fault.Of(ctx.Err())
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the method and the address are said already
 	}
 	return fault.Wrap(fault.Unreachable, err, "cannot reach %s", c.base.Redacted())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -79,9 +80,7 @@ func (c *Client) DeleteModule(ctx context.Context, digest string) error {
 func all[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
 	items := []T{}
 	q := url.Values{}
-	for name, values := range query {
-		q[name] = values
-	}
+	maps.Copy(q, query)
 	q.Set("limit", strconv.Itoa(pageSize))
 	for {
 		var page List[T]

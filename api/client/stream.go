@@ -125,7 +125,7 @@ func (f *follower) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	f.connected = true
 	stream := newEvents(resp.Body)
 	for {

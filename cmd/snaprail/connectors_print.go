@@ -14,8 +14,10 @@ func (a *app) printConnectors(list []client.Connector) {
 	rows := make([][]string, len(list))
 	for i, v := range list {
 		s := statusOf(v)
-		rows[i] = []string{v.Name, v.ID, string(s.State), strconv.FormatUint(s.Counters.Records, 10),
-			when(s.Counters.LastRecord), orDash(s.Reason)}
+		rows[i] = []string{
+			v.Name, v.ID, string(s.State), strconv.FormatUint(s.Counters.Records, 10),
+			when(s.Counters.LastRecord), orDash(s.Reason),
+		}
 	}
 	a.rows([]string{"NAME", "ID", "STATE", "RECORDS", "LAST RECORD", "REASON"}, rows)
 }
@@ -101,7 +103,7 @@ func (a *app) printTest(r client.TestResult) {
 	rows := [][]string{
 		{"test", outcome},
 		{"message", orDash(r.Message)},
-		{"took", (time.Duration(r.LatencyMS * float64(time.Millisecond))).Round(time.Microsecond).String()},
+		{"took", time.Duration(r.LatencyMS * float64(time.Millisecond)).Round(time.Microsecond).String()},
 	}
 	for _, name := range sortedKeys(r.Details) {
 		rows = append(rows, []string{name, r.Details[name]})

@@ -47,11 +47,11 @@ func (a *app) push(ctx context.Context, api *client.Client, file, manifest strin
 		}
 		sidecar = text
 	}
-	f, err := os.Open(file) //nolint:gosec // the user's own file, under the user's own rights
+	f, err := os.Open(file)
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "cannot read").WithHint("Name a file that exists and is readable.")
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	m, created, err := api.PushModule(ctx, f, sidecar)
 	if err != nil {
 		return err
@@ -81,8 +81,10 @@ func (a *app) modulesList() *cobra.Command {
 func (a *app) printModules(list []client.Module) {
 	rows := make([][]string, len(list))
 	for i, m := range list {
-		rows[i] = []string{short(m.Digest), string(m.Manifest.Kind), m.Manifest.Category + "/" + m.Manifest.ProviderType,
-			m.Manifest.Version, size(m.Size), when(m.Uploaded)}
+		rows[i] = []string{
+			short(m.Digest), string(m.Manifest.Kind), m.Manifest.Category + "/" + m.Manifest.ProviderType,
+			m.Manifest.Version, size(m.Size), when(m.Uploaded),
+		}
 	}
 	a.rows([]string{"DIGEST", "KIND", "TYPE", "VERSION", "SIZE", "UPLOADED"}, rows)
 }

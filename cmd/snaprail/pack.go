@@ -74,11 +74,11 @@ func (a *app) pack(module, manifest, out string) error {
 
 // readFile reads a whole file up to maxFile.
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // the user's own file, under the user's own rights
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "cannot read").WithHint("Name a file that exists and is readable.")
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	body, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "cannot read").WithHint("Name a file that exists and is readable.")

@@ -43,7 +43,7 @@ func writeModule(ts *testscript.TestScript, _ bool, args []string) {
 		module, function, _ := strings.Cut(name, ".")
 		m.Imports = append(m.Imports, wasmtest.Import{Module: module, Name: function})
 	}
-	for _, name := range strings.Split(args[1], ",") {
+	for name := range strings.SplitSeq(args[1], ",") {
 		m.Functions = append(m.Functions, wasmtest.Function{Export: name})
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), m.Bytes(), 0o600))

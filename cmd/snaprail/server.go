@@ -122,7 +122,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	if err := s.supervisor.Start(ctx); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	h := api.New(api.Config{
+	h := api.New(api.Config{ //nolint:contextcheck // a handler's context is its request's
 		Control: s.control, Tokens: s.tokens, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version, Hosts: o.Hosts,
 	})
 	var tls *api.TLSFiles
