@@ -37,33 +37,44 @@ func Read(src []byte) Reader { return Reader{src: src} }
 // first fault; Err tells them apart.
 func (r *Reader) Next() bool {
 	src, at := r.src, r.next
+	if at >= len(src)-1 || (src[at]|src[at+1])&0x80 != 0 {
+		return r.slowNext()
+	}
+	// The common case, a tag and a number of one byte each, goes without a
+	// jump: of a varint it takes a length of 0.
+	tag, n := Tag(src[at]), uint64(src[at+1])
+	at += 2
+	size := 0
+	if tag&7 == Bytes {
+		size = int(n)
+	}
+	if tag < 1<<3 || tag&7&^Bytes != 0 || size > len(src)-at {
+		return r.slowNext()
+	}
+	r.tag, r.num, r.next = tag, n, at+size
+	r.data = src[at : at+size : at+size]
+	return true
+}
+
+// slowNext is Next for fields of all forms.
+func (r *Reader) slowNext() bool {
+	src, at := r.src, r.next
 	if at >= len(src) {
 		return false
 	}
-	var tag, n uint64
-	if isShort(src, at) {
-		tag, at = uint64(src[at]), at+1
-	} else {
-		tag, at = uvarint(src, at)
-	}
+	tag, at := uvarint(src, at)
 	if field := tag >> 3; at == 0 || field == 0 || field > maxField {
 		return r.malformed()
 	}
 	r.tag = Tag(tag)
 	switch r.tag & 7 {
 	case Varint:
-		if isShort(src, at) {
-			r.num, at = uint64(src[at]), at+1
-		} else if r.num, at = uvarint(src, at); at == 0 {
+		if r.num, at = uvarint(src, at); at == 0 {
 			return r.malformed()
 		}
 	case Bytes:
-		if isShort(src, at) {
-			n, at = uint64(src[at]), at+1
-		} else {
-			n, at = uvarint(src, at)
-		}
-		if at == 0 || n > uint64(len(src)-at) {
+		var n uint64
+		if n, at = uvarint(src, at); at == 0 || n > uint64(len(src)-at) {
 			return r.malformed()
 		}
 		end := at + int(n)
@@ -94,13 +105,14 @@ func (r *Reader) malformed() bool {
 	return false
 }
 
-// isShort reports whether the number at src[at] is one byte, the common case,
-// which is worth a way of its own in Next.
-func isShort(src []byte, at int) bool { return at < len(src) && src[at] < 0x80 }
-
 // uvarint reads the number at src[at] and says where the next thing starts,
 // or 0 if there is none.
 func uvarint(src []byte, at int) (v uint64, next int) {
+	if len(src)-at >= 8 {
+		if v, n := gather(binary.LittleEndian.Uint64(src[at:])); n > 0 {
+			return v, at + n
+		}
+	}
 	v, n := binary.Uvarint(src[at:])
 	if n <= 0 {
 		return 0, 0

@@ -40,7 +40,7 @@ const maxField = 1<<29 - 1
 
 // AppendTag starts a field of wire type t.
 func AppendTag(dst []byte, field int, t Tag) []byte {
-	return binary.AppendUvarint(dst, uint64(field)<<3|uint64(t))
+	return appendUvarint(dst, uint64(field)<<3|uint64(t))
 }
 
 // AppendUint writes an unsigned varint field unless it is 0.
@@ -54,15 +54,21 @@ func AppendUint(dst []byte, field int, v uint64) []byte {
 // AppendUintAlways writes an unsigned varint field, also when it is 0: for
 // members of a oneof and for optional fields that are set.
 func AppendUintAlways(dst []byte, field int, v uint64) []byte {
-	return binary.AppendUvarint(AppendTag(dst, field, Varint), v)
+	return appendUvarint(AppendTag(dst, field, Varint), v)
+}
+
+// appendUvarint is binary.AppendUvarint without the loop.
+func appendUvarint(dst []byte, v uint64) []byte {
+	if v < 1<<56 {
+		word, size := spread(v)
+		return AppendWord(dst, word, size)
+	}
+	return binary.AppendUvarint(dst, v)
 }
 
 // AppendSint writes a zigzag varint field (sint64) unless it is 0.
 func AppendSint(dst []byte, field int, v int64) []byte {
-	if v == 0 {
-		return dst
-	}
-	return AppendUintAlways(dst, field, Zigzag(v))
+	return AppendUint(dst, field, Zigzag(v)) // 0 stays 0
 }
 
 // AppendBool writes a bool field unless it is false.
@@ -97,7 +103,7 @@ func AppendString(dst []byte, field int, v string) []byte {
 // AppendStringAlways writes a string field, also when it is empty: for
 // elements of a repeated field.
 func AppendStringAlways(dst []byte, field int, v string) []byte {
-	dst = binary.AppendUvarint(AppendTag(dst, field, Bytes), uint64(len(v)))
+	dst = appendUvarint(AppendTag(dst, field, Bytes), uint64(len(v)))
 	return append(dst, v...)
 }
 
@@ -111,7 +117,7 @@ func AppendBytes(dst []byte, field int, v []byte) []byte {
 
 // AppendBytesAlways writes a bytes field, also when it is empty.
 func AppendBytesAlways(dst []byte, field int, v []byte) []byte {
-	dst = binary.AppendUvarint(AppendTag(dst, field, Bytes), uint64(len(v)))
+	dst = appendUvarint(AppendTag(dst, field, Bytes), uint64(len(v)))
 	return append(dst, v...)
 }
 
@@ -126,11 +132,17 @@ func Begin(dst []byte, field int) (out []byte, mark int) {
 // the length; a longer length moves the message up, which small messages,
 // the common case, never pay for.
 func End(dst []byte, mark int) []byte {
-	n := uint64(len(dst) - mark - 1)
+	n := len(dst) - mark - 1
+	dst[mark] = byte(n)
 	if n < 0x80 {
-		dst[mark] = byte(n)
 		return dst
 	}
+	return endLong(dst, mark)
+}
+
+// endLong is apart so that End can be inlined.
+func endLong(dst []byte, mark int) []byte {
+	n := uint64(len(dst) - mark - 1)
 	var length [binary.MaxVarintLen64]byte
 	w := binary.PutUvarint(length[:], n)
 	dst = append(dst, length[:w-1]...)
