@@ -36,7 +36,7 @@ func (r *rig) open(path string, edits ...func(*http.Request)) *live {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(r.request(http.MethodGet, path, nil, edits...).WithContext(ctx))
+	resp, err := transport.RoundTrip(r.request(http.MethodGet, path, nil, edits...).WithContext(ctx)) //nolint:bodyclose // the stream's end closes it
 	if err != nil {
 		cancel()
 		r.t.Fatal(err)

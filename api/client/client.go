@@ -82,8 +82,8 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 	return err
 }
 
-// exchange is do with the answer's status and header.
-func (c *Client) exchange(ctx context.Context, r call, out any) (*http.Response, error) {
+// exchange is do with the answer's status.
+func (c *Client) exchange(ctx context.Context, r call, out any) (status int, err error) {
 	if c.cfg.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
@@ -91,20 +91,20 @@ func (c *Client) exchange(ctx context.Context, r call, out any) (*http.Response,
 	}
 	resp, err := c.send(ctx, r)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer resp.Body.Close()
 	if out == nil {
-		return resp, nil
+		return resp.StatusCode, nil
 	}
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return 0, c.unreachable(ctx, err)
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "the server's answer to %s %s", r.method, r.path)
+		return 0, fault.Wrap(fault.Internal, err, "the server's answer to %s %s", r.method, r.path)
 	}
-	return resp, nil
+	return resp.StatusCode, nil
 }
 
 // send makes a request and sees that it was answered well. The caller closes

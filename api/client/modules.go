@@ -27,11 +27,11 @@ func (c *Client) PushModule(ctx context.Context, wasm io.Reader, manifest []byte
 			return m, false, err
 		}
 	}
-	resp, err := c.exchange(ctx, r, &m)
+	status, err := c.exchange(ctx, r, &m)
 	if err != nil {
 		return m, false, err
 	}
-	return m, resp.StatusCode == http.StatusCreated, nil
+	return m, status == http.StatusCreated, nil
 }
 
 // parts is a multipart body of the manifest and the module, which is not held
