@@ -61,7 +61,7 @@ type TestResult struct {
 type LogLine struct {
 	Sequence uint64    `json:"sequence" doc:"Counts lines; for ?after="`
 	Time     time.Time `json:"time"`
-	Level    string    `json:"level" enum:"trace,debug,info,warn,error"`
+	Level    string    `json:"level" enum:"debug,info,warning,error,critical"`
 	Source   string    `json:"source" enum:"guest,host"`
 	Target   string    `json:"target,omitempty"`
 	Text     string    `json:"text"`

@@ -52,7 +52,7 @@ func (a *app) printLine(l client.LogLine) error {
 	if l.Target != "" {
 		source += "/" + l.Target
 	}
-	return a.line(fmt.Sprintf("%s %-5s %s: %s", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
+	return a.line(fmt.Sprintf("%s %-8s %s: %s", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
 		visible(l.Level), visible(source), visible(l.Text)))
 }
 
