@@ -165,7 +165,7 @@ func (d *demo) print(ctx context.Context, id string) error {
 		return nil
 	})
 	if errors.Is(err, errEnough) || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // enough was seen, or the user has seen enough
 	}
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +49,7 @@ func newNode(t *testing.T) *node {
 	return n
 }
 
-var servesAt = regexp.MustCompile(`serves (http://[0-9.:]+)`) //nolint:gochecknoglobals // a constant
+var servesAt = regexp.MustCompile(`serves (http://[0-9.:]+)`)
 
 // start starts the process and waits until it answers.
 func (n *node) start() {
@@ -258,25 +257,6 @@ func (n *node) history(o client.StreamOptions, enough func(client.Record) bool) 
 		n.t.Fatalf("the history ended after %d records: %v", len(seen), err)
 	}
 	return seen
-}
-
-// get is a plain GET of a path.
-func (n *node) get(path string) (status int, body string) {
-	n.t.Helper()
-	req, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet, n.url+path, nil)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(resp.Body); err != nil {
-		n.t.Fatal(err)
-	}
-	return resp.StatusCode, b.String()
 }
 
 // value is one value of a record, as the server wrote it.

@@ -53,7 +53,7 @@ func onDescriptor(f *os.File, do func(fd int) error) error {
 		return err
 	}
 	var inner error
-	err = conn.Control(func(fd uintptr) { inner = do(int(fd)) }) //nolint:gosec // descriptors are small
+	err = conn.Control(func(fd uintptr) { inner = do(int(fd)) })
 	return errors.Join(err, inner)
 }
 

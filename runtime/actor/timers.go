@@ -48,7 +48,7 @@ const longest = 366 * 24 * time.Hour
 
 // period is a wish in milliseconds, within what a duration can hold.
 func period(ms uint64) time.Duration {
-	return time.Duration(min(ms, uint64(longest/time.Millisecond))) * time.Millisecond //nolint:gosec // bounded by longest
+	return time.Duration(min(ms, uint64(longest/time.Millisecond))) * time.Millisecond
 }
 
 // restore takes over the timers that the log knows, each at the time that it

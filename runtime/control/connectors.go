@@ -96,6 +96,9 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 // swapped: when the new version cannot take over, the old one goes on and the
 // view's runtime says why.
 func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in ConnectorInput, revision uint64) (ConnectorView, error) {
+	if v, err := t.Connector(ctx, idOrName); err != nil { // first of all: whether there is one
+		return v, err
+	}
 	if err := t.check(ctx, &in); err != nil {
 		return ConnectorView{}, err
 	}

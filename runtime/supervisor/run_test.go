@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -14,9 +15,7 @@ import (
 func (r *rig) echoOn(l *line, more map[string]any) control.ConnectorInput {
 	r.t.Helper()
 	c := map[string]any{"port": l.port}
-	for k, v := range more {
-		c[k] = v
-	}
+	maps.Copy(c, more)
 	return control.ConnectorInput{
 		Name: "echo", Module: r.module("echo"), Config: config(r.t, c), Grants: port(l.port),
 	}
