@@ -37,6 +37,10 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 		if err != nil {
 			return nil, err
 		}
+		if head := s.log.Head(); block > head {
+			return nil, fault.New(fault.Invalid, "position %s is behind the end of the stream, which is at block %d", o.After, head).
+				WithHint("start at \"now\"; the server's data is not that which the position was taken from")
+		}
 		from, s.skip, s.skipIn = block, index+1, block
 	}
 	s.reader = s.log.Reader(from)
