@@ -19,8 +19,8 @@ type encoder struct {
 	points []stub // of the records before, by their place in the record
 }
 
-// stub is what a record or a point points to, with its encoded fields as
-// wire.AppendWord takes them. An index has at most three bytes there: a batch
+// stub is what a record or a point points to, with its encoded fields in the
+// low size bytes of a word (see wire.Word). An index has at most three bytes there: a batch
 // with more strings than that is beyond MaxBatch.
 type stub struct {
 	text, unit           string
@@ -29,6 +29,10 @@ type stub struct {
 	word uint64
 	size int
 }
+
+// room is what the fast ways below write at most: a tag and a length, a stub, a
+// number with its tag, and what is left of the last word.
+const room = 2 + 8 + 9 + 8
 
 // Append adds the encoded batch to dst and returns the longer slice. It
 // allocates nothing when dst has room, for some bytes more than are written,
@@ -58,104 +62,127 @@ func (b *Batch) Append(dst []byte) []byte {
 	return slices.Insert(dst, start, e.tables...)
 }
 
-// record writes one record. Fields that few records have are written by
-// functions of their own: the way without them is then the one without jumps.
+// record writes one record.
 func (e *encoder) record(dst []byte, r *Record, base int64) []byte {
-	if len(e.devices.entries) == 0 || !identical(r.Device, e.device.text) {
-		e.learnDevice(r.Device)
-	}
 	mark := len(dst) + 1
-	dst = append(dst, 5<<3|wire.Bytes, 0)
-	dst = wire.AppendWord(dst, e.device.word, e.device.size)
-	if r.Kind != 0 {
-		dst = wire.AppendUintAlways(dst, 2, uint64(r.Kind))
-	}
-	if after := wire.Zigzag(r.Time - base); after >= wire.MaxWord {
-		dst = wire.AppendUintAlways(dst, 3, after)
-	} else if after != 0 {
-		word, size := wire.Word(3<<3|wire.Varint, after)
-		dst = wire.AppendWord(dst, word, size)
-	}
-	if len(r.ContentType)|len(r.Payload) != 0 {
-		dst = e.payload(dst, r)
-	}
+	dst = e.lead(dst, r, base)
 	for i := range r.Points {
 		dst = e.point(dst, &r.Points[i], i, r.Time)
 	}
-	if len(r.Key)|len(r.Headers)|len(r.SourceKey) != 0 {
-		dst = r.appendRest(dst)
+	if n := len(dst) - mark - 1; n < 0x80 && len(r.Key)|len(r.Headers)|len(r.SourceKey) == 0 {
+		dst[mark] = byte(n)
+		return dst
 	}
+	dst = wire.AppendBytes(dst, 7, r.Key)
+	dst = appendHeaders(dst, 8, r.Headers)
+	dst = wire.AppendString(dst, 9, r.SourceKey)
 	return wire.End(dst, mark)
 }
 
-func (e *encoder) payload(dst []byte, r *Record) []byte {
+// lead begins a record with what comes before its points. The fast way is
+// telemetry of the same device as before, without a payload.
+func (e *encoder) lead(dst []byte, r *Record, base int64) []byte {
+	after := wire.Zigzag(r.Time - base)
+	n := len(dst)
+	if cap(dst)-n >= room && after < wire.MaxWord && len(e.devices.entries) != 0 &&
+		identical(r.Device, e.device.text) && int(r.Kind)|len(r.ContentType)|len(r.Payload) == 0 {
+		dst = dst[:n+room]
+		dst[n], dst[n+1] = 5<<3|wire.Bytes, 0
+		binary.LittleEndian.PutUint64(dst[n+2:], e.device.word)
+		n += 2 + e.device.size
+		word, size := wire.Word(3<<3|wire.Varint, after)
+		if after == 0 {
+			size = 0
+		}
+		binary.LittleEndian.PutUint64(dst[n:], word)
+		return dst[:n+size]
+	}
+	return e.slowLead(dst, r, after)
+}
+
+func (e *encoder) slowLead(dst []byte, r *Record, after uint64) []byte {
+	e.learnDevice(r.Device)
+	dst = slices.Grow(dst, room+len(r.Payload))
+	dst = append(dst, 5<<3|wire.Bytes, 0)
+	dst = wire.AppendUint(dst, 1, uint64(e.device.textIndex))
+	dst = wire.AppendUint(dst, 2, uint64(r.Kind))
+	dst = wire.AppendUint(dst, 3, after)
 	// Batches have few content types, and most have one: the first.
 	dst = wire.AppendUint(dst, 4, uint64(e.types.optional(r.ContentType, 1)))
 	return wire.AppendBytes(dst, 5, r.Payload)
 }
 
-func (r *Record) appendRest(dst []byte) []byte {
-	dst = wire.AppendBytes(dst, 7, r.Key)
-	dst = appendHeaders(dst, 8, r.Headers)
-	return wire.AppendString(dst, 9, r.SourceKey)
-}
-
-// point writes the record's point number i.
+// point writes the record's point number i. The fast way is a number under the
+// names that the point number i of the record before had.
 func (e *encoder) point(dst []byte, p *Point, i int, recordTime int64) []byte {
-	if i >= len(e.points) || !identical(p.Name, e.points[i].text) || !identical(p.Unit, e.points[i].unit) {
-		e.learnPoint(i, p)
+	n := len(dst)
+	if cap(dst)-n >= room && i < len(e.points) {
+		s := &e.points[i]
+		if identical(p.Name, s.text) && identical(p.Unit, s.unit) && uint64(p.Quality)|uint64(p.SourceTime) == 0 {
+			dst := dst[:n+room]
+			dst[n] = 6<<3 | wire.Bytes
+			binary.LittleEndian.PutUint64(dst[n+2:], s.word)
+			at := n + 2 + s.size
+			if num := p.Value.varint(); p.Value.isVarint() && num < wire.MaxWord {
+				word, size := wire.Word(p.Value.kind.tag(), num)
+				dst[n+1] = byte(s.size + size)
+				binary.LittleEndian.PutUint64(dst[at:], word)
+				return dst[:at+size]
+			}
+			if p.Value.kind == ValueDouble {
+				dst[n+1] = byte(s.size + 9)
+				dst[at] = 6<<3 | wire.Fixed64
+				binary.LittleEndian.PutUint64(dst[at+1:], p.Value.num)
+				return dst[:at+9]
+			}
+		}
 	}
-	s := &e.points[i]
-	mark := len(dst) + 1
-	dst = append(dst, 6<<3|wire.Bytes, 0)
-	dst = wire.AppendWord(dst, s.word, s.size)
-	dst = p.Value.append(dst)
-	if uint64(p.Quality)|uint64(p.SourceTime) != 0 {
-		dst = p.appendQuality(dst, recordTime)
-	}
-	return wire.End(dst, mark)
+	return e.slowPoint(dst, p, i, recordTime)
 }
 
-func (p *Point) appendQuality(dst []byte, recordTime int64) []byte {
+func (e *encoder) slowPoint(dst []byte, p *Point, i int, recordTime int64) []byte {
+	e.learnPoint(i, p)
+	mark := len(dst) + 1
+	dst = append(slices.Grow(dst, room), 6<<3|wire.Bytes, 0)
+	dst = wire.AppendUint(dst, 1, uint64(e.points[i].textIndex))
+	dst = wire.AppendUint(dst, 2, uint64(e.points[i].unitIndex))
+	dst = p.Value.append(dst)
 	dst = wire.AppendUint(dst, 9, uint64(p.Quality))
 	if p.SourceTime != 0 {
 		dst = wire.AppendSint(dst, 10, p.SourceTime-recordTime)
 	}
-	return dst
+	return wire.End(dst, mark)
 }
 
-// append writes the value: numbers here, the rest apart.
-func (v *Value) append(dst []byte) []byte {
-	num := v.num
-	if v.kind == ValueInt {
-		num = wire.Zigzag(int64(num))
-	}
-	switch {
-	case v.kind-ValueBool <= ValueUint-ValueBool && num < wire.MaxWord:
-		word, size := wire.Word(v.kind.tag(), num)
-		return wire.AppendWord(dst, word, size)
-	case v.kind == ValueDouble:
-		dst = append(dst, 6<<3|wire.Fixed64)
-		return binary.LittleEndian.AppendUint64(dst, num)
-	default:
-		return v.appendSlow(dst, num)
-	}
-}
+// isVarint reports whether the value is written as one.
+func (v *Value) isVarint() bool { return v.kind-ValueBool <= ValueUint-ValueBool }
 
-// tag is that of a value written as a varint: the kinds are in the order of
-// their fields, of which ValueBool's is the third.
+// tag is that of a value of which isVarint is true: these kinds are in the
+// order of their fields, of which ValueBool's is the third.
 func (k ValueType) tag() wire.Tag { return wire.Tag(k-ValueBool+3)<<3 | wire.Varint }
 
-func (v *Value) appendSlow(dst []byte, num uint64) []byte {
+// varint is what is written for such a value: zigzag for an int, without a
+// jump.
+func (v *Value) varint() uint64 {
+	zigzag := uint64(0)
+	if v.kind == ValueInt {
+		zigzag = 1
+	}
+	return v.num<<zigzag ^ uint64(int64(v.num)>>63)&-zigzag
+}
+
+func (v *Value) append(dst []byte) []byte {
 	switch v.kind {
 	case ValueNone:
 		return dst
+	case ValueDouble:
+		return wire.AppendFixed64Always(dst, 6, v.num)
 	case ValueString:
 		return wire.AppendStringAlways(dst, 7, v.str)
 	case ValueBytes:
 		return wire.AppendBytesAlways(dst, 8, v.raw)
 	default:
-		return wire.AppendUintAlways(dst, int(v.kind.tag()>>3), num)
+		return wire.AppendUintAlways(dst, int(v.kind.tag()>>3), v.varint())
 	}
 }
 

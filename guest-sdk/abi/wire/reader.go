@@ -37,23 +37,20 @@ func Read(src []byte) Reader { return Reader{src: src} }
 // first fault; Err tells them apart.
 func (r *Reader) Next() bool {
 	src, at := r.src, r.next
-	if at >= len(src)-1 || (src[at]|src[at+1])&0x80 != 0 {
-		return r.slowNext()
+	if at < len(src)-1 && (src[at]|src[at+1])&0x80 == 0 { // a tag and a number of one byte each
+		tag, n := Tag(src[at]), uint64(src[at+1])
+		at += 2
+		size := 0 // a varint is taken for empty bytes, which spares a jump
+		if tag&7 == Bytes {
+			size = int(n)
+		}
+		if tag >= 1<<3 && tag&7&^Bytes == 0 && size <= len(src)-at {
+			r.tag, r.num, r.next = tag, n, at+size
+			r.data = src[at : at+size : at+size]
+			return true
+		}
 	}
-	// The common case, a tag and a number of one byte each, goes without a
-	// jump: of a varint it takes a length of 0.
-	tag, n := Tag(src[at]), uint64(src[at+1])
-	at += 2
-	size := 0
-	if tag&7 == Bytes {
-		size = int(n)
-	}
-	if tag < 1<<3 || tag&7&^Bytes != 0 || size > len(src)-at {
-		return r.slowNext()
-	}
-	r.tag, r.num, r.next = tag, n, at+size
-	r.data = src[at : at+size : at+size]
-	return true
+	return r.slowNext()
 }
 
 // slowNext is Next for fields of all forms.
@@ -113,11 +110,10 @@ func uvarint(src []byte, at int) (v uint64, next int) {
 			return v, at + n
 		}
 	}
-	v, n := binary.Uvarint(src[at:])
-	if n <= 0 {
-		return 0, 0
+	if v, n := binary.Uvarint(src[at:]); n > 0 {
+		return v, at + n
 	}
-	return v, at + n
+	return 0, 0
 }
 
 // Tag is the current field's number and wire type.

@@ -57,11 +57,12 @@ func AppendUintAlways(dst []byte, field int, v uint64) []byte {
 	return appendUvarint(AppendTag(dst, field, Varint), v)
 }
 
-// appendUvarint is binary.AppendUvarint without the loop.
+// appendUvarint is binary.AppendUvarint, most often without its loop.
 func appendUvarint(dst []byte, v uint64) []byte {
-	if v < 1<<56 {
+	if n := len(dst); v < 1<<56 && cap(dst)-n >= 8 {
 		word, size := spread(v)
-		return AppendWord(dst, word, size)
+		binary.LittleEndian.PutUint64(dst[n:n+8], word)
+		return dst[:n+size]
 	}
 	return binary.AppendUvarint(dst, v)
 }
@@ -132,15 +133,13 @@ func Begin(dst []byte, field int) (out []byte, mark int) {
 // the length; a longer length moves the message up, which small messages,
 // the common case, never pay for.
 func End(dst []byte, mark int) []byte {
-	n := len(dst) - mark - 1
-	dst[mark] = byte(n)
-	if n < 0x80 {
+	if n := len(dst) - mark - 1; n < 0x80 {
+		dst[mark] = byte(n)
 		return dst
 	}
 	return endLong(dst, mark)
 }
 
-// endLong is apart so that End can be inlined.
 func endLong(dst []byte, mark int) []byte {
 	n := uint64(len(dst) - mark - 1)
 	var length [binary.MaxVarintLen64]byte

@@ -1,30 +1,25 @@
 package wire
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
-// A Go guest pays for a jump and for a call what a dozen other instructions
-// cost, because its functions are made of basic blocks behind a dispatcher.
-// Varints of up to eight bytes are therefore put together, and taken apart, in
-// one word, without the usual loop over their bytes.
+// In a Go guest a jump and a call cost what a dozen other instructions do,
+// because a function there is a row of basic blocks behind a dispatcher.
+// Hence two habits of the hot paths in this package and in abi:
+//
+//   - Varints of up to eight bytes are put together, and taken apart, in one
+//     word, without the usual loop over their bytes.
+//   - The common case is the body of an if that returns, and all the rest
+//     comes after it: the compiler lays the body out without a jump.
 
 // MaxWord is beyond the numbers that Word takes.
 const MaxWord = 1 << 49
 
-// Word is a varint field, ready for AppendWord: a tag of one byte (the field
-// is below 16) and a number below MaxWord, in the low size bytes of a word.
+// Word is a varint field: a tag of one byte (the field is below 16) and a
+// number below MaxWord, in the low size bytes of a word. Write all eight and
+// go on behind the size: one store is the cheapest.
 func Word(tag Tag, v uint64) (word uint64, size int) {
 	word, size = spread(v)
 	return word<<8 | uint64(tag), size + 1
-}
-
-// AppendWord writes the low size bytes of word, which are up to eight. It
-// wants room for eight: what dst holds beyond its length may be overwritten
-// that far.
-func AppendWord(dst []byte, word uint64, size int) []byte {
-	return binary.LittleEndian.AppendUint64(dst, word)[:len(dst)+size]
 }
 
 // The bits of a word that spread and gather move by four, by two, and by one.
