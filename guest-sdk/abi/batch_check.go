@@ -2,9 +2,10 @@ package abi
 
 import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
 
-// sizes are the lengths of a batch's tables.
+// sizes are the lengths of a batch's tables, and how many points were seen.
 type sizes struct {
 	devices, types, names int
+	points                int
 }
 
 // CheckBatch reads the whole of an encoded batch and reports the number of
@@ -69,11 +70,7 @@ func (s *sizes) record(src []byte) error {
 		case 4<<3 | wire.Varint:
 			contentType = uint32(r.Uint())
 		case 6<<3 | wire.Bytes:
-			if points >= MaxPoints {
-				r.Fail(tooLarge("points in a record", MaxPoints))
-				break
-			}
-			r.Fail(at("point", points, s.point(r.Bytes())))
+			r.Fail(at("point", points, s.point(points, r.Bytes())))
 			points++
 		case 8<<3 | wire.Bytes:
 			if headers >= MaxHeaders {
@@ -99,7 +96,14 @@ func (s *sizes) record(src []byte) error {
 	return nil
 }
 
-func (s *sizes) point(src []byte) error {
+// point checks the point number n of a record.
+func (s *sizes) point(n int, src []byte) error {
+	if n >= MaxPoints {
+		return tooLarge("points in a record", MaxPoints)
+	}
+	if s.points++; s.points > MaxBatchPoints {
+		return tooLarge("points in a batch", MaxBatchPoints)
+	}
 	var name, unit uint32
 	r := wire.Read(src)
 	for r.Next() {

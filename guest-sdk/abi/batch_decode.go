@@ -43,7 +43,9 @@ func (b *Batch) decode(src []byte) error {
 		} else {
 			records = append(records, Record{})
 		}
-		r.Fail(at("record", i, d.record(&records[i], r.Bytes())))
+		if err := d.record(&records[i], r.Bytes()); err != nil {
+			r.Fail(at("record", i, err))
+		}
 	}
 	b.Records = records
 	return r.Err()
@@ -81,11 +83,13 @@ func (d *decoder) tables(src []byte) error {
 }
 
 // record reads one record into *rec, whose old content is only good for its
-// strings. Points and headers are counted first, so that those of one record
-// stand side by side in the shared memory.
+// strings. It is put together at the end: each store of a pointer on the way
+// would make a jump around the write barrier.
 func (d *decoder) record(rec *Record, src []byte) error {
-	*rec = Record{SourceKey: rec.SourceKey, Time: d.base}
-	device, contentType, sourceKey := uint64(0), uint64(0), ""
+	var device, kind, contentType uint64
+	var payload, key []byte
+	var sourceKey string
+	after := int64(0)
 	firstPoint, firstHeader := len(d.points), len(d.headers)
 	r := wire.Read(src)
 	for r.Next() {
@@ -93,18 +97,20 @@ func (d *decoder) record(rec *Record, src []byte) error {
 		case 1<<3 | wire.Varint:
 			device = r.Uint()
 		case 2<<3 | wire.Varint:
-			rec.Kind = Kind(r.Uint())
+			kind = r.Uint()
 		case 3<<3 | wire.Varint:
-			rec.Time = d.base + r.Sint()
+			after = r.Sint()
 		case 4<<3 | wire.Varint:
 			contentType = r.Uint()
 		case 5<<3 | wire.Bytes:
-			rec.Payload = r.Bytes()
+			payload = r.Bytes()
 		case 6<<3 | wire.Bytes:
 			n := len(d.points) - firstPoint
-			r.Fail(at("point", n, d.point(n, r.Bytes())))
+			if err := d.point(n, r.Bytes()); err != nil {
+				r.Fail(at("point", n, err))
+			}
 		case 7<<3 | wire.Bytes:
-			rec.Key = r.Bytes()
+			key = r.Bytes()
 		case 8<<3 | wire.Bytes:
 			n := len(d.headers) - firstHeader
 			r.Fail(at("header", n, d.header(n, r.Bytes())))
@@ -112,10 +118,31 @@ func (d *decoder) record(rec *Record, src []byte) error {
 			sourceKey = r.Text(rec.SourceKey)
 		}
 	}
-	if r.Err() != nil {
-		return r.Err()
+	at, of := uint64(uint32(device))+1, uint64(uint32(contentType)) // indexes are 32 bits on the wire
+	devices, types := d.devices.entries, d.types.entries
+	if r.Err() == nil && at < uint64(len(devices)) && of < uint64(len(types)) {
+		*rec = Record{
+			Device: devices[at], Kind: Kind(kind), Time: d.base + after, ContentType: types[of],
+			Payload: payload, Key: key, SourceKey: sourceKey,
+		}
+		if len(d.points) > firstPoint || len(d.headers) > firstHeader {
+			d.attach(rec, firstPoint, firstHeader)
+		}
+		return nil
 	}
-	rec.SourceKey = sourceKey
+	switch {
+	case r.Err() != nil:
+		return r.Err()
+	case at >= uint64(len(devices)):
+		return outOfRange("device", at-1, len(devices)-1)
+	default:
+		return outOfRange("content type", of-1, len(types)-1)
+	}
+}
+
+// attach gives the record the points and headers that were read for it. Their
+// capacity ends with them, because others follow in the shared memory.
+func (d *decoder) attach(rec *Record, firstPoint, firstHeader int) {
 	if n := len(d.points); n > firstPoint {
 		rec.Points = d.points[firstPoint:n:n]
 		settle(rec.Points, rec.Time)
@@ -123,12 +150,6 @@ func (d *decoder) record(rec *Record, src []byte) error {
 	if n := len(d.headers); n > firstHeader {
 		rec.Headers = d.headers[firstHeader:n:n]
 	}
-	var err error
-	if rec.Device, err = d.devices.at("device", device); err != nil {
-		return err
-	}
-	rec.ContentType, err = d.types.optional("content type", contentType)
-	return err
 }
 
 // settle turns the points' source times, read as distances, into times: the
@@ -141,19 +162,23 @@ func settle(points []Point, recordTime int64) {
 	}
 }
 
+// point reads the point number n of a record, which is put together at the
+// end, as the record is.
 func (d *decoder) point(n int, src []byte) error {
-	if n >= MaxPoints {
+	switch {
+	case n >= MaxPoints:
 		return tooLarge("points in a record", MaxPoints)
-	}
-	if len(d.points) < cap(d.points) {
+	case len(d.points) >= MaxBatchPoints:
+		return tooLarge("points in a batch", MaxBatchPoints)
+	case len(d.points) < cap(d.points):
 		d.points = d.points[:len(d.points)+1]
-	} else {
+	default:
 		d.points = append(d.points, Point{})
 	}
 	p := &d.points[len(d.points)-1]
-	old := p.Value.str
-	*p = Point{}
-	name, unit := uint64(0), uint64(0)
+	var name, unit, quality uint64
+	var value Value
+	after := int64(0)
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -162,32 +187,37 @@ func (d *decoder) point(n int, src []byte) error {
 		case 2<<3 | wire.Varint:
 			unit = r.Uint()
 		case 3<<3 | wire.Varint:
-			p.Value = Bool(r.Bool())
+			value = Bool(r.Bool())
 		case 4<<3 | wire.Varint:
-			p.Value = Int(r.Sint())
+			value = Int(r.Sint())
 		case 5<<3 | wire.Varint:
-			p.Value = Uint(r.Uint())
+			value = Uint(r.Uint())
 		case 6<<3 | wire.Fixed64:
-			p.Value = Value{kind: ValueDouble, num: r.Uint()}
+			value = Value{kind: ValueDouble, num: r.Uint()}
 		case 7<<3 | wire.Bytes:
-			p.Value = String(r.Text(old))
+			value = String(r.Text(p.Value.str)) // of an earlier batch
 		case 8<<3 | wire.Bytes:
-			p.Value = Bytes(r.Bytes())
+			value = Bytes(r.Bytes())
 		case 9<<3 | wire.Varint:
-			p.Quality = uint32(r.Uint())
+			quality = r.Uint()
 		case 10<<3 | wire.Varint:
-			p.SourceTime = r.Sint()
+			after = r.Sint()
 		}
 	}
-	if r.Err() != nil {
+	at, of := uint64(uint32(name))+1, uint64(uint32(unit))
+	names := d.names.entries
+	if r.Err() == nil && at < uint64(len(names)) && of < uint64(len(names)) {
+		*p = Point{Name: names[at], Unit: names[of], Value: value, Quality: uint32(quality), SourceTime: after}
+		return nil
+	}
+	switch {
+	case r.Err() != nil:
 		return r.Err()
+	case at >= uint64(len(names)):
+		return outOfRange("name", at-1, len(names)-1)
+	default:
+		return outOfRange("unit", of-1, len(names)-1)
 	}
-	var err error
-	if p.Name, err = d.names.at("name", name); err != nil {
-		return err
-	}
-	p.Unit, err = d.names.optional("unit", unit)
-	return err
 }
 
 func (d *decoder) header(n int, src []byte) error {
@@ -204,6 +234,8 @@ func (d *decoder) header(n int, src []byte) error {
 
 // names is a table of a batch as it was read.
 type names struct {
+	// entries has an empty string before those of the table, so that an index
+	// for which 0 is none is one into entries.
 	entries []string
 	// known holds the strings of this table and of earlier ones.
 	known map[string]string
@@ -215,7 +247,7 @@ const (
 	maxKnownSize = 256 // bytes of one string
 )
 
-func (n *names) reset() { n.entries = n.entries[:0] }
+func (n *names) reset() { n.entries = append(n.entries[:0], "") }
 
 // add takes the current field of r as the next entry. The entry of the batch
 // before is tried first.
@@ -245,21 +277,4 @@ func (n *names) add(r *wire.Reader) {
 		clear(n.known)
 	}
 	n.known[s] = s
-}
-
-// at is the entry with this index. Indexes are 32 bits on the wire.
-func (n *names) at(what string, index uint64) (string, error) {
-	i := uint32(index)
-	if uint64(i) >= uint64(len(n.entries)) {
-		return "", outOfRange(what, uint64(i), len(n.entries))
-	}
-	return n.entries[i], nil
-}
-
-// optional is the entry before this index; 0 is the empty string.
-func (n *names) optional(what string, index uint64) (string, error) {
-	if uint32(index) == 0 {
-		return "", nil
-	}
-	return n.at(what, uint64(uint32(index)-1))
 }

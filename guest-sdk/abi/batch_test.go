@@ -165,6 +165,14 @@ func TestBatchBounds(t *testing.T) {
 	inRecord := func(field string, n int) []byte {
 		return protowire.AppendString([]byte("\x0a\x01d\x1a\x01n\x2a"), strings.Repeat(field+"\x00", n))
 	}
+	spread := func(points int) []byte { // over as many records as they need
+		b := abi.Batch{Records: make([]abi.Record, (points+abi.MaxPoints-1)/abi.MaxPoints)}
+		for i := range points {
+			r := &b.Records[i%len(b.Records)]
+			r.Points = append(r.Points, abi.Point{})
+		}
+		return b.Append(nil)
+	}
 	overhead := len(many(1, 1<<20)) - 1<<20
 	tests := []struct {
 		name string
@@ -177,6 +185,8 @@ func TestBatchBounds(t *testing.T) {
 		{"a byte too many", many(1, abi.MaxBatch-overhead+1), abi.ErrTooLarge},
 		{"points", inRecord("\x32", abi.MaxPoints), nil},
 		{"a point too many", inRecord("\x32", abi.MaxPoints+1), abi.ErrTooLarge},
+		{"points in all", spread(abi.MaxBatchPoints), nil},
+		{"a point too many in all", spread(abi.MaxBatchPoints + 1), abi.ErrTooLarge},
 		{"headers", inRecord("\x42", abi.MaxHeaders), nil},
 		{"a header too many", inRecord("\x42", abi.MaxHeaders+1), abi.ErrTooLarge},
 	}

@@ -27,12 +27,15 @@ const (
 
 // The bounds of one crossing: whichever is met first ends a batch.
 const (
-	MaxItems    = 256     // records, events, verdicts
-	MaxBatch    = 1 << 20 // bytes
-	MaxRecord   = 1 << 20 // bytes; larger payloads are blobs
-	MaxPoints   = 4096    // in a record
-	MaxHeaders  = 256     // in a record, a message or a test result
-	MaxRequests = 1024    // timers, device changes, replies in an outcome
+	MaxItems  = 256     // records, events, verdicts
+	MaxBatch  = 1 << 20 // bytes
+	MaxRecord = 1 << 20 // bytes; larger payloads are blobs
+	MaxPoints = 4096    // in a record
+	// MaxBatchPoints is in all records of a batch together: a point of two
+	// bytes on the wire takes a hundred in memory.
+	MaxBatchPoints = 16384
+	MaxHeaders     = 256  // in a record, a message or a test result
+	MaxRequests    = 1024 // timers, device changes, replies in an outcome
 )
 
 // ManifestSection is the custom section that holds a module's manifest.

@@ -23,10 +23,13 @@ func (textError) Unwrap() error { return ErrMalformed }
 type Reader struct {
 	src  []byte
 	next int // where the next field starts in src; its end after a fault
-	data []byte
 	num  uint64
 	tag  Tag
 	err  error
+
+	// Where a length-delimited field's bytes stand in src: no slice, because
+	// storing a pointer makes a jump around the write barrier.
+	from, to int
 }
 
 // Read starts at the first field of src. Bytes that the Reader hands out
@@ -39,27 +42,26 @@ func (r *Reader) Next() bool {
 	src, at := r.src, r.next
 	if at < len(src)-1 && (src[at]|src[at+1])&0x80 == 0 { // a tag and a number of one byte each
 		tag, n := Tag(src[at]), uint64(src[at+1])
-		at += 2
-		size := 0 // a varint is taken for empty bytes, which spares a jump
+		from, size := at+2, 0 // a varint is taken for empty bytes, which spares a jump
 		if tag&7 == Bytes {
 			size = int(n)
 		}
-		if tag >= 1<<3 && tag&7&^Bytes == 0 && size <= len(src)-at {
-			r.tag, r.num, r.next = tag, n, at+size
-			r.data = src[at : at+size : at+size]
+		if tag >= 1<<3 && tag&7&^Bytes == 0 && size <= len(src)-from {
+			r.tag, r.num, r.next = tag, n, from+size
+			r.from, r.to = from, from+size
 			return true
 		}
+	}
+	if at >= len(src) {
+		return false
 	}
 	return r.slowNext()
 }
 
-// slowNext is Next for fields of all forms.
+// slowNext is Next for fields of all forms, of which there is one.
 func (r *Reader) slowNext() bool {
-	src, at := r.src, r.next
-	if at >= len(src) {
-		return false
-	}
-	tag, at := uvarint(src, at)
+	src := r.src
+	tag, at := uvarint(src, r.next)
 	if field := tag >> 3; at == 0 || field == 0 || field > maxField {
 		return r.malformed()
 	}
@@ -74,9 +76,8 @@ func (r *Reader) slowNext() bool {
 		if n, at = uvarint(src, at); at == 0 || n > uint64(len(src)-at) {
 			return r.malformed()
 		}
-		end := at + int(n)
-		r.data = src[at:end:end]
-		at = end
+		r.from, r.to = at, at+int(n)
+		at = r.to
 	case Fixed64:
 		if len(src)-at < 8 {
 			return r.malformed()
@@ -133,25 +134,27 @@ func (r *Reader) Double() float64 { return math.Float64frombits(r.num) }
 
 // Bytes is the current length-delimited field; it aliases the input and is
 // never nil, so that an empty field can be told from an absent one.
-func (r *Reader) Bytes() []byte { return r.data }
+func (r *Reader) Bytes() []byte { return r.src[r.from:r.to:r.to] }
 
 // Text is the current length-delimited field as a string that does not alias
 // the input. It is old itself when old says the same, which spares a copy.
 // Bytes that are not UTF-8 are a fault, as proto3 has it, and give "".
 func (r *Reader) Text(old string) string {
-	if !r.CheckText() {
+	data := r.Bytes()
+	switch {
+	case !r.CheckText():
 		return ""
-	}
-	if old == string(r.data) {
+	case old == string(data):
 		return old
+	default:
+		return string(data)
 	}
-	return string(r.data)
 }
 
 // CheckText reports whether the current length-delimited field is UTF-8, and
 // makes it a fault when it is not.
 func (r *Reader) CheckText() bool {
-	if utf8.Valid(r.data) {
+	if utf8.Valid(r.Bytes()) {
 		return true
 	}
 	r.Fail(errText)
