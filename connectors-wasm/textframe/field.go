@@ -34,30 +34,31 @@ func (f *field) read(text []byte, ascii bool) error {
 		return f.tooShort(text)
 	}
 	value, ok := f.kind.parse(part)
-	if !ok {
+	switch {
+	case !ok:
 		return fmt.Errorf("field %q: %s is not %s", f.name, quote(part), f.kind.described())
+	case f.scaled:
+		f.point.Value = abi.Double(number(value)*f.scale + f.offset)
+	default:
+		f.point.Value = value
 	}
-	if f.scaled {
-		value = abi.Double(number(value)*f.scale + f.offset)
-	}
-	f.point.Value = value
 	return nil
 }
 
 // slice cuts the field out, and reports whether the text is long enough. A
 // field to the end may be empty.
 func (f *field) slice(text []byte, ascii bool) ([]byte, bool) {
-	if !ascii {
-		return f.sliceRunes(text)
-	}
 	to := f.to
 	if to == toEnd {
 		to = len(text)
 	}
-	if f.from > to || to > len(text) {
+	if ascii && f.from <= to && to <= len(text) {
+		return text[f.from:to], true
+	}
+	if ascii {
 		return nil, false
 	}
-	return text[f.from:to], true
+	return f.sliceRunes(text)
 }
 
 func (f *field) sliceRunes(text []byte) ([]byte, bool) {

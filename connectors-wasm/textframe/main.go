@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 
@@ -87,16 +88,26 @@ func (c *converter) emit(from *abi.Record, step *snaprail.Step) {
 
 // carry keeps what the record came with.
 func carry(to, from *abi.Record, sourceKey string) {
-	to.Key = from.Key
-	to.Headers = append(to.Headers, from.Headers...)
-	to.SourceKey = sourceKey
+	if len(from.Key)|len(from.Headers)|len(sourceKey) != 0 { // which few do
+		to.Key = from.Key
+		to.Headers = append(to.Headers, from.Headers...)
+		to.SourceKey = sourceKey
+	}
 }
 
+// isASCII looks at several bytes at a time.
 func isASCII(text []byte) bool {
-	for _, b := range text {
-		if b >= utf8.RuneSelf {
-			return false
-		}
+	const high = 0x8080_8080_8080_8080
+	n := len(text)
+	if 4 <= n && n <= 8 {
+		return (binary.LittleEndian.Uint32(text)|binary.LittleEndian.Uint32(text[n-4:]))&(high>>32) == 0
 	}
-	return true
+	seen := uint64(0)
+	for at := 0; at+8 <= n; at += 8 {
+		seen |= binary.LittleEndian.Uint64(text[at:])
+	}
+	for _, b := range text[n&^7:] {
+		seen |= uint64(b)
+	}
+	return seen&high == 0
 }

@@ -22,14 +22,13 @@ func (s *Step) Outcome() *abi.Outcome { return &s.out }
 // Record adds a record and answers it to be filled in. The pointer is valid
 // until the next record is added.
 func (s *Step) Record(kind abi.Kind, device string, at int64) *abi.Record {
-	records := s.out.Batch.Records
-	if n := len(records); n < cap(records) {
-		records = records[:n+1]
-	} else {
-		records = append(records, abi.Record{})
+	b := &s.out.Batch
+	n := len(b.Records)
+	if n == cap(b.Records) {
+		b.Records = append(b.Records, abi.Record{})[:n]
 	}
-	s.out.Batch.Records = records
-	r := &records[len(records)-1]
+	b.Records = b.Records[:n+1]
+	r := &b.Records[n]
 	*r = abi.Record{
 		Device:  device,
 		Kind:    kind,

@@ -52,6 +52,13 @@ func (r *Reader) Next() bool {
 			return true
 		}
 	}
+	if at < len(src)-8 && src[at]&0x87 == Varint && src[at] >= 1<<3 { // a longer number: times
+		if v, size := gather(binary.LittleEndian.Uint64(src[at+1:])); size > 0 {
+			r.tag, r.num, r.next = Tag(src[at]), v, at+1+size
+			r.from, r.to = r.next, r.next
+			return true
+		}
+	}
 	if at >= len(src) {
 		return false
 	}
