@@ -29,12 +29,18 @@ func (r *rig) places(connector, module string) (list [][2]string) {
 
 func TestNothingAnswersWithoutAToken(t *testing.T) {
 	r := newRig(t)
+	last := r.token[len(r.token)-1:]
+	other := "x"
+	if last == other {
+		other = "y"
+	}
 	bad := map[string]func(*http.Request){
 		"none":           header("Authorization", ""),
 		"another scheme": header("Authorization", "Basic "+r.token),
 		"empty":          header("Authorization", "Bearer "),
 		"no scheme":      header("Authorization", r.token),
-		"unknown":        header("Authorization", "Bearer "+r.token[:len(r.token)-1]+"x"),
+		"misspelt":       header("Authorization", "Bearer "+strings.TrimSuffix(r.token, last)+other),
+		"unknown":        header("Authorization", "Bearer snr_abcdefghij23_0000000000000000000000000000000000000000001_1Ulo6M"),
 		"in a cookie": func(req *http.Request) {
 			req.Header.Del("Authorization")
 			req.AddCookie(&http.Cookie{Name: statusCookie, Value: r.token})

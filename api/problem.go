@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -45,15 +46,18 @@ func (s *Server) fail(err error, c echo.Context) {
 		return // too late to say so
 	}
 	p := problemOf(c, f)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(p) // strings and numbers always can be
 	h := c.Response().Header()
 	h.Set("Content-Type", problemType)
 	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(text.Len()))
 	headersOf(h, f)
 	c.Response().WriteHeader(p.Status)
 	if c.Request().Method != http.MethodHead {
-		enc := json.NewEncoder(c.Response())
-		enc.SetEscapeHTML(false)
-		_ = enc.Encode(p) // a client that has gone is no fault
+		_, _ = c.Response().Write(text.Bytes()) // a client that has gone is no fault
 	}
 }
 

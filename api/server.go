@@ -76,7 +76,7 @@ func New(cfg Config) *Server {
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(versioned)
-	s.echo.Use(identified, s.logged, s.recovered, s.guarded)
+	s.echo.Use(lingering, identified, s.logged, s.recovered, s.guarded)
 	s.metrics = newMetrics(s)
 	s.huma = s.newHuma(s.echo)
 	s.routes()

@@ -39,7 +39,7 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 		return s.tooLarge()
 	}
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, s.cfg.MaxModule+uploadSlack)
-	patient := &patientReader{from: r.Body, conn: controller(c)}
+	patient := &patientReader{from: r.Body, conn: controller(c), idle: uploadIdle}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
 		kind = ""
@@ -185,10 +185,16 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 type patientReader struct {
 	from io.Reader
 	conn *http.ResponseController
+	idle time.Duration
 }
 
-// Read gives the client a while for the next bytes.
+// Read gives the client a while for the next bytes. After the last ones the
+// server listens for the client's going, which a deadline would feign.
 func (p *patientReader) Read(b []byte) (int, error) {
-	_ = p.conn.SetReadDeadline(time.Now().Add(uploadIdle)) // not every writer has one
-	return p.from.Read(b)
+	_ = p.conn.SetReadDeadline(time.Now().Add(p.idle)) // not every writer has one
+	n, err := p.from.Read(b)
+	if err != nil {
+		_ = p.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
