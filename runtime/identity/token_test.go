@@ -46,6 +46,39 @@ func TestTokenTypos(t *testing.T) {
 	}
 }
 
+// TestOneForm: a token has no second form that verifies, not even one whose
+// sum is right.
+func TestOneForm(t *testing.T) {
+	s := memory.New()
+	defer func() { _ = s.Close() }()
+	tokens := New(s.System())
+	good, info, err := tokens.Create(t.Context(), "a", "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodyLen := tokenLen - sumLen - 1
+	forms := []string{good + " ", good + "\n", " " + good, good + "=", strings.ToUpper(good), strings.ToLower(good)}
+	for i := len(prefix); i < bodyLen; i++ {
+		for _, c := range "0aAyZ9" {
+			body := good[:i] + string(c) + good[i+1:bodyLen]
+			forms = append(forms, body+"_"+sum(body))
+		}
+	}
+	for i := bodyLen + 1; i < tokenLen; i++ {
+		for _, c := range "0aAyZ9" {
+			forms = append(forms, good[:i]+string(c)+good[i+1:])
+		}
+	}
+	for _, form := range forms {
+		if form == good {
+			continue
+		}
+		if who, err := tokens.Verify(t.Context(), form); !fault.Is(err, fault.Unauthenticated) || who.TokenID != "" {
+			t.Errorf("%q stands for %q as well: %+v, %v", form, info.ID, who, err)
+		}
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	s := memory.New()
 	f.Cleanup(func() { _ = s.Close() })
