@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,12 +49,14 @@ type Actor struct {
 	env *surroundings
 
 	// What the lane goes on from, whichever guest it runs.
-	epoch  uint64
-	next   uint64 // sequence of the next record
-	cursor []byte // replaced, never written into; guarded by mu
-	timers timers
-	gap    time.Time  // data may be missing since; zero: nothing is
-	keep   []*session // of a guest that crashed, until the next one has opened
+	epoch   uint64
+	next    uint64 // sequence of the next record
+	cursor  []byte // replaced, never written into; guarded by mu
+	timers  timers
+	gap     time.Time  // data may be missing since; zero: nothing is
+	keep    []*session // of a guest that crashed, until the next one has opened
+	outages outages
+	lines   bucket // bounds what guests write to the log
 
 	install chan installation
 	lane    chan struct{} // closed while no lane runs; guarded by mu
@@ -76,7 +79,7 @@ func New(cfg Config) *Actor {
 	a.status = lifecycle.Status{State: lifecycle.Stopped, Since: now, Epoch: a.epoch}
 	a.env = &surroundings{
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
-		lookup: cfg.Host.Lookup, line: cfg.Host.Line, log: cfg.Log,
+		lookup: cfg.Host.Lookup, line: a.takeLine, log: cfg.Log,
 	}
 	return a
 }
@@ -101,15 +104,17 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 	if err != nil {
 		return err
 	}
-	c.guest.candidate = false
-	l := &lane{Actor: a, idle: time.NewTimer(time.Hour)}
+	l := &lane{Actor: a, stop: stop, idle: time.NewTimer(time.Hour)}
 	defer l.idle.Stop()
 	if err := l.takeOver(ctx, c); err != nil {
 		a.abandon(ctx, c.guest)
 		return err
 	}
+	a.closeUnused(ctx)
 	a.Move(lifecycle.Opened, nil)
-	err = l.run(ctx, stop)
+	a.showSessions()
+	err = l.run(ctx)
+	l.answer(ctx)
 	if err != nil {
 		if l.guest.inst.State() == engine.Dead {
 			a.count(func(c *lifecycle.Counters) { c.Traps++ })
@@ -117,7 +122,11 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		a.abandon(ctx, l.guest)
 		return err
 	}
+	drained := l.drain(ctx)
 	l.guest.close(ctx, abi.ReasonStop)
+	if !drained {
+		return nil // the next start says what may be missing
+	}
 	return a.lastBlock(ctx)
 }
 
@@ -186,15 +195,14 @@ func (a *Actor) Move(on lifecycle.Event, cause error) {
 
 // brief is the start of a text on one line: a trap's whole trace is in the log.
 func brief(text string) string {
-	const lines, most = 4, 512
+	const lines = 4
 	var kept []string
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line != "" && len(kept) < lines {
 			kept = append(kept, line)
 		}
 	}
-	text = strings.Join(kept, "; ")
-	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+	return fault.Clip(strings.Join(kept, "; "), maxReason)
 }
 
 // Status is what is known of the connector now.
@@ -217,6 +225,7 @@ func (a *Actor) count(change func(*lifecycle.Counters)) {
 type candidate struct {
 	guest   *guest
 	version Version
+	opened  bool
 	outcome []byte
 }
 
@@ -227,12 +236,15 @@ func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candida
 	if err != nil {
 		return nil, err
 	}
+	if v.Manifest.Mode == abi.ModeRun && reason == abi.ReasonSwap {
+		return &candidate{guest: g, version: v}, nil // opened when it takes over
+	}
 	out, err := g.open(ctx, a.input(g, v, reason))
 	if err != nil {
 		a.discard(ctx, g)
 		return nil, err
 	}
-	return &candidate{guest: g, version: v, outcome: slices.Clone(out)}, nil
+	return &candidate{guest: g, version: v, opened: true, outcome: slices.Clone(out)}, nil
 }
 
 func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest, error) {
@@ -267,9 +279,38 @@ func (a *Actor) position() []byte {
 // alone had opened.
 func (a *Actor) discard(ctx context.Context, g *guest) {
 	g.drop(ctx)
+	a.closeUnused(ctx)
+}
+
+func (a *Actor) closeUnused(ctx context.Context) {
 	if err := a.env.sessions.sweep(ctx); err != nil {
 		a.cfg.Log.Warn("session not closed", "error", err)
 	}
+}
+
+// takeLine takes a line of the log. What guests write is bounded for each
+// connector, whichever way it comes, because the log is shared with whoever
+// reads it.
+func (a *Actor) takeLine(level abi.LogLevel, source, target, text string) {
+	if source != FromGuest {
+		a.cfg.Host.Line(level, source, target, text)
+		return
+	}
+	allowed, missed := a.lines.take(time.Now())
+	a.count(func(c *lifecycle.Counters) {
+		if allowed {
+			c.LogLines++
+		} else {
+			c.LogDropped++
+		}
+	})
+	if !allowed {
+		return
+	}
+	if missed > 0 {
+		a.cfg.Host.Line(abi.LogWarning, FromHost, "log", strconv.FormatUint(missed, 10)+" lines of the module were dropped: it writes too many")
+	}
+	a.cfg.Host.Line(level, source, target, text)
 }
 
 // Test makes a guest of this version beside whatever runs and asks it whether

@@ -11,21 +11,24 @@ import (
 	"github.com/snaprail/snaprail/runtime/outbox"
 )
 
-// maxOutages bounds the gaps that wait for their record; further ones are
-// counted in the last.
+// maxOutages bounds the gaps that wait for their record.
 const maxOutages = 64
 
-// outage is a time in which data may be missing.
+// outage is a time in which data may be missing. It belongs to the session and
+// not to the guest: it goes on over a crash and a swap.
 type outage struct {
-	feed     int
+	session  *session
 	from, to time.Time // to: zero while it lasts
 	reason   string
 }
 
-// outage notes that a source lost its resource.
-func (l *lane) outage(feed int, e *capability.Event) {
-	for _, o := range l.down {
-		if o.feed == feed && o.to.IsZero() {
+// outages are the gaps of a connector that have no record yet.
+type outages struct{ list []outage }
+
+// begin notes that a session lost its resource.
+func (o *outages) begin(s *session, e *capability.Event) {
+	for i := range o.list {
+		if o.list[i].session == s && o.list[i].to.IsZero() {
 			return
 		}
 	}
@@ -33,56 +36,69 @@ func (l *lane) outage(feed int, e *capability.Event) {
 	if e.Err != nil {
 		reason = e.Err.Error()
 	}
-	l.note(outage{feed: feed, from: time.Unix(0, e.Time), reason: reason})
+	o.add(outage{session: s, from: time.Unix(0, e.Time), reason: reason})
 }
 
-// ended notes that a source works again.
-func (l *lane) ended(feed int, e *capability.Event) {
-	for i := range l.down {
-		if o := &l.down[i]; o.feed == feed && o.to.IsZero() {
-			o.to = time.Unix(0, e.Time)
+// end notes that a session works again.
+func (o *outages) end(s *session, e *capability.Event) {
+	for i := range o.list {
+		if x := &o.list[i]; x.session == s && x.to.IsZero() {
+			x.to = time.Unix(0, e.Time)
 		}
 	}
 }
 
-// dropped notes that a source had to throw data away.
-func (l *lane) dropped(e *capability.Event) {
+// dropped notes that a session had to throw data away.
+func (o *outages) dropped(s *session, e *capability.Event) {
 	at := time.Unix(0, e.Time)
-	l.note(outage{feed: -1, from: at, to: at, reason: e.Name})
+	o.add(outage{session: s, from: at, to: at, reason: e.Name})
 }
 
-func (l *lane) note(o outage) {
-	if len(l.down) < maxOutages {
-		l.down = append(l.down, o)
+// add keeps an outage. When too many wait, the last one grows to cover it.
+func (o *outages) add(x outage) {
+	if len(o.list) < maxOutages {
+		o.list = append(o.list, x)
+		return
+	}
+	if last := &o.list[len(o.list)-1]; !last.to.IsZero() && !x.to.IsZero() {
+		last.to = x.to
 	}
 }
 
 // recordGaps writes a record for every gap that is over. It runs behind the
-// step that saw its end and before the sources are acknowledged.
+// block of the step that saw its end and before the sources are acknowledged,
+// so that a crash in between brings the end back.
 func (l *lane) recordGaps(ctx context.Context) error {
-	kept := l.down[:0]
-	for _, o := range l.down {
+	for i := 0; i < len(l.outages.list); {
+		o := l.outages.list[i]
 		if o.to.IsZero() {
-			kept = append(kept, o)
+			i++
 			continue
 		}
 		if err := l.writeGap(ctx, o.from, o.to, o.reason); err != nil {
 			return err
 		}
+		l.outages.list = append(l.outages.list[:i], l.outages.list[i+1:]...)
 	}
-	l.down = kept
 	return nil
 }
 
 // gapSinceLastRun says that data may be missing since a run that did not end
-// orderly, unless all sources can be read again.
+// orderly, unless all sources can be read again. It comes before anything else
+// of this run: after another crash the log still tells where the gap began.
 func (l *lane) gapSinceLastRun(ctx context.Context) error {
-	from := l.gap
-	l.gap = time.Time{}
-	if from.IsZero() || l.inbox.replayable() {
+	if l.gap.IsZero() {
 		return nil
 	}
-	return l.writeGap(ctx, from, time.Now(), "the host did not stop orderly")
+	if l.inbox.replayable() {
+		l.gap = time.Time{}
+		return nil
+	}
+	if err := l.writeGap(ctx, l.gap, time.Now(), "the connector did not stop orderly"); err != nil {
+		return err
+	}
+	l.gap = time.Time{}
+	return nil
 }
 
 // writeGap commits a gap record.
@@ -99,5 +115,5 @@ func (l *lane) writeGap(ctx context.Context, from, to time.Time, reason string) 
 		Kind: abi.KindGap, Time: to.UnixNano(), ContentType: "application/json", Payload: payload,
 	}}}
 	l.count(func(c *lifecycle.Counters) { c.Gaps++ })
-	return l.write(ctx, &outbox.Block{Count: 1, Records: batch.Append(nil)})
+	return l.write(ctx, &outbox.Block{Count: 1, Records: outbox.AppendBatch(nil, batch.Append(nil))})
 }

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -26,6 +27,7 @@ type inbox struct {
 // feed is one source with the events that were taken from it and are not
 // acknowledged, oldest first.
 type feed struct {
+	session  *session
 	source   capability.Source
 	handle   uint32
 	inflight []pending
@@ -42,19 +44,38 @@ type pending struct {
 type input struct {
 	feed, index int
 	event       capability.Event
+	fresh       bool // handed in for the first time
 }
 
-// attach makes the inbox read the sources that this guest holds, each from its
-// oldest unacknowledged event on.
+// attach makes the inbox read the sources that this guest holds. A source that
+// the guest before held too, and that it left orderly, goes on where it stood,
+// with what is held back; any other starts at its oldest unacknowledged event.
 func (b *inbox) attach(g *guest) {
-	b.feeds, b.batch, b.turn = b.feeds[:0], b.batch[:0], 0
+	before := b.feeds
+	b.feeds, b.batch, b.turn = nil, b.batch[:0], 0
 	for i, s := range g.handles {
 		if s.source == nil {
 			continue
 		}
-		s.source.Rewind()
-		b.feeds = append(b.feeds, feed{source: s.source, handle: uint32(i + 1)})
+		f := feed{session: s, source: s.source, handle: uint32(i + 1)} //nolint:gosec // few
+		if at := slices.IndexFunc(before, func(x feed) bool { return x.session == s }); at >= 0 {
+			f.inflight = before[at].inflight
+			for j := range f.inflight {
+				f.inflight[j].handed = false
+			}
+		} else {
+			s.source.Rewind()
+		}
+		b.feeds = append(b.feeds, f)
 	}
+}
+
+// rest is how many events are held and not acknowledged.
+func (b *inbox) rest() (n int) {
+	for i := range b.feeds {
+		n += len(b.feeds[i].inflight)
+	}
+	return n
 }
 
 // gather fills the batch with at most items events: what is due again first,
@@ -81,7 +102,7 @@ func (b *inbox) again(f int, now time.Time, bytes *int) {
 		}
 		p.handed = true
 		*bytes -= len(p.event.Data)
-		b.batch = append(b.batch, input{f, i, p.event})
+		b.batch = append(b.batch, input{feed: f, index: i, event: p.event})
 	}
 }
 
@@ -92,7 +113,7 @@ func (b *inbox) fresh(f int, bytes *int) {
 	}
 	b.taken = feed.source.Take(b.taken[:0], b.items-len(b.batch), *bytes)
 	for _, e := range b.taken {
-		b.batch = append(b.batch, input{f, len(feed.inflight), e})
+		b.batch = append(b.batch, input{feed: f, index: len(feed.inflight), event: e, fresh: true})
 		feed.inflight = append(feed.inflight, pending{event: e, handed: true})
 		*bytes -= len(e.Data)
 	}

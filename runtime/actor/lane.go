@@ -17,10 +17,11 @@ type lane struct {
 	version Version
 	inbox   inbox
 
+	stop    <-chan struct{}
 	idle    *time.Timer
-	poll    time.Time // poll mode: when to ask next
-	pending *installation
-	down    []outage
+	poll    time.Time     // poll mode: when to ask next
+	pending *installation // run mode: waits for the guest to return
+	broken  error         // run mode: a failure of the host's that ends the run
 
 	// Reused from step to step.
 	events   abi.Events
@@ -28,20 +29,24 @@ type lane struct {
 	view     abi.OutcomeView
 	verdicts []abi.Verdict
 	firing   []string
-	stop     <-chan struct{}
 	told     func() // run mode: notes that the guest was told to stop
 	sequence uint64 // of the last block
+	draining bool   // after a stop: no more timers
+	fixed    bool   // the outcome may not move the cursor
 }
 
 // maxFiring leaves most of a batch to the sources when many timers are due.
 const maxFiring = abi.MaxItems / 4
 
-// defaultPoll is the interval in poll mode.
-const defaultPoll = time.Second
+// defaultPoll is the interval in poll mode, and minPoll the shortest that a
+// guest may ask for.
+const (
+	defaultPoll = time.Second
+	minPoll     = time.Millisecond
+)
 
 // run drives the guest until stop is closed.
-func (l *lane) run(ctx context.Context, stop <-chan struct{}) error {
-	l.stop = stop
+func (l *lane) run(ctx context.Context) error {
 	for worked := false; ; {
 		goOn, err := l.attend(ctx, worked)
 		if err != nil || !goOn {
@@ -56,6 +61,9 @@ func (l *lane) run(ctx context.Context, stop <-chan struct{}) error {
 // attend serves what is not the guest's work: stop, swap, and the wait for
 // something to do. It waits only when the last step found nothing.
 func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
+	if l.stopping() { // a closed stop wins over work and over a swap
+		return false, nil
+	}
 	if in := l.pending; in != nil {
 		l.pending = nil
 		return true, l.swap(ctx, *in)
@@ -64,11 +72,6 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 		l.idle.Reset(0)
 	} else {
 		l.idle.Reset(l.untilNext(time.Now()))
-	}
-	select {
-	case <-l.stop: // a closed stop wins over work
-		return false, nil
-	default:
 	}
 	select {
 	case <-ctx.Done():
@@ -127,7 +130,9 @@ func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 
 // gather fills the batch and encodes it. It reports whether there is one.
 func (l *lane) gather(now time.Time) bool {
-	l.firing = l.timers.due(now)
+	if l.firing = l.timers.due(now); l.draining {
+		l.firing = nil
+	}
 	l.firing = l.firing[:min(len(l.firing), maxFiring)]
 	batch := l.inbox.gather(now, abi.MaxItems-len(l.firing))
 	if len(batch)+len(l.firing) == 0 {
@@ -146,7 +151,7 @@ func (l *lane) finish(ctx context.Context, out []byte, err error) error {
 		err = l.commit(ctx, out, l.inbox.batch, l.firing)
 	}
 	if err == nil {
-		return l.recordGaps(ctx)
+		return nil
 	}
 	l.guest.stage.take() // nothing of a failed step stays
 	if l.guest.inst.State() == engine.Dead || !guestsFault(err) {
@@ -172,7 +177,7 @@ func (l *lane) ask(ctx context.Context) error {
 	}
 	if err == nil {
 		if l.view.NextPollMS > 0 {
-			interval = time.Duration(min(l.view.NextPollMS, maxRetryAfterMS)) * time.Millisecond
+			interval = max(time.Duration(min(l.view.NextPollMS, maxRetryAfterMS))*time.Millisecond, minPoll)
 		}
 		l.poll = time.Now().Add(interval)
 		return nil
@@ -182,36 +187,76 @@ func (l *lane) ask(ctx context.Context) error {
 		return err
 	}
 	// Nothing was taken from the source, so nothing is lost: ask again later.
-	l.cfg.Host.Line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
+	l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
 	l.poll = time.Now().Add(max(interval, fault.Of(err).RetryAfter))
 	return nil
 }
 
-// observe follows the sessions' condition through their events.
+// observe follows the sessions' condition through their events, each once.
 func (l *lane) observe(batch []input) {
 	for i := range batch {
 		e := &batch[i].event
-		switch e.Type {
+		if !batch[i].fresh {
+			continue
+		}
+		switch s := l.inbox.feeds[batch[i].feed].session; e.Type {
 		case abi.EventDown:
-			l.outage(batch[i].feed, e)
+			l.outages.begin(s, e)
 			l.Move(lifecycle.Down, e.Err)
 		case abi.EventUp:
-			l.ended(batch[i].feed, e)
-			if l.allUp() {
+			l.outages.end(s, e)
+			if up, _ := l.allUp(); up {
 				l.Move(lifecycle.Up, nil)
 			}
 		case abi.EventGap:
-			l.dropped(e)
+			l.outages.dropped(s, e)
 		default: // data, and what concerns the guest alone
 		}
 	}
 }
 
-func (l *lane) allUp() bool {
-	for _, s := range l.env.sessions.status() {
+// allUp reports whether all sessions work, else why one does not.
+func (a *Actor) allUp() (up bool, reason string) {
+	for _, s := range a.env.sessions.status() {
 		if !s.Up {
-			return false
+			return false, s.Resource + ": " + s.Reason
 		}
 	}
-	return true
+	return true, ""
+}
+
+// showSessions makes the state tell the truth after a move to running: a
+// session may have been down for long.
+func (a *Actor) showSessions() {
+	if up, reason := a.allUp(); !up {
+		a.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", reason))
+	}
+}
+
+// drainTime is how long a lane that was asked to stop works on what its
+// sessions hold already.
+const drainTime = 3 * time.Second
+
+// drain hands the guest what the sessions held when the stop came, so that a
+// stop loses nothing that was read. It reports whether nothing is left of it.
+func (l *lane) drain(ctx context.Context) bool {
+	l.draining = true
+	left := 0
+	for _, s := range l.env.sessions.status() {
+		left += s.Buffered
+	}
+	left = max(left, l.inbox.rest())
+	if l.version.Manifest.Mode == abi.ModeRun { // the guest has returned
+		return left == 0
+	}
+	for until := time.Now().Add(drainTime); left > 0 && time.Now().Before(until); left -= len(l.events.Events) {
+		worked, err := l.deliver(ctx)
+		if err != nil {
+			return false
+		}
+		if !worked {
+			break
+		}
+	}
+	return l.inbox.rest() == 0
 }

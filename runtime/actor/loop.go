@@ -43,19 +43,24 @@ func (l *lane) loop(ctx context.Context) error {
 			kill()
 		}
 	}()
+	l.broken = nil
 	out, err := l.guest.inst.Call(ctx, abi.EntryRun, nil)
 	kill()
 	<-watched
-	if err == nil && len(out) > 0 {
+	if err == nil && l.broken == nil {
 		err = l.commit(context.WithoutCancel(ctx), out, l.inbox.batch, l.firing)
 	}
+	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
 	l.guest.stage.take()
+	if l.broken != nil {
+		return l.broken
+	}
 	if err == nil && l.pending == nil && !l.stopping() {
 		err = fault.New(fault.Guest, "run returned although nobody asked it to stop").
 			WithHint("let run loop around receive until it gets a stop event")
 	}
 	if err != nil && l.guest.inst.State() != engine.Dead {
-		l.guest.line(abi.LogError, FromHost, "", "run: "+err.Error())
+		l.env.line(abi.LogError, FromHost, "", "run: "+err.Error())
 	}
 	return err
 }
@@ -115,26 +120,38 @@ func (l *lane) tell(out []byte) []byte {
 // handled settles what the guest took and did not emit for.
 func (l *lane) handled(ctx context.Context) error {
 	if len(l.inbox.batch)+len(l.firing) == 0 {
-		return nil
+		return l.broken
 	}
-	err := l.commit(ctx, nil, l.inbox.batch, l.firing)
-	l.firing = nil
-	if err != nil {
-		return err
-	}
-	return l.recordGaps(ctx)
+	return l.settleWith(ctx, nil)
 }
 
 // emit is core.emit: a commit in the middle of run.
 func (l *lane) emit(ctx context.Context, in, out []byte) ([]byte, error) {
-	err := l.commit(ctx, in, l.inbox.batch, l.firing)
-	l.firing = nil
-	if err != nil {
-		l.guest.stage.take()
-		return nil, err
-	}
-	if err := l.recordGaps(ctx); err != nil {
+	if err := l.settleWith(ctx, in); err != nil {
 		return nil, err
 	}
 	return abi.Emitted{Sequence: l.sequence}.Append(out[:0]), nil
+}
+
+// settleWith commits an outcome with what the guest was handed last. What a
+// faulty outcome leaves is kept in quarantine; a failure of the host's is the
+// end of this run, because nothing may be acknowledged behind it.
+func (l *lane) settleWith(ctx context.Context, outcome []byte) error {
+	if l.broken != nil {
+		return l.broken
+	}
+	err := l.commit(ctx, outcome, l.inbox.batch, l.firing)
+	if err != nil {
+		l.guest.stage.take()
+		if !guestsFault(err) {
+			l.broken = err
+			return err
+		}
+		if kept := l.refused(ctx, err); kept != nil {
+			l.broken = kept
+			return kept
+		}
+	}
+	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
+	return err
 }

@@ -2,7 +2,6 @@ package actor
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -12,18 +11,34 @@ import (
 	"github.com/snaprail/snaprail/runtime/outbox"
 )
 
+// The bounds of what one step may change, so that its changes fit one
+// transaction of the store, and a crash between log and store can always be
+// made good.
+const (
+	maxDevices    = 256
+	maxDeviceID   = 256 // bytes
+	maxDeviceText = 512 // bytes, of type and of name
+	maxReason     = 512 // bytes kept with a rejected input
+)
+
 // diskFullWait is how long the lane waits for space before it tries again.
 const diskFullWait = time.Second
 
 // commit makes an outcome durable, whole or not at all, and then acknowledges
 // the inputs that it settles. A fault of the guest's leaves everything as it
-// was.
+// was, so that the caller can decide what becomes of the inputs.
 func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []string) error {
 	if err := l.view.Decode(out); err != nil {
 		return fault.Wrap(fault.Guest, err, "the module's outcome cannot be read")
 	}
 	if err := l.timers.check(l.view.Timers); err != nil {
 		return err
+	}
+	if err := checkDevices(l.view.Devices); err != nil {
+		return err
+	}
+	if l.fixed {
+		l.view.Cursor = nil
 	}
 	b := outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
 	var tally tally
@@ -33,20 +48,27 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	if err := l.convert(ctx, &b, &tally); err != nil {
 		return err
 	}
-	now := time.Now()
 	b.KV = l.guest.stage.take()
-	b.Timers = append(l.timers.fired(fired, now), l.view.Timers...)
+	b.Timers = append(l.timers.clearing(fired), l.view.Timers...)
 	if err := l.write(ctx, &b); err != nil {
 		return err
 	}
+	now := time.Now()
+	l.timers.advance(fired, now)
 	l.timers.apply(l.view.Timers, now)
-	l.settle(len(inputs), now)
+	for i := range inputs {
+		l.inbox.settle(i, l.verdicts[i], now)
+	}
+	if err := l.recordGaps(ctx); err != nil {
+		return err
+	}
 	l.inbox.acknowledge()
 	l.count(func(c *lifecycle.Counters) {
 		c.Events += uint64(len(inputs) + len(fired))
 		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
 		c.Retried += tally.retried
+		c.Traps += tally.traps
 		c.Denied += l.guest.denied
 		l.guest.denied = 0
 	})
@@ -54,17 +76,20 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 }
 
 // tally counts the decisions of one step.
-type tally struct{ skipped, retried uint64 }
+type tally struct{ skipped, retried, traps uint64 }
 
 // judge reads the guest's verdicts. Inputs that it does not name are ok.
 func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) error {
 	l.verdicts = append(l.verdicts[:0], make([]abi.Verdict, len(inputs))...)
 	for _, v := range l.view.Verdicts {
-		if int(v.Input) >= handed {
+		if int64(v.Input) >= int64(handed) {
 			return fault.New(fault.Guest, "the module judged input %d of %d", v.Input, handed)
 		}
-		if int(v.Input) >= len(inputs) {
+		if int64(v.Input) >= int64(len(inputs)) {
 			continue // a timer: there is nothing to keep
+		}
+		if l.verdicts[v.Input] != (abi.Verdict{}) {
+			return fault.New(fault.Guest, "the module judged input %d twice", v.Input)
 		}
 		l.verdicts[v.Input] = v
 		switch v.Decision {
@@ -74,7 +99,9 @@ func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) erro
 		case abi.DecisionRetry:
 			t.retried++
 		case abi.DecisionReject:
-			b.Rejects = append(b.Rejects, outbox.Reject{Reason: cut(v.Reason), Input: inputs[v.Input].event.Data})
+			b.Rejects = append(b.Rejects, outbox.Reject{
+				Reason: fault.Clip(v.Reason, maxReason), Input: inputs[v.Input].event.Data,
+			})
 		default:
 			return fault.New(fault.Guest, "the module gave the unknown decision %d", v.Decision)
 		}
@@ -82,11 +109,43 @@ func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) erro
 	return nil
 }
 
-// settle notes the verdicts in the inbox; acknowledge makes them count.
-func (l *lane) settle(inputs int, now time.Time) {
-	for i := range inputs {
-		l.inbox.settle(i, l.verdicts[i], now)
+// checkDevices refuses what the store could not take.
+func checkDevices(changes []abi.DeviceChange) error {
+	if len(changes) > maxDevices {
+		return fault.New(fault.TooLarge, "one step may change %d devices, and this one changes %d", maxDevices, len(changes))
 	}
+	for i := range changes {
+		d := &changes[i]
+		if d.ID == "" || len(d.ID) > maxDeviceID || len(d.Type) > maxDeviceText || len(d.Name) > maxDeviceText {
+			return fault.New(fault.TooLarge, "a device's id has 1 to %d bytes, its type and its name at most %d: %q",
+				maxDeviceID, maxDeviceText, fault.Clip(d.ID, 64))
+		}
+	}
+	return nil
+}
+
+// convert turns the step's records into what the block holds: through the
+// connector's converter, if it has one.
+func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
+	records, err := checkBatch(l.view.Batch)
+	if err != nil || records == 0 {
+		return err
+	}
+	if l.version.Converter == nil {
+		b.Records, b.Count = outbox.AppendBatch(nil, l.view.Batch), records
+		return nil
+	}
+	c := conversion{converter: l.version.Converter}
+	if err := c.run(ctx, l.view.Batch, records); err != nil {
+		return err
+	}
+	if c.cause != nil {
+		l.env.line(abi.LogError, FromHost, "converter", c.cause.Error())
+	}
+	b.Records, b.Count = c.records, c.count
+	b.Rejects = append(b.Rejects, c.rejects...)
+	t.skipped, t.traps = t.skipped+c.skipped, c.traps
+	return nil
 }
 
 // write fills in where the block belongs and commits it. A step without any
@@ -99,6 +158,29 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 	b.Connector, b.Epoch, b.First = l.cfg.Connector, l.epoch, l.next
 	b.Received = time.Now().UnixNano()
 	b.Module, b.Revision = l.version.Connector.Module, l.version.Connector.Revision
+	if err := l.persist(ctx, b); err != nil {
+		return err
+	}
+	l.next += uint64(b.Count)
+	l.sequence = b.Seq
+	memory := l.guest.inst.Memory()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b.Cursor != nil {
+		l.cursor = slices.Clone(b.Cursor)
+	}
+	l.status.MemoryBytes = memory
+	c := &l.status.Counters
+	c.Blocks++
+	if b.Count > 0 {
+		c.Records += uint64(b.Count)
+		c.LastRecord = time.Unix(0, b.Received)
+	}
+	return nil
+}
+
+// persist commits a block, and tries again for as long as the disk is full.
+func (l *lane) persist(ctx context.Context, b *outbox.Block) error {
 	for held := false; ; held = true {
 		// The append is not given up half-way: whether it is durable must be
 		// known before anything else happens.
@@ -106,8 +188,9 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 		if err == nil {
 			if held {
 				l.Move(lifecycle.Release, nil)
+				l.showSessions()
 			}
-			break
+			return nil
 		}
 		if !fault.Is(err, fault.DiskFull) {
 			return err
@@ -119,19 +202,6 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 			return err
 		}
 	}
-	l.next += uint64(b.Count)
-	l.sequence = b.Seq
-	l.count(func(c *lifecycle.Counters) {
-		if b.Cursor != nil {
-			l.cursor = slices.Clone(b.Cursor)
-		}
-		c.Blocks++
-		if b.Count > 0 {
-			c.Records += uint64(b.Count)
-			c.LastRecord = time.Unix(0, b.Received)
-		}
-	})
-	return nil
 }
 
 // pause waits, but not beyond a stop: what is held then is handed in again at
@@ -143,21 +213,19 @@ func (l *lane) pause(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-l.stop:
-		return errors.Join(errStopped, fault.New(fault.DiskFull, "stopped while the disk was full"))
+		return fault.New(fault.DiskFull, "stopped while the disk was full")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
-
-var errStopped = errors.New("stopped")
 
 // refused keeps a batch that a living guest could not handle: handed in again
 // when the guest asked for that, else in quarantine with its reason (never
 // dropped).
 func (l *lane) refused(ctx context.Context, cause error) error {
 	f := fault.Of(cause)
-	l.cfg.Host.Line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
-	v := abi.Verdict{Decision: abi.DecisionReject, Reason: cut(f.Text)}
+	l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
+	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(f.Text, maxReason)}
 	if f.RetryAfter > 0 {
 		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(f.RetryAfter.Milliseconds())
 	}
@@ -169,21 +237,15 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 		}
 		l.inbox.settle(i, v, now)
 	}
-	b.Timers = l.timers.fired(l.firing, now)
+	b.Timers = l.timers.clearing(l.firing)
 	if err := l.write(ctx, &b); err != nil {
+		return err
+	}
+	l.timers.advance(l.firing, now)
+	if err := l.recordGaps(ctx); err != nil {
 		return err
 	}
 	l.inbox.acknowledge()
 	l.count(func(c *lifecycle.Counters) { c.Quarantined += uint64(len(b.Rejects)) })
-	return l.recordGaps(ctx)
-}
-
-// maxReason bounds the reason that is kept with a rejected input.
-const maxReason = 512
-
-func cut(s string) string {
-	if len(s) > maxReason {
-		return s[:maxReason]
-	}
-	return s
+	return nil
 }

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -30,7 +31,7 @@ func (a *Actor) Swap(ctx context.Context, v Version) error {
 	in := installation{c, make(chan error, 1)}
 	select {
 	case a.install <- in:
-		return <-in.done // the lane answers within a step
+		return <-in.done // the lane answers between two steps, or when it ends
 	case <-gone:
 		err = fault.New(fault.WrongState, "the guest stopped during the swap")
 	case <-ctx.Done():
@@ -43,8 +44,7 @@ func (a *Actor) Swap(ctx context.Context, v Version) error {
 // swap is Swap's end, on the lane's goroutine, between two steps. It returns an
 // error only when the lane cannot go on at all.
 func (l *lane) swap(ctx context.Context, in installation) error {
-	old := l.guest
-	in.candidate.guest.candidate = false
+	old, version, poll := l.guest, l.version, l.poll
 	err := l.takeOver(ctx, in.candidate)
 	if err == nil {
 		old.close(ctx, abi.ReasonSwap)
@@ -53,28 +53,46 @@ func (l *lane) swap(ctx context.Context, in installation) error {
 			l.cfg.Log.Warn("session not closed", "error", err)
 		}
 		l.Move(lifecycle.Swapped, nil)
+		l.showSessions()
 		in.done <- nil
 		return nil
 	}
-	l.guest = old
+	l.guest, l.version, l.poll = old, version, poll
 	l.inbox.attach(old)
 	l.discard(ctx, in.candidate.guest)
 	in.done <- err
-	if fault.Is(err, fault.LogFailed) {
+	if fault.Is(err, fault.LogFailed) || fault.Is(err, fault.Internal) {
 		return err
 	}
 	return nil
 }
 
+// answer tells whoever waits for a swap that the lane has ended before it.
+func (l *lane) answer(ctx context.Context) {
+	if in := l.pending; in != nil {
+		l.pending = nil
+		l.discard(ctx, in.candidate.guest)
+		in.done <- fault.New(fault.WrongState, "the guest stopped during the swap")
+	}
+}
+
 // takeOver makes the candidate the lane's guest and commits what its open
 // asked for.
 func (l *lane) takeOver(ctx context.Context, c *candidate) error {
+	if err := l.openLate(ctx, c); err != nil {
+		return err
+	}
+	c.guest.candidate = false
+	first := l.guest == nil
 	l.guest, l.version = c.guest, c.version
 	l.inbox.attach(c.guest)
 	if c.version.Manifest.Mode == abi.ModeRun {
 		c.guest.loop = l
 	}
-	if err := l.commit(ctx, c.outcome, nil, nil); err != nil {
+	if err := l.gapSinceLastRun(ctx); err != nil {
+		return err
+	}
+	if err := l.commitOpen(ctx, c, first); err != nil {
 		return err
 	}
 	l.letGo()
@@ -82,7 +100,25 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	l.mu.Lock()
 	l.status.Generation++
 	l.status.Module, l.status.Revision = c.version.Connector.Module, c.version.Connector.Revision
-	l.status.MemoryBytes = c.guest.inst.Memory()
 	l.mu.Unlock()
-	return l.gapSinceLastRun(ctx)
+	return nil
+}
+
+// openLate opens a guest in run mode, which reads its place from open's cursor:
+// only now does the guest before it stand still.
+func (l *lane) openLate(ctx context.Context, c *candidate) error {
+	if c.opened {
+		return nil
+	}
+	out, err := c.guest.open(ctx, l.input(c.guest, c.version, abi.ReasonSwap))
+	c.outcome, c.opened = slices.Clone(out), err == nil
+	return err
+}
+
+// commitOpen commits what open asked for. A guest that opened beside another
+// one did so with a cursor that is old by now, so it may not set it.
+func (l *lane) commitOpen(ctx context.Context, c *candidate, first bool) error {
+	l.fixed = !first && c.version.Manifest.Mode != abi.ModeRun
+	defer func() { l.fixed = false }()
+	return l.commit(ctx, c.outcome, nil, nil)
 }

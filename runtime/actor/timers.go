@@ -59,9 +59,20 @@ func (t *timers) restore(set []outbox.Timer) {
 	}
 }
 
-// check refuses more timers than the bound allows.
+// check refuses wishes that would leave more timers than the bound allows.
 func (t *timers) check(wishes []abi.Timer) error {
-	if len(t.set)+len(wishes) <= maxTimers {
+	left := make(map[string]bool, len(t.set)+len(wishes))
+	for _, have := range t.set {
+		left[have.name] = true
+	}
+	for _, w := range wishes {
+		if w.Clear {
+			delete(left, w.Name)
+		} else {
+			left[w.Name] = true
+		}
+	}
+	if len(left) <= maxTimers {
 		return nil
 	}
 	return fault.New(fault.TooLarge, "a connector may have %d timers", maxTimers)
@@ -78,26 +89,28 @@ func (t *timers) due(now time.Time) []string {
 	return names
 }
 
-// fired moves the named timers on. It returns the clearing of those that fire
-// once, for the block of the step that handled them.
-func (t *timers) fired(names []string, now time.Time) []abi.Timer {
+// clearing lists the clearing of those named timers that ring once, for the
+// block of the step that handled them.
+func (t *timers) clearing(names []string) []abi.Timer {
 	var cleared []abi.Timer
-	for _, name := range names {
-		i := slices.IndexFunc(t.set, func(x timer) bool { return x.name == name })
-		if i < 0 {
-			continue
+	for _, x := range t.set {
+		if x.every == 0 && slices.Contains(names, x.name) {
+			cleared = append(cleared, abi.Timer{Name: x.name, Clear: true})
 		}
-		if x := &t.set[i]; x.every > 0 {
-			// Missed ticks are not made up for: one late event is enough.
-			for !x.due.After(now) {
-				x.due = x.due.Add(max(x.every, now.Sub(x.due)/x.every*x.every))
-			}
-			continue
-		}
-		t.set = slices.Delete(t.set, i, i+1)
-		cleared = append(cleared, abi.Timer{Name: name, Clear: true})
 	}
 	return cleared
+}
+
+// advance moves the named timers on, once their block is durable. Missed ticks
+// are not made up for: one late event is enough.
+func (t *timers) advance(names []string, now time.Time) {
+	t.set = slices.DeleteFunc(t.set, func(x timer) bool { return x.every == 0 && slices.Contains(names, x.name) })
+	for i := range t.set {
+		x := &t.set[i]
+		if late := now.Sub(x.due); late >= 0 && slices.Contains(names, x.name) {
+			x.due = x.due.Add(late/x.every*x.every + x.every)
+		}
+	}
 }
 
 // next is when the earliest timer is due; zero: there is none.

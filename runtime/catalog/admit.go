@@ -26,13 +26,13 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 	if err != nil {
 		return m, err
 	}
-	compiled, err := s.cfg.Engine.Compile(ctx, src)
+	compiled, err := s.catalog.cfg.Engine.Compile(ctx, src)
 	if err != nil {
 		return m, err
 	}
 	defer func() {
 		if err := compiled.Close(ctx); err != nil {
-			s.cfg.Log.Warn("module not closed", "error", err)
+			s.catalog.cfg.Log.Warn("module not closed", "error", err)
 		}
 	}()
 	m = spec.Module{
@@ -120,7 +120,7 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info, compiled *eng
 			strings.Join(missing, ", "), m.Kind, m.Mode)
 	}
 	for _, c := range m.Capabilities {
-		if _, known := s.cfg.Groups.Group(c.Group); !known && !c.Optional {
+		if _, known := s.catalog.cfg.Groups.Group(c.Group); !known && !c.Optional {
 			return fault.New(fault.ImportUnknown, "the manifest needs the group %q, which this server does not have", c.Group)
 		}
 	}
@@ -133,26 +133,26 @@ func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Ma
 	link := engine.Link{}
 	if m != nil {
 		for _, c := range m.Capabilities {
-			if _, known := s.cfg.Groups.Group(c.Group); known {
+			if _, known := s.catalog.cfg.Groups.Group(c.Group); known {
 				link[c.Group] = engine.Denied
 			}
 		}
 	} else { // it still has to say what it needs
-		for _, g := range s.cfg.Groups.Groups() {
+		for _, g := range s.catalog.cfg.Groups.Groups() {
 			link[g.Name()] = engine.Denied
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	ctx, cancel := context.WithTimeout(ctx, s.catalog.patience)
 	defer cancel()
-	inst, err := s.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
-		Link: link, Host: denyAll{}, CallTimeout: s.patience,
+	inst, err := s.catalog.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
+		Link: link, Host: denyAll{}, CallTimeout: s.catalog.patience,
 	})
 	if err != nil {
 		return nil, rejected(err)
 	}
 	defer func() {
 		if err := inst.Close(context.WithoutCancel(ctx)); err != nil {
-			s.cfg.Log.Warn("instance not closed", "error", err)
+			s.catalog.cfg.Log.Warn("instance not closed", "error", err)
 		}
 	}()
 	if !inst.Has(abi.EntryDescribe) {

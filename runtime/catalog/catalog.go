@@ -73,11 +73,8 @@ func (c *Catalog) path(digest string) string {
 	return filepath.Join(c.cfg.Dir, "sha256", digest[:2], digest+".wasm")
 }
 
-// Load reads a module's bytes and checks them against their digest.
-func (c *Catalog) Load(digest string) ([]byte, error) {
-	if !isDigest(digest) {
-		return nil, fault.New(fault.NotFound, "no module %q", digest)
-	}
+// load reads a blob and checks it against its digest.
+func (c *Catalog) load(digest string) ([]byte, error) {
 	src, err := os.ReadFile(c.path(digest))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fault.New(fault.Integrity, "the file of module %s is missing", digest).
@@ -93,16 +90,11 @@ func (c *Catalog) Load(digest string) ([]byte, error) {
 	return src, nil
 }
 
-func isDigest(s string) bool {
-	raw, err := hex.DecodeString(s)
-	return err == nil && len(raw) == sha256.Size
-}
-
 // Shelf is one tenant's modules.
 type Shelf struct {
-	*Catalog
-	tenant string
-	space  store.Space
+	catalog *Catalog
+	tenant  string
+	space   store.Space
 }
 
 // Tenant narrows the catalog to one tenant (I3).
@@ -114,11 +106,21 @@ func (c *Catalog) Tenant(id string) (*Shelf, error) {
 	return &Shelf{c, id, space}, nil
 }
 
+// Load reads the bytes of one of the tenant's modules, with its record.
+func (s *Shelf) Load(ctx context.Context, digest string) ([]byte, spec.Module, error) {
+	m, err := s.Get(ctx, digest)
+	if err != nil {
+		return nil, m, err
+	}
+	src, err := s.catalog.load(m.Digest)
+	return src, m, err
+}
+
 // Add admits a module: it reads body to its end, checks everything and keeps
 // it. manifest is a side-car that takes the place of the module's own; nil:
 // none. created is false when the tenant has this very module already.
 func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
-	in, err := s.receive(body)
+	in, err := s.catalog.receive(body)
 	if err != nil {
 		return m, false, err
 	}
@@ -126,8 +128,8 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 	if m, err = s.admit(ctx, in, manifest); err != nil {
 		return m, false, err
 	}
-	s.blobs.Lock()
-	defer s.blobs.Unlock()
+	s.catalog.blobs.Lock()
+	defer s.catalog.blobs.Unlock()
 	if created, err = s.keep(ctx, in, &m); err != nil {
 		s.undo(context.WithoutCancel(ctx), in.digest)
 		return m, false, err
@@ -138,7 +140,7 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 // keep makes an admitted module the tenant's: its file, the reference that
 // keeps the file, and the record, in this order.
 func (s *Shelf) keep(ctx context.Context, in *incoming, m *spec.Module) (created bool, err error) {
-	if err := in.keep(s.path(in.digest)); err != nil {
+	if err := in.keep(s.catalog.path(in.digest)); err != nil {
 		return false, err
 	}
 	if err := s.refer(ctx, in.digest); err != nil {
@@ -158,13 +160,13 @@ func (s *Shelf) undo(ctx context.Context, digest string) {
 		err = s.forget(ctx, digest)
 	}
 	if err != nil {
-		s.cfg.Log.Warn("what a refused upload left could not be removed", "module", digest, "error", err)
+		s.catalog.cfg.Log.Warn("what a refused upload left could not be removed", "module", digest, "error", err)
 	}
 }
 
 // refer notes that the tenant keeps the blob.
 func (s *Shelf) refer(ctx context.Context, digest string) error {
-	return s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+	return s.catalog.cfg.Store.System().Update(ctx, func(w store.Writer) error {
 		_, err := w.Put(store.ModuleRefs, digest+"/"+s.tenant, []byte{})
 		return err
 	})
@@ -254,8 +256,8 @@ func (s *Shelf) List(ctx context.Context, after string, limit int) (list []spec.
 // Delete removes the tenant's record, and the file with the last record of all
 // tenants. unless may refuse, inside the same transaction.
 func (s *Shelf) Delete(ctx context.Context, digest string, unless func(store.Reader) error) error {
-	s.blobs.Lock()
-	defer s.blobs.Unlock()
+	s.catalog.blobs.Lock()
+	defer s.catalog.blobs.Unlock()
 	err := s.space.Update(ctx, func(w store.Writer) error {
 		if err := unless(w); err != nil {
 			return err
@@ -272,7 +274,7 @@ func (s *Shelf) Delete(ctx context.Context, digest string, unless func(store.Rea
 // last reference of all tenants.
 func (s *Shelf) forget(ctx context.Context, digest string) error {
 	last := false
-	err := s.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+	err := s.catalog.cfg.Store.System().Update(ctx, func(w store.Writer) error {
 		if err := w.Delete(store.ModuleRefs, digest+"/"+s.tenant); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
@@ -283,7 +285,7 @@ func (s *Shelf) forget(ctx context.Context, digest string) error {
 	if err != nil || !last {
 		return err
 	}
-	if err := os.Remove(s.path(digest)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(s.catalog.path(digest)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(fault.Internal, err, "module file")
 	}
 	return nil

@@ -93,7 +93,10 @@ func TestTenantsShareBytesAndNothingElse(t *testing.T) {
 	if _, err := r.shelf("plant").Get(t.Context(), m.Digest); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a deleted module is still there: %v", err)
 	}
-	if got, err := r.Load(m.Digest); err != nil || !bytes.Equal(got, src) {
+	if _, err := r.Load(m.Digest); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a tenant without a record reads the file: %v", err)
+	}
+	if got, _, err := r.shelf("other").Load(t.Context(), m.Digest); err != nil || !bytes.Equal(got, src) {
 		t.Errorf("the other tenant's module: %v", err)
 	}
 	if err := r.shelf("other").Delete(t.Context(), m.Digest, anyone); err != nil {
@@ -147,7 +150,7 @@ func TestDamagedFileIsNotHandedOut(t *testing.T) {
 	}
 }
 
-func TestLoadTakesDigestsOnly(t *testing.T) {
+func TestLoadNeedsARecord(t *testing.T) {
 	r := newRig(t)
 	for _, digest := range []string{"", "../../etc/passwd", "abc", strings.Repeat("zz", 32), strings.Repeat("a", 65)} {
 		if _, err := r.Load(digest); !fault.Is(err, fault.NotFound) {
@@ -308,7 +311,7 @@ func TestHammerAdd(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if loaded, err := r.Load(m.Digest); err != nil || !bytes.Equal(loaded, src) {
+			if loaded, _, err := s.Load(t.Context(), m.Digest); err != nil || !bytes.Equal(loaded, src) {
 				t.Errorf("%d bytes, %v", len(loaded), err)
 			}
 			mu.Lock()
@@ -343,7 +346,7 @@ func TestHammerAddAndDelete(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if _, err := r.Load(m.Digest); err != nil {
+				if _, _, err := s.Load(t.Context(), m.Digest); err != nil {
 					t.Errorf("%s has the record and not the file: %v", tenant, err)
 				}
 				if err := s.Delete(t.Context(), m.Digest, anyone); err != nil {

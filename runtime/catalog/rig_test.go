@@ -257,3 +257,9 @@ func describes(text string) func(*w.Module) {
 func starts(body ...[]byte) func(*w.Module) {
 	return with(w.Function{Export: "_initialize", Body: w.Join(body...)})
 }
+
+// Load reads a module of the tenant that most tests use.
+func (r *rig) Load(digest string) ([]byte, error) {
+	src, _, err := r.shelf("plant").Load(r.t.Context(), digest)
+	return src, err
+}

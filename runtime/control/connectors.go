@@ -183,10 +183,7 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 	if err != nil {
 		return err
 	}
-	if err := t.runtime.Halt(ctx, c.ID); err != nil {
-		return err
-	}
-	return t.runtime.Purge(ctx, c.ID)
+	return t.runtime.Remove(ctx, c.ID)
 }
 
 // change is one change of desired state: read, check, write, and let the

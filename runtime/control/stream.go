@@ -14,7 +14,7 @@ import (
 )
 
 // endOfBlock is an index behind every record of a block.
-const endOfBlock = abi.MaxItems
+const endOfBlock = 1 << 16
 
 // Stream starts reading the tenant's records, the durable ones only, oldest
 // first.
@@ -67,17 +67,26 @@ type Stream struct {
 	connector string // "": all
 
 	block  *outbox.Block
+	rest   []byte // the block's batches behind this one
 	batch  abi.Batch
 	index  int // of the next record in batch
+	base   int // records of the block before this batch
 	skip   int // records to leave out in block skipIn
 	skipIn uint64
 }
 
 // Next waits for the next record. What a record refers to is valid until the
-// next call. Blocks that retention has taken come as one record of the kind
-// gap.
+// next call. Blocks that retention has taken, and records that cannot be read,
+// come as one record of the kind gap.
 func (s *Stream) Next(ctx context.Context) (Record, error) {
 	for s.block == nil || s.index >= len(s.batch.Records) {
+		ok, damaged := s.nextBatch()
+		if damaged != nil {
+			return s.missing(&outbox.Gap{From: s.block.Seq, To: s.block.Seq, Reason: outbox.GapDamaged}), nil
+		}
+		if ok {
+			break
+		}
 		b, err := s.reader.Next(ctx)
 		if gap, ok := errors.AsType[*outbox.Gap](err); ok {
 			return s.missing(gap), nil
@@ -85,34 +94,48 @@ func (s *Stream) Next(ctx context.Context) (Record, error) {
 		if err != nil {
 			return Record{}, err
 		}
-		if err := s.open(b); err != nil {
-			return Record{}, err
-		}
+		s.open(b)
 	}
 	i := s.index
 	s.index++
 	return s.record(i), nil
 }
 
-// open decodes a block, unless nothing of it is wanted.
-func (s *Stream) open(b *outbox.Block) error {
-	s.block, s.index = b, 0
+// open starts on a block, unless nothing of it is wanted.
+func (s *Stream) open(b *outbox.Block) {
+	s.block, s.rest, s.index, s.base = b, nil, 0, 0
 	s.batch.Records = s.batch.Records[:0]
-	if b.Count == 0 || (s.connector != "" && s.connector != b.Connector) {
-		return nil
+	if b.Count > 0 && (s.connector == "" || s.connector == b.Connector) {
+		s.rest = b.Records
 	}
-	if err := s.batch.Decode(b.Records); err != nil {
-		return fault.Wrap(fault.Integrity, err, "block %d", b.Seq)
+}
+
+// nextBatch decodes the block's next batch that has a record which is wanted;
+// false: there is none. A batch that cannot be decoded ends its block.
+func (s *Stream) nextBatch() (ok bool, damaged error) {
+	for {
+		batch, rest, ok := outbox.CutBatch(s.rest)
+		if !ok {
+			return false, nil
+		}
+		s.base, s.index, s.rest = s.base+len(s.batch.Records), 0, rest
+		if err := s.batch.Decode(batch); err != nil {
+			s.batch.Records, s.rest = s.batch.Records[:0], nil
+			return false, err
+		}
+		if s.skipIn == s.block.Seq {
+			s.index = min(max(s.skip-s.base, 0), len(s.batch.Records))
+		}
+		if s.index < len(s.batch.Records) {
+			return true, nil
+		}
 	}
-	if s.skipIn == b.Seq {
-		s.index = min(s.skip, len(s.batch.Records))
-	}
-	return nil
 }
 
 func (s *Stream) record(i int) Record {
 	b, r := s.block, &s.batch.Records[i]
-	seq := b.First + uint64(i)
+	i += s.base
+	seq := b.First + uint64(i) //nolint:gosec // within the block
 	return Record{
 		Position: position(b.Seq, i), Key: fmt.Sprintf("%s/%d/%d", b.Connector, b.Epoch, seq),
 		Connector: b.Connector, Epoch: b.Epoch, Sequence: seq,
@@ -123,7 +146,7 @@ func (s *Stream) record(i int) Record {
 }
 
 func (s *Stream) missing(g *outbox.Gap) Record {
-	s.block = nil
+	s.block, s.rest = nil, nil
 	now := time.Now().UTC()
 	return Record{
 		Position: position(g.To, endOfBlock), Key: fmt.Sprintf("gap/%d/%d", g.From, g.To),

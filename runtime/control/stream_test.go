@@ -18,7 +18,7 @@ func TestPositions(t *testing.T) {
 			t.Errorf("%+v became %d.%d, %v", tt, block, index, err)
 		}
 	}
-	for _, p := range []string{"", ".", "1", "1.", ".1", "0.0", "1.-1", "1.257", "1.+1", "01.1", "1.1.1", " 1.1", "a.b", "1,1", "18446744073709551616.0", "1.1\n"} {
+	for _, p := range []string{"", ".", "1", "1.", ".1", "0.0", "1.-1", "1.65537", "1.+1", "01.1", "1.1.1", " 1.1", "a.b", "1,1", "18446744073709551616.0", "1.1\n"} {
 		if _, _, err := control.ParsePosition(p); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v, want invalid", p, err)
 		}

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"time"
-	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -31,7 +30,7 @@ func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult
 		return TestResult{}, err
 	}
 	result := TestResult{
-		Success: raw.Success, Message: cut(raw.Message), Details: details(raw.Details),
+		Success: raw.Success, Message: fault.Clip(raw.Message, maxMessage), Details: details(raw.Details),
 		Latency: time.Since(began), At: began.UTC(),
 	}
 	return result, t.space.Update(ctx, func(w store.Writer) error {
@@ -51,19 +50,7 @@ func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult
 func details(list []abi.Header) map[string]string {
 	all := make(map[string]string, len(list))
 	for _, h := range list {
-		all[h.Name] = cut(string(h.Value))
+		all[h.Name] = fault.Clip(string(h.Value), maxMessage)
 	}
 	return all
-}
-
-// cut shortens a text to what is kept, at the border of a character.
-func cut(s string) string {
-	if len(s) <= maxMessage {
-		return s
-	}
-	s = s[:maxMessage]
-	for !utf8.ValidString(s) && s != "" {
-		s = s[:len(s)-1]
-	}
-	return s
 }

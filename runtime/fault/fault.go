@@ -11,7 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -147,3 +149,16 @@ func FromABI(e *abi.Error) *Fault {
 
 // maxRetryAfter is the longest wait that a guest can ask for.
 const maxRetryAfter = time.Hour
+
+// Clip cuts a text to at most n bytes, at the border of a character, and makes
+// it valid UTF-8: what a guest or a device says may be anything.
+func Clip(text string, n int) string {
+	text = strings.ToValidUTF8(text, "?")
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

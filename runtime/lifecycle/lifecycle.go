@@ -69,14 +69,17 @@ func table() map[move]State {
 		{Starting, Opened}: Running, {Starting, Crash}: BackingOff, {Starting, Reject}: Failed,
 		{Starting, GiveUp}: CrashLoop, {Starting, Stop}: Stopping, {Starting, Down}: Starting, {Starting, Up}: Starting,
 		{Starting, Hold}: Starting, {Starting, Release}: Starting,
+		{Starting, Update}: Starting, {Starting, Swapped}: Starting, {Starting, Kept}: Starting,
 
 		{Running, Down}: Degraded, {Running, Up}: Running, {Running, Crash}: BackingOff,
 		{Running, Update}: Updating, {Running, Stop}: Stopping, {Running, Hold}: Paused,
 		{Running, Release}: Running, {Running, GiveUp}: CrashLoop, {Running, Reject}: Failed,
+		{Running, Swapped}: Running, {Running, Kept}: Running,
 
 		{Degraded, Up}: Running, {Degraded, Down}: Degraded, {Degraded, Crash}: BackingOff,
 		{Degraded, Update}: Updating, {Degraded, Stop}: Stopping, {Degraded, Hold}: Paused,
 		{Degraded, Release}: Degraded, {Degraded, GiveUp}: CrashLoop, {Degraded, Reject}: Failed,
+		{Degraded, Swapped}: Running, {Degraded, Kept}: Degraded,
 
 		{BackingOff, Retry}: Starting, {BackingOff, Stop}: Stopping, {BackingOff, GiveUp}: CrashLoop,
 		{BackingOff, Reject}: Failed,
@@ -88,12 +91,14 @@ func table() map[move]State {
 
 		{Paused, Release}: Running, {Paused, Stop}: Stopping, {Paused, Crash}: BackingOff,
 		{Paused, Down}: Paused, {Paused, Up}: Paused, {Paused, Hold}: Paused,
+		{Paused, Swapped}: Paused, {Paused, Kept}: Paused,
 		{Paused, Update}: Updating, {Paused, GiveUp}: CrashLoop, {Paused, Reject}: Failed,
 
 		{CrashLoop, Stop}: Stopping, {Failed, Stop}: Stopping,
 
 		{Stopping, Finished}: Stopped, {Stopping, Crash}: Stopping, {Stopping, Down}: Stopping, {Stopping, Up}: Stopping,
-		{Stopping, Hold}: Stopping, {Stopping, Release}: Stopping,
+		{Stopping, Hold}: Stopping, {Stopping, Release}: Stopping, {Stopping, Opened}: Stopping,
+		{Stopping, Update}: Stopping, {Stopping, Swapped}: Stopping, {Stopping, Kept}: Stopping,
 		{Draft, Stop}: Stopped, {Stopped, Stop}: Stopped,
 	}
 }

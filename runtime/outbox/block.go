@@ -23,7 +23,7 @@ type Block struct {
 	Revision uint64 // of the connector's spec
 
 	Count   int    // records in Records
-	Records []byte // an encoded abi.Batch; nil: none
+	Records []byte // encoded abi.Batches, as AppendBatch adds them; nil: none
 
 	// Cursor is where the source stands after the step; nil: as before.
 	Cursor []byte

@@ -57,6 +57,9 @@ func (h *host) applyUntilDone(ctx context.Context, b *outbox.Block) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
+		if neverApplies(err) {
+			return h.skip(ctx, b, err)
+		}
 		if !told {
 			h.Line(abi.LogError, actor.FromHost, "store", "the store does not take a step's changes; trying again: "+err.Error())
 		}
@@ -145,18 +148,46 @@ func (t *Tenant) apply(ctx context.Context, b *outbox.Block) error {
 			}
 		}
 		for _, d := range b.Devices {
-			raw, err := json.Marshal(spec.Device{
-				ID: d.ID, Connector: b.Connector, Type: d.Type, Name: d.Name, Added: time.Unix(0, b.Received).UTC(),
-			})
-			if err != nil {
-				return fault.Wrap(fault.Internal, err, "device")
-			}
-			if err := put(w, store.Devices, within(b.Connector, d.ID), raw, d.Change == abi.ChangeRemove); err != nil {
+			if err := applyDevice(w, b, d); err != nil {
 				return err
 			}
 		}
 		return mark(w, b.Connector, b.Seq)
 	})
+}
+
+// applyDevice adds, changes or removes one device. A device that is known keeps
+// the time at which it was added.
+func applyDevice(w store.Writer, b *outbox.Block, d abi.DeviceChange) error {
+	id := within(b.Connector, d.ID)
+	device := spec.Device{Added: time.Unix(0, b.Received).UTC()}
+	e, err := w.Get(store.Devices, id)
+	if err == nil {
+		err = json.Unmarshal(e.Value, &device)
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fault.Wrap(fault.Integrity, err, "device")
+	}
+	device.ID, device.Connector, device.Type, device.Name = d.ID, b.Connector, d.Type, d.Name
+	raw, err := json.Marshal(device)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "device")
+	}
+	return put(w, store.Devices, id, raw, d.Change == abi.ChangeRemove)
+}
+
+// neverApplies reports whether the store refuses a block for what is in it. The
+// actor lets no such block into the log; one that is there all the same, from
+// another version, must not hold up everything behind it.
+func neverApplies(err error) bool {
+	return fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge)
+}
+
+// skip passes over a block that the store will never take, and says so.
+func (t *Tenant) skip(ctx context.Context, b *outbox.Block, cause error) error {
+	t.notes.Error("a block's changes are left out: the store refuses them", "connector", b.Connector, "block", b.Seq, "error", cause)
+	t.Journal(b.Connector).add(abi.LogCritical, actor.FromHost, "store", "the changes of a step are left out: "+cause.Error())
+	return t.space.Update(ctx, func(w store.Writer) error { return mark(w, b.Connector, b.Seq) })
 }
 
 func put(w store.Writer, bucket store.Bucket, id string, value []byte, remove bool) error {

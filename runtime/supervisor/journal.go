@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // The bounds of a connector's log in memory.
@@ -36,9 +37,7 @@ type Journal struct {
 func newJournal() *Journal { return &Journal{more: make(chan struct{})} }
 
 func (j *Journal) add(level abi.LogLevel, source, target, text string) {
-	if len(text) > maxText {
-		text = text[:maxText]
-	}
+	text = fault.Clip(text, maxText)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last++

@@ -18,7 +18,18 @@ type life struct {
 	reason  string // why the next guest is opened
 	version actor.Version
 	release func(context.Context)
-	tried   uint64 // revision of the last swap that was tried
+	refused uint64 // revision that could not take over
+	swap    *swapping
+}
+
+// swapping is a swap under way, on a goroutine of its own, so that the runner
+// hears of a stop and of a newer spec meanwhile.
+type swapping struct {
+	spec    *spec.Connector
+	version actor.Version
+	release func(context.Context)
+	cancel  context.CancelFunc
+	done    chan error // gets one result
 }
 
 // healthy is how long a guest must have run for its past crashes not to
@@ -50,13 +61,8 @@ func (l *life) run(ctx context.Context, c *spec.Connector) {
 		if !l.recover(err) {
 			return
 		}
-		if l.stopping() {
-			l.actor.Move(lifecycle.Stop, nil)
-			l.actor.Move(lifecycle.Finished, nil)
-			return
-		}
 		want, err := l.desired(ctx, l.id)
-		if err != nil || want == nil {
+		if l.stopping() || err != nil || want == nil {
 			l.actor.Move(lifecycle.Stop, nil)
 			l.actor.Move(lifecycle.Finished, nil)
 			return // run reads it again
@@ -66,9 +72,10 @@ func (l *life) run(ctx context.Context, c *spec.Connector) {
 	}
 }
 
-// load compiles what the spec names, unless it is what is loaded already.
+// load compiles what the spec names, unless it is what is loaded already, or
+// what has been tried beside it and could not take over.
 func (l *life) load(ctx context.Context, c *spec.Connector) error {
-	if l.release != nil && l.version.Connector.Revision == c.Revision {
+	if l.release != nil && (l.version.Connector.Revision == c.Revision || l.refused == c.Revision) {
 		return nil
 	}
 	v, release, err := l.Tenant.version(ctx, c)
@@ -96,11 +103,18 @@ func (l *life) guest(ctx context.Context) (*spec.Connector, error) {
 	go func() { ended <- l.actor.Run(ctx, stop, l.version, l.reason) }()
 	l.handle(l.version.Connector.Revision)
 	for {
+		var swapped <-chan error
+		if l.swap != nil {
+			swapped = l.swap.done
+		}
 		select {
 		case err := <-ended:
+			l.callOff(ctx)
 			return &l.version.Connector, err
+		case err := <-swapped:
+			l.swapped(ctx, err)
 		case <-l.super.ending.Done():
-			return &l.version.Connector, l.finish(kill, stop, ended)
+			return &l.version.Connector, l.finish(ctx, kill, stop, ended)
 		case <-l.changed:
 			c, err := l.desired(ctx, l.id)
 			if err != nil {
@@ -108,18 +122,18 @@ func (l *life) guest(ctx context.Context) (*spec.Connector, error) {
 				continue
 			}
 			if c == nil {
-				return &l.version.Connector, l.finish(kill, stop, ended)
+				return &l.version.Connector, l.finish(ctx, kill, stop, ended)
 			}
-			l.swap(ctx, c)
-			l.handle(c.Revision)
+			l.update(ctx, c)
 		}
 	}
 }
 
 // finish asks the guest to stop and kills it when it takes too long (I6).
-func (l *life) finish(kill func(), stop chan struct{}, ended <-chan error) error {
+func (l *life) finish(ctx context.Context, kill func(), stop chan struct{}, ended <-chan error) error {
 	l.actor.Move(lifecycle.Stop, nil)
 	close(stop)
+	l.callOff(ctx)
 	t := time.NewTimer(stopTimeout)
 	defer t.Stop()
 	var err error
@@ -135,37 +149,64 @@ func (l *life) finish(kill func(), stop chan struct{}, ended <-chan error) error
 	return nil
 }
 
-// swap puts the new version in the place of the one that runs. If that fails
-// the old one goes on, and the status says so.
-func (l *life) swap(ctx context.Context, c *spec.Connector) {
-	if c.Revision == l.version.Connector.Revision || c.Revision == l.tried {
+// update starts to put a new version in the place of the one that runs. A swap
+// that is under way is called off: it would put in what is not wanted any more.
+func (l *life) update(ctx context.Context, c *spec.Connector) {
+	l.callOff(ctx)
+	switch {
+	case c.Revision == l.version.Connector.Revision || c.Revision == l.refused:
+		l.handle(c.Revision)
 		return
-	}
-	l.tried = c.Revision
-	if same(&l.version.Connector, c) {
-		return // nothing that a guest could notice has changed
+	case same(&l.version.Connector, c):
+		l.handle(c.Revision) // nothing that a guest could notice has changed
+		return
 	}
 	l.actor.Move(lifecycle.Update, nil)
-	// A swap may take as long as opening a port does; a stop does not wait.
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.super.ending, cancel)() //nolint:contextcheck // the supervisor's end is another's life
-	v, release, err := l.Tenant.version(ctx, c)
-	if err == nil {
-		err = l.actor.Swap(ctx, v)
-		if fault.Is(err, fault.WrongState) {
-			err = nil // no guest runs now: the next start takes the new version
+	s := &swapping{spec: c, cancel: cancel, done: make(chan error, 1)}
+	l.swap = s
+	go func() {
+		var err error
+		if s.version, s.release, err = l.Tenant.version(ctx, c); err == nil {
+			err = l.actor.Swap(ctx, s.version)
 		}
-		if err != nil {
-			release(context.WithoutCancel(ctx))
-		}
+		s.done <- err
+	}()
+}
+
+// callOff ends a swap that is under way, or takes its result if it has one.
+func (l *life) callOff(ctx context.Context) {
+	if l.swap != nil {
+		l.swap.cancel()
+		l.swapped(ctx, <-l.swap.done)
 	}
-	if err != nil {
-		l.actor.Move(lifecycle.Kept, fault.Wrap(fault.Of(err).Kind, err,
-			"revision %d could not take over, revision %d goes on", c.Revision, l.version.Connector.Revision))
+}
+
+// swapped takes the result of a swap. If it failed the old version goes on, and
+// the status says so; a swap that was called off, or whose lane had ended, is
+// no failure of the new version.
+func (l *life) swapped(ctx context.Context, err error) {
+	s := l.swap
+	l.swap = nil
+	s.cancel()
+	if err == nil {
+		l.become(ctx, s.version, s.release)
+		l.handle(s.spec.Revision)
 		return
 	}
-	l.become(ctx, v, release)
+	if s.release != nil {
+		s.release(context.WithoutCancel(ctx))
+	}
+	f := fault.Of(err)
+	switch f.Kind {
+	case fault.WrongState, fault.Canceled:
+		l.actor.Move(lifecycle.Kept, nil)
+	default:
+		l.refused = s.spec.Revision
+		l.actor.Move(lifecycle.Kept, fault.Wrap(f.Kind, err,
+			"revision %d could not take over, revision %d goes on", s.spec.Revision, l.version.Connector.Revision))
+	}
+	l.handle(s.spec.Revision)
 }
 
 // recover decides what follows a failure: a restart after a while, or none
@@ -175,7 +216,7 @@ func (l *life) recover(err error) bool {
 	f := fault.Of(err)
 	wait := l.wait()
 	switch f.Kind {
-	case fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory:
+	case fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.Invalid, fault.TooLarge:
 		if l.crashed(time.Now()) {
 			l.actor.Move(lifecycle.GiveUp, fault.Wrap(f.Kind, err, "crashed %d times within %s, not started again",
 				len(l.crashes), l.super.cfg.Restart.Window))

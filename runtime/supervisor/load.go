@@ -17,11 +17,7 @@ type loader struct {
 }
 
 func (l loader) load(ctx context.Context, digest string) (*engine.Module, spec.Module, error) {
-	record, err := l.shelf.Get(ctx, digest)
-	if err != nil {
-		return nil, record, err
-	}
-	src, err := l.shelf.Load(record.Digest)
+	src, record, err := l.shelf.Load(ctx, digest)
 	if err != nil {
 		return nil, record, err
 	}

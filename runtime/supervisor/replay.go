@@ -74,7 +74,11 @@ func (t *Tenant) lastApplied(ctx context.Context) (last uint64, err error) {
 
 // replay applies the blocks of a connector that are durable and not applied
 // yet: at most the last one, as its actor applies each before the next.
-func (t *Tenant) replay(ctx context.Context, connector string, state outbox.State) error {
+func (t *Tenant) replay(ctx context.Context, connector string) error {
+	state, known := t.log.State(connector)
+	if !known {
+		return nil
+	}
 	var done uint64
 	err := t.space.View(ctx, func(r store.Reader) (err error) {
 		done, err = watermark(r, connector)
@@ -99,7 +103,12 @@ func (t *Tenant) replay(ctx context.Context, connector string, state outbox.Stat
 			return err
 		}
 		if b.Connector == connector && b.Effects() {
-			if err := t.apply(ctx, b); err != nil {
+			if err := t.apply(ctx, b); neverApplies(err) {
+				err = t.skip(ctx, b, err)
+				if err != nil {
+					return err
+				}
+			} else if err != nil {
 				return err
 			}
 		}

@@ -60,6 +60,12 @@ func (r *runner) run(ctx context.Context) {
 				return
 			}
 		case c == nil:
+			if err := r.forget(ctx); err != nil {
+				r.fail(err)
+				if r.sleep(r.super.cfg.Restart.Max) {
+					continue
+				}
+			}
 			if r.retire(r) {
 				return
 			}
@@ -73,6 +79,15 @@ func (r *runner) run(ctx context.Context) {
 	}
 }
 
+// forget purges what a connector left that was deleted while it ran.
+func (r *runner) forget(ctx context.Context) error {
+	exists, err := r.exists(ctx, r.id)
+	if err != nil || exists {
+		return err
+	}
+	return r.Purge(ctx, r.id)
+}
+
 // end takes the runner out when the supervisor stops.
 func (r *runner) end() {
 	for !r.retire(r) { // a poke that came meanwhile has nobody to serve it
@@ -83,7 +98,11 @@ func (r *runner) end() {
 // live runs one actor until it is not desired any more, or has to be made
 // anew.
 func (r *runner) live(ctx context.Context, c *spec.Connector) {
-	epoch, err := r.nextEpoch(ctx, r.id)
+	err := r.replay(ctx, r.id)
+	var epoch uint64
+	if err == nil {
+		epoch, err = r.nextEpoch(ctx, r.id)
+	}
 	if err != nil {
 		r.fail(err)
 		r.sleep(r.super.cfg.Restart.Max)
@@ -132,7 +151,7 @@ func (r *runner) fail(err error) {
 // handle notes that a revision has been acted upon, whatever came of it.
 func (r *runner) handle(revision uint64) {
 	r.mu.Lock()
-	r.handled = revision
+	r.handled = max(r.handled, revision)
 	r.mu.Unlock()
 	r.wake()
 }

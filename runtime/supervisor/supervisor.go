@@ -82,24 +82,29 @@ func New(ctx context.Context, cfg Config) *Supervisor {
 }
 
 // Start brings the store up to the outboxes and starts every connector that
-// is enabled. A tenant that cannot be opened is an error; a connector that
-// cannot run is a status.
+// is enabled. A tenant that cannot be opened is logged, and an error only when
+// there is no other; a connector that cannot run is a status.
 func (s *Supervisor) Start(ctx context.Context) error {
 	s.runners.Go(s.trim)
 	ids, err := s.tenantIDs(ctx)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, id := range ids {
 		t, err := s.Tenant(id)
-		if err != nil {
-			return err
+		if err == nil {
+			err = t.start(ctx)
 		}
-		if err := t.start(ctx); err != nil {
-			return err
+		if err != nil {
+			s.cfg.Log.Error("tenant not started", "tenant", id, "error", err)
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	if len(errs) < len(ids) {
+		return nil
+	}
+	return errors.Join(errs...)
 }
 
 // trimEvery is how often the age of what the outboxes keep is looked at. A log

@@ -71,14 +71,14 @@ func (t *Tenant) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for id, state := range t.log.Connectors() {
+	for id := range t.log.Connectors() {
 		if _, ok := specs[id]; ok {
-			err = t.replay(ctx, id, state)
+			err = t.replay(ctx, id)
 		} else {
 			err = t.Purge(ctx, id)
 		}
-		if err != nil {
-			return err
+		if err != nil { // one connector's trouble is not the others'; it is tried again when it starts
+			t.notes.Error("what a crash left unapplied cannot be applied", "connector", id, "error", err)
 		}
 	}
 	for id, c := range specs {
@@ -126,6 +126,19 @@ func (t *Tenant) desired(ctx context.Context, id string) (*spec.Connector, error
 	return &c, err
 }
 
+// exists reports whether the connector has a spec.
+func (t *Tenant) exists(ctx context.Context, id string) (exists bool, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		_, err := r.Get(store.Connectors, id)
+		exists = err == nil
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	})
+	return exists, err
+}
+
 // Reconcile makes the connector's desired state true, soon.
 func (t *Tenant) Reconcile(id string) {
 	t.super.mu.Lock()
@@ -159,20 +172,22 @@ func (t *Tenant) retire(r *runner) bool {
 	return true
 }
 
-// Halt waits until the connector, which is not desired any more, has stopped.
-func (t *Tenant) Halt(ctx context.Context, id string) error {
+// Remove stops a connector whose spec is gone and purges what it left. When
+// ctx ends before it has stopped, the runner does the rest by itself.
+func (t *Tenant) Remove(ctx context.Context, id string) error {
 	t.mu.Lock()
 	r, ok := t.runners[id]
 	t.mu.Unlock()
 	if !ok {
-		return nil
+		return t.Purge(ctx, id)
 	}
 	r.poke()
 	select {
 	case <-r.gone:
 		return nil
 	case <-ctx.Done():
-		return fault.New(fault.Timeout, "the connector has not stopped yet").WithHint("look at its status, and call again")
+		return fault.New(fault.Timeout, "the connector is deleted, and has not stopped yet").
+			WithHint("it stops by itself; the ports that it holds are free when its call ends")
 	}
 }
 
