@@ -38,6 +38,7 @@ func newConverter(in *abi.OpenInput) (*converter, error) {
 	if len(cfg.Fields) == 0 {
 		return nil, invalid("fields: at least one field is needed")
 	}
+	cfg.Strip = slices.DeleteFunc(cfg.Strip, func(ending string) bool { return ending == "" })
 	slices.SortFunc(cfg.Strip, func(a, b string) int { return len(b) - len(a) })
 	c := &converter{
 		endings:    cfg.Strip,
@@ -94,6 +95,7 @@ func (fc fieldConfig) field() (field, error) {
 		return f, fmt.Errorf("%q: type %q is not int, uint, double, string or bool", fc.Name, fc.Type)
 	}
 	if fc.Scale == nil && fc.Offset == nil {
+		f.plain = f.kind == signed && f.to != toEnd
 		return f, nil
 	}
 	if f.kind == text || f.kind == boolean {

@@ -45,18 +45,7 @@ func (k kind) described() string {
 }
 
 // parse reads a value. Numbers and bools may stand among spaces, as columns do.
-// An int of digits alone is nearly every field of nearly every device: it is
-// read without a detour (package wire says what a jump costs a guest).
 func (k kind) parse(part []byte) (abi.Value, bool) {
-	if k == signed {
-		if n, ok := parseUint(part); ok && n <= math.MaxInt64 {
-			return abi.Int(int64(n)), true
-		}
-	}
-	return k.parseAny(part)
-}
-
-func (k kind) parseAny(part []byte) (abi.Value, bool) {
 	switch k {
 	case signed:
 		v, ok := parseInt(trim(part))
@@ -99,14 +88,18 @@ func parseInt(part []byte) (int64, bool) {
 func parseUint(part []byte) (uint64, bool) {
 	if 0 < len(part) && len(part) <= safeDigits {
 		n := uint64(0)
-		for _, c := range part {
-			digit := uint64(c - '0')
-			if digit > 9 {
+		for len(part) >= 2 { // two at a time are half the jumps
+			a, b := uint64(part[0]-'0'), uint64(part[1]-'0')
+			if max(a, b) > 9 {
 				return 0, false
 			}
-			n = n*10 + digit
+			n, part = n*100+a*10+b, part[2:]
 		}
-		return n, true
+		if len(part) == 0 {
+			return n, true
+		}
+		last := uint64(part[0] - '0')
+		return n*10 + last, last <= 9
 	}
 	n, err := strconv.ParseUint(string(part), 10, 64)
 	return n, err == nil

@@ -18,7 +18,7 @@ func main() {}
 // converter is the guest as it was opened.
 type converter struct {
 	fields  []field
-	endings []string // longest first
+	endings []string // longest first, none of them empty
 
 	// The points of the record in work. Their values are the fields' to set.
 	telemetry  []abi.Point
@@ -65,7 +65,7 @@ func (c *converter) cut(payload []byte) error {
 
 func (c *converter) strip(payload []byte) []byte {
 	for _, ending := range c.endings {
-		if n := len(payload) - len(ending); n >= 0 && string(payload[n:]) == ending {
+		if n := len(payload) - len(ending); n >= 0 && payload[n] == ending[0] && string(payload[n:]) == ending {
 			return payload[:n]
 		}
 	}
@@ -74,6 +74,10 @@ func (c *converter) strip(payload []byte) []byte {
 
 // emit adds the points as records of the same device and time.
 func (c *converter) emit(from *abi.Record, step *snaprail.Step) {
+	if len(c.attributes)|len(from.Key)|len(from.Headers)|len(from.SourceKey) == 0 { // nearly always
+		step.Telemetry(from.Device, from.Time, c.telemetry...)
+		return
+	}
 	sourceKey := from.SourceKey
 	if len(c.telemetry) > 0 {
 		carry(step.Telemetry(from.Device, from.Time, c.telemetry...), from, sourceKey)
@@ -88,11 +92,9 @@ func (c *converter) emit(from *abi.Record, step *snaprail.Step) {
 
 // carry keeps what the record came with.
 func carry(to, from *abi.Record, sourceKey string) {
-	if len(from.Key)|len(from.Headers)|len(sourceKey) != 0 { // which few do
-		to.Key = from.Key
-		to.Headers = append(to.Headers, from.Headers...)
-		to.SourceKey = sourceKey
-	}
+	to.Key = from.Key
+	to.Headers = append(to.Headers, from.Headers...)
+	to.SourceKey = sourceKey
 }
 
 // isASCII looks at several bytes at a time.

@@ -1,6 +1,10 @@
 package abi
 
-import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
+import (
+	"slices"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
+)
 
 // decoder is what Batch.Decode keeps between calls: the tables of the batch
 // and the memory of its records.
@@ -8,9 +12,13 @@ type decoder struct {
 	devices, types, names names
 
 	base    int64
+	records []span // as the pass over the tables found them
 	points  []Point
 	headers []Header
 }
+
+// span is where a record stands in the encoded batch.
+type span struct{ from, to int32 }
 
 // Decode reads an encoded batch, reusing the memory of the batch that was in
 // b: records and points handed out before are overwritten, strings are not.
@@ -27,32 +35,23 @@ func (b *Batch) Decode(src []byte) error {
 }
 
 func (b *Batch) decode(src []byte) error {
-	d, records := &b.dec, b.Records[:0]
+	d := &b.dec
 	if err := d.tables(src); err != nil {
 		return err
 	}
 	d.points, d.headers = d.points[:0], d.headers[:0]
-	r := wire.Read(src)
-	for r.Next() {
-		if r.Tag() != 5<<3|wire.Bytes {
-			continue
-		}
-		i := len(records)
-		if i < cap(records) {
-			records = records[:i+1]
-		} else {
-			records = append(records, Record{})
-		}
-		if err := d.record(&records[i], r.Bytes()); err != nil {
-			r.Fail(at("record", i, err))
+	n := len(d.records)
+	b.Records = slices.Grow(b.Records[:0], n)[:n]
+	for i, part := range d.records {
+		if err := d.record(&b.Records[i], src[part.from:part.to:part.to]); err != nil {
+			return at("record", i, err)
 		}
 	}
-	b.Records = records
-	return r.Err()
+	return nil
 }
 
-// tables reads what may stand before or after the records, and checks the
-// bounds of the batch before anything is allocated for its records.
+// tables reads what may stand before or after the records, and finds those,
+// before anything is allocated for them.
 func (d *decoder) tables(src []byte) error {
 	if len(src) > MaxBatch {
 		return tooLarge("bytes in a batch", MaxBatch)
@@ -61,7 +60,7 @@ func (d *decoder) tables(src []byte) error {
 	d.types.reset()
 	d.names.reset()
 	d.base = 0
-	records := 0
+	d.records = d.records[:0]
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -74,9 +73,11 @@ func (d *decoder) tables(src []byte) error {
 		case 4<<3 | wire.Fixed64:
 			d.base = int64(r.Uint())
 		case 5<<3 | wire.Bytes:
-			if records++; records > MaxItems {
-				r.Fail(tooLarge("records in a batch", MaxItems))
+			if len(d.records) >= MaxItems {
+				return tooLarge("records in a batch", MaxItems)
 			}
+			from, to := r.Span()
+			d.records = append(d.records, span{int32(from), int32(to)}) // src is no longer than MaxBatch
 		}
 	}
 	return r.Err()

@@ -54,12 +54,20 @@ func (b *Batch) Append(dst []byte) []byte {
 	for i := range b.Records {
 		dst = e.record(dst, &b.Records[i], base)
 	}
-	// The tables come first, and are known last: one move for a whole batch is
-	// less than a pass of its own over all records.
+	return e.insertTables(dst, start)
+}
+
+// insertTables puts the tables before what was written from start on. They are
+// known last: one move for a whole batch is less than a pass over all records.
+func (e *encoder) insertTables(dst []byte, start int) []byte {
 	e.tables = e.devices.append(e.tables[:0], 1)
 	e.tables = e.types.append(e.tables, 2)
 	e.tables = e.names.append(e.tables, 3)
-	return slices.Insert(dst, start, e.tables...)
+	end := len(dst)
+	dst = append(dst, e.tables...) // for the length
+	copy(dst[start+len(e.tables):], dst[start:end])
+	copy(dst[start:], e.tables)
+	return dst
 }
 
 // record writes one record.
@@ -102,6 +110,11 @@ func (e *encoder) lead(dst []byte, r *Record, base int64) []byte {
 
 func (e *encoder) slowLead(dst []byte, r *Record, after uint64) []byte {
 	e.learnDevice(r.Device)
+	if len(e.points) == 0 { // so that those of the first record go the fast way too
+		for i := range r.Points {
+			e.learnPoint(i, &r.Points[i])
+		}
+	}
 	dst = slices.Grow(dst, room+len(r.Payload))
 	dst = append(dst, 5<<3|wire.Bytes, 0)
 	dst = wire.AppendUint(dst, 1, uint64(e.device.textIndex))

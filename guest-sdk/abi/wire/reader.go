@@ -143,6 +143,9 @@ func (r *Reader) Double() float64 { return math.Float64frombits(r.num) }
 // never nil, so that an empty field can be told from an absent one.
 func (r *Reader) Bytes() []byte { return r.src[r.from:r.to:r.to] }
 
+// Span is where the current length-delimited field stands in the input.
+func (r *Reader) Span() (from, to int) { return r.from, r.to }
+
 // Text is the current length-delimited field as a string that does not alias
 // the input. It is old itself when old says the same, which spares a copy.
 // Bytes that are not UTF-8 are a fault, as proto3 has it, and give "".
