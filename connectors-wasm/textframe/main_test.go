@@ -64,6 +64,11 @@ func TestTypes(t *testing.T) {
 		{`"from":0,"type":"int"`, "9223372036854775807\n", abi.Int(9223372036854775807)},
 		{`"from":0,"type":"int"`, "-9223372036854775808\n", abi.Int(-9223372036854775808)},
 		{`"from":0,"type":"int"`, "+07\n", abi.Int(7)},
+		{`"from":0,"to":1,"type":"int"`, "7\n", abi.Int(7)},
+		{`"from":2,"to":7,"type":"int"`, "xx12345xx\n", abi.Int(12345)},
+		{`"from":0,"to":19,"type":"int"`, "9223372036854775807\n", abi.Int(9223372036854775807)},
+		{`"from":0,"to":20,"type":"int"`, "-9223372036854775808", abi.Int(-9223372036854775808)},
+		{`"from":0,"type":"uint"`, "000000000000000000000000000042\n", abi.Uint(42)},
 		{`"from":0,"type":"uint"`, "18446744073709551615\n", abi.Uint(18446744073709551615)},
 		{`"from":1,"type":"double"`, "T21.50\n", abi.Double(21.5)},
 		{`"from":1,"to":3,"type":"string"`, "abcd\n", abi.String("bc")},
@@ -130,6 +135,23 @@ func TestMalformedIsRejectedAndTheRestGoesOn(t *testing.T) {
 		for _, say := range says {
 			if !strings.Contains(v.Reason, say) {
 				t.Errorf("reason %q does not say %s", v.Reason, say)
+			}
+		}
+	}
+}
+
+// TestNothingForeignPasses puts a byte that is no text at each place of texts
+// of many lengths.
+func TestNothingForeignPasses(t *testing.T) {
+	h := open(t, `{"fields":[{"name":"v","from":0,"type":"string"}]}`)
+	for n := range 40 {
+		text := strings.Repeat("x", n)
+		if out := h.MustConvert(frame(text)); len(out.Batch.Records) != 1 {
+			t.Errorf("%q gave %+v", text, out.Verdicts)
+		}
+		for i := range n {
+			if out := h.MustConvert(frame(text[:i] + "\xff" + text[i+1:])); len(out.Verdicts) != 1 {
+				t.Errorf("byte %d of %d is foreign, and passed", i, n)
 			}
 		}
 	}

@@ -89,6 +89,48 @@ func TestNamesAreWrittenOnce(t *testing.T) {
 	}
 }
 
+// TestBatchesDoNotLeaveTraces encodes unlike batches with one Batch: what it
+// remembers of the ones before must not show.
+func TestBatchesDoNotLeaveTraces(t *testing.T) {
+	point := func(name, unit string, v abi.Value) abi.Point { return abi.Point{Name: name, Unit: unit, Value: v} }
+	record := func(device string, points ...abi.Point) abi.Record { return abi.Record{Device: device, Points: points} }
+	long := strings.Repeat("n", 200)
+	batches := [][]abi.Record{
+		{record("d", point("a", "u", abi.Int(-1)), point("b", "u", abi.Double(2)), point("c", "", abi.Bool(true)))},
+		{record("d", point("c", "", abi.Int(1)))},
+		{record("d", point("c", "b", abi.Int(1)), point("b", "c", abi.Int(1)), point("c", "", abi.Uint(1<<63)))},
+		{record("", point("", "", abi.Value{})), record("", point("", "x", abi.Int(-1<<63)))},
+		{record("e", point("a", "u", abi.Int(1))), record("d", point("u", "a", abi.Int(1))), record("d")},
+		{record("d", point("a", "u", abi.Int(1)), point("b", "u", abi.Int(1))), record("d", point("b", "u", abi.Int(1<<48)))},
+		{},
+		{record("d", point(long, "", abi.Int(1<<47))), record("d", point(strings.Clone(long), "", abi.String(long)))},
+	}
+	var used abi.Batch
+	for i := range batches {
+		for j := range batches { // each after each
+			for _, b := range [][]abi.Record{batches[i], batches[j]} {
+				used.Records = b
+				want := (&abi.Batch{Records: b}).Append(nil)
+				if got := used.Append(nil); string(got) != string(want) {
+					t.Errorf("batches %d, %d: got %x, want %x", i, j, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestAppendWithAnyRoom holds the fast ways to those that are taken when dst
+// has to grow.
+func TestAppendWithAnyRoom(t *testing.T) {
+	b := readings(3)
+	want := b.Append(nil)
+	for room := range len(want) + 32 {
+		if got := b.Append(make([]byte, 0, room)); string(got) != string(want) {
+			t.Fatalf("with room for %d bytes: got %x, want %x", room, got, want)
+		}
+	}
+}
+
 func TestDecodedStringsOutliveTheInput(t *testing.T) {
 	b := readings(1)
 	b.Records[0].SourceKey = "key"

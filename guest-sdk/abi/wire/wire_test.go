@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
 	"strings"
@@ -52,6 +53,28 @@ func same(t *testing.T, got, want []byte) {
 	t.Helper()
 	if !bytes.Equal(got, want) {
 		t.Errorf("wrote %x, want %x", got, want)
+	}
+}
+
+// TestVarintsOfAllLengths holds the ways by words to protowire's loops, with
+// and without bytes behind the number.
+func TestVarintsOfAllLengths(t *testing.T) {
+	for bit := range 64 {
+		for _, v := range []uint64{1 << bit, 1<<bit - 1, 1<<bit | 1, 0x5555_5555_5555_5555 >> bit, math.MaxUint64 >> bit} {
+			want := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), v)
+			same(t, wire.AppendUintAlways(nil, 1, v), want)
+			same(t, wire.AppendUintAlways(make([]byte, 0, 64), 1, v), want)
+			if v < wire.MaxWord {
+				word, size := wire.Word(1<<3|wire.Varint, v)
+				same(t, binary.LittleEndian.AppendUint64(nil, word), append(want, make([]byte, 8-size)...))
+			}
+			for behind := range 10 {
+				r := wire.Read(append(bytes.Clone(want), "\x10\x00\x10\x00\x10\x00\x10\x00\x10\x00"[:behind&^1]...))
+				if !r.Next() || r.Uint() != v || len(r.Bytes()) != 0 {
+					t.Errorf("%d was read as %d, %v", v, r.Uint(), r.Err())
+				}
+			}
+		}
 	}
 }
 
