@@ -57,7 +57,7 @@ func (b *inbox) attach(g *guest) {
 		if s.source == nil {
 			continue
 		}
-		f := feed{session: s, source: s.source, handle: uint32(i + 1)} //nolint:gosec // few
+		f := feed{session: s, source: s.source, handle: uint32(i + 1)}
 		if at := slices.IndexFunc(before, func(x feed) bool { return x.session == s }); at >= 0 {
 			f.inflight = before[at].inflight
 			for j := range f.inflight {

@@ -82,7 +82,7 @@ func (s *Stream) Next(ctx context.Context) (Record, error) {
 	for s.block == nil || s.index >= len(s.batch.Records) {
 		ok, damaged := s.nextBatch()
 		if damaged != nil {
-			return s.missing(&outbox.Gap{From: s.block.Seq, To: s.block.Seq, Reason: outbox.GapDamaged}), nil
+			return s.missing(&outbox.Gap{From: s.block.Seq, To: s.block.Seq, Reason: outbox.GapDamaged}), nil //nolint:nilerr // the record says it
 		}
 		if ok {
 			break
@@ -135,7 +135,7 @@ func (s *Stream) nextBatch() (ok bool, damaged error) {
 func (s *Stream) record(i int) Record {
 	b, r := s.block, &s.batch.Records[i]
 	i += s.base
-	seq := b.First + uint64(i) //nolint:gosec // within the block
+	seq := b.First + uint64(i)
 	return Record{
 		Position: position(b.Seq, i), Key: fmt.Sprintf("%s/%d/%d", b.Connector, b.Epoch, seq),
 		Connector: b.Connector, Epoch: b.Epoch, Sequence: seq,

@@ -229,8 +229,8 @@ func TestSwapWhileThePortIsAwayStaysDegraded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := r.until(v.ID, "swapped", func(s lifecycle.Status) bool { return s.Swaps == 1 })
-	if st = r.state(v.ID, lifecycle.Degraded); st.Reason == "" {
+	r.until(v.ID, "swapped", func(s lifecycle.Status) bool { return s.Swaps == 1 })
+	if st := r.state(v.ID, lifecycle.Degraded); st.Reason == "" {
 		t.Errorf("status %+v", st)
 	}
 }
