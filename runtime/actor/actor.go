@@ -113,7 +113,9 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 	a.closeUnused(ctx)
 	a.Move(lifecycle.Opened, nil)
 	a.showSessions()
-	err = l.run(ctx)
+	if err = l.settleGaps(ctx, l.guest.handles); err == nil {
+		err = l.run(ctx)
+	}
 	l.answer(ctx)
 	if err != nil {
 		if l.guest.inst.State() == engine.Dead {
@@ -122,7 +124,7 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		a.abandon(ctx, l.guest)
 		return err
 	}
-	drained := l.drain(ctx)
+	drained := l.drain(ctx) && l.settleGaps(ctx, nil) == nil
 	l.guest.close(ctx, abi.ReasonStop)
 	if !drained {
 		return nil // the next start says what may be missing
@@ -140,8 +142,8 @@ func (a *Actor) abandon(ctx context.Context, g *guest) {
 // lastBlock marks an orderly stop in the log, so that no gap is assumed at the
 // next start.
 func (a *Actor) lastBlock(ctx context.Context) error {
-	if a.next == 0 && a.cfg.Resume.Last == 0 {
-		return nil // it never said anything: nothing can be missing
+	if a.Status().Counters.Blocks == 0 && a.cfg.Resume.Last == 0 {
+		return nil // the log does not know it: no gap would be assumed
 	}
 	return a.cfg.Host.Commit(context.WithoutCancel(ctx), &outbox.Block{
 		Connector: a.cfg.Connector, Epoch: a.epoch, First: a.next,

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -48,6 +49,16 @@ func (o *outages) end(s *session, e *capability.Event) {
 	}
 }
 
+// leave ends the outages of sessions that the lane does not hold any more:
+// their end would never be seen.
+func (o *outages) leave(now time.Time, held []*session) {
+	for i := range o.list {
+		if x := &o.list[i]; x.to.IsZero() && !slices.Contains(held, x.session) {
+			x.to = now
+		}
+	}
+}
+
 // dropped notes that a session had to throw data away.
 func (o *outages) dropped(s *session, e *capability.Event) {
 	at := time.Unix(0, e.Time)
@@ -81,6 +92,13 @@ func (l *lane) recordGaps(ctx context.Context) error {
 		l.outages.list = append(l.outages.list[:i], l.outages.list[i+1:]...)
 	}
 	return nil
+}
+
+// settleGaps records the outages of sessions that are not among those that are
+// held.
+func (l *lane) settleGaps(ctx context.Context, held []*session) error {
+	l.outages.leave(time.Now(), held)
+	return l.recordGaps(ctx)
 }
 
 // gapSinceLastRun says that data may be missing since a run that did not end

@@ -233,6 +233,17 @@ func (a *Actor) showSessions() {
 	}
 }
 
+// Keep notes that the old version goes on. cause, if any, says why the new one
+// could not take over.
+func (a *Actor) Keep(cause error) {
+	a.Move(lifecycle.Kept, cause)
+	if cause == nil {
+		a.showSessions()
+	} else if up, _ := a.allUp(); !up {
+		a.Move(lifecycle.Down, cause)
+	}
+}
+
 // drainTime is how long a lane that was asked to stop works on what its
 // sessions hold already.
 const drainTime = 3 * time.Second

@@ -55,7 +55,7 @@ func (l *lane) swap(ctx context.Context, in installation) error {
 		l.Move(lifecycle.Swapped, nil)
 		l.showSessions()
 		in.done <- nil
-		return nil
+		return l.settleGaps(ctx, l.guest.handles)
 	}
 	l.guest, l.version, l.poll = old, version, poll
 	l.inbox.attach(old)

@@ -200,10 +200,10 @@ func (l *life) swapped(ctx context.Context, err error) {
 	f := fault.Of(err)
 	switch f.Kind {
 	case fault.WrongState, fault.Canceled:
-		l.actor.Move(lifecycle.Kept, nil)
+		l.actor.Keep(nil)
 	default:
 		l.refused = s.spec.Revision
-		l.actor.Move(lifecycle.Kept, fault.Wrap(f.Kind, err,
+		l.actor.Keep(fault.Wrap(f.Kind, err,
 			"revision %d could not take over, revision %d goes on", s.spec.Revision, l.version.Connector.Revision))
 	}
 	l.handle(s.spec.Revision)
