@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -55,14 +57,21 @@ type rig struct {
 	tenant  *control.Tenant
 	service *control.Service
 	restart supervisor.Restart
+	outbox  outbox.Config
 	streams []*control.Stream
 }
 
-func newRig(t *testing.T) *rig {
+// newRig starts a node, after it was changed as wanted. Its test runs beside
+// others: most of them wait for most of their time.
+func newRig(t *testing.T, change ...func(*rig)) *rig {
 	t.Helper()
+	t.Parallel()
 	r := &rig{
 		t: t, dir: t.TempDir(), store: memory.New(),
 		restart: supervisor.Restart{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond},
+	}
+	for _, f := range change {
+		f(r)
 	}
 	r.start()
 	t.Cleanup(func() { r.stop(); _ = r.store.Close() })
@@ -85,7 +94,7 @@ func (r *rig) start() {
 	}
 	r.super = supervisor.New(ctx, supervisor.Config{
 		Dir: filepath.Join(r.dir, "outbox"), Store: r.store, Catalog: cat, Engine: r.engine, Groups: groups,
-		Restart: r.restart, Log: log,
+		Outbox: r.outbox, Restart: r.restart, Log: log,
 	})
 	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: r.super, Engine: r.engine, Groups: groups})
 	if err := r.super.AddTenant(ctx, "plant"); err != nil {
@@ -176,6 +185,36 @@ func (r *rig) state(id string, want lifecycle.State) lifecycle.Status {
 	return r.until(id, string(want), func(s lifecycle.Status) bool { return s.State == want })
 }
 
+// update changes a connector, which runs, and answers what came of it.
+func (r *rig) update(id string, in control.ConnectorInput) lifecycle.Status {
+	r.t.Helper()
+	v, err := r.tenant.UpdateConnector(r.t.Context(), id, in, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return v.Runtime
+}
+
+// logged waits for a line of the connector's log.
+func (r *rig) logged(id, text string) control.LogLine {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	logs, err := r.tenant.Logs(ctx, id, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for {
+		line, err := logs.Next(ctx)
+		if err != nil {
+			r.t.Fatalf("%q was not logged: %v", text, err)
+		}
+		if strings.Contains(line.Text, text) {
+			return line
+		}
+	}
+}
+
 // tick is a short wait that ends with the test.
 func (r *rig) tick() {
 	t := time.NewTimer(2 * time.Millisecond)
@@ -214,6 +253,26 @@ func (s *records) next() control.Record {
 	return rec
 }
 
+// wants reads the next payloads.
+func (s *records) wants(payloads ...string) {
+	s.t.Helper()
+	for _, want := range payloads {
+		if got := string(s.payload()); got != want {
+			s.t.Fatalf("payload %q, want %q", got, want)
+		}
+	}
+}
+
+// payload is the next record that has one and is no gap.
+func (s *records) payload() []byte {
+	s.t.Helper()
+	for {
+		if rec := s.next(); len(rec.Payload) > 0 && rec.Kind != "gap" {
+			return rec.Payload
+		}
+	}
+}
+
 // line is a serial line: the near end is the device's.
 type line struct {
 	near, far *os.File
@@ -222,13 +281,47 @@ type line struct {
 
 func newLine(t *testing.T) *line {
 	t.Helper()
-	near, far, err := pty.Open()
-	if err != nil {
+	l := &line{}
+	l.connect(t)
+	l.port = l.far.Name()
+	t.Cleanup(l.close)
+	return l
+}
+
+// newLinkedLine is a line with a port of a name that does not change, as in
+// /dev/serial/by-id: it can be unplugged and plugged in again.
+func newLinkedLine(t *testing.T) *line {
+	t.Helper()
+	l := &line{port: filepath.Join(t.TempDir(), "by-id")}
+	l.plug(t)
+	t.Cleanup(l.close)
+	return l
+}
+
+func (l *line) connect(t *testing.T) {
+	t.Helper()
+	var err error
+	if l.near, l.far, err = pty.Open(); err != nil {
 		t.Fatal(err)
 	}
-	l := &line{near, far, far.Name()}
-	t.Cleanup(func() { _ = near.Close(); _ = far.Close() })
-	return l
+}
+
+func (l *line) close() { _ = l.near.Close(); _ = l.far.Close() }
+
+func (l *line) plug(t *testing.T) {
+	t.Helper()
+	l.connect(t)
+	if err := os.Symlink(l.far.Name(), l.port); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *line) unplug(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(l.port); err != nil {
+		t.Fatal(err)
+	}
+	l.close()
 }
 
 func (l *line) send(t *testing.T, s string) {
@@ -239,8 +332,8 @@ func (l *line) send(t *testing.T, s string) {
 }
 
 // grants of a serial port.
-func port(path string) []spec.Grant {
-	return []spec.Grant{{Group: "serial", Resources: []string{path}, Rights: []spec.Right{spec.Read, spec.Write}}}
+func port(paths ...string) []spec.Grant {
+	return []spec.Grant{{Group: "serial", Resources: paths, Rights: []spec.Right{spec.Read, spec.Write}}}
 }
 
 // config is JSON of anything.

@@ -12,6 +12,7 @@ import (
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/clock"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/serial"
 )
 
 // act does what the config says: a word, and an argument behind a blank.
@@ -37,6 +38,11 @@ func (e *echo) act(action string, frame []byte, input int, step *snaprail.Step) 
 	case "reply":
 		_, err := e.port.Write(frame)
 		return err
+	case "try":
+		_, err := serial.Open(serial.Defaults(argument))
+		log.Info(fmt.Sprintf("tried %s: %v", argument, err))
+	case "remove":
+		step.RemoveDevice(argument)
 	case "sleep":
 		return clock.Sleep(duration(argument))
 	case "wasi_sleep":

@@ -94,6 +94,9 @@ func (e *echo) OnEvents(events []abi.Event, step *snaprail.Step) error {
 				return err
 			}
 		case abi.EventTimer:
+			if err := e.act(e.On[event.Name], nil, i, step); err != nil {
+				return err
+			}
 			step.Telemetry(e.Device, event.Time, abi.Point{Name: event.Name, Value: abi.Bool(true)})
 		case abi.EventDown, abi.EventUp, abi.EventGap:
 			e.report(event, step)

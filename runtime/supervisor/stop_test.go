@@ -1,0 +1,248 @@
+package supervisor_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// sleeping is an echo that sleeps on the frame "sleep", and says when it does.
+func (r *rig) sleeping(l *line, d time.Duration) control.ConnectorInput {
+	in := r.echoOn(l, map[string]any{"always": "log begun", "on": map[string]string{"sleep": fmt.Sprintf("sleep %s", d)}})
+	in.Limits.CallTimeout = spec.Duration(time.Minute)
+	return in
+}
+
+// stopping stops the node and tells how long that took.
+func (r *rig) stopping(patience time.Duration) time.Duration {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	began := time.Now()
+	for range 2 { // the second does nothing
+		if err := r.super.Stop(ctx); err != nil {
+			r.t.Error(err)
+		}
+	}
+	took := time.Since(began)
+	r.stop()
+	return took
+}
+
+// A stop lets the step that runs finish: its record is there, and no gap.
+func TestStopLetsAStepFinish(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	v := r.connect(r.sleeping(l, 300*time.Millisecond))
+	l.send(t, "sleep\n")
+	r.logged(v.ID, "begun")
+	if took := r.stopping(20 * time.Second); took > 10*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	r.start()
+	s := r.stream("")
+	if rec := s.next(); string(rec.Payload) != "sleep\n" || rec.Epoch != 1 {
+		t.Errorf("record %+v", rec)
+	}
+	l.send(t, "next\n")
+	if rec := s.next(); string(rec.Payload) != "next\n" || rec.Epoch != 2 {
+		t.Errorf("record %+v: want no gap behind an orderly stop", rec)
+	}
+}
+
+// A stop whose time is over ends what still runs, at once; what was cut off is
+// a gap.
+func TestStopThatCannotWait(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	v := r.connect(r.sleeping(l, 50*time.Second))
+	l.send(t, "sleep\n")
+	r.logged(v.ID, "begun")
+	if took := r.stopping(100 * time.Millisecond); took > 5*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	r.start()
+	if rec := r.stream("").next(); rec.Kind != "gap" {
+		t.Errorf("record %+v, want a gap", rec)
+	}
+}
+
+// A guest in run mode that does not heed the stop is ended after a while.
+func TestStopOfAGuestThatDoesNotListen(t *testing.T) {
+	r := newRig(t)
+	v := r.connect(control.ConnectorInput{
+		Name: "ticker", Module: r.module("ticker"), Config: config(t, map[string]any{"interval_ms": 5, "ignore_stop": true}),
+	})
+	r.until(v.ID, "counting", func(s lifecycle.Status) bool { return s.Counters.Records > 3 })
+	if took := r.stopping(20 * time.Second); took > 10*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+}
+
+// A guest that is waited for is ended too, when the connector is deactivated.
+func TestDeactivationOfAGuestThatSleeps(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	v := r.connect(r.sleeping(l, 50*time.Second))
+	l.send(t, "sleep\n")
+	r.logged(v.ID, "begun")
+	began := time.Now()
+	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.state(v.ID, lifecycle.Stopped)
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// disk is one whose free space the test decides.
+type disk struct{ free atomic.Int64 }
+
+func (d *disk) fill() { d.free.Store(0) }
+
+func (d *disk) clear() { d.free.Store(math.MaxInt64) }
+
+func newFullableRig(t *testing.T) (*rig, *disk) {
+	t.Helper()
+	d := &disk{}
+	d.clear()
+	return newRig(t, func(r *rig) {
+		r.outbox.Free = func(string) (int64, error) { return d.free.Load(), nil }
+	}), d
+}
+
+// While the disk is full the connector is paused and its line waits; then
+// everything comes, in order.
+func TestFullDiskPausesAndLosesNothing(t *testing.T) {
+	r, d := newFullableRig(t)
+	l := newLine(t)
+	v, s := r.connect(r.echoOn(l, nil)), r.stream("")
+	l.send(t, "before\n")
+	s.wants("before\n")
+	d.fill()
+	var want []string
+	for i := range 500 {
+		want = append(want, fmt.Sprintf("%03d\n", i))
+	}
+	l.send(t, strings.Join(want, ""))
+	st := r.state(v.ID, lifecycle.Paused)
+	if st.Code != fault.DiskFull.String() || st.Reason == "" || st.Counters.Records != 1 {
+		t.Errorf("status %+v", st)
+	}
+	r.until(v.ID, "buffering", func(s lifecycle.Status) bool { return s.Sessions[0].Buffered == len(want) })
+	d.clear()
+	s.wants(want...)
+	st = r.until(v.ID, "running, with all acknowledged", func(s lifecycle.Status) bool {
+		return s.State == lifecycle.Running && s.Sessions[0].Buffered == 0
+	})
+	if st.Reason != "" || st.Code != "" || st.Restarts != 0 || st.Counters.Gaps != 0 || st.Sessions[0].Opens != 1 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// A stop does not wait for space, neither in a step nor at a start; what was
+// held is a gap.
+func TestStopWhileTheDiskIsFull(t *testing.T) {
+	r, d := newFullableRig(t)
+	l := newLine(t)
+	v, s := r.connect(r.echoOn(l, nil)), r.stream("")
+	l.send(t, "before\n")
+	s.wants("before\n")
+	d.fill()
+	l.send(t, "held\n")
+	r.state(v.ID, lifecycle.Paused)
+	if took := r.stopping(20 * time.Second); took > 3*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	r.start() // still full: the gap cannot be written
+	r.until(v.ID, "held", func(s lifecycle.Status) bool {
+		return s.Code == fault.DiskFull.String() || s.State == lifecycle.Running
+	})
+	if took := r.stopping(20 * time.Second); took > 3*time.Second {
+		t.Errorf("the stop at a start took %s", took)
+	}
+	d.clear()
+	r.start()
+	r.state(v.ID, lifecycle.Running)
+	s = r.stream("")
+	s.wants("before\n")
+	if rec := s.next(); rec.Kind != "gap" {
+		t.Errorf("record %+v, want a gap", rec)
+	}
+	l.send(t, "after\n")
+	s.wants("after\n")
+}
+
+// Two tenants have connectors, devices and records of the same names, and see
+// their own.
+func TestTenantsAreApart(t *testing.T) {
+	r := newRig(t)
+	plant := r.tenant
+	if err := r.super.AddTenant(t.Context(), "works"); err != nil {
+		t.Fatal(err)
+	}
+	works, err := r.service.Tenant("works")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type side struct {
+		tenant *control.Tenant
+		line   *line
+		v      control.ConnectorView
+		s      *records
+	}
+	sides := map[string]*side{"plant": {tenant: plant}, "works": {tenant: works}}
+	for name, x := range sides {
+		r.tenant, x.line = x.tenant, newLine(t)
+		x.v, x.s = r.connect(r.echoOn(x.line, map[string]any{"kv": "n", "on": map[string]string{"bad": "reject"}})), r.stream("")
+		x.line.send(t, "bad\nof "+name+"\n")
+	}
+	for name, x := range sides {
+		r.tenant = x.tenant
+		rec := x.s.next()
+		for len(rec.Payload) == 0 {
+			rec = x.s.next()
+		}
+		if string(rec.Payload) != "of "+name+"\n" || rec.Connector != x.v.ID {
+			t.Errorf("%s: record %+v", name, rec)
+		}
+		list, _, err := x.tenant.Connectors(t.Context(), control.Page{})
+		if err != nil || len(list) != 1 || list[0].ID != x.v.ID || list[0].Name != "echo" {
+			t.Errorf("%s: connectors %+v, %v", name, list, err)
+		}
+		devices, _, err := x.tenant.Devices(t.Context(), "", control.Page{})
+		if err != nil || len(devices) != 1 || devices[0].Connector != x.v.ID {
+			t.Errorf("%s: devices %+v, %v", name, devices, err)
+		}
+		if rejects := r.rejects(name); len(rejects) != 1 {
+			t.Errorf("%s: rejects %+v", name, rejects)
+		}
+	}
+	if _, err := plant.Connector(t.Context(), sides["works"].v.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("one tenant finds the other's connector: %v", err)
+	}
+	// One tenant's stop and delete are not the other's.
+	if err := plant.DeleteConnector(t.Context(), "echo", 0); err != nil {
+		t.Fatal(err)
+	}
+	x := sides["works"]
+	r.tenant = x.tenant
+	x.line.send(t, "still here\n")
+	x.s.wants("still here\n")
+	r.stop()
+	r.start()
+	if r.tenant, err = r.service.Tenant("works"); err != nil {
+		t.Fatal(err)
+	}
+	r.state(x.v.ID, lifecycle.Running)
+}
