@@ -13,7 +13,7 @@ import (
 // first.
 type encoder struct {
 	devices, types, names table
-	tables                []byte // as they are written
+	tables                []byte // as they are written a second time
 
 	device stub   // of the record before
 	points []stub // of the records before, by their place in the record
@@ -45,27 +45,51 @@ func (b *Batch) Append(dst []byte) []byte {
 	e.types.reset()
 	e.names.reset()
 	e.points = e.points[:0]
-	start := len(dst)
-	var base int64
-	if len(b.Records) > 0 {
-		base = b.Records[0].Time
+	if len(b.Records) == 0 {
+		return dst
 	}
+	e.learn(&b.Records[0])
+	start, known := len(dst), e.known()
+	dst = e.appendTables(dst)
+	mark, base := len(dst), b.Records[0].Time
 	dst = wire.AppendFixed64(dst, 4, uint64(base))
 	for i := range b.Records {
 		dst = e.record(dst, &b.Records[i], base)
 	}
-	return e.insertTables(dst, start)
+	if e.known() != known {
+		dst = e.replaceTables(dst, start, mark)
+	}
+	return dst
 }
 
-// insertTables puts the tables before what was written from start on. They are
-// known last: one move for a whole batch is less than a pass over all records.
-func (e *encoder) insertTables(dst []byte, start int) []byte {
-	e.tables = e.devices.append(e.tables[:0], 1)
-	e.tables = e.types.append(e.tables, 2)
-	e.tables = e.names.append(e.tables, 3)
-	end := len(dst)
-	dst = append(dst, e.tables...) // for the length
-	copy(dst[start+len(e.tables):], dst[start:end])
+// learn takes in what the first record points to: what most of the batch does.
+func (e *encoder) learn(r *Record) {
+	e.learnDevice(r.Device)
+	e.types.optional(r.ContentType, 1)
+	for i := range r.Points {
+		e.learnPoint(i, &r.Points[i])
+	}
+}
+
+// known is how many strings the tables hold.
+func (e *encoder) known() int {
+	return len(e.devices.entries) + len(e.types.entries) + len(e.names.entries)
+}
+
+func (e *encoder) appendTables(dst []byte) []byte {
+	dst = e.devices.append(dst, 1)
+	dst = e.types.append(dst, 2)
+	return e.names.append(dst, 3)
+}
+
+// replaceTables writes the tables anew, which have grown since they were
+// written from start to end. To move what follows, once in a batch, is less
+// than a pass over all records before.
+func (e *encoder) replaceTables(dst []byte, start, end int) []byte {
+	e.tables = e.appendTables(e.tables[:0])
+	written := len(dst)
+	dst = append(dst, e.tables[:start+len(e.tables)-end]...) // for the length
+	copy(dst[start+len(e.tables):], dst[end:written])
 	copy(dst[start:], e.tables)
 	return dst
 }
@@ -92,8 +116,8 @@ func (e *encoder) record(dst []byte, r *Record, base int64) []byte {
 func (e *encoder) lead(dst []byte, r *Record, base int64) []byte {
 	after := wire.Zigzag(r.Time - base)
 	n := len(dst)
-	if cap(dst)-n >= room && after < wire.MaxWord && len(e.devices.entries) != 0 &&
-		identical(r.Device, e.device.text) && int(r.Kind)|len(r.ContentType)|len(r.Payload) == 0 {
+	if cap(dst)-n >= room && after < wire.MaxWord && identical(r.Device, e.device.text) &&
+		int(r.Kind)|len(r.ContentType)|len(r.Payload) == 0 {
 		dst = dst[:n+room]
 		dst[n], dst[n+1] = 5<<3|wire.Bytes, 0
 		binary.LittleEndian.PutUint64(dst[n+2:], e.device.word)
@@ -109,11 +133,8 @@ func (e *encoder) lead(dst []byte, r *Record, base int64) []byte {
 }
 
 func (e *encoder) slowLead(dst []byte, r *Record, after uint64) []byte {
-	e.learnDevice(r.Device)
-	if len(e.points) == 0 { // so that those of the first record go the fast way too
-		for i := range r.Points {
-			e.learnPoint(i, &r.Points[i])
-		}
+	if !identical(r.Device, e.device.text) {
+		e.learnDevice(r.Device)
 	}
 	dst = slices.Grow(dst, room+len(r.Payload))
 	dst = append(dst, 5<<3|wire.Bytes, 0)
@@ -129,9 +150,9 @@ func (e *encoder) slowLead(dst []byte, r *Record, after uint64) []byte {
 // names that the point number i of the record before had.
 func (e *encoder) point(dst []byte, p *Point, i int, recordTime int64) []byte {
 	n := len(dst)
-	if cap(dst)-n >= room && i < len(e.points) {
+	if cap(dst)-n >= room && e.knows(i, p) {
 		s := &e.points[i]
-		if identical(p.Name, s.text) && identical(p.Unit, s.unit) && uint64(p.Quality)|uint64(p.SourceTime) == 0 {
+		if uint64(p.Quality)|uint64(p.SourceTime) == 0 {
 			dst := dst[:n+room]
 			dst[n] = 6<<3 | wire.Bytes
 			binary.LittleEndian.PutUint64(dst[n+2:], s.word)
@@ -154,7 +175,9 @@ func (e *encoder) point(dst []byte, p *Point, i int, recordTime int64) []byte {
 }
 
 func (e *encoder) slowPoint(dst []byte, p *Point, i int, recordTime int64) []byte {
-	e.learnPoint(i, p)
+	if !e.knows(i, p) {
+		e.learnPoint(i, p)
+	}
 	mark := len(dst) + 1
 	dst = append(slices.Grow(dst, room), 6<<3|wire.Bytes, 0)
 	dst = wire.AppendUint(dst, 1, uint64(e.points[i].textIndex))
@@ -207,8 +230,13 @@ func identical(a, b string) bool {
 
 func (e *encoder) learnDevice(device string) {
 	s := &e.device
-	*s = stub{text: device, textIndex: e.devices.index(device, s.textIndex)}
-	s.add(1, s.textIndex)
+	s.text = device
+	s.set(e.devices.index(device, s.textIndex), 0)
+}
+
+// knows reports whether the stub of point number i is that of p.
+func (e *encoder) knows(i int, p *Point) bool {
+	return i < len(e.points) && identical(p.Name, e.points[i].text) && identical(p.Unit, e.points[i].unit)
 }
 
 // learnPoint makes the stub of point number i, of which all before have one.
@@ -221,12 +249,19 @@ func (e *encoder) learnPoint(i int, p *Point) {
 		e.points = append(e.points, stub{})
 	}
 	s := &e.points[i]
-	*s = stub{
-		text: p.Name, textIndex: e.names.index(p.Name, s.textIndex),
-		unit: p.Unit, unitIndex: e.names.optional(p.Unit, s.unitIndex),
+	s.text, s.unit = p.Name, p.Unit
+	s.set(e.names.index(p.Name, s.textIndex), e.names.optional(p.Unit, s.unitIndex))
+}
+
+// set encodes the indexes, unless they are what they were.
+func (s *stub) set(text, unit uint32) {
+	if text == s.textIndex && unit == s.unitIndex {
+		return
 	}
-	s.add(1, s.textIndex)
-	s.add(2, s.unitIndex)
+	s.textIndex, s.unitIndex = text, unit
+	s.word, s.size = 0, 0
+	s.add(1, text)
+	s.add(2, unit)
 }
 
 // add puts a field behind those that s has.

@@ -52,9 +52,14 @@ func (r *Reader) Next() bool {
 			return true
 		}
 	}
-	if at < len(src)-8 && src[at]&0x87 == Varint && src[at] >= 1<<3 { // a longer number: times
-		if v, size := gather(binary.LittleEndian.Uint64(src[at+1:])); size > 0 {
-			r.tag, r.num, r.next = Tag(src[at]), v, at+1+size
+	if at < len(src)-8 && 1<<3 <= src[at] && src[at] < 0x80 { // room for a longer number
+		tag, word := Tag(src[at]), binary.LittleEndian.Uint64(src[at+1:])
+		v, size := word, 8
+		if tag&7 == Varint {
+			v, size = gather(word)
+		}
+		if tag&7&^Fixed64 == 0 && size > 0 {
+			r.tag, r.num, r.next = tag, v, at+1+size
 			r.from, r.to = r.next, r.next
 			return true
 		}
@@ -68,7 +73,10 @@ func (r *Reader) Next() bool {
 // slowNext is Next for fields of all forms, of which there is one.
 func (r *Reader) slowNext() bool {
 	src := r.src
-	tag, at := uvarint(src, r.next)
+	tag, at := uint64(src[r.next]), r.next+1
+	if tag >= 0x80 {
+		tag, at = uvarint(src, r.next)
+	}
 	if field := tag >> 3; at == 0 || field == 0 || field > maxField {
 		return r.malformed()
 	}
