@@ -97,6 +97,7 @@ type model struct {
 	now     time.Time
 	sources []*source
 	inbox   *inbox
+	guest   *guest
 	fate    []map[int64]fate // of each source's events
 	next    []int64          // the source's first event that was never handed to this guest
 	batch   []input
@@ -117,12 +118,13 @@ func TestInboxKeepsItsRules(t *testing.T) {
 		for range rapid.IntRange(1, 3).Draw(t, "sources") {
 			m.sources = append(m.sources, &source{t: t})
 		}
-		m.inbox = reading(m.sources...)
-		m.forget()
+		m.inbox = new(inbox)
+		m.begin()
 		t.Repeat(map[string]func(*rapid.T){
 			"add":  m.add,
 			"step": m.step,
 			"trap": m.trap,
+			"swap": func(*rapid.T) { m.inbox.attach(m.guest) }, // between two steps: nothing is forgotten
 			"time": func(t *rapid.T) {
 				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 2000).Draw(t, "ms")) * time.Millisecond)
 			},
@@ -131,7 +133,10 @@ func TestInboxKeepsItsRules(t *testing.T) {
 	})
 }
 
-func (m *model) forget() {
+// begin is a guest that knows nothing of the one before.
+func (m *model) begin() {
+	m.guest = holding(m.sources...)
+	m.inbox.attach(m.guest)
 	m.fate, m.next, m.batch = make([]map[int64]fate, len(m.sources)), make([]int64, len(m.sources)), nil
 	for i, s := range m.sources {
 		m.fate[i], m.next[i] = map[int64]fate{}, int64(s.acked)
@@ -152,8 +157,7 @@ func (m *model) add(t *rapid.T) {
 // where the sources were acknowledged.
 func (m *model) trap(*rapid.T) {
 	m.inbox.gather(m.now, abi.MaxItems)
-	m.inbox.attach(holding(m.sources...))
-	m.forget()
+	m.begin()
 }
 
 func (m *model) step(t *rapid.T) {

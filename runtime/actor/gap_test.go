@@ -1,0 +1,99 @@
+package actor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// event is what a session tells in this second.
+func event(second int64, text string) *capability.Event {
+	return &capability.Event{Time: time.Unix(second, 0).UnixNano(), Name: text, Err: fault.New(fault.ResourceUnavailable, "%s", text)}
+}
+
+// wantOutages compares what waits for its record: "from-to reason" in seconds.
+func wantOutages(t *testing.T, o *outages, want ...string) {
+	t.Helper()
+	var got []string
+	for _, x := range o.list {
+		to := "now"
+		if !x.to.IsZero() {
+			to = fmt.Sprint(x.to.Unix())
+		}
+		got = append(got, fmt.Sprintf("%d-%s %s", x.from.Unix(), to, x.reason))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("outages %q, want %q", got, want)
+	}
+}
+
+// An outage is its session's: it begins once, and only its own session ends
+// it.
+func TestOutagesBelongToTheirSessions(t *testing.T) {
+	var o outages
+	a, b := &session{}, &session{}
+	o.end(a, event(5, "")) // it was never away
+	o.begin(a, event(10, "cable"))
+	o.begin(b, event(11, "power"))
+	o.begin(a, event(12, "again"))
+	wantOutages(t, &o, "10-now cable", "11-now power")
+	o.end(b, event(20, ""))
+	o.end(b, event(21, ""))
+	wantOutages(t, &o, "10-now cable", "11-20 power")
+	o.begin(b, event(30, "power again"))
+	wantOutages(t, &o, "10-now cable", "11-20 power", "30-now power again")
+	o.begin(&session{}, &capability.Event{Time: time.Unix(40, 0).UnixNano()})
+	o.leave(time.Unix(50, 0), []*session{b})
+	wantOutages(t, &o, "10-50 cable", "11-20 power", "30-now power again", "40-50 the session lost its resource")
+}
+
+func TestDroppedDataIsAnOutageOfAnInstant(t *testing.T) {
+	var o outages
+	s := &session{}
+	o.begin(s, event(4, "cable"))
+	o.dropped(s, event(5, "frame_too_long"))
+	wantOutages(t, &o, "4-now cable", "5-5 frame_too_long")
+}
+
+// What waits is bounded, and what is over the bound is covered all the same.
+func TestOutagesAreBounded(t *testing.T) {
+	var o outages
+	s := &session{}
+	o.begin(s, event(1, "cable"))
+	for i := range int64(abi.MaxItems) {
+		o.dropped(s, event(2+i, "lost"))
+	}
+	if n := len(o.list); n != maxOutages {
+		t.Fatalf("%d outages wait, want %d", n, maxOutages)
+	}
+	if last := o.list[maxOutages-1]; last.from.Unix() != maxOutages || last.to.Unix() != 1+abi.MaxItems {
+		t.Errorf("the last outage is from %d to %d", last.from.Unix(), last.to.Unix())
+	}
+	o.end(s, event(1000, ""))
+	if first := o.list[0]; first.to.Unix() != 1000 {
+		t.Errorf("the outage ends at %d", first.to.Unix())
+	}
+}
+
+// The reason in a status is one short line of whole characters.
+func TestBrief(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        "",
+		"one line":                "one line",
+		"a\n\n  b  \r\n\tc\nd\ne": "a; b; c; d",
+		"panic\n\ngoroutine 1 [running]:\nmain.f()\n\t/src/main.go:7 +0x1\nmain.g()\n": "panic; goroutine 1 [running]:; main.f(); /src/main.go:7 +0x1",
+		strings.Repeat("ä", 400):       strings.Repeat("ä", 256),
+		"x" + strings.Repeat("ä", 400): "x" + strings.Repeat("ä", 255),
+	} {
+		if got := brief(text); got != want || !utf8.ValidString(got) {
+			t.Errorf("brief(%q) is %q, want %q", text, got, want)
+		}
+	}
+}
