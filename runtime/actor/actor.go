@@ -145,10 +145,11 @@ func (a *Actor) lastBlock(ctx context.Context) error {
 	if a.Status().Counters.Blocks == 0 && a.cfg.Resume.Last == 0 {
 		return nil // the log does not know it: no gap would be assumed
 	}
-	return a.cfg.Host.Commit(context.WithoutCancel(ctx), &outbox.Block{
+	_, err := a.cfg.Host.Commit(context.WithoutCancel(ctx), &outbox.Block{
 		Connector: a.cfg.Connector, Epoch: a.epoch, First: a.next,
 		Received: time.Now().UnixNano(), Stopped: true,
 	})
+	return err
 }
 
 // Close closes all sessions. Run must have returned.

@@ -13,9 +13,9 @@ import (
 // goroutines.
 type Host interface {
 	// Commit makes the block durable, applies its effects to the store and
-	// sets its Seq. After an error nothing of the block may be acknowledged;
-	// fault.DiskFull means that it can be tried again.
-	Commit(ctx context.Context, b *outbox.Block) error
+	// answers its place in the log. After an error nothing of the block may be
+	// acknowledged; fault.DiskFull means that it can be tried again.
+	Commit(ctx context.Context, b *outbox.Block) (sequence uint64, err error)
 	// Lookup reads the connector's committed key-value state.
 	Lookup(ctx context.Context, key string) (value []byte, found bool, err error)
 	// Line takes one line of the connector's log, from the guest or the host.

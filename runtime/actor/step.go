@@ -162,7 +162,6 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 		return err
 	}
 	l.next += uint64(b.Count)
-	l.sequence = b.Seq
 	memory := l.guest.inst.Memory()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -184,8 +183,9 @@ func (l *lane) persist(ctx context.Context, b *outbox.Block) error {
 	for held := false; ; held = true {
 		// The append is not given up half-way: whether it is durable must be
 		// known before anything else happens.
-		err := l.cfg.Host.Commit(context.WithoutCancel(ctx), b)
+		sequence, err := l.cfg.Host.Commit(context.WithoutCancel(ctx), b)
 		if err == nil {
+			l.sequence = sequence
 			if held {
 				l.Move(lifecycle.Release, nil)
 				l.showSessions()

@@ -33,16 +33,11 @@ func (t *Tenant) newHost(id string) *host {
 // Commit implements actor.Host. The log is the commit (I1): what the block
 // changes in the store follows it, and is repeated at the next start if it
 // could not follow now.
-func (h *host) Commit(ctx context.Context, b *outbox.Block) error {
-	seq, err := h.log.Append(ctx, b)
-	if err != nil {
-		return err
+func (h *host) Commit(ctx context.Context, b *outbox.Block) (sequence uint64, err error) {
+	if sequence, err = h.log.Append(ctx, b); err != nil || !b.Effects() {
+		return sequence, err
 	}
-	b.Seq = seq
-	if !b.Effects() {
-		return nil
-	}
-	return h.applyUntilDone(h.super.kill, b) //nolint:contextcheck // a durable block is applied even when its step has ended
+	return sequence, h.applyUntilDone(h.super.kill, b) //nolint:contextcheck // a durable block is applied even when its step has ended
 }
 
 // applyWait is the pause between two tries to apply a block.
@@ -127,8 +122,8 @@ func slogLevel(l abi.LogLevel) slog.Level {
 type sandboxed struct{ *host }
 
 // Commit implements actor.Host.
-func (sandboxed) Commit(context.Context, *outbox.Block) error {
-	return fault.New(fault.NotActive, "nothing is kept during a test")
+func (sandboxed) Commit(context.Context, *outbox.Block) (uint64, error) {
+	return 0, fault.New(fault.NotActive, "nothing is kept during a test")
 }
 
 // within is the id of something that belongs to a connector.
