@@ -49,6 +49,9 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 
 	d := demo{demoOptions: o, url: "http://" + ln.Addr().String(), port: port.Port}
 	err = d.run(ctx, s)
+	if ctx.Err() != nil && fault.Is(err, fault.Canceled) {
+		err = nil // Ctrl-C is how the demo ends, at any time
+	}
 	cancel()
 	err = errors.Join(err, <-played, <-served, s.close(context.WithoutCancel(ctx)), port.close())
 	if err == nil {
@@ -66,12 +69,10 @@ type demo struct {
 	seen int
 }
 
-func (d *demo) run(ctx context.Context, s *server) (err error) {
-	token := s.token
-	if token == "" { // a data directory that was used before
-		if token, _, err = s.tokens.Create(ctx, defaultTenant, "demo"); err != nil {
-			return err
-		}
+func (d *demo) run(ctx context.Context, s *server) error {
+	token, err := s.ownToken(ctx, d.Data, "demo")
+	if err != nil {
+		return err
 	}
 	if d.api, err = client.New(client.Config{Server: d.url, Token: token, Timeout: time.Minute}); err != nil {
 		return err

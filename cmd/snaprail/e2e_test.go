@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,14 +21,10 @@ import (
 // node is a server in a process of its own, on a data directory that outlives
 // it: the real program, spoken to over HTTP.
 type node struct {
-	t      *testing.T
-	dir    string
-	cmd    *exec.Cmd
-	api    *client.Client
-	url    string
-	token  string
-	exited chan struct{} // closed when the process has ended
-	stderr *logTail
+	*process
+	t   *testing.T
+	dir string
+	api *client.Client
 }
 
 // newNode starts a server on a new data directory.
@@ -42,50 +33,21 @@ func newNode(t *testing.T) *node {
 	n := &node{t: t, dir: filepath.Join(t.TempDir(), "data")}
 	n.start()
 	t.Cleanup(func() {
-		if n.cmd != nil {
+		if n.process != nil {
 			n.kill()
 		}
 	})
 	return n
 }
 
-var servesAt = regexp.MustCompile(`serves (http://[0-9.:]+)`)
-
 // start starts the process and waits until it answers.
 func (n *node) start() {
 	n.t.Helper()
-	n.cmd = exec.Command("snaprail", "serve", "--listen", "127.0.0.1:0", "--data", n.dir)
-	pipe, err := n.cmd.StderrPipe()
+	p, err := startServer(n.dir)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if err := n.cmd.Start(); err != nil {
-		n.t.Fatal(err)
-	}
-	url := make(chan string, 1)
-	n.exited, n.stderr = make(chan struct{}), &logTail{}
-	go func(cmd *exec.Cmd, exited chan struct{}, tail *logTail) {
-		defer close(exited)
-		for lines := bufio.NewScanner(pipe); lines.Scan(); {
-			tail.add(lines.Text())
-			if m := servesAt.FindStringSubmatch(lines.Text()); m != nil {
-				url <- m[1]
-			}
-		}
-		_ = cmd.Wait()
-	}(n.cmd, n.exited, n.stderr)
-	select {
-	case n.url = <-url:
-	case <-n.exited:
-		n.t.Fatalf("the server ended:\n%s", n.stderr)
-	case <-time.After(30 * time.Second):
-		n.t.Fatalf("the server does not start:\n%s", n.stderr)
-	}
-	raw, err := os.ReadFile(filepath.Join(n.dir, tokenFile))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.token = strings.TrimSpace(string(raw))
+	n.process = p
 	if n.api, err = client.New(client.Config{Server: n.url, Token: n.token, Timeout: time.Minute}); err != nil {
 		n.t.Fatal(err)
 	}
@@ -94,52 +56,27 @@ func (n *node) start() {
 // kill ends the process at once, as a power cut of the process would.
 func (n *node) kill() {
 	n.t.Helper()
-	_ = n.cmd.Process.Kill()
+	if err := n.end(syscall.SIGKILL); err != nil {
+		n.t.Fatal(err)
+	}
 	n.gone()
 }
 
 // stop asks the process to end and wants exit code 0.
 func (n *node) stop() {
 	n.t.Helper()
-	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := n.end(syscall.SIGTERM); err != nil {
 		n.t.Fatal(err)
 	}
-	cmd := n.cmd
-	n.gone()
-	if code := cmd.ProcessState.ExitCode(); code != 0 {
+	if code := n.cmd.ProcessState.ExitCode(); code != 0 {
 		n.t.Errorf("exit code %d after SIGTERM:\n%s", code, n.stderr)
 	}
+	n.gone()
 }
 
 func (n *node) gone() {
-	n.t.Helper()
-	select {
-	case <-n.exited:
-	case <-time.After(30 * time.Second):
-		n.t.Fatalf("the server does not end:\n%s", n.stderr)
-	}
 	n.api.Close()
-	n.cmd = nil
-}
-
-// logTail keeps the end of what a process wrote.
-type logTail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *logTail) add(s string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lines = append(l.lines, s); len(l.lines) > 60 {
-		l.lines = l.lines[1:]
-	}
-}
-
-func (l *logTail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.lines, "\n")
+	n.process = nil
 }
 
 // push uploads a module: one that ships, or one of the tests'.

@@ -2,51 +2,42 @@ package main
 
 import (
 	"os"
-	"strings"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/wasmbin"
-	"github.com/snaprail/snaprail/runtime/wasmbin/wasmtest"
 )
 
 // TestScripts runs what a user would type. UPDATE_SCRIPTS=1 rewrites what is
 // expected.
 func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata/script",
+		Dir:           filepath.Join(root, "testdata", "script"),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("TMPDIR", e.WorkDir+"/tmp")
 			e.Setenv("SNAPRAIL_DATA", e.WorkDir+"/data")
-			return nil
+			e.Setenv("MODULES", filepath.Join(root, "connectors-wasm", "dist"))
+			e.Setenv("GUESTS", filepath.Join(root, "testdata", "guests", "dist"))
+			server := &scriptServer{}
+			e.Values[serverKey{}] = server
+			e.Defer(func() {
+				if err := server.stop(); err != nil {
+					t.Error(err)
+				}
+			})
+			return os.Mkdir(e.WorkDir+"/tmp", 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"wasm": writeModule},
+		Cmds: verbs(),
 	})
-}
-
-// writeModule is the script command
-//
-//	wasm file export,... [module.function ...]
-//
-// which writes a module with these exported functions, a memory, and these
-// imports.
-func writeModule(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) < 2 {
-		ts.Fatalf("usage: wasm file exports imports...")
-	}
-	var m wasmtest.Module
-	m.Pages = 1
-	for _, name := range args[2:] {
-		module, function, _ := strings.Cut(name, ".")
-		m.Imports = append(m.Imports, wasmtest.Import{Module: module, Name: function})
-	}
-	for name := range strings.SplitSeq(args[1], ",") {
-		m.Functions = append(m.Functions, wasmtest.Function{Export: name})
-	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), m.Bytes(), 0o600))
 }
 
 // TestPackedModuleIsTheSameBesideItsManifest: packing changes one section.

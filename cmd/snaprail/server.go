@@ -44,7 +44,7 @@ type server struct {
 }
 
 // openServer opens what is kept under dir, and starts nothing yet.
-func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logger) (s *server, err error) {
+func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logger) (_ *server, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "data directory").
 			WithHint("Make %s a directory that you may write to, or name another with --data.", dir)
@@ -53,7 +53,7 @@ func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	s = &server{}
+	s := &server{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -84,20 +84,31 @@ func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logg
 }
 
 // firstStart makes the default tenant and its token, which is kept in the data
-// directory for the commands on this machine.
+// directory for the commands on this machine before it counts.
 func (s *server) firstStart(ctx context.Context, dir string) error {
 	if err := s.supervisor.AddTenant(ctx, defaultTenant); err != nil {
 		return err
 	}
-	token, _, err := s.tokens.First(ctx, defaultTenant, "first")
-	if err != nil || token == "" {
-		return err
-	}
+	token, _, err := s.tokens.First(ctx, defaultTenant, "first", func(token string) error { return keepToken(dir, token) })
 	s.token = token
-	if err := os.WriteFile(filepath.Join(dir, tokenFile), []byte(token+"\n"), 0o600); err != nil {
-		return fault.Wrap(fault.Internal, err, "token file")
+	return err
+}
+
+// ownToken is a token of the default tenant for this machine: the kept one
+// while it is good, else a new one, which takes its place.
+func (s *server) ownToken(ctx context.Context, dir, name string) (string, error) {
+	token := keptToken(dir)
+	who, err := s.tokens.Verify(ctx, token)
+	if err == nil && who.Tenant == defaultTenant {
+		return token, nil
 	}
-	return nil
+	if err != nil && !fault.Is(err, fault.Unauthenticated) {
+		return "", err
+	}
+	if token, _, err = s.tokens.Create(ctx, defaultTenant, name); err != nil {
+		return "", err
+	}
+	return token, keepToken(dir, token)
 }
 
 // close drains and closes everything, the connectors first (I6).

@@ -102,20 +102,34 @@ func TestList(t *testing.T) {
 
 func TestFirst(t *testing.T) {
 	tokens, _ := tokens(t)
-	token, info, err := tokens.First(t.Context(), "default", "first")
-	if err != nil || info.Tenant != "default" {
+	kept := ""
+	keep := func(token string) error {
+		kept = token
+		return nil
+	}
+	// What could not be kept does not count, or nobody would have a way in.
+	full := errors.New("the disk is full")
+	token, _, err := tokens.First(t.Context(), "default", "lost", func(token string) error { return errors.Join(keep(token), full) })
+	if token != "" || !errors.Is(err, full) {
+		t.Fatal(token, err)
+	}
+	_, err = tokens.Verify(t.Context(), kept)
+	wantFault(t, fault.Unauthenticated, err)
+
+	token, info, err := tokens.First(t.Context(), "default", "first", keep)
+	if err != nil || info.Tenant != "default" || info.Name != "first" || kept != token {
 		t.Fatal(info, err)
 	}
 	if _, err := tokens.Verify(t.Context(), token); err != nil {
 		t.Error(err)
 	}
-	if token, _, err := tokens.First(t.Context(), "other", "second"); token != "" || err != nil {
+	if token, _, err := tokens.First(t.Context(), "other", "second", keep); token != "" || err != nil {
 		t.Errorf("a second first token: %v", err)
 	}
 	if err := tokens.Revoke(t.Context(), "default", info.ID); err != nil {
 		t.Fatal(err)
 	}
-	if token, _, err := tokens.First(t.Context(), "default", "again"); token == "" || err != nil {
+	if again, _, err := tokens.First(t.Context(), "default", "again", keep); again == "" || again != kept || err != nil {
 		t.Errorf("no way in after the last token was revoked: %v", err)
 	}
 }

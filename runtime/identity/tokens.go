@@ -50,15 +50,22 @@ func (t *Tokens) Create(ctx context.Context, tenant, name string) (token string,
 
 // First makes a token when there is none at all, of no tenant: the way in at
 // the first start. When there is one, the returned token is empty.
-func (t *Tokens) First(ctx context.Context, tenant, name string) (token string, info Info, err error) {
+//
+// keep has the token in a safe place before it counts, so that a crash leaves
+// at worst a kept token that nobody accepts, and not a server without a way
+// in. It may be called more than once, and the last one counts; its error is
+// First's.
+func (t *Tokens) First(ctx context.Context, tenant, name string, keep func(token string) error) (token string, info Info, err error) {
 	err = t.system.Update(ctx, func(w store.Writer) error {
 		token, info = "", Info{}
 		some, err := w.List(store.Tokens, "", "", 1)
 		if err != nil || len(some) > 0 {
 			return err
 		}
-		token, info, err = create(w, tenant, name)
-		return err
+		if token, info, err = create(w, tenant, name); err != nil {
+			return err
+		}
+		return keep(token)
 	})
 	if err != nil {
 		return "", Info{}, err
