@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -93,7 +94,7 @@ func TestReadBodiesKeepTheConnection(t *testing.T) {
 		resp, err := http.ReadResponse(in, nil)
 		r.must(err)
 		_, err = io.Copy(io.Discard, resp.Body)
-		r.must(err)
+		r.must(errors.Join(err, resp.Body.Close()))
 		if resp.StatusCode != http.StatusUnprocessableEntity || resp.Close {
 			t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 		}
