@@ -49,9 +49,10 @@ func TestOutagesBelongToTheirSessions(t *testing.T) {
 	wantOutages(t, &o, "10-now cable", "11-20 power")
 	o.begin(b, event(30, "power again"))
 	wantOutages(t, &o, "10-now cable", "11-20 power", "30-now power again")
+	o.dropped(&session{}, event(35, "lost"))
 	o.begin(&session{}, &capability.Event{Time: time.Unix(40, 0).UnixNano()})
 	o.leave(time.Unix(50, 0), []*session{b})
-	wantOutages(t, &o, "10-50 cable", "11-20 power", "30-now power again", "40-50 the session lost its resource")
+	wantOutages(t, &o, "10-50 cable", "11-20 power", "30-now power again", "35-35 lost", "40-50 the session lost its resource")
 }
 
 func TestDroppedDataIsAnOutageOfAnInstant(t *testing.T) {

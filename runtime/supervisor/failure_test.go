@@ -192,6 +192,7 @@ func TestCrashLoop(t *testing.T) {
 	if st.Counters.Traps != 5 || st.Restarts != 4 || !strings.Contains(st.Reason, "crashed 5 times within 10m") || st.Sessions[0].Opens != 1 {
 		t.Errorf("status %+v", st)
 	}
+	r.logged(v.ID, "main.(*echo).misbehave") // the log has the whole trace, with its functions
 	pauses := r.pauses(v.ID)
 	if len(pauses) != 4 {
 		t.Fatalf("pauses %v, want 4", pauses)

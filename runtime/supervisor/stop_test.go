@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -103,6 +104,70 @@ func TestDeactivationOfAGuestThatSleeps(t *testing.T) {
 	if took := time.Since(began); took > 12*time.Second {
 		t.Errorf("it took %s", took)
 	}
+}
+
+// A guest hears why it is closed; one that trapped is dead and hears nothing,
+// and what it held is closed all the same.
+func TestGuestIsToldWhyItIsClosed(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	v := r.connect(r.echoOn(l, nil))
+	r.update(v.ID, r.echoOn(l, map[string]any{"on": map[string]string{"bad": "panic"}}))
+	r.logged(v.ID, "closed: swap")
+	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.logged(v.ID, "closed: stop")
+	if _, err := r.tenant.Activate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.send(t, "bad\n")
+	r.state(v.ID, lifecycle.CrashLoop)
+	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.state(v.ID, lifecycle.Stopped)
+	logs, err := r.tenant.Logs(t.Context(), v.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var closed []string
+	for logs.Pending() {
+		if line, err := logs.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		} else if strings.HasPrefix(line.Text, "closed: ") && line.Source == "guest" {
+			closed = append(closed, line.Text)
+		}
+	}
+	// Each activation behind a change is preceded by a test, with a guest of its own.
+	if want := []string{"closed: test", "closed: swap", "closed: stop", "closed: test"}; !slices.Equal(closed, want) {
+		t.Errorf("the guests were told %q, want %q", closed, want)
+	}
+	other := r.echoOn(l, nil)
+	other.Name = "other"
+	r.connect(other) // the port is free
+}
+
+// A guest that is long in a call holds up nobody but its own connector.
+func TestConnectorsDoNotWaitForEachOther(t *testing.T) {
+	r := newRig(t)
+	a, b := newLine(t), newLine(t)
+	v := r.connect(r.sleeping(a, 50*time.Second))
+	other := r.echoOn(b, nil)
+	other.Name = "other"
+	r.connect(other)
+	a.send(t, "sleep\n")
+	r.logged(v.ID, "begun")
+	s := r.stream("")
+	for i := range 20 {
+		b.send(t, fmt.Sprintf("%d\n", i))
+		s.wants(fmt.Sprintf("%d\n", i))
+	}
+	if st := r.state(v.ID, lifecycle.Running); st.Counters.Records != 0 {
+		t.Errorf("status %+v: the other was to sleep", st)
+	}
+	r.stopping(50 * time.Millisecond)
+	r.start()
 }
 
 // disk is one whose free space the test decides.

@@ -11,6 +11,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/kv"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
 	"github.com/snaprail/snaprail/guest-sdk/go/serial"
 )
 
@@ -62,10 +63,12 @@ func (e *echo) Open(in *abi.OpenInput, step *snaprail.Step) error {
 
 // Close collects garbage for a reason that starts with gc. Its input leaves
 // nothing behind that points to it, so that only the SDK can keep the buffer.
+// Any other reason is logged.
 func (e *echo) Close(reason string) error {
 	if strings.HasPrefix(reason, "gc") {
 		return e.collect(nil)
 	}
+	log.Info("closed: " + reason)
 	return nil
 }
 
