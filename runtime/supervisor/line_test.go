@@ -136,6 +136,23 @@ func TestOutageGoesOnOverGuests(t *testing.T) {
 	}
 }
 
+// A swap that leaves a port which is away ends its outage: nobody waits for it.
+func TestSwapLeavesAPortThatIsAway(t *testing.T) {
+	r := newRig(t)
+	l, other := newLinkedLine(t), newLine(t)
+	v, s := r.connect(r.serialline(nil, l.port)), r.stream("")
+	out := time.Now()
+	l.unplug(t)
+	r.state(v.ID, lifecycle.Degraded)
+	in := time.Now()
+	if st := r.update(v.ID, r.serialline(nil, other.port)); st.State != lifecycle.Running || st.Swaps != 1 || st.Reason != "" {
+		t.Errorf("status %+v", st)
+	}
+	s.wantsGap(out, in, l.port)
+	other.send(t, "frame\n")
+	s.wants("frame\n")
+}
+
 // A stop in order while the port is away leaves no silent hole.
 func TestStopWhileUnpluggedLeavesAGap(t *testing.T) {
 	r := newRig(t)
