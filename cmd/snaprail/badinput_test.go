@@ -230,3 +230,23 @@ func (n *node) create(spec json.RawMessage, err error) string {
 	}
 	return c.ID
 }
+
+// A web page whose name was made to lead to this machine gets nothing.
+func TestForeignHostNamesAreRefused(t *testing.T) {
+	n := newNode(t)
+	for host, want := range map[string]int{"evil.example": 421, "localhost": 200, "127.0.0.1:1234": 200} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("Host %s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+}

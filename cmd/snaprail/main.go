@@ -32,6 +32,7 @@ type terminal struct {
 // run runs one command and gives its exit code. The first interrupt asks the
 // command to stop, the second one kills it.
 func run(args []string, t terminal) int {
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone is an error of the write, not the end of the process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

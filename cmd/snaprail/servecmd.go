@@ -54,7 +54,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.StringVar(&o.TLSCert, "tls-cert", "", "certificate, a PEM `file`; with --tls-key serves HTTPS")
 	flags.StringVar(&o.TLSKey, "tls-key", "", "its key, a PEM `file`")
 	flags.Int64Var(&o.MaxModule, "max-module", defaultMaxModule, "largest module that is taken in, in `bytes`")
-	flags.StringSliceVar(&o.Hosts, "host", nil, "`names` that requests may ask for in their Host header; none: any")
+	flags.StringSliceVar(&o.Hosts, "host", nil, "`names` that requests may ask for in their Host header (default: any; on a loopback address: localhost)")
 	logFlags(c, &level, &format)
 	return c
 }

@@ -134,13 +134,25 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 		return errors.Join(err, ln.Close())
 	}
 	h := api.New(api.Config{ //nolint:contextcheck // a handler's context is its request's
-		Control: s.control, Tokens: s.tokens, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version, Hosts: o.Hosts,
+		Control: s.control, Tokens: s.tokens, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
+		Hosts: hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles
 	if o.TLSCert != "" {
 		tls = &api.TLSFiles{Cert: o.TLSCert, Key: o.TLSKey}
 	}
 	return api.Serve(ctx, ln, h, tls, o.Log)
+}
+
+// hosts are the names that requests may ask for. A server on the loopback
+// address is asked for by this machine alone; a web page whose name was made to
+// lead here is not answered (DNS rebinding).
+func hosts(named []string, addr net.Addr) []string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if len(named) > 0 || !ok || !tcp.IP.IsLoopback() {
+		return named
+	}
+	return []string{"localhost", "127.0.0.1", "::1", tcp.IP.String()}
 }
 
 // listen takes the address before anything else is touched, so that a second
