@@ -99,6 +99,28 @@ func BenchmarkCompile(b *testing.B) {
 	}
 }
 
+// BenchmarkNew starts an engine, without a cache and with one of three Go
+// modules, which is verified.
+func BenchmarkNew(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "cache")
+	for n := range 3 {
+		compileOnce(b, dir, distinct(goModule(b), n))
+	}
+	for name, dir := range map[string]string{"uncached": "", "verified": dir} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				e, err := engine.New(b.Context(), engine.Config{CacheDir: dir, Groups: goGroups()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := e.Close(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func compileLoop(b *testing.B, dir string, wasm []byte) {
 	b.Helper()
 	for b.Loop() {

@@ -29,14 +29,13 @@ type Config struct {
 
 // Engine compiles and runs modules. It is safe for use by several goroutines.
 type Engine struct {
-	kind     string
-	runtime  wazero.Runtime
-	cache    wazero.CompilationCache // nil: none
-	cacheDir string
-	wasi     api.Module
-	groups   map[string]*group
-	started  time.Time // the zero of the guests' monotonic clocks
-	stats    counters
+	kind    string
+	runtime wazero.Runtime
+	cache   *diskCache // nil: none
+	wasi    api.Module
+	groups  map[string]*group
+	started time.Time // the zero of the guests' monotonic clocks
+	stats   counters
 
 	mu        sync.Mutex
 	closed    bool
@@ -58,7 +57,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		modules:   make(map[string]*compiled),
 		instances: make(map[*Instance]struct{}),
 	}
-	if err := e.start(ctx, cfg.CacheDir); err != nil {
+	if err := e.start(ctx, cfg.CacheDir, log); err != nil {
 		return nil, err
 	}
 	if e.kind == Interpreter {

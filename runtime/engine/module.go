@@ -120,8 +120,11 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) error {
 		return err
 	}
 	err = c.translate(ctx, e.runtime, wasm)
-	if err != nil && e.mendCache(err) {
+	if err != nil && e.cache != nil && e.cache.mend(err) {
 		err = c.translate(ctx, e.runtime, wasm)
+	}
+	if err == nil && e.cache != nil {
+		e.cache.record(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -4,15 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	goruntime "runtime"
-	"strings"
+	"log/slog"
 
 	"github.com/tetratelabs/wazero"
-
-	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // The kinds of engine.
@@ -28,19 +22,21 @@ const wazeroVersion = "v1.12.0"
 
 // start makes the runtime: a compiling one, or an interpreting one where the
 // machine does not let us run what we write.
-func (e *Engine) start(ctx context.Context, cacheDir string) error {
+func (e *Engine) start(ctx context.Context, cacheDir string, log *slog.Logger) error {
 	base := wazero.NewRuntimeConfigInterpreter()
 	e.kind = Interpreter
 	if canCompile(ctx) {
 		base, e.kind = wazero.NewRuntimeConfigCompiler(), Compiler
 	}
 	if cacheDir != "" && e.kind == Compiler {
-		cache, dir, err := openCache(cacheDir)
+		cache, err := openCache(ctx, cacheDir, log)
 		if err != nil {
 			return err
 		}
-		e.cache, e.cacheDir = cache, dir
-		base = base.WithCompilationCache(cache)
+		if cache != nil {
+			e.cache = cache
+			base = base.WithCompilationCache(cache.CompilationCache)
+		}
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, base.
 		// A call that runs out of time is stopped by wazero's checks; see meter.
@@ -61,54 +57,6 @@ func canCompile(ctx context.Context) bool {
 		return errorsOf(err, r.Close(ctx))
 	})
 	return err == nil
-}
-
-// openCache opens the directory of compiled code. A directory that others may
-// write to is refused, because what lies in it is executed.
-func openCache(parent string) (wazero.CompilationCache, string, error) {
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return nil, "", fault.Wrap(fault.Internal, err, "the cache of compiled modules cannot be made")
-	}
-	info, err := os.Stat(parent)
-	if err != nil {
-		return nil, "", fault.Wrap(fault.Internal, err, "the cache of compiled modules cannot be read")
-	}
-	if goruntime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return nil, "", fault.New(fault.Denied, "others may write to the cache of compiled modules %s", parent).
-			WithHint("Run chmod 700 %s, and empty it if you did not make it.", parent)
-	}
-	dir := filepath.Join(parent, wazeroVersion+"-"+goruntime.GOARCH)
-	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	if err != nil {
-		return nil, "", fault.Wrap(fault.Internal, err, "the cache of compiled modules cannot be opened")
-	}
-	return cache, dir, nil
-}
-
-// mendCache looks whether compiling failed because of the cache on disk, and
-// reports whether it is worth another try: after a damaged entry the cache is
-// emptied; when nothing can be written, the code is in memory by now.
-func (e *Engine) mendCache(err error) bool {
-	if e.cacheDir == "" {
-		return false
-	}
-	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return true
-	}
-	if !strings.Contains(err.Error(), "compilationcache:") {
-		return false
-	}
-	root, err := os.OpenRoot(e.cacheDir)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = root.Close() }()
-	return fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		return root.Remove(path)
-	}) == nil
 }
 
 // errPanic is a panic of wazero.
