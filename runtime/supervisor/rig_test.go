@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,10 @@ func TestMain(m *testing.M) {
 // cacheDir holds compiled guests, so that a test does not pay for them again.
 var cacheDir string
 
+// uploading lets one module in at a time: the first of each guest compiles it
+// for all.
+var uploading sync.Mutex
+
 // rig is a whole node without its API, on real parts: a store, an outbox on
 // disk, the engine, the groups, pseudo-terminals.
 type rig struct {
@@ -74,7 +79,11 @@ func newRig(t *testing.T, change ...func(*rig)) *rig {
 		f(r)
 	}
 	r.start()
-	t.Cleanup(func() { r.stop(); _ = r.store.Close() })
+	t.Cleanup(func() {
+		r.stop()
+		_ = r.store.Close()
+		lines.close(t)
+	})
 	return r
 }
 
@@ -139,7 +148,9 @@ func (r *rig) module(name string) string {
 		if err != nil {
 			continue
 		}
+		uploading.Lock()
 		m, _, err := r.tenant.AddModule(r.t.Context(), bytes.NewReader(src), nil)
+		uploading.Unlock()
 		if err != nil {
 			r.t.Fatalf("%s: %v", name, err)
 		}
@@ -284,8 +295,36 @@ func newLine(t *testing.T) *line {
 	l := &line{}
 	l.connect(t)
 	l.port = l.far.Name()
-	t.Cleanup(l.close)
+	lines.add(t, l)
 	return l
+}
+
+// lines are all that are open. They are closed behind the node of their test:
+// the number of a closed one is given to another test's line, which a node that
+// looks for its own would take.
+var lines lineList
+
+type lineList struct {
+	mu sync.Mutex
+	of map[*testing.T][]*line
+}
+
+func (a *lineList) add(t *testing.T, l *line) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.of == nil {
+		a.of = map[*testing.T][]*line{}
+	}
+	a.of[t] = append(a.of[t], l)
+}
+
+func (a *lineList) close(t *testing.T) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.of[t] {
+		l.close()
+	}
+	delete(a.of, t)
 }
 
 // newLinkedLine is a line with a port of a name that does not change, as in
@@ -294,7 +333,7 @@ func newLinkedLine(t *testing.T) *line {
 	t.Helper()
 	l := &line{port: filepath.Join(t.TempDir(), "by-id")}
 	l.plug(t)
-	t.Cleanup(l.close)
+	lines.add(t, l)
 	return l
 }
 

@@ -89,23 +89,6 @@ func TestStopOfAGuestThatDoesNotListen(t *testing.T) {
 	}
 }
 
-// A guest that is waited for is ended too, when the connector is deactivated.
-func TestDeactivationOfAGuestThatSleeps(t *testing.T) {
-	r := newRig(t)
-	l := newLine(t)
-	v := r.connect(r.sleeping(l, 50*time.Second))
-	l.send(t, "sleep\n")
-	r.logged(v.ID, "begun")
-	began := time.Now()
-	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
-		t.Fatal(err)
-	}
-	r.state(v.ID, lifecycle.Stopped)
-	if took := time.Since(began); took > 12*time.Second {
-		t.Errorf("it took %s", took)
-	}
-}
-
 // A guest hears why it is closed; one that trapped is dead and hears nothing,
 // and what it held is closed all the same.
 func TestGuestIsToldWhyItIsClosed(t *testing.T) {
@@ -167,7 +150,6 @@ func TestConnectorsDoNotWaitForEachOther(t *testing.T) {
 		t.Errorf("status %+v: the other was to sleep", st)
 	}
 	r.stopping(50 * time.Millisecond)
-	r.start()
 }
 
 // disk is one whose free space the test decides.
