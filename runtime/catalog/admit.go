@@ -101,6 +101,9 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info, compiled *eng
 	if err := m.ABI.Served(); err != nil {
 		return fault.Wrap(fault.ABIUnsupported, err, "the module")
 	}
+	if _, err := s.Schema(m.ConfigSchema); err != nil {
+		return err
+	}
 	var missing []string
 	for name, kind := range map[string]wasmbin.Kind{abi.ExportMemory: wasmbin.Memory, abi.ExportAlloc: wasmbin.Function} {
 		if e, found := info.Export(name); !found || e.Kind != kind {

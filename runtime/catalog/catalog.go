@@ -49,6 +49,8 @@ type Catalog struct {
 	patience time.Duration
 	// blobs orders the changes of references with the removal of files.
 	blobs sync.Mutex
+	// schemas are compiled config schemas.
+	schemas schemas
 }
 
 // New opens the catalog in its folder and sweeps what an interrupted upload

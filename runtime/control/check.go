@@ -119,7 +119,11 @@ func (t *Tenant) module(ctx context.Context, at, configAt string, digest *string
 		wrong(configAt, "has at most %d bytes", maxConfig)
 		return nil
 	}
-	fields, err := validate(m.Manifest.ConfigSchema, *config, configAt)
+	schema, err := t.shelf.Schema(m.Manifest.ConfigSchema)
+	if err != nil {
+		return err
+	}
+	fields, err := schema.Check(*config, configAt)
 	if err != nil {
 		return err
 	}

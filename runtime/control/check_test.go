@@ -11,6 +11,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // TestEveryFaultOfAConnectorIsNamed: each alone, with its place.
@@ -78,6 +79,41 @@ func TestEveryFaultOfAConnectorIsNamed(t *testing.T) {
 	list, _, err := r.Connectors(t.Context(), control.Page{})
 	if err != nil || len(list) != 0 {
 		t.Errorf("left behind: %+v, %v", list, err)
+	}
+}
+
+// TestSchemaOfAnOldModuleIsHeldToTheBudget: one that is kept since before
+// uploads were.
+func TestSchemaOfAnOldModuleIsHeldToTheBudget(t *testing.T) {
+	r := newRig(t)
+	con := r.tiny(abi.KindConnector, "con", "")
+	space, err := r.store.Tenant("plant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = space.Update(t.Context(), func(w store.Writer) error {
+		e, err := w.Get(store.Modules, con)
+		if err != nil {
+			return err
+		}
+		var m spec.Module
+		if err := json.Unmarshal(e.Value, &m); err != nil {
+			return err
+		}
+		m.Manifest.ConfigSchema = json.RawMessage(`{"properties":{"a":{"$ref":"#"}}}`)
+		raw, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		_, err = w.Put(store.Modules, con, raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.CreateConnector(t.Context(), control.ConnectorInput{Name: "c", Module: con})
+	if f := wanted(t, err, fault.ManifestInvalid); !strings.Contains(f.Text, "/properties/a refers to itself") {
+		t.Errorf("%q", f.Text)
 	}
 }
 

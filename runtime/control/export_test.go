@@ -4,7 +4,6 @@ import "github.com/snaprail/snaprail/runtime/fault"
 
 // The parts of the package that are worth a test of their own.
 var (
-	Validate      = validate
 	ParsePosition = parsePosition
 	Position      = position
 	NewID         = newID

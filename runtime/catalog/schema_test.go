@@ -1,4 +1,4 @@
-package control_test
+package catalog_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
-	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -24,6 +24,25 @@ func schemaOf(t *testing.T, name string) json.RawMessage {
 		t.Fatal(err)
 	}
 	return m.ConfigSchema
+}
+
+// validate checks a config against a schema.
+func validate(schema, config json.RawMessage, under string) ([]fault.Field, error) {
+	s, err := catalog.CompileSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	return s.Check(config, under)
+}
+
+// pointers are the places of a fault's fields, in order.
+func pointers(fields []fault.Field) []string {
+	var all []string
+	for _, f := range fields {
+		all = append(all, f.Pointer)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // TestConfigsOfShippedModules: each fault of a config is found, where it is,
@@ -78,7 +97,7 @@ func TestConfigsOfShippedModules(t *testing.T) {
 		{"textframe", `{} {}`, []string{"/config"}, "JSON"},
 		{"textframe", `null`, []string{"/config"}, "object"},
 	} {
-		got, err := control.Validate(schemaOf(t, tt.module), json.RawMessage(tt.config), "/config")
+		got, err := validate(schemaOf(t, tt.module), json.RawMessage(tt.config), "/config")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +116,7 @@ func TestConfigsOfShippedModules(t *testing.T) {
 
 // TestPointersAreEscaped as RFC 6901 has it.
 func TestPointersAreEscaped(t *testing.T) {
-	got, err := control.Validate(json.RawMessage(`{"additionalProperties":{"type":"string"}}`), json.RawMessage(`{"a/b~c":1}`), "/config")
+	got, err := validate(json.RawMessage(`{"additionalProperties":{"type":"string"}}`), json.RawMessage(`{"a/b~c":1}`), "/config")
 	if err != nil || !slices.Equal(pointers(got), []string{"/config/a~1b~0c"}) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -105,18 +124,18 @@ func TestPointersAreEscaped(t *testing.T) {
 
 func TestFaultsOfAConfigAreBounded(t *testing.T) {
 	many := "[" + strings.Repeat("1,", 999) + "1]"
-	got, err := control.Validate(json.RawMessage(`{"properties":{"a":{"items":{"type":"string"}}}}`), json.RawMessage(`{"a":`+many+`}`), "")
+	got, err := validate(json.RawMessage(`{"properties":{"a":{"items":{"type":"string"}}}}`), json.RawMessage(`{"a":`+many+`}`), "")
 	if err != nil || len(got) == 0 || len(got) > 50 {
 		t.Errorf("%d faults, %v", len(got), err)
 	}
 }
 
 func TestNoSchemaAllowsAnyObject(t *testing.T) {
-	got, err := control.Validate(nil, json.RawMessage(`{"anything":[1,{"goes":null}]}`), "/config")
+	got, err := validate(nil, json.RawMessage(`{"anything":[1,{"goes":null}]}`), "/config")
 	if err != nil || len(got) > 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := control.Validate(nil, json.RawMessage(`"text"`), "/config"); err != nil || len(got) != 1 {
+	if got, err := validate(nil, json.RawMessage(`"text"`), "/config"); err != nil || len(got) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -130,18 +149,18 @@ func TestSchemaReachesNothingOutside(t *testing.T) {
 	}
 	for _, ref := range []string{"https://example.com/schema.json", "http://127.0.0.1:1/s", "file://" + secret, secret, "other.json"} {
 		for _, schema := range []string{`{"$ref":"` + ref + `"}`, `{"$schema":"` + ref + `"}`, `{"properties":{"a":{"$ref":"` + ref + `#/x"}}}`} {
-			_, err := control.Validate(json.RawMessage(schema), json.RawMessage(`{}`), "/config")
+			_, err := validate(json.RawMessage(schema), json.RawMessage(`{}`), "/config")
 			if !fault.Is(err, fault.ManifestInvalid) {
 				t.Errorf("%s: %v, want manifest_invalid", schema, err)
 			}
 		}
 	}
 	for _, schema := range []string{`{"type":"nonsense"}`, `{"pattern":"("}`, `{"$ref":"#/$defs/gone"}`, `[`} {
-		if _, err := control.Validate(json.RawMessage(schema), json.RawMessage(`{}`), ""); !fault.Is(err, fault.ManifestInvalid) {
+		if _, err := validate(json.RawMessage(schema), json.RawMessage(`{}`), ""); !fault.Is(err, fault.ManifestInvalid) {
 			t.Errorf("%s: %v, want manifest_invalid", schema, err)
 		}
 	}
-	got, err := control.Validate(json.RawMessage(`{"$ref":"#/$defs/a","$defs":{"a":{"required":["x"]}}}`), json.RawMessage(`{}`), "")
+	got, err := validate(json.RawMessage(`{"$ref":"#/$defs/a","$defs":{"a":{"required":["x"]}}}`), json.RawMessage(`{}`), "")
 	if err != nil || len(got) != 1 {
 		t.Errorf("a reference within: %+v, %v", got, err)
 	}
