@@ -2,6 +2,8 @@ package connectorswasm
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,6 +64,9 @@ func TestExamples(t *testing.T) {
 		m, _ := manifest(t, name)
 		schema := compile(t, m.ConfigSchema)
 		readme, err := os.ReadFile(filepath.Join(name, "README.md"))
+		if errors.Is(err, fs.ErrNotExist) && name != "serialline" && name != "textframe" {
+			continue // a connector of the reader's own, made as the main README says
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

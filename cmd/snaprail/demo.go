@@ -78,7 +78,7 @@ func (d *demo) run(ctx context.Context, s *server) error {
 		return err
 	}
 	defer d.api.Close()
-	fmt.Fprintf(d.Terminal.err, "API          %s/api  (reference: %s/docs)\nstatus page  %s/?token=%s\nstation      %s\n",
+	fmt.Fprintf(d.Terminal.err, "API          %s/api  (reference: %s/docs)\nstatus page  %s/?token=%s\nstation      %s\ncompiling and uploading the two modules ...\n",
 		d.url, d.url, d.url, token, d.port)
 	id, err := d.connect(ctx)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -29,7 +30,12 @@ func (a *app) asFault(err error) *fault.Fault {
 	if a.started || errors.As(err, &f) {
 		return fault.Of(err)
 	}
-	return fault.New(fault.Usage, "%s", err.Error())
+	text, more, _ := strings.Cut(err.Error(), "\n") // cobra adds what was perhaps meant
+	f = fault.New(fault.Usage, "%s", text)
+	if meant := strings.Fields(more); len(meant) > 0 {
+		f.Hint = strings.Join(meant, " ")
+	}
+	return f
 }
 
 func printFault(w io.Writer, f *fault.Fault) {

@@ -128,7 +128,7 @@ func memoryOf(info *wasmbin.Info) string {
 	if !info.HasMemory {
 		return "none"
 	}
-	return fmt.Sprintf("%s at start, at most %s", size(int64(info.MemoryMin)*page), size(int64(info.MemoryMax)*page))
+	return size(int64(info.MemoryMin)*page) + " at start; the connector's memory limit bounds it (64 MiB unless it says otherwise)"
 }
 
 func (a *app) printInspection(i *inspection) {

@@ -54,6 +54,7 @@ func (a *app) rows(head []string, rows [][]string) {
 // visible writes control characters as escapes, so that text from a device or
 // a module cannot drive the terminal.
 func visible(s string) string {
+	s = strings.ReplaceAll(s, "\t", "  ")
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
 	}

@@ -12,7 +12,7 @@ func TestVisible(t *testing.T) {
 	for in, want := range map[string]string{
 		"größe 21 °C":     "größe 21 °C",
 		"\x1b[31mred\a":   `\x1b[31mred\x07`,
-		"two\nlines\ttab": `two\x0alines\x09tab`,
+		"two\nlines\ttab": `two\x0alines  tab`,
 		"\u009b31m":       `\x9b31m`,
 		"abc\u202edef":    `abc\x202edef`,
 		"bad \xff byte":   "bad \ufffd byte",

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/snaprail/snaprail/api"
@@ -159,9 +160,13 @@ func hosts(named []string, addr net.Addr) []string {
 // server ends at once.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fault.Wrap(fault.Exists, err, "listen on %s", address).
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fault.New(fault.Exists, "the address %s is in use", address).
 			WithHint("Stop what uses the address, or name another with --listen.")
+	case err != nil:
+		return nil, fault.Wrap(fault.Usage, err, "listen on %s", address).
+			WithHint("Name an address of this machine, as in --listen 127.0.0.1:8080.")
 	}
 	return ln, nil
 }

@@ -244,6 +244,15 @@ func (a *Actor) Keep(cause error) {
 	}
 }
 
+// Renumber notes that a newer revision of the spec changes nothing that the
+// guest could notice: it runs already. A reason that an update left is over.
+func (a *Actor) Renumber(revision uint64) {
+	a.mu.Lock()
+	a.status.Revision = revision
+	a.mu.Unlock()
+	a.Keep(nil)
+}
+
 // drainTime is how long a lane that was asked to stop works on what its
 // sessions hold already.
 const drainTime = 3 * time.Second

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -54,6 +55,7 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 		return err
 	}
 	now := time.Now()
+	l.tellRejects(b.Rejects)
 	l.timers.advance(fired, now)
 	l.timers.apply(l.view.Timers, now)
 	for i := range inputs {
@@ -219,6 +221,25 @@ func (l *lane) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// toldRejects bounds the lines that one step writes about what it rejected.
+const toldRejects = 3
+
+// tellRejects shows in the connector's log what went to quarantine, and why.
+func (l *lane) tellRejects(rejects []outbox.Reject) {
+	const most = 80 // bytes of the input that are shown
+	for i := range rejects[:min(len(rejects), toldRejects)] {
+		r := &rejects[i]
+		input := r.Input
+		if len(input) > most {
+			input = input[:most]
+		}
+		l.env.line(abi.LogWarning, FromHost, "quarantine", fmt.Sprintf("%s: %q", r.Reason, input))
+	}
+	if more := len(rejects) - toldRejects; more > 0 {
+		l.env.line(abi.LogWarning, FromHost, "quarantine", fmt.Sprintf("and %d more in the same step", more))
+	}
+}
+
 // refused keeps a batch that a living guest could not handle: handed in again
 // when the guest asked for that, else in quarantine with its reason (never
 // dropped).
@@ -241,6 +262,7 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 	if err := l.write(ctx, &b); err != nil {
 		return err
 	}
+	l.tellRejects(b.Rejects)
 	l.timers.advance(l.firing, now)
 	if err := l.recordGaps(ctx); err != nil {
 		return err

@@ -30,7 +30,7 @@ func Describe(m spec.Module, groups capability.Registry) (can, cannot []string) 
 			}
 		}
 	}
-	return can, append(outside(imported[wasiModule]), limits(m, groups, imported)...)
+	return can, append(outside(imported[wasiModule], len(imported[abi.ImportPrefix+"file"]) > 0), limits(m, groups, imported)...)
 }
 
 // ability is one sentence for one host function.
@@ -50,9 +50,13 @@ func ability(g capability.Group, f capability.Function, c *abi.Capability) strin
 }
 
 // outside says what no module can do, and which of its calls will notice.
-func outside(wasi []string) []string {
+func outside(wasi []string, files bool) []string {
+	what := "files"
+	if files {
+		what = "any other files"
+	}
 	sentences := []string{
-		"Cannot open files or network sockets, start programs, or read the environment of the server.",
+		"Cannot open " + what + " or network sockets, start programs, or read the environment of the server.",
 	}
 	failing := slices.DeleteFunc(slices.Clone(wasi), func(name string) bool {
 		return !strings.HasPrefix(name, "path_") && !strings.HasPrefix(name, "sock_")

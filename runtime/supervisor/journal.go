@@ -75,6 +75,9 @@ func (j *Journal) Has(after uint64) bool {
 func (j *Journal) behind(after uint64) (Line, bool, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if after > j.last {
+		after = 0 // a place of a server process before this one: its lines are gone
+	}
 	oldest := j.last - uint64(len(j.ring)) + 1
 	next := max(after+1, oldest)
 	if next > j.last {

@@ -158,7 +158,9 @@ func (l *life) update(ctx context.Context, c *spec.Connector) {
 		l.handle(c.Revision)
 		return
 	case same(&l.version.Connector, c):
-		l.handle(c.Revision) // nothing that a guest could notice has changed
+		l.version.Connector.Revision = c.Revision
+		l.actor.Renumber(c.Revision)
+		l.handle(c.Revision)
 		return
 	}
 	l.actor.Move(lifecycle.Update, nil)

@@ -204,7 +204,11 @@ func (t *Tenant) Status(c *spec.Connector) lifecycle.Status {
 	if c.Status == spec.StatusDraft {
 		state = lifecycle.Draft
 	}
-	return lifecycle.Status{State: state, Since: c.Updated, Module: c.Module, Revision: c.Revision}
+	status := lifecycle.Status{State: state, Since: c.Updated, Module: c.Module, Revision: c.Revision}
+	if c.Status == spec.StatusError {
+		status.Reason, status.Code = "the connection test failed: "+c.StatusMessage, fault.NotConnected.String()
+	}
+	return status
 }
 
 // Await waits until the connector's runner has handled the revision, or ctx
