@@ -131,7 +131,11 @@ func (s *server) close(ctx context.Context) error {
 
 // serve starts the connectors and answers on the listener until ctx ends.
 func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) error {
-	if err := s.supervisor.Start(ctx); err != nil {
+	err := s.supervisor.Start(ctx)
+	if ctx.Err() != nil {
+		return ln.Close() // stopped before it had started
+	}
+	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	h := api.New(api.Config{ //nolint:contextcheck // a handler's context is its request's

@@ -310,6 +310,7 @@ type lineList struct {
 }
 
 func (a *lineList) add(t *testing.T, l *line) {
+	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.of == nil {
@@ -319,6 +320,7 @@ func (a *lineList) add(t *testing.T, l *line) {
 }
 
 func (a *lineList) close(t *testing.T) {
+	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, l := range a.of[t] {

@@ -96,6 +96,9 @@ func (s *Supervisor) Start(ctx context.Context) error {
 		if err == nil {
 			err = t.start(ctx)
 		}
+		if ctx.Err() != nil {
+			return ctx.Err() // a stop, not a tenant's trouble
+		}
 		if err != nil {
 			s.cfg.Log.Error("tenant not started", "tenant", id, "error", err)
 			errs = append(errs, err)
