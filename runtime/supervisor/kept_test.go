@@ -320,8 +320,7 @@ func TestStoreThatDoesNotTakeAStep(t *testing.T) {
 			if n := s.count(); n != 1 {
 				t.Fatalf("count %d", n)
 			}
-			// The record is seen before the store has the step's change.
-			r.until(v.ID, "through", func(s lifecycle.Status) bool { return s.Counters.Events == 1 })
+			r.until(v.ID, "applied", func(s lifecycle.Status) bool { return s.Counters.Records == 2 })
 			full.full.Store(true)
 			l.send(t, "two\n")
 			if n := s.count(); n != 2 { // the record is durable before the store is
