@@ -62,7 +62,7 @@ func buildGuest(t *testing.T, root, source string) []byte {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("go", "build", "-overlay", overlay, "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./connectors-wasm/scale")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-overlay", overlay, "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./connectors-wasm/scale")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {

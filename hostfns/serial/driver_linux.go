@@ -222,6 +222,8 @@ func (t *tty) Close() error {
 		<-time.After(5 * time.Millisecond)
 	}
 	_ = t.flush(unix.TCOFLUSH) // fails on a lost link, where nothing waits
+	// The lock belongs to the line, and would stay while anybody has it open.
+	_ = t.control(func(fd int) error { return setExclusive(fd, false) })
 	return t.file.Close()
 }
 

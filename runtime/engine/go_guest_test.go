@@ -21,7 +21,7 @@ import (
 // goGuest is testdata/guests/echo, built once for all tests.
 var goGuest = sync.OnceValues(func() ([]byte, error) {
 	out := filepath.Join(scratch, "echo.wasm")
-	build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/guests/echo")
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/guests/echo")
 	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if text, err := build.CombinedOutput(); err != nil {
