@@ -249,3 +249,48 @@ func TestLogFloodIsBounded(t *testing.T) {
 		t.Errorf("%d lines, %d dropped", c.LogLines, c.LogDropped)
 	}
 }
+
+// A reason goes with the mistake that it told of: putting the good spec back
+// changes nothing for the guest and clears the status.
+func TestReasonGoesWithTheMistake(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	good := r.echoOn(l, nil)
+	v := r.connect(good)
+	bad, err := r.tenant.UpdateConnector(t.Context(), v.ID, r.echoOn(l, map[string]any{"on_open": "error"}), 0)
+	if err != nil || bad.Runtime.Reason == "" {
+		t.Fatalf("status %+v, %v", bad.Runtime, err)
+	}
+	back, err := r.tenant.UpdateConnector(t.Context(), v.ID, good, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := back.Runtime; s.Reason != "" || s.State != lifecycle.Running || s.Revision != back.Revision || s.Generation != 1 {
+		t.Errorf("status %+v, want running at revision %d without a reason", s, back.Revision)
+	}
+}
+
+// What was rejected is shown in the log with its reason, and a reader with a
+// place of a server before this one starts at the oldest line.
+func TestLogShowsRejectsToAnyReader(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	v := r.connect(r.echoOn(l, map[string]any{"on": map[string]string{"bad": "reject"}}))
+	l.send(t, "bad\n")
+	r.until(v.ID, "quarantined", func(s lifecycle.Status) bool { return s.Counters.Quarantined == 1 })
+	logs, err := r.tenant.Logs(t.Context(), v.ID, 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		line, err := logs.Next(ctx)
+		if err != nil {
+			t.Fatal("the reject is not in the log:", err)
+		}
+		if line.Target == "quarantine" && strings.Contains(line.Text, "told to reject") && strings.Contains(line.Text, `"bad\n"`) {
+			return
+		}
+	}
+}
