@@ -38,12 +38,8 @@ type lane struct {
 // maxFiring leaves most of a batch to the sources when many timers are due.
 const maxFiring = abi.MaxItems / 4
 
-// defaultPoll is the interval in poll mode, and minPoll the shortest that a
-// guest may ask for.
-const (
-	defaultPoll = time.Second
-	minPoll     = time.Millisecond
-)
+// defaultPoll is the interval in poll mode.
+const defaultPoll = time.Second
 
 // run drives the guest until stop is closed.
 func (l *lane) run(ctx context.Context) error {
@@ -177,7 +173,7 @@ func (l *lane) ask(ctx context.Context) error {
 	}
 	if err == nil {
 		if l.view.NextPollMS > 0 {
-			interval = max(time.Duration(min(l.view.NextPollMS, maxRetryAfterMS))*time.Millisecond, minPoll)
+			interval = time.Duration(min(l.view.NextPollMS, maxRetryAfterMS)) * time.Millisecond
 		}
 		l.poll = time.Now().Add(interval)
 		return nil
