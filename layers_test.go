@@ -84,7 +84,7 @@ cmd/snaprail             everything
 // below them) that may import it. A third party without a row lives nowhere.
 const rooms = `
 github.com/tetratelabs/wazero         runtime/engine
-github.com/extism                     runtime/engine
+github.com/extism                     runtime/engine testdata/guests
 github.com/dgraph-io                  runtime/store/badger
 github.com/labstack                   api
 github.com/danielgtaylor/huma         api

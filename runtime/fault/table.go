@@ -59,6 +59,39 @@ const (
 	MethodUnsupported
 	MediaUnsupported
 	WrongHost
+	WasmInvalid
+	WasmFeature
+	WasmReserved
+	WasmFunctions
+	WasmBody
+	WasmNesting
+	WasmBranches
+	WasmLocals
+	WasmOperands
+	WasmTypes
+	WasmImports
+	WasmExports
+	WasmGlobals
+	WasmTable
+	WasmMemory
+	WasmSegments
+	WasmElements
+	WasmSections
+	WasmName
+	CompileLimit
+	GuestStack
+	GuestTable
+	GuestOutput
+	HostCallLimit
+	HostBytesLimit
+	LogLimit
+	KVLimit
+	KVRateLimit
+	HTTPLimit
+	TenantMemory
+	TenantCPU
+	AboveCeiling
+	ConsentRequired
 	kinds // the number of kinds
 )
 
@@ -160,5 +193,38 @@ func table() [kinds]Info {
 		MethodUnsupported:    {"method_unsupported", "The resource has no such method", http.StatusMethodNotAllowed, ExitFailure, abi.FaultUnsupported, false, "Use one of the methods that the Allow header names."},
 		MediaUnsupported:     {"media_unsupported", "Body of a type that is not read here", http.StatusUnsupportedMediaType, ExitRefused, abi.FaultUnsupported, false, "Send application/json, or for modules application/wasm or multipart/form-data."},
 		WrongHost:            {"wrong_host", "Not a name of this server", http.StatusMisdirectedRequest, ExitRefused, abi.FaultDenied, false, "Use a name that the server knows, or add it with --host."},
+		WasmInvalid:          {"wasm_invalid", "Module does not validate", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Build the module again with a current toolchain; the offset names the first wrong instruction."},
+		WasmFeature:          {"wasm_feature", "Module uses a WebAssembly feature that is not supported", http.StatusUnprocessableEntity, ExitRefused, abi.FaultUnsupported, false, "Build for WebAssembly 2.0 without threads, 64-bit memory, garbage collection, tail calls or exceptions."},
+		WasmReserved:         {"wasm_reserved", "Module uses a name that the host keeps for itself", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Rename the export or the import: names that start with `snaprail.` and the module `snaprail:meter` are the host's."},
+		WasmFunctions:        {"wasm_too_many_functions", "Too many functions", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Let the linker drop what is not used (Go: -ldflags='-s -w'; Rust: lto and opt-level s)."},
+		WasmBody:             {"wasm_function_too_large", "A function is too large", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Split the function, move tables of data out of code, or lower the inlining."},
+		WasmNesting:          {"wasm_nesting_too_deep", "Blocks are nested too deeply", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Split the function, or build with optimization, which flattens nested blocks."},
+		WasmBranches:         {"wasm_too_many_branches", "A branch table is too large", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Turn a large switch into a table of data, or split it."},
+		WasmLocals:           {"wasm_too_many_locals", "Too many local variables", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build with optimization, or split the function."},
+		WasmOperands:         {"wasm_stack_too_high", "A function needs too many operands at once", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build with optimization, or split the function."},
+		WasmTypes:            {"wasm_too_many_types", "Too many function types, or one that is too long", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build with optimization; no toolchain needs this many."},
+		WasmImports:          {"wasm_too_many_imports", "Too many imports", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Import only what the SDK declares."},
+		WasmExports:          {"wasm_too_many_exports", "Too many exports", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Export the entry points alone."},
+		WasmGlobals:          {"wasm_too_many_globals", "Too many globals", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build with optimization; no toolchain needs this many."},
+		WasmTable:            {"wasm_table_too_large", "Too many tables, or one that is too large", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build with one table of the functions that are called indirectly."},
+		WasmMemory:           {"wasm_memory_too_large", "Too many memories, or one that is too large", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build with one memory, and a smaller initial size."},
+		WasmSegments:         {"wasm_too_many_segments", "Too many data segments", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Let the linker merge data segments."},
+		WasmElements:         {"wasm_too_many_elements", "Too many table entries", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Let the linker drop functions that are not called indirectly."},
+		WasmSections:         {"wasm_too_many_sections", "Too many custom sections", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Strip the module."},
+		WasmName:             {"wasm_name_too_long", "A name is too long", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Use shorter names for imports, exports and sections."},
+		CompileLimit:         {"compile_limit", "The module could not be compiled within its limits", http.StatusUnprocessableEntity, ExitRefused, abi.FaultTooLarge, false, "Build a smaller module, with smaller functions; the server's log says which limit was reached."},
+		GuestStack:           {"guest_stack", "The module's calls are nested too deeply", http.StatusBadGateway, ExitFailure, abi.FaultExhausted, false, "Look for an endless recursion in the module, or raise the connector's stack_words limit."},
+		GuestTable:           {"guest_table", "The module asked for too large a table", http.StatusBadGateway, ExitFailure, abi.FaultExhausted, false, "Raise the connector's table_entries limit, or report it to the module's author."},
+		GuestOutput:          {"guest_output", "The module answered more than it may", http.StatusBadGateway, ExitFailure, abi.FaultTooLarge, false, "Let the module emit smaller batches, or raise the connector's output_bytes or output_records limit."},
+		HostCallLimit:        {"host_call_limit", "The module calls the host too often", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Let the module call less often, or raise the connector's host_calls_per_second limit."},
+		HostBytesLimit:       {"host_bytes_limit", "The module moves too many bytes through the host", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Let the module move less, or raise the connector's host_bytes_per_second limit."},
+		LogLimit:             {"log_limit", "The module logs too much", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Let the module log less, or raise the connector's log_lines_per_second limit."},
+		KVLimit:              {"kv_limit", "The connector's state is full", http.StatusInsufficientStorage, ExitRefused, abi.FaultExhausted, false, "Let the module delete keys, or raise the connector's kv_bytes limit."},
+		KVRateLimit:          {"kv_rate_limit", "The module uses its state too often", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Let the module keep values in its memory, or raise the connector's kv_calls_per_second limit."},
+		HTTPLimit:            {"http_limit", "Too many HTTP requests at once", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Wait for a request to end, or raise the connector's http_in_flight limit."},
+		TenantMemory:         {"tenant_memory", "The tenant's memory is used up", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Stop a connector, lower the memory limits of some, or ask for a higher ceiling."},
+		TenantCPU:            {"tenant_cpu", "The tenant's share of the processor is used up", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Let the modules do less, or ask for a larger share."},
+		AboveCeiling:         {"above_ceiling", "A limit is above what the tenant may have", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Lower the named limits, or ask an administrator for a higher ceiling."},
+		ConsentRequired:      {"consent_required", "The new module asks for more than the old one", http.StatusConflict, ExitConflict, abi.FaultDenied, false, "Read what it asks for, grant it if you agree, and send its digest as `consent` (command line: --consent)."},
 	}
 }
