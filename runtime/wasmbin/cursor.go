@@ -23,6 +23,23 @@ func (c *cursor) fail(at int, format string, args ...any) {
 	c.pos = c.end
 }
 
+// invalid notes that what can be read does not mean anything.
+func (c *cursor) invalid(at int, format string, args ...any) {
+	c.note(fault.New(fault.WasmInvalid, format, args...), at)
+}
+
+// feature notes the use of a proposal beyond WebAssembly 2.0.
+func (c *cursor) feature(at int, format string, args ...any) {
+	c.note(fault.New(fault.WasmFeature, format, args...), at)
+}
+
+func (c *cursor) note(f *fault.Fault, at int) {
+	if c.err == nil {
+		c.err = f.WithOffset(int64(at))
+	}
+	c.pos = c.end
+}
+
 // refuse notes that the module is well formed but beyond a bound.
 func (c *cursor) refuse(at int, format string, args ...any) {
 	if c.err == nil {
@@ -46,6 +63,14 @@ func (c *cursor) byte() byte {
 
 // u32 reads an unsigned LEB128 of at most 5 bytes whose spare bits are zero.
 func (c *cursor) u32() uint32 {
+	if c.pos < c.end && c.src[c.pos] < 0x80 {
+		c.pos++
+		return uint32(c.src[c.pos-1])
+	}
+	return c.longU32()
+}
+
+func (c *cursor) longU32() uint32 {
 	at := c.pos
 	var v uint32
 	for shift := 0; shift < 35; shift += 7 {
@@ -63,6 +88,67 @@ func (c *cursor) u32() uint32 {
 	}
 	c.fail(at, "byte %d: an integer is too long or too large for 32 bits", at)
 	return 0
+}
+
+// signed reads a signed LEB128 of at most this many bits: no byte more than they
+// take, and spare bits that are copies of the sign.
+func (c *cursor) signed(bits uint) int64 {
+	at := c.pos
+	var v int64
+	for shift := uint(0); shift < bits; shift += 7 {
+		b := c.byte()
+		if c.err != nil {
+			return 0
+		}
+		v |= int64(b&0x7f) << shift
+		if b >= 0x80 {
+			continue
+		}
+		if shift == 63 {
+			if b != 0 && b != 0x7f {
+				break
+			}
+			return v
+		}
+		v = v << (57 - shift) >> (57 - shift)
+		if spare := 64 - bits; v<<spare>>spare != v {
+			break
+		}
+		return v
+	}
+	c.fail(at, "byte %d: an integer is too long or too large for %d bits", at, bits)
+	return 0
+}
+
+// s33 reads a block's type.
+func (c *cursor) s33() int64 {
+	if c.pos < c.end && c.src[c.pos] < 0x80 {
+		c.pos++
+		return int64(int8(c.src[c.pos-1]<<1)) >> 1 //nolint:gosec // seven bits and their sign
+	}
+	return c.signed(33)
+}
+
+// bits reads n bytes, the lowest first.
+func (c *cursor) bits(n int) uint64 {
+	at := c.pos
+	c.skip(n)
+	if c.err != nil {
+		return 0
+	}
+	var v uint64
+	for i := range n {
+		v |= uint64(c.src[at+i]) << (8 * i)
+	}
+	return v
+}
+
+func (c *cursor) skip(n int) {
+	if c.end-c.pos < n {
+		c.fail(c.pos, "byte %d: the module ends in the middle of something", c.pos)
+		return
+	}
+	c.pos += n
 }
 
 // span reads a size and answers a cursor over that many bytes, which it skips.

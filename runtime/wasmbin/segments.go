@@ -82,8 +82,10 @@ func (c *cursor) constant() {
 		switch op := c.byte(); op {
 		case 0x0b: // end
 			return
-		case 0x41, 0x42: // i32.const, i64.const
-			c.signed()
+		case 0x41: // i32.const
+			c.signed(32)
+		case 0x42: // i64.const
+			c.signed(64)
 		case 0x43: // f32.const
 			c.skip(4)
 		case 0x44: // f64.const
@@ -107,23 +109,4 @@ func (c *cursor) constant() {
 			return
 		}
 	}
-}
-
-// signed skips a signed LEB128 of at most 10 bytes.
-func (c *cursor) signed() {
-	at := c.pos
-	for range 10 {
-		if c.byte() < 0x80 {
-			return
-		}
-	}
-	c.fail(at, "byte %d: an integer is too long", at)
-}
-
-func (c *cursor) skip(n int) {
-	if c.end-c.pos < n {
-		c.fail(c.pos, "byte %d: the module ends in the middle of something", c.pos)
-		return
-	}
-	c.pos += n
 }
