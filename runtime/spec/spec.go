@@ -18,6 +18,8 @@ import (
 type Tenant struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
+	// Ceiling is what this tenant may have in place of the server's default.
+	Ceiling Ceiling `json:"ceiling,omitzero"`
 }
 
 // Module is an uploaded module: immutable, named by its digest.
@@ -74,6 +76,9 @@ const (
 type Converter struct {
 	Module string          `json:"module"` // digest
 	Config json.RawMessage `json:"config,omitempty"`
+	// Limits bound each instance of the converter. Rates and shares are those
+	// of all its instances together.
+	Limits Limits `json:"limits,omitzero"`
 }
 
 // Right is what may be done to a granted resource.
@@ -96,13 +101,6 @@ type Grant struct {
 	Reason    string    `json:"reason,omitempty"`
 	GrantedBy string    `json:"granted_by,omitempty"` // filled in by the server
 	GrantedAt time.Time `json:"granted_at,omitzero"`  // filled in by the server
-}
-
-// Limits bound what a guest may use. Zero fields mean the server's defaults.
-type Limits struct {
-	MemoryBytes uint64   `json:"memory_bytes,omitempty"`
-	CallTimeout Duration `json:"call_timeout,omitempty"`
-	OpenTimeout Duration `json:"open_timeout,omitempty"`
 }
 
 // Poll says how often a connector in poll mode is asked.

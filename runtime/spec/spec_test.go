@@ -23,12 +23,12 @@ func connector() spec.Connector {
 	return spec.Connector{
 		ID: "con_01KE2X7Q8Z5T3R9V1W4Y6A0BCD", Name: "Weather station", Module: digest('a'),
 		Config:    json.RawMessage(`{"devices":[{"name":"station","port":"/dev/ttyUSB0"}]}`),
-		Converter: &spec.Converter{Module: digest('b'), Config: json.RawMessage(`{"fields":[]}`)},
+		Converter: &spec.Converter{Module: digest('b'), Config: json.RawMessage(`{"fields":[]}`), Limits: limits()},
 		Grants: []spec.Grant{{
 			Group: "serial", Resources: []string{"/dev/ttyUSB*"}, Rights: []spec.Right{spec.Read, spec.Write},
 			Reason: "Reads the station.", GrantedBy: "admin", GrantedAt: day(1),
 		}},
-		Limits:  spec.Limits{MemoryBytes: 64 << 20, CallTimeout: spec.Duration(1500 * time.Millisecond), OpenTimeout: spec.Duration(time.Minute)},
+		Limits:  limits(),
 		Poll:    spec.Poll{Interval: spec.Duration(2 * time.Second)},
 		Enabled: true, Status: spec.StatusConnected, StatusMessage: "opened /dev/ttyUSB0", LastTestedAt: day(2),
 		Tested: digest('c'), Created: day(1), Updated: day(3), Revision: 7,
@@ -55,7 +55,20 @@ func device() spec.Device {
 	return spec.Device{ID: "station", Connector: "con_1", Type: "serial", Name: "Station", Added: day(4)}
 }
 
-func tenant() spec.Tenant { return spec.Tenant{ID: "plant", Created: day(1)} }
+func tenant() spec.Tenant {
+	return spec.Tenant{ID: "plant", Created: day(1), Ceiling: spec.Ceiling{Connector: limits(), MemoryBytes: 1 << 30, CPU: 1.5}}
+}
+
+// limits has every field set.
+func limits() spec.Limits {
+	return spec.Limits{
+		MemoryBytes: 64 << 20, TableEntries: 1000, StackWords: 4096,
+		CallTimeout: spec.Duration(1500 * time.Millisecond), OpenTimeout: spec.Duration(time.Minute),
+		Timeouts:    map[string]spec.Duration{"on_events": spec.Duration(time.Second)},
+		OutputBytes: 65536, OutputRecords: 100, HostCallsPerSecond: 500, HostBytesPerSecond: 1 << 20,
+		LogLinesPerSecond: 10, KVBytes: 1 << 16, KVCallsPerSecond: 100, HTTPInFlight: 2, CPU: 0.5,
+	}
+}
 
 func digest(c byte) string { return string(bytes.Repeat([]byte{c}, 64)) }
 
@@ -248,6 +261,9 @@ func TestKeyChangesWithWhatAGuestNotices(t *testing.T) {
 		"memory":             func(c *spec.Connector) { c.Limits.MemoryBytes-- },
 		"call timeout":       func(c *spec.Connector) { c.Limits.CallTimeout++ },
 		"open timeout":       func(c *spec.Connector) { c.Limits.OpenTimeout++ },
+		"a timeout":          func(c *spec.Connector) { c.Limits.Timeouts["on_events"]++ },
+		"share":              func(c *spec.Connector) { c.Limits.CPU /= 2 },
+		"converter's limits": func(c *spec.Connector) { c.Converter.Limits.StackWords++ },
 	} {
 		c := connector()
 		if change(&c); key(t, c) == was {
