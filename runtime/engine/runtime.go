@@ -23,11 +23,11 @@ const wazeroVersion = "v1.12.0"
 // start makes the runtime: a compiling one, or an interpreting one where the
 // machine does not let us run what we write.
 func (e *Engine) start(ctx context.Context, cacheDir string, log *slog.Logger) error {
-	base := wazero.NewRuntimeConfigInterpreter()
 	e.kind = Interpreter
 	if canCompile(ctx) {
-		base, e.kind = wazero.NewRuntimeConfigCompiler(), Compiler
+		e.kind = Compiler
 	}
+	base := runtimeConfig(e.kind)
 	if cacheDir != "" && e.kind == Compiler {
 		cache, err := openCache(ctx, cacheDir, log)
 		if err != nil {
@@ -38,12 +38,22 @@ func (e *Engine) start(ctx context.Context, cacheDir string, log *slog.Logger) e
 			base = base.WithCompilationCache(cache.CompilationCache)
 		}
 	}
-	e.runtime = wazero.NewRuntimeWithConfig(ctx, base.
+	e.runtime = wazero.NewRuntimeWithConfig(ctx, base)
+	return nil
+}
+
+// runtimeConfig is what modules are compiled with, here and in the process that
+// compiles for us: with another one, its code would not be found in the cache.
+func runtimeConfig(kind string) wazero.RuntimeConfig {
+	base := wazero.NewRuntimeConfigInterpreter()
+	if kind == Compiler {
+		base = wazero.NewRuntimeConfigCompiler()
+	}
+	return base.
 		// A call that runs out of time is stopped by wazero's checks; see meter.
 		WithCloseOnContextDone(true).
 		// Debug information is written by strangers, and its reader is not ours.
-		WithDebugInfoEnabled(false))
-	return nil
+		WithDebugInfoEnabled(false)
 }
 
 // canCompile tries the compiler on the smallest module that has code. wazero
