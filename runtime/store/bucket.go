@@ -15,6 +15,9 @@ const (
 	KV             Bucket = "kv"              // connector and key → a guest's own state
 	Applied        Bucket = "applied"         // connector → last outbox block applied
 	Epochs         Bucket = "epochs"          // connector → last epoch that a start was given
+	// Audit is the audit trail: place in a ring → identity.Event. The system has
+	// one too, of what belongs to no tenant.
+	Audit Bucket = "audit"
 )
 
 // The buckets of the system.
@@ -27,7 +30,7 @@ const (
 
 // Buckets lists all buckets.
 func Buckets() []Bucket {
-	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Tenants, ModuleRefs, Tokens, TokensByTenant}
+	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit, Tenants, ModuleRefs, Tokens, TokensByTenant}
 }
 
 func (b Bucket) known() bool { return slices.Contains(Buckets(), b) }

@@ -1,0 +1,124 @@
+package identity
+
+import (
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// MaxEvents is how many events a trail keeps. The oldest makes room.
+const MaxEvents = 10_000
+
+// The bounds of an event's texts, in bytes.
+const (
+	MaxDetail = 512
+	maxOn     = 256
+	maxWho    = 256
+)
+
+// Event is one line of an audit trail: who did what to what, and what came of
+// it. It holds no secret and no config value.
+type Event struct {
+	// Sequence counts the events of its trail, from 1 and without a gap, so
+	// that each can be bound to the one before it.
+	Sequence uint64    `json:"sequence"`
+	Time     time.Time `json:"time"` // UTC; when Count is more than 1: of the last
+	Who      Who       `json:"who"`
+	Action   Action    `json:"action"`
+	// Connector is the id of the connector that it was done to, or that did it.
+	Connector string `json:"connector,omitempty"`
+	Name      string `json:"name,omitempty"`   // of that connector, then
+	Module    string `json:"module,omitempty"` // digest
+	// On is what else it was done to: "serial.write /dev/ttyUSB0", a token's id.
+	On      string  `json:"on,omitempty"`
+	Outcome Outcome `json:"outcome"`
+	Code    string  `json:"code,omitempty"` // of the fault, if there was one
+	// Count is how often it happened: equal events that come in a row are one.
+	Count  uint64    `json:"count"`
+	First  time.Time `json:"first,omitzero"` // when Count is more than 1
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Who did it.
+type Who struct {
+	Kind WhoKind `json:"kind"`
+	ID   string  `json:"id,omitempty"` // of the token, of the connector; the address of nobody
+	Name string  `json:"name,omitempty"`
+}
+
+// WhoKind says what an event's Who is.
+type WhoKind string
+
+// The kinds of Who.
+const (
+	ByToken     WhoKind = "token"     // whoever holds this API token
+	ByConnector WhoKind = "connector" // the guest of this connector
+	ByServer    WhoKind = "server"    // the server itself
+	ByLocal     WhoKind = "local"     // a command on the server's own machine
+	ByNobody    WhoKind = "nobody"    // a caller without a valid token
+)
+
+// Action is what was done, as "thing.verb".
+type Action string
+
+// The actions.
+const (
+	Login               Action = "login"
+	TokenCreate         Action = "token.create"
+	TokenRevoke         Action = "token.revoke"
+	ModuleUpload        Action = "module.upload"
+	ModuleDelete        Action = "module.delete"
+	ConnectorCreate     Action = "connector.create"
+	ConnectorUpdate     Action = "connector.update"
+	ConnectorDelete     Action = "connector.delete"
+	ConnectorActivate   Action = "connector.activate"
+	ConnectorDeactivate Action = "connector.deactivate"
+	GrantsChange        Action = "grants.change"
+	LimitsChange        Action = "limits.change"
+	ConsentGive         Action = "consent.give"
+	HostCall            Action = "host.call"
+)
+
+// Actions lists all actions.
+func Actions() []Action {
+	return []Action{
+		Login, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
+		ConnectorActivate, ConnectorDeactivate, GrantsChange, LimitsChange, ConsentGive, HostCall,
+	}
+}
+
+// Outcome is what came of it.
+type Outcome string
+
+// The outcomes.
+const (
+	Done    Outcome = "done"
+	Refused Outcome = "refused"
+)
+
+// Who is whose token it is, for an event.
+func (i Identity) Who() Who { return Who{ByToken, i.TokenID, i.Name} }
+
+// String is who it is, for people: "laptop (token abcdefghijkl)".
+func (w Who) String() string {
+	what := string(w.Kind)
+	if w.ID != "" {
+		what += " " + w.ID
+	}
+	if w.Name == "" {
+		return what
+	}
+	return w.Name + " (" + what + ")"
+}
+
+// bounded is the event as it is kept.
+func (e Event) bounded() Event {
+	e.Time = e.Time.UTC()
+	if e.Count == 0 {
+		e.Count = 1
+	}
+	e.Who.ID, e.Who.Name = fault.Clip(e.Who.ID, maxWho), fault.Clip(e.Who.Name, maxWho)
+	e.Name, e.On = fault.Clip(e.Name, 4*maxOn), fault.Clip(e.On, maxOn)
+	e.Detail = fault.Clip(e.Detail, MaxDetail)
+	return e
+}

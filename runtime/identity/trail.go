@@ -1,0 +1,154 @@
+package identity
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// A trail is a ring of MaxEvents places in a space's bucket Audit, beside a
+// head that knows the last sequence. A place is written over rather than
+// deleted, since what is deleted leaves a tombstone for ever. The ids of the
+// places fall as the sequence rises, so that a list begins with the newest.
+const headID = "head"
+
+type head struct {
+	Sequence uint64 `json:"sequence"` // of the last event
+}
+
+// place is the id under which an event is kept.
+func place(sequence uint64) string {
+	return fmt.Sprintf("%05d", MaxEvents-1-sequence%MaxEvents)
+}
+
+// Append writes events to the trail of the writer's space, in one transaction
+// with whatever else it writes. Their sequence, and their time if they have
+// none, is filled in.
+func Append(w store.Writer, events ...Event) error {
+	h, err := readHead(w)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, e := range events {
+		if e.Time.IsZero() {
+			e.Time = now
+		}
+		e = e.bounded()
+		h.Sequence++
+		e.Sequence = h.Sequence
+		if err := put(w, place(e.Sequence), e); err != nil {
+			return err
+		}
+	}
+	return put(w, headID, h)
+}
+
+func put(w store.Writer, id string, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "audit")
+	}
+	_, err = w.Put(store.Audit, id, raw)
+	return err
+}
+
+func readHead(r store.Reader) (h head, err error) {
+	e, err := r.Get(store.Audit, headID)
+	if fault.Is(err, fault.NotFound) {
+		return h, nil
+	}
+	if err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal(e.Value, &h); err != nil {
+		return h, fault.Wrap(fault.Integrity, err, "the head of the audit trail")
+	}
+	return h, nil
+}
+
+// Query says which events are wanted.
+type Query struct {
+	Before    uint64 // only those with a lower sequence; 0: from the newest on
+	Limit     int    // at most so many
+	Connector string // only of this connector, by id
+	Action    string // only this action, or all of a thing: "connector"
+	Since     time.Time
+}
+
+func (q Query) wants(e *Event) bool {
+	return (q.Connector == "" || e.Connector == q.Connector) &&
+		(q.Action == "" || string(e.Action) == q.Action || strings.HasPrefix(string(e.Action), q.Action+".")) &&
+		!e.Time.Before(q.Since)
+}
+
+// maxScan bounds how many events one List looks at.
+const maxScan = 2000
+
+// List reads a trail, the newest event first. next is the Before of the next
+// page, 0 after the last one. A page may hold fewer events than the limit, or
+// none, and still not be the last: one call looks at 2000 events at most.
+func List(r store.Reader, q Query) (list []Event, next uint64, err error) {
+	h, err := readHead(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	if q.Before == 0 || q.Before > h.Sequence+1 {
+		q.Before = h.Sequence + 1
+	}
+	oldest := uint64(1)
+	if h.Sequence > MaxEvents {
+		oldest = h.Sequence - MaxEvents + 1
+	}
+	last := q.Before // the event that was looked at last
+	for raw, err := range backwards(r, oldest, q.Before) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(list) == q.Limit || q.Before-last == maxScan {
+			return list, last, nil
+		}
+		var e Event
+		if err := json.Unmarshal(raw, &e); err != nil || e.Sequence != last-1 {
+			return nil, 0, fault.New(fault.Integrity, "the event %d of the audit trail cannot be read", last-1)
+		}
+		last = e.Sequence
+		if q.wants(&e) {
+			list = append(list, e)
+		}
+	}
+	return list, 0, nil
+}
+
+// backwards yields what the places hold from before down to oldest.
+func backwards(r store.Reader, oldest, before uint64) func(yield func([]byte, error) bool) {
+	const page = 250
+	return func(yield func([]byte, error) bool) {
+		for next := before; next > oldest; {
+			// The places of next-1, next-2 and so on follow each other to the end of
+			// the ring, where the list starts again.
+			after, n := place(next), next%MaxEvents
+			if n == 0 {
+				after, n = "", MaxEvents
+			}
+			entries, err := r.List(store.Audit, "", after, int(min(page, n, next-oldest))) //nolint:gosec // at most a page
+			if err == nil && len(entries) == 0 {
+				err = fault.New(fault.Integrity, "the event %d of the audit trail is missing", next-1)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range entries {
+				if !yield(entries[i].Value, nil) {
+					return
+				}
+			}
+			next -= uint64(len(entries))
+		}
+	}
+}
