@@ -20,8 +20,15 @@ type Host interface {
 	Lookup(ctx context.Context, key string) (value []byte, found bool, err error)
 	// Line takes one line of the connector's log, from the guest or the host.
 	Line(level abi.LogLevel, source, target, text string)
+	// Kept is how many bytes the connector's committed state has, keys and
+	// values together. It is cheap: nothing is counted for the call.
+	Kept() uint64
 	// Report takes every change of state.
 	Report(lifecycle.Status)
+	// Refused takes host calls that were refused for want of a right: each
+	// kind at once when it comes first, then at most one a second with their
+	// number, and of 64 kinds at most.
+	Refused(Refusal)
 }
 
 // The sources of log lines.

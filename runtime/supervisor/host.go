@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -21,7 +22,8 @@ type host struct {
 	id      string
 	journal *Journal
 	notes   *slog.Logger
-	moved   func() // told after every change of state
+	moved   func()        // told after every change of state
+	kept    atomic.Uint64 // bytes of the connector's state
 }
 
 var _ actor.Host = (*host)(nil)
@@ -48,7 +50,8 @@ const applyWait = time.Second
 // the next start applies it.
 func (h *host) applyUntilDone(ctx context.Context, b *outbox.Block) error {
 	for told := false; ; told = true {
-		err := h.apply(ctx, b)
+		grown, err := h.apply(ctx, b)
+		h.kept.Add(uint64(grown)) //nolint:gosec // less is more by the two's complement
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -79,6 +82,33 @@ func (h *host) Lookup(ctx context.Context, key string) (value []byte, found bool
 		return err
 	})
 	return value, found, err
+}
+
+// Kept implements actor.Host.
+func (h *host) Kept() uint64 { return h.kept.Load() }
+
+// countKept counts what the connector's state holds, before its actor starts;
+// from then on apply maintains the number.
+func (h *host) countKept(ctx context.Context) error {
+	var kept uint64
+	prefix := within(h.id, "")
+	err := h.space.View(ctx, func(r store.Reader) error {
+		for e, err := range store.All(r, store.KV, prefix) {
+			if err != nil {
+				return err
+			}
+			kept += uint64(len(e.ID) - len(prefix) + len(e.Value)) //nolint:gosec // no id is shorter than its prefix
+		}
+		return nil
+	})
+	h.kept.Store(kept)
+	return err
+}
+
+// Refused implements actor.Host.
+func (h *host) Refused(r actor.Refusal) {
+	h.notes.Log(h.super.kill, slog.LevelWarn, "host calls refused",
+		"group", r.Group, "function", r.Function, "resource", r.Resource, "code", r.Code, "count", r.Count)
 }
 
 // Line implements actor.Host.
@@ -130,17 +160,21 @@ func (sandboxed) Commit(context.Context, *outbox.Block) (uint64, error) {
 func within(connector, id string) string { return connector + "\x00" + id }
 
 // apply brings the store up to a block, once: the connector's watermark is
-// written in the same transaction.
-func (t *Tenant) apply(ctx context.Context, b *outbox.Block) error {
-	return t.space.Update(ctx, func(w store.Writer) error {
+// written in the same transaction. grown is by how many bytes the connector's
+// state has become larger.
+func (t *Tenant) apply(ctx context.Context, b *outbox.Block) (grown int64, err error) {
+	err = t.space.Update(ctx, func(w store.Writer) error {
+		grown = 0
 		done, err := watermark(w, b.Connector)
 		if err != nil || done >= b.Seq {
 			return err
 		}
 		for _, kv := range b.KV {
-			if err := put(w, store.KV, within(b.Connector, kv.Key), kv.Value, kv.Delete); err != nil {
+			by, err := applyKV(w, b.Connector, kv)
+			if err != nil {
 				return err
 			}
+			grown += by
 		}
 		for _, d := range b.Devices {
 			if err := applyDevice(w, b, d); err != nil {
@@ -149,6 +183,27 @@ func (t *Tenant) apply(ctx context.Context, b *outbox.Block) error {
 		}
 		return mark(w, b.Connector, b.Seq)
 	})
+	if err != nil {
+		return 0, err
+	}
+	return grown, nil
+}
+
+// applyKV changes one entry of the connector's state. grown is by how many
+// bytes of key and value that makes it larger.
+func applyKV(w store.Writer, connector string, kv outbox.KV) (grown int64, err error) {
+	id := within(connector, kv.Key)
+	had, err := w.Get(store.KV, id)
+	switch {
+	case err == nil:
+		grown -= int64(len(kv.Key) + len(had.Value))
+	case !fault.Is(err, fault.NotFound):
+		return 0, err
+	}
+	if !kv.Delete {
+		grown += int64(len(kv.Key) + len(kv.Value))
+	}
+	return grown, put(w, store.KV, id, kv.Value, kv.Delete)
 }
 
 // applyDevice adds, changes or removes one device. A device that is known keeps

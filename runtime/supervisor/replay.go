@@ -103,7 +103,7 @@ func (t *Tenant) replay(ctx context.Context, connector string) error {
 			return err
 		}
 		if b.Connector == connector && b.Effects() {
-			if err := t.apply(ctx, b); neverApplies(err) {
+			if _, err := t.apply(ctx, b); neverApplies(err) {
 				err = t.skip(ctx, b, err)
 				if err != nil {
 					return err

@@ -99,6 +99,9 @@ func (r *runner) end() {
 // anew.
 func (r *runner) live(ctx context.Context, c *spec.Connector) {
 	err := r.replay(ctx, r.id)
+	if err == nil {
+		err = r.host.countKept(ctx)
+	}
 	var epoch uint64
 	if err == nil {
 		epoch, err = r.nextEpoch(ctx, r.id)

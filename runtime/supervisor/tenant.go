@@ -239,7 +239,11 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 			return result, nil
 		}
 	}
-	a := t.newActor(c.ID, 0, sandboxed{t.newHost(c.ID)})
+	h := t.newHost(c.ID)
+	if err := h.countKept(ctx); err != nil {
+		return abi.TestResult{}, err
+	}
+	a := t.newActor(c.ID, 0, sandboxed{h})
 	defer func() {
 		if err := a.Close(ctx); err != nil {
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
