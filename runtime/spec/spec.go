@@ -55,9 +55,12 @@ type Connector struct {
 	StatusMessage string           `json:"status_message,omitempty"` // ≤ 512 bytes
 	LastTestedAt  time.Time        `json:"last_tested_at,omitzero"`
 	// Tested is the TestKey of the last test, if that has passed.
-	Tested  string    `json:"tested,omitempty"`
-	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
+	Tested string `json:"tested,omitempty"`
+	// Consents are of the modules that somebody chose for the connector, or
+	// agreed to after reading what they ask for; the newest is the last.
+	Consents []Consent `json:"consents,omitempty"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
 	// Revision counts changes of desired state. It is the ETag.
 	Revision uint64 `json:"revision"`
 }
@@ -79,6 +82,16 @@ type Converter struct {
 	// Limits bound each instance of the converter. Rates and shares are those
 	// of all its instances together.
 	Limits Limits `json:"limits,omitzero"`
+}
+
+// Consent is somebody's word that a connector may run a module.
+type Consent struct {
+	Module string `json:"module"` // digest
+	// Asks is a digest of what the module asked for then: a manifest beside the
+	// module is not part of the module's own digest.
+	Asks string    `json:"asks"`
+	By   string    `json:"by,omitempty"` // filled in by the server
+	At   time.Time `json:"at"`           // filled in by the server
 }
 
 // Right is what may be done to a granted resource.

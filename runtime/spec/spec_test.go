@@ -31,7 +31,7 @@ func connector() spec.Connector {
 		Limits:  limits(),
 		Poll:    spec.Poll{Interval: spec.Duration(2 * time.Second)},
 		Enabled: true, Status: spec.StatusConnected, StatusMessage: "opened /dev/ttyUSB0", LastTestedAt: day(2),
-		Tested: digest('c'), Created: day(1), Updated: day(3), Revision: 7,
+		Tested: digest('c'), Consents: []spec.Consent{{Module: digest('a'), Asks: digest('d'), By: "admin", At: day(1)}}, Created: day(1), Updated: day(3), Revision: 7,
 	}
 }
 
