@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,9 +32,11 @@ const sumExt = ".sum"
 type diskCache struct {
 	wazero.CompilationCache
 
-	dir string
-	log *slog.Logger
-	mu  sync.Mutex // held while sums are written, so that no entry is read twice
+	dir        string // of wazero's cache
+	meteredDir string // of rewritten modules, each with its sum
+	work       string // of processes that compile; on the same disk, for renames
+	log        *slog.Logger
+	mu         sync.Mutex // held while sums are written, so that no entry is read twice
 }
 
 // openCache opens the directory of compiled code. A directory that others may
@@ -52,7 +54,15 @@ func openCache(ctx context.Context, parent string, log *slog.Logger) (*diskCache
 		return nil, fault.New(fault.Denied, "others may write to the cache of compiled modules %s", parent).
 			WithHint("Run chmod 700 %s, and empty it if you did not make it.", parent)
 	}
-	c := &diskCache{dir: filepath.Join(parent, wazeroVersion+"-"+goruntime.GOARCH), log: log}
+	c := &diskCache{
+		dir:        filepath.Join(parent, wazeroVersion+"-"+goruntime.GOARCH),
+		meteredDir: filepath.Join(parent, meteredPrefix+strconv.Itoa(meterVersion)),
+		work:       filepath.Join(parent, "work"),
+		log:        log,
+	}
+	if err := c.tidy(parent); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the cache of compiled modules cannot be tidied")
+	}
 	if c.CompilationCache, err = wazero.NewCompilationCacheWithDir(c.dir); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the cache of compiled modules cannot be opened")
 	}
@@ -206,11 +216,7 @@ func writeSum(folder *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	temp := name + sumExt + "." + rand.Text() + ".tmp"
-	if err := writeSynced(folder, temp, sum); err != nil {
-		return errorsOf(err, folder.RemoveAll(temp))
-	}
-	return folder.Rename(temp, name+sumExt)
+	return replace(folder, name+sumExt, sum)
 }
 
 func writeSynced(folder *os.Root, name, text string) error {

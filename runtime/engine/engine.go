@@ -20,6 +20,15 @@ type Config struct {
 	// is executed, so nobody but the server may write there. Empty: compiled
 	// code is kept in memory alone.
 	CacheDir string
+	// CacheBytes bounds what is kept there; 0: DefaultCacheBytes.
+	CacheBytes int64
+	// Worker is the command that compiles, in a process of its own: one that
+	// calls CompileWorker with the arguments behind these. With it, no module
+	// is compiled in this process. None: modules are compiled here, which is
+	// for tests and tools: a hostile module can keep the compiler busy.
+	Worker []string
+	// CompileLimits bound such a process.
+	CompileLimits CompileLimits
 	// Groups are the groups that a module can be linked to. The core group
 	// needs no mention.
 	Groups []capability.Group
@@ -29,13 +38,16 @@ type Config struct {
 
 // Engine compiles and runs modules. It is safe for use by several goroutines.
 type Engine struct {
-	kind    string
-	runtime wazero.Runtime
-	cache   *diskCache // nil: none
-	wasi    api.Module
-	groups  map[string]*group
-	started time.Time // the zero of the guests' monotonic clocks
-	stats   counters
+	kind       string
+	runtime    wazero.Runtime
+	cache      *diskCache // nil: none
+	cacheBytes int64
+	compiler   *compiler // nil: modules are compiled in this process
+	private    string    // a cache directory that goes with the engine; "": none
+	wasi       api.Module
+	groups     map[string]*group
+	started    time.Time // the zero of the guests' monotonic clocks
+	stats      counters
 
 	mu        sync.Mutex
 	closed    bool
@@ -57,8 +69,8 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		modules:   make(map[string]*compiled),
 		instances: make(map[*Instance]struct{}),
 	}
-	if err := e.start(ctx, cfg.CacheDir, log); err != nil {
-		return nil, err
+	if err := e.start(ctx, cfg, log); err != nil {
+		return nil, errorsOf(err, e.removePrivate())
 	}
 	if e.kind == Interpreter {
 		log.WarnContext(ctx, "this machine cannot run compiled code: modules are interpreted and many times slower",
@@ -119,7 +131,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	err := e.runtime.Close(ctx)
 	if e.cache != nil {
-		err = errorsOf(err, e.cache.Close(ctx))
+		err = errorsOf(err, e.cache.Close(ctx), e.removePrivate())
 	}
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "the engine did not close cleanly")

@@ -159,7 +159,7 @@ func TestCompileRefusesWhatIsNoModule(t *testing.T) {
 		{"\x00asm\x0d\x00\x01\x00", fault.WasmComponent},
 		{"\x00asm\x01\x00\x00\x00\x01", fault.WasmMalformed},
 		// A body that leaves nothing where an i32 is due.
-		{string(w.Module{Functions: []w.Function{{Results: "i"}}}.Bytes()), fault.WasmMalformed},
+		{string(w.Module{Functions: []w.Function{{Results: "i"}}}.Bytes()), fault.WasmInvalid},
 	} {
 		_, err := e.Compile(t.Context(), []byte(c.wasm))
 		wantFault(t, err, c.kind)

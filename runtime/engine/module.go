@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -119,29 +117,16 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) error {
 	if err != nil {
 		return err
 	}
-	err = c.translate(ctx, e.runtime, wasm)
-	if err != nil && e.cache != nil && e.cache.mend(err) {
-		err = c.translate(ctx, e.runtime, wasm)
+	if e.compiler != nil {
+		c.native, err = e.compileOutside(ctx, c.digest, wasm)
+	} else {
+		c.native, err = e.compileHere(ctx, c.digest, wasm)
 	}
-	if err == nil && e.cache != nil {
-		e.cache.record(ctx)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return fault.Of(ctx.Err())
-	case err != nil:
-		return fault.Wrap(fault.WasmMalformed, err, "the module does not validate")
+	if err != nil {
+		return err
 	}
 	c.describe(info)
 	return nil
-}
-
-func (c *compiled) translate(ctx context.Context, r wazero.Runtime, wasm []byte) error {
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-	return guard(func() (err error) {
-		c.native, err = r.CompileModule(ctx, wasm)
-		return err
-	})
 }
 
 func (c *compiled) describe(info *wasmbin.Info) {

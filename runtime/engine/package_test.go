@@ -12,6 +12,11 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		if worker := workers()[os.Args[1]]; worker != nil {
+			os.Exit(worker(os.Args[2:]))
+		}
+	}
 	dir, err := os.MkdirTemp("", "engine")
 	if err != nil {
 		panic(err)

@@ -22,21 +22,17 @@ const wazeroVersion = "v1.12.0"
 
 // start makes the runtime: a compiling one, or an interpreting one where the
 // machine does not let us run what we write.
-func (e *Engine) start(ctx context.Context, cacheDir string, log *slog.Logger) error {
+func (e *Engine) start(ctx context.Context, cfg Config, log *slog.Logger) error {
 	e.kind = Interpreter
 	if canCompile(ctx) {
 		e.kind = Compiler
 	}
 	base := runtimeConfig(e.kind)
-	if cacheDir != "" && e.kind == Compiler {
-		cache, err := openCache(ctx, cacheDir, log)
-		if err != nil {
-			return err
-		}
-		if cache != nil {
-			e.cache = cache
-			base = base.WithCompilationCache(cache.CompilationCache)
-		}
+	if err := e.startCompiler(ctx, cfg, log); err != nil {
+		return err
+	}
+	if e.cache != nil && e.kind == Compiler {
+		base = base.WithCompilationCache(e.cache.CompilationCache)
 	}
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, base)
 	return nil

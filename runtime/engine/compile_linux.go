@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The limits of the compiling process beside those of CompileLimits.
+const (
+	workerFiles    = 32
+	workerFileSize = 1 << 30
+	workerNice     = 10 // connectors go first
+)
+
+// confine binds this process. Address space is counted beyond what the process
+// has already, which is mostly what Go reserves and never uses.
+func confine(limits CompileLimits) error {
+	seconds := uint64(limits.CPU / time.Second)
+	all := []struct {
+		what  int
+		limit uint64
+	}{
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_NOFILE, workerFiles},
+		{unix.RLIMIT_FSIZE, workerFileSize},
+		{unix.RLIMIT_CPU, seconds},
+	}
+	for _, l := range all {
+		if err := unix.Setrlimit(l.what, &unix.Rlimit{Cur: l.limit, Max: l.limit}); err != nil {
+			return fmt.Errorf("limit %d cannot be set: %w", l.what, err)
+		}
+	}
+	if !raceEnabled { // the race detector takes address space by terabytes
+		have, err := addressSpace()
+		if err != nil {
+			return err
+		}
+		most := have + limits.Memory
+		if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+			return fmt.Errorf("the limit of memory cannot be set: %w", err)
+		}
+	}
+	return yieldToOthers()
+}
+
+// addressSpace is how much this process has mapped, in bytes.
+func addressSpace() (uint64, error) {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, err
+	}
+	pages, _, _ := strings.Cut(string(statm), " ")
+	n, err := strconv.ParseUint(pages, 10, 52)
+	return n * uint64(os.Getpagesize()), err //nolint:gosec // a page's size is positive
+}
+
+// yieldToOthers lowers the priority of every thread; those to come inherit it.
+func yieldToOthers() error {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, id, workerNice); err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// detach gives a command a process group of its own, which dies with the thread
+// that starts it.
+func detach(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+}
+
+// isDiskFull reports whether there was no room for a file.
+func isDiskFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+// usedUp reports whether a process has used the whole of its processor time.
+func usedUp(state *os.ProcessState, limit time.Duration) bool {
+	const coarse = 100 * time.Millisecond // the system's count lags behind
+	return state.UserTime()+state.SystemTime() >= limit-coarse
+}
