@@ -1,30 +1,35 @@
 package wasmbin
 
-// checkBodies walks the function bodies by their sizes and answers their
-// number. Of each it reads the local variables, because a few bytes can declare
-// billions of them; the instructions that follow are skipped.
-func checkBodies(c *cursor) int {
-	n := c.count("function bodies", MaxFunctions)
-	for range n {
-		body := c.span("a function body")
-		if checkLocals(&body); body.err != nil {
-			c.err = body.err
-			return 0
-		}
-	}
-	return n
-}
+import "github.com/snaprail/snaprail/runtime/fault"
 
-func checkLocals(c *cursor) {
+// readCode checks the function bodies.
+func (r *reader) readCode(c *cursor) {
 	at := c.pos
-	total := int64(0)
-	for range c.count("groups of locals", MaxLocals) {
-		total += int64(c.u32())
-		if c.valueType(); c.err != nil {
+	r.bodies = c.count("function bodies", MaxFunctions, fault.WasmFunctions)
+	own := r.funcs[len(r.funcs)-r.info.Functions:]
+	if r.bodies > len(own) {
+		c.fail(at, "byte %d: the module declares %d functions and has %d bodies", at, len(own), r.bodies)
+		return
+	}
+	if r.bodies == 0 {
+		return
+	}
+	if r.declared == nil {
+		r.declared = make([]bool, len(r.funcs))
+	}
+	v := &validator{reader: r, sigs: newSignatures()}
+	for i := range r.bodies {
+		at := c.pos
+		body := c.span("a function body")
+		size := body.end - body.pos
+		if size > MaxBody {
+			c.refuse(fault.WasmBody, at, "byte %d: a function of %d bytes, and %d are allowed", at, size, MaxBody)
+		}
+		if c.err != nil {
 			return
 		}
-		if total > MaxLocals {
-			c.refuse(at, "byte %d: more than %d local variables in a function", at, MaxLocals)
+		r.info.LargestBody = max(r.info.LargestBody, size)
+		if c.err = v.body(body, r.types[own[i]]); c.err != nil {
 			return
 		}
 	}

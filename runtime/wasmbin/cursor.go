@@ -15,36 +15,27 @@ type cursor struct {
 	err      error
 }
 
-// fail notes the first fault, at this offset of the file.
+// fail notes that the bytes at this offset of the file cannot be read. Only the
+// first fault counts.
 func (c *cursor) fail(at int, format string, args ...any) {
-	if c.err == nil {
-		c.err = fault.New(fault.WasmMalformed, format, args...).WithOffset(int64(at))
-	}
-	c.pos = c.end
+	c.refuse(fault.WasmMalformed, at, format, args...)
 }
 
 // invalid notes that what can be read does not mean anything.
 func (c *cursor) invalid(at int, format string, args ...any) {
-	c.note(fault.New(fault.WasmInvalid, format, args...), at)
+	c.refuse(fault.WasmInvalid, at, format, args...)
 }
 
 // feature notes the use of a proposal beyond WebAssembly 2.0.
 func (c *cursor) feature(at int, format string, args ...any) {
-	c.note(fault.New(fault.WasmFeature, format, args...), at)
+	c.refuse(fault.WasmFeature, at, format, args...)
 }
 
-func (c *cursor) note(f *fault.Fault, at int) {
+// refuse notes a fault of this kind: of a module that is wrong, or beyond a
+// bound.
+func (c *cursor) refuse(k fault.Kind, at int, format string, args ...any) {
 	if c.err == nil {
-		c.err = f.WithOffset(int64(at))
-	}
-	c.pos = c.end
-}
-
-// refuse notes that the module is well formed but beyond a bound.
-func (c *cursor) refuse(at int, format string, args ...any) {
-	if c.err == nil {
-		c.err = fault.New(fault.ModuleTooLarge, format, args...).WithOffset(int64(at)).
-			WithHint("Build a smaller module: no toolchain needs this many.")
+		c.err = fault.New(k, format, args...).WithOffset(int64(at))
 	}
 	c.pos = c.end
 }
@@ -176,7 +167,7 @@ func (c *cursor) name(what string) string {
 	raw := s.src[s.pos:s.end]
 	switch {
 	case len(raw) > MaxName:
-		c.refuse(at, "byte %d: %s is %d bytes long, and %d are allowed", at, what, len(raw), MaxName)
+		c.refuse(fault.WasmName, at, "byte %d: %s is %d bytes long, and %d are allowed", at, what, len(raw), MaxName)
 		return ""
 	case !utf8.Valid(raw):
 		c.fail(at, "byte %d: %s is not UTF-8", at, what)
@@ -186,15 +177,15 @@ func (c *cursor) name(what string) string {
 }
 
 // count reads how many follow. Each takes a byte at least, so that a count
-// beyond what is left is seen at once; one beyond the bound is refused.
-func (c *cursor) count(what string, bound int) int {
+// beyond what is left is seen at once; one beyond the bound is a fault of kind k.
+func (c *cursor) count(what string, bound int, k fault.Kind) int {
 	at := c.pos
 	n := int64(c.u32())
 	switch {
 	case c.err != nil:
 		return 0
 	case n > int64(bound):
-		c.refuse(at, "byte %d: %d %s, and %d are allowed", at, n, what, bound)
+		c.refuse(k, at, "byte %d: %d %s, and %d are allowed", at, n, what, bound)
 		return 0
 	case n > int64(c.end-c.pos):
 		c.fail(at, "byte %d: %d %s in %d bytes", at, n, what, c.end-c.pos)

@@ -131,8 +131,8 @@ const vectorShapes = "" +
 
 // instruction reads the next instruction. Of those that are not WebAssembly 2.0
 // it reads none: it fails with WasmFeature where it knows the proposal. Numbers
-// are read as strictly as the specification says; the numbers of instructions
-// behind a prefix must be as short as they can be, because wazero takes no
+// are read as strictly as the specification says; the number of a vector
+// instruction must moreover be as short as it can be, because wazero takes no
 // other for what it is.
 func (c *cursor) instruction() instruction {
 	in := instruction{at: c.pos}
@@ -265,7 +265,7 @@ func (c *cursor) vector(in *instruction) {
 // prefixed reads the number behind a prefix.
 func (c *cursor) prefixed(in *instruction, prefix opcode) int {
 	n := c.u32()
-	if size := c.pos - in.imm; size > 1 && n>>(7*(size-1)) == 0 {
+	if size := c.pos - in.imm; prefix == prefixVector && size > 1 && n>>(7*(size-1)) == 0 {
 		c.invalid(in.at, "byte %d: the number of an instruction is longer than it need be", in.at)
 	}
 	in.op, in.imm = prefix|opcode(n&0xff), c.pos

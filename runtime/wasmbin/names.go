@@ -1,5 +1,11 @@
 package wasmbin
 
+import (
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
 // nameSection is the custom section that compilers read: a debugger's names.
 const nameSection = "name"
 
@@ -25,7 +31,7 @@ func checkNames(c cursor) error {
 		case namesFunctions:
 			sub.names("names of functions", MaxFunctions+MaxImports)
 		case namesLocals:
-			for range sub.count("functions with names", MaxFunctions+MaxImports) {
+			for range sub.count("functions with names", MaxFunctions+MaxImports, fault.WasmName) {
 				sub.u32()
 				if sub.names("names of locals", maxLocalNames); sub.err != nil {
 					break
@@ -44,9 +50,15 @@ func checkNames(c cursor) error {
 // names reads pairs of an index and a name. A name can be long: C++ and Rust
 // write whole types into it.
 func (c *cursor) names(what string, bound int) {
-	for range c.count(what, bound) {
+	for range c.count(what, bound, fault.WasmName) {
 		c.u32()
-		if c.span("a name"); c.err != nil {
+		at := c.pos
+		s := c.span("a name")
+		if c.err != nil {
+			return
+		}
+		if !utf8.Valid(s.src[s.pos:s.end]) {
+			c.fail(at, "byte %d: a name is not UTF-8", at)
 			return
 		}
 	}

@@ -1,43 +1,72 @@
 package wasmbin
 
 import (
+	"math"
+	"strings"
+
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// Read reads the frame of a module. Its errors are faults: NotWasm,
-// WasmComponent, WasmMalformed with the offset of the first wrong byte, and
-// ModuleTooLarge for a module beyond one of the bounds.
+// The names that the host keeps for itself.
+const (
+	// reservedModule is the module that the meter's import comes from.
+	reservedModule = "snaprail:meter"
+	// reservedPrefix starts the names of the meter's exports.
+	reservedPrefix = "snaprail."
+)
+
+// Read is the admission check of a module: all of it, but for what the host
+// offers and what the manifest says. Whatever it accepts is valid WebAssembly
+// 2.0 within the bounds of this package, and compiles. Its errors are faults:
+// NotWasm, WasmComponent, WasmMalformed, WasmInvalid, WasmFeature, WasmReserved
+// and one kind for each bound, with the offset of the first wrong byte or of
+// the instruction that is wrong.
 func Read(src []byte) (*Info, error) {
-	r := reader{info: Info{MemoryMax: MaxPages}, exported: make(map[string]struct{})}
+	if len(src) > math.MaxInt32 {
+		return nil, fault.New(fault.ModuleTooLarge, "a module of %d bytes", len(src))
+	}
+	r := reader{src: src, info: Info{MemoryMax: MaxPages}, exported: make(map[string]struct{})}
 	if err := walk(src, r.section); err != nil {
 		return nil, err
 	}
-	if r.bodies != r.info.Functions {
-		return nil, fault.New(fault.WasmMalformed,
-			"byte %d: the module declares %d functions and has %d bodies", len(src), r.info.Functions, r.bodies).
-			WithOffset(int64(len(src)))
-	}
-	if r.seenDataCount && r.declaredSegments != r.info.Segments {
-		return nil, fault.New(fault.WasmMalformed,
-			"byte %d: the module declares %d data segments and has %d", len(src), r.declaredSegments, r.info.Segments).
-			WithOffset(int64(len(src)))
+	if err := r.counts(len(src)); err != nil {
+		return nil, err
 	}
 	return &r.info, nil
 }
 
+// counts compares what the module declared with what came.
+func (r *reader) counts(end int) error {
+	what, declared, have := "functions and has %d bodies", r.info.Functions, r.bodies
+	if declared == have && r.seenDataCount {
+		what, declared, have = "data segments and has %d", r.declaredSegments, r.info.Segments
+	}
+	if declared == have {
+		return nil
+	}
+	return fault.New(fault.WasmMalformed, "byte %d: the module declares %d "+what, end, declared, have).
+		WithOffset(int64(end))
+}
+
 // reader is what is known while reading.
 type reader struct {
-	info     Info
-	last     int // position of the last section
-	types    int
-	funcs    int // imported and own
-	tables   int // imported and own
-	memories int // imported and own
-	globals  int // imported and own
-	bodies   int
+	src             []byte
+	info            Info
+	last            int // position of the last section
+	types           []funcSpans
+	funcs           []uint32     // types of the functions, imported ones first
+	globals         []globalType // imported ones first
+	importedGlobals int
+	tables          int // imported and own
+	tableType       valueType
+	memories        int         // imported and own
+	elements        []valueType // types of the element segments
+	declared        []bool      // functions that code may take references to
+	bodies          int
 
 	seenDataCount    bool
 	declaredSegments int
+	seenNames        bool
 	exported         map[string]struct{}
 }
 
@@ -68,14 +97,14 @@ func (r *reader) section(s section) error {
 	case idExport:
 		r.readExports(&c)
 	case idStart:
-		r.info.HasStart = true
-		r.index(&c, "function", r.funcs)
+		r.readStart(&c)
 	case idElement:
 		r.readElements(&c)
 	case idDataCount:
 		r.seenDataCount, r.declaredSegments = true, int(c.u32())
+		r.info.features |= bulkMemory
 	case idCode:
-		r.bodies = checkBodies(&c)
+		r.readCode(&c)
 	case idData:
 		r.readData(&c)
 	}
@@ -84,73 +113,76 @@ func (r *reader) section(s section) error {
 
 func (r *reader) custom(s section) error {
 	if len(r.info.Custom) == MaxCustom {
-		return fault.New(fault.ModuleTooLarge, "byte %d: more than %d custom sections", s.start, MaxCustom).
-			WithOffset(int64(s.start)).WithHint("Strip the module.")
+		return fault.New(fault.WasmSections, "byte %d: more than %d custom sections", s.start, MaxCustom).
+			WithOffset(int64(s.start))
 	}
-	if s.name == nameSection {
+	switch {
+	case s.name == nameSection && r.seenNames:
+		return fault.New(fault.WasmMalformed, "byte %d: a second custom section %q", s.start, s.name).
+			WithOffset(int64(s.start))
+	case s.name == nameSection:
+		r.seenNames = true
 		if err := checkNames(s.body); err != nil {
 			return err
 		}
+	case s.name == producersSection && r.info.Toolchain == nil:
+		r.info.Toolchain = producers(s.body)
 	}
 	r.info.Custom = append(r.info.Custom, Custom{Name: s.name, Start: s.body.pos, End: s.body.end})
 	return nil
 }
 
-func (r *reader) readTypes(c *cursor) {
-	r.types = c.count("types", MaxTypes)
-	for range r.types {
-		at := c.pos
-		if form := c.byte(); form != 0x60 && c.err == nil {
-			c.fail(at, "byte %d: form %#x of a type, and only functions are known", at, form)
-		}
-		for _, what := range []string{"parameters", "results"} {
-			for range c.count(what, MaxSignature) {
-				c.valueType()
-			}
-		}
-		if c.err != nil {
-			return
-		}
-	}
-}
-
 func (r *reader) readImports(c *cursor) {
-	for range c.count("imports", MaxImports) {
-		imp := Import{Module: c.name("an import's module"), Name: c.name("an import's name")}
+	for range c.count("imports", MaxImports, fault.WasmImports) {
 		at := c.pos
+		imp := Import{Module: c.name("an import's module"), Name: c.name("an import's name")}
+		switch {
+		case c.err != nil:
+		case imp.Module == "":
+			c.invalid(at, "byte %d: the module of import %q has no name", at, imp.Name)
+		case imp.Module == reservedModule:
+			c.refuse(fault.WasmReserved, at, "byte %d: an import from %q", at, imp.Module)
+		}
+		at = c.pos
 		imp.Kind = Kind(c.byte())
 		switch imp.Kind {
 		case Function:
-			r.index(c, "type", r.types)
-			r.funcs++
+			r.funcs = append(r.funcs, uint32(r.index(c, "type", len(r.types)))) //nolint:gosec // 32 bits
 		case Table:
 			r.table(c)
 		case Memory:
 			r.memory(c)
 		case Global:
-			c.valueType()
-			c.mutability()
-			r.globals++
+			g := c.globalType()
+			r.globals = append(r.globals, g)
+			r.importedGlobals++
+		case tag:
+			c.feature(at, "byte %d: import %q is of exceptions", at, imp.Name)
 		default:
 			c.fail(at, "byte %d: no import has the kind %d", at, imp.Kind)
 		}
 		if c.err != nil {
 			return
 		}
+		r.info.HasExtism = r.info.HasExtism || imp.Module == extismModule
 		r.info.Imports = append(r.info.Imports, imp)
 	}
 }
 
 func (r *reader) readFunctions(c *cursor) {
-	r.info.Functions = c.count("functions", MaxFunctions)
-	r.funcs += r.info.Functions
-	for range r.info.Functions {
-		r.index(c, "type", r.types)
+	n := c.count("functions", MaxFunctions, fault.WasmFunctions)
+	for range n {
+		t := r.index(c, "type", len(r.types))
+		if c.err != nil {
+			return
+		}
+		r.funcs = append(r.funcs, uint32(t)) //nolint:gosec // 32 bits
 	}
+	r.info.Functions = n
 }
 
 func (r *reader) readTables(c *cursor) {
-	for range c.count("tables", MaxTable) {
+	for range c.count("tables", MaxTable, fault.WasmTable) {
 		if r.table(c); c.err != nil {
 			return
 		}
@@ -158,32 +190,54 @@ func (r *reader) readTables(c *cursor) {
 }
 
 func (r *reader) readMemories(c *cursor) {
-	for range c.count("memories", MaxImports) {
+	for range c.count("memories", MaxImports, fault.WasmMemory) {
 		if r.memory(c); c.err != nil {
 			return
 		}
 	}
 }
 
+func (r *reader) readStart(c *cursor) {
+	at := c.pos
+	r.info.HasStart = true
+	i := r.index(c, "function", len(r.funcs))
+	if c.err != nil {
+		return
+	}
+	if t := r.types[r.funcs[i]]; t.params.start != t.params.end || t.results.start != t.results.end {
+		c.invalid(at, "byte %d: the start function takes or leaves values", at)
+	}
+}
+
 func (r *reader) readExports(c *cursor) {
-	for range c.count("exports", MaxExports) {
+	for range c.count("exports", MaxExports, fault.WasmExports) {
 		at := c.pos
 		e := Export{Name: c.name("an export's name")}
-		if _, twice := r.exported[e.Name]; twice && c.err == nil {
-			c.fail(at, "byte %d: a second export %q", at, e.Name)
+		if c.err != nil {
+			return
+		}
+		if _, twice := r.exported[e.Name]; twice {
+			c.invalid(at, "byte %d: a second export %q", at, e.Name)
+		}
+		if strings.HasPrefix(e.Name, reservedPrefix) {
+			c.refuse(fault.WasmReserved, at, "byte %d: export %q", at, e.Name)
 		}
 		r.exported[e.Name] = struct{}{}
 		at = c.pos
 		e.Kind = Kind(c.byte())
 		switch e.Kind {
 		case Function:
-			r.index(c, "function", r.funcs)
+			if i := r.index(c, "function", len(r.funcs)); c.err == nil {
+				r.declare(i)
+			}
 		case Table:
 			r.index(c, "table", r.tables)
 		case Memory:
 			r.index(c, "memory", r.memories)
 		case Global:
-			r.index(c, "global", r.globals)
+			r.index(c, "global", len(r.globals))
+		case tag:
+			c.feature(at, "byte %d: export %q is of exceptions", at, e.Name)
 		default:
 			c.fail(at, "byte %d: no export has the kind %d", at, e.Kind)
 		}

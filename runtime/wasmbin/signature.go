@@ -1,5 +1,7 @@
 package wasmbin
 
+import "strings"
+
 // valueType is the type of a value, as the binary writes it.
 type valueType byte
 
@@ -16,6 +18,33 @@ const (
 	externref valueType = 0x6f
 )
 
+func (t valueType) valid() bool {
+	return t >= v128 && t <= i32 || t == funcref || t == externref
+}
+
+func (t valueType) reference() bool { return t == funcref || t == externref }
+
+// String is the type's name.
+func (t valueType) String() string {
+	switch t {
+	case i32:
+		return "i32"
+	case i64:
+		return "i64"
+	case f32:
+		return "f32"
+	case f64:
+		return "f64"
+	case v128:
+		return "v128"
+	case funcref:
+		return "funcref"
+	case externref:
+		return "externref"
+	}
+	return "unknown"
+}
+
 // signature is what an instruction pops and pushes, for the instructions whose
 // opcode alone decides it.
 type signature struct {
@@ -25,13 +54,14 @@ type signature struct {
 	known bool
 	width uint8 // of a memory access, in bytes as a power of two
 	lanes uint8 // of a vector; 0: the instruction names no lane
+	check byte  // the shape of the immediates, if they must be checked; or 0
+	needs features
 }
 
 // pops is how many values it takes.
 func (s *signature) pops() int { return int(s.n) }
 
 // pushes is how many values it leaves.
-
 func (s *signature) pushes() int {
 	if s.out == unknown {
 		return 0
@@ -63,14 +93,20 @@ func (s *signatures) of(op opcode) *signature {
 
 func newSignatures() *signatures {
 	s := new(signatures)
-	for _, row := range plainRows() {
-		row.fill(s.plain[:])
+	fill(s.plain[:], shapes, plainRows())
+	fill(s.misc[:], miscShapes, miscRows())
+	fill(s.vector[:], vectorShapes, vectorRows())
+	for op := 0xc0; op <= 0xc4; op++ {
+		s.plain[op].needs = signExtension
 	}
-	for _, row := range miscRows() {
-		row.fill(s.misc[:])
+	for op := range s.misc {
+		s.misc[op].needs = bulkMemory
+		if op < 8 {
+			s.misc[op].needs = saturation
+		}
 	}
-	for _, row := range vectorRows() {
-		row.fill(s.vector[:])
+	for op := range s.vector {
+		s.vector[op].needs = vectors
 	}
 	return s
 }
@@ -83,7 +119,20 @@ type rows struct {
 	width, lanes uint8
 }
 
-func (r rows) fill(table []signature) {
+// fill writes rows into a table of signatures of instructions of these shapes.
+func fill(table []signature, shapes string, all []rows) {
+	for _, r := range all {
+		sig := r.signature()
+		for op := r.first; op <= r.last; op++ {
+			table[op] = sig
+			if strings.IndexByte("mMzZnxXlV", shapes[op]) >= 0 {
+				table[op].check = shapes[op]
+			}
+		}
+	}
+}
+
+func (r rows) signature() signature {
 	sig := signature{known: true, width: r.width, lanes: r.lanes}
 	pushes := false
 	for _, letter := range r.text {
@@ -97,9 +146,7 @@ func (r rows) fill(table []signature) {
 			sig.n++
 		}
 	}
-	for op := r.first; op <= r.last; op++ {
-		table[op] = sig
-	}
+	return sig
 }
 
 func typeOf(letter rune) valueType {

@@ -1,18 +1,20 @@
-// Package wasmbin reads and changes WebAssembly binaries as bytes. Whoever
-// takes a module in asks it what the module needs and offers, before anything
-// is compiled; `snaprail pack` adds the manifest with it. The catalog, the
-// engine and the command line import it; it imports the fault table alone.
+// Package wasmbin reads, checks and changes WebAssembly binaries as bytes.
+// Whoever takes a module in asks it what the module needs and offers, and
+// whether it may be compiled; `snaprail pack` adds the manifest with it. The
+// catalog, the engine and the command line import it; it imports the fault
+// table alone.
 //
 // Its invariants: reading is linear in the size of the input, never allocates
 // by a count that the input declares, and never panics, whatever it is fed.
 //
-// It reads the frame of a module: sections, their order and sizes, imports,
-// exports, memories, tables, initial values, local variables and the names for
-// debuggers; above all every count and size that a compiler believes, because
-// wazero takes memory by those. The instructions of function bodies are left
-// to the compiler's validation. Checks of their shape (nesting, branch tables,
-// size of a body), which keep the compiler from taking minutes, are not made
-// yet and belong to checkBodies in code.go.
+// Read is the whole static part of admission. It reads the frame of a module
+// (sections, their order and sizes, types, imports, exports, memories, tables,
+// initial values, segments, the names for debuggers) and checks function bodies
+// by the validation algorithm of the specification, WebAssembly 2.0. What Read
+// accepts, wazero compiles; and it compiles in a time that goes with the size
+// of the module, because everything whose price grows faster has a bound here:
+// nesting, branch tables, locals, operands, the values that blocks and calls
+// move. Each bound has a kind of fault of its own.
 package wasmbin
 
 // Info is what a module needs and offers.
@@ -31,6 +33,22 @@ type Info struct {
 	// HasStart says whether the module has a start section, which runs code
 	// before any export is called.
 	HasStart bool
+	// HasTable says whether the module defines or imports a table.
+	HasTable bool
+	TableMin uint32 // entries
+	TableMax uint32 // entries; MaxTable if the module names none
+	// LargestBody is the size of the largest function, in bytes.
+	LargestBody int
+	// UsesSegments says whether code names data segments (memory.init,
+	// data.drop), so that they cannot be merged.
+	UsesSegments bool
+	// HasExtism says whether the module imports the kernel of Extism.
+	HasExtism bool
+	// Toolchain is who made the module, as it says itself: names and versions,
+	// at most 16.
+	Toolchain []string
+
+	features features
 }
 
 // Kind says what is imported or exported.
@@ -42,7 +60,11 @@ const (
 	Table
 	Memory
 	Global
+	tag // of the proposal for exceptions
 )
+
+// extismModule is the module that Extism's kernel functions come from.
+const extismModule = "extism:host/env"
 
 // String is the name of the kind.
 func (k Kind) String() string {
@@ -80,19 +102,27 @@ type Custom struct {
 // The bounds of what is read; a module beyond one is refused. Go's linker
 // emits about 40,000 data segments, and no toolchain comes near the others.
 const (
-	MaxPages     = 1 << 16 // of 64 KiB: the whole of 32-bit memory
-	MaxFunctions = 50_000
-	MaxTypes     = 50_000
-	MaxImports   = 1_000
-	MaxExports   = 1_000
-	MaxCustom    = 1_000
-	MaxGlobals   = 4_096
-	MaxSegments  = 65_536
-	MaxElements  = 65_536 // element segments, and entries of all of them
-	MaxTable     = 65_536 // entries of a table at its start
-	MaxLocals    = 2_000  // of a function, beside its parameters
-	MaxName      = 4_096  // bytes of an import's, an export's or a section's name
-	MaxSignature = 1_000  // parameters, and results, of a function type
+	MaxPages       = 1 << 16 // of 64 KiB: the whole of 32-bit memory
+	MaxFunctions   = 50_000
+	MaxTypes       = 50_000
+	MaxImports     = 1_000
+	MaxExports     = 1_000
+	MaxCustom      = 1_000
+	MaxGlobals     = 4_096
+	MaxSegments    = 65_536
+	MaxElements    = 65_536  // element segments, and entries of all of them
+	MaxTable       = 65_536  // entries of a table
+	MaxBody        = 1 << 19 // bytes of a function
+	MaxNesting     = 256     // blocks in blocks
+	MaxBranches    = 4_096   // targets of a branch table, beside the default
+	MaxAllBranches = 65_536  // targets of all branch tables
+	MaxLocals      = 2_000   // of a function, beside its parameters
+	MaxAllLocals   = 1 << 20 // of all functions
+	MaxLocalBlocks = 1 << 24 // blocks of each function times its locals, all in all
+	MaxOperands    = 4_096   // of a function at once
+	MaxMoved       = 1 << 18 // values that calls, blocks and branches of a function move
+	MaxName        = 4_096   // bytes of an import's, an export's or a section's name
+	MaxSignature   = 1_000   // parameters, and results, of a function type
 )
 
 // Export is the export of this name.
