@@ -84,9 +84,9 @@ func TestDamagedModulesAreRefused(t *testing.T) {
 		}
 	}
 	says(t, r.refused(strings.NewReader("\x00asm\x01\x00"), nil, fault.WasmMalformed), "version")
-	// Its frame is right, and its code is not: only the compiler sees that.
+	// Its frame is right, and its code is not.
 	bad := tiny(packed(manifest(t)), with(w.Function{Export: "broken", Results: "i", Body: w.I64(1)}))
-	says(t, r.refused(bytes.NewReader(bad), nil, fault.WasmMalformed), "validate")
+	says(t, r.refused(bytes.NewReader(bad), nil, fault.WasmInvalid), "i64 where i32 is needed")
 }
 
 func TestModuleBeyondTheBoundIsRefused(t *testing.T) {
