@@ -113,7 +113,7 @@ const (
 	MaxElements    = 65_536  // element segments, and entries of all of them
 	MaxTable       = 65_536  // entries of a table
 	MaxBody        = 1 << 19 // bytes of a function
-	MaxNesting     = 256     // blocks in blocks
+	MaxNesting     = 8_192   // blocks in blocks
 	MaxBranches    = 4_096   // targets of a branch table, beside the default
 	MaxAllBranches = 65_536  // targets of all branch tables
 	MaxLocals      = 2_000   // of a function, beside its parameters
