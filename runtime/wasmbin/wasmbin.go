@@ -115,7 +115,7 @@ const (
 	MaxBody        = 1 << 19 // bytes of a function
 	MaxNesting     = 8_192   // blocks in blocks
 	MaxBranches    = 4_096   // targets of a branch table, beside the default
-	MaxAllBranches = 65_536  // targets of all branch tables
+	MaxAllBranches = 1 << 20 // targets of all branch tables
 	MaxLocals      = 2_000   // of a function, beside its parameters
 	MaxAllLocals   = 1 << 20 // of all functions
 	MaxLocalBlocks = 1 << 24 // blocks of each function times its locals, all in all
