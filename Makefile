@@ -13,6 +13,20 @@ VERSION      := $(or $(shell git describe --tags --always --dirty 2>/dev/null),u
 GUESTS      := $(patsubst connectors-wasm/%/main.go,connectors-wasm/dist/%.wasm,$(wildcard connectors-wasm/*/main.go))
 TEST_GUESTS := $(patsubst testdata/guests/%/main.go,testdata/guests/dist/%.wasm,$(wildcard testdata/guests/*/main.go))
 
+# Guests in other languages are built where their compilers are; test-setup
+# installs what it may. A test of a guest that is not built is skipped.
+CLANG     ?= clang
+RUSTC     ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
+has        = $(shell command -v $(1) 2>/dev/null)
+rust_for   = $(if $(call has,$(RUSTC)),$(wildcard $(shell $(RUSTC) --print target-libdir --target $(1) 2>/dev/null)))
+AS_DIR    := testdata/guests/assemblyscript
+C_GUESTS  := $(if $(and $(call has,$(CLANG)),$(call has,wasm-ld)),cframe craw cextism)
+WASI_C    := $(if $(C_GUESTS),$(if $(wildcard /usr/lib/wasm32-wasi/libc.a),ctally))
+RUST      := $(if $(call rust_for,wasm32-unknown-unknown),rusttally)
+WASI_RUST := $(if $(call rust_for,wasm32-wasi),rusttallywasi)
+AS_GUESTS := $(if $(and $(call has,node),$(wildcard $(AS_DIR)/node_modules/.bin/asc)),astally asextism)
+in_dist    = $(patsubst %,testdata/guests/dist/%.wasm,$(1))
+
 # What a change rebuilds: every guest is linked with the SDK; the packer writes
 # a manifest into each.
 sources       = $(shell find $(1) -type f ! -name '*_test.go' ! -name '*.md' ! -path '*/testdata/*' 2>/dev/null)
@@ -30,16 +44,17 @@ GO_TEST  := $(GO) run ./.ci/summary $(if $(filter 1,$(STRICT)),-strict) -p 2 -ti
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: wasm ## build bin/snaprail with the connectors it ships
+build: $(GUESTS) ## build bin/snaprail with the connectors it ships
 	$(GO_BUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/snaprail ./cmd/snaprail
 
-wasm: $(GUESTS) $(TEST_GUESTS) ## build the connectors and the guests that tests run
+wasm: $(GUESTS) $(TEST_GUESTS) $(call in_dist,$(C_GUESTS) $(WASI_C) $(RUST) $(WASI_RUST) $(AS_GUESTS)) ## build the connectors and the guests that tests run
 
 run: build ## build, then start the demo
 	exec bin/snaprail demo
 
 test-setup: ## fetch and build what the tests need
 	$(GO) mod download
+	@.ci/toolchains
 	$(MAKE) --no-print-directory wasm
 
 test: test-setup ## run all tests; STRICT=1 makes a skip a failure
@@ -74,20 +89,41 @@ soak: test-setup ## run the tests named Soak at their full length
 	SNAPRAIL_SOAK=1 $(GO) test -count 1 -timeout 2h -p 1 -v -run Soak ./...
 
 clean: ## remove what was built
-	rm -rf bin connectors-wasm/dist/*.wasm testdata/guests/dist
+	rm -rf bin connectors-wasm/dist/*.wasm testdata/guests/dist $(AS_DIR)/node_modules
 
 # A guest is packed with the manifest beside its source, if it has one.
 define guest
 	@mkdir -p $(@D)
-	GOOS=wasip1 GOARCH=wasm $(GO_BUILD) -buildmode=c-shared -ldflags '-s -w' -o $@ ./$(1)
-	$(if $(wildcard $(1)/manifest.json),bin/.pack pack $@ --manifest $(1)/manifest.json)
+	GOOS=wasip1 GOARCH=wasm $(GO) build -C $(1) -trimpath -buildmode=c-shared -ldflags '-s -w' -o $(CURDIR)/$@ .
+	$(call pack,$(1))
 endef
+pack = $(if $(wildcard $(1)/manifest.json),bin/.pack pack $@ --manifest $(1)/manifest.json)
 
 connectors-wasm/dist/%.wasm: $$(call sources,connectors-wasm/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,connectors-wasm/$*)
 
 testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,testdata/guests/$*)
+
+CFLAGS := -O2 -Wall -Wextra -Wl,--strip-all
+$(call in_dist,$(C_GUESTS)): testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) bin/.pack
+	@mkdir -p $(@D)
+	$(CLANG) --target=wasm32 $(CFLAGS) -ffreestanding -nostdlib -mbulk-memory -msign-ext -Wl,--no-entry -o $@ testdata/guests/$*/main.c
+	$(call pack,testdata/guests/$*)
+
+$(call in_dist,$(WASI_C)): testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*)
+	@mkdir -p $(@D)
+	$(CLANG) --target=wasm32-wasi $(CFLAGS) -mexec-model=reactor -o $@ testdata/guests/$*/main.c
+
+$(call in_dist,$(RUST)): target := wasm32-unknown-unknown
+$(call in_dist,$(WASI_RUST)): target := wasm32-wasi
+$(call in_dist,$(RUST) $(WASI_RUST)): testdata/guests/rusttally/main.rs
+	@mkdir -p $(@D)
+	$(RUSTC) --edition 2021 --crate-type cdylib --target $(target) -C opt-level=s -C lto -C panic=abort -C strip=symbols -o $@ $<
+
+$(call in_dist,$(AS_GUESTS)): testdata/guests/dist/%.wasm: $(AS_DIR)/%.ts $(AS_DIR)/tally.ts $(AS_DIR)/package-lock.json
+	@mkdir -p $(@D)
+	cd $(AS_DIR) && node_modules/.bin/asc $*.ts -o $(CURDIR)/$@ -O3 --runtime incremental --use abort=tally/stop
 
 # The binary carries the guests and packs them: this one is built without them.
 bin/.pack: $(PACK_SOURCES) $(SDK)
