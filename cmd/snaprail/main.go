@@ -36,6 +36,9 @@ func run(args []string, t terminal) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	if len(args) > 0 && args[0] == compileWorker {
+		return runCompileWorker(ctx, args[1:], t)
+	}
 	a := &app{terminal: t}
 	root := a.root()
 	root.SetArgs(args)

@@ -64,7 +64,13 @@ func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logg
 		return nil, err
 	}
 	groups := groups()
-	if s.engine, err = engine.New(ctx, engine.Config{CacheDir: filepath.Join(dir, "cache"), Groups: groups.Groups(), Log: log}); err != nil {
+	compiler, err := worker()
+	if err != nil {
+		return nil, err
+	}
+	if s.engine, err = engine.New(ctx, engine.Config{
+		CacheDir: filepath.Join(dir, "cache"), Worker: compiler, Groups: groups.Groups(), Log: log,
+	}); err != nil {
 		return nil, err
 	}
 	cat, err := catalog.New(catalog.Config{

@@ -81,8 +81,12 @@ func yieldToOthers() error {
 }
 
 // detach gives a command a process group of its own, which dies with the thread
-// that starts it.
+// that starts it. If it is this program, it is so even when the file has been
+// replaced by another release since.
 func detach(cmd *exec.Cmd) {
+	if self, err := os.Executable(); err == nil && self == cmd.Path {
+		cmd.Path = "/proc/self/exe"
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 }

@@ -34,7 +34,7 @@ const (
 // code into the working directory, writes a line to report if it fails, and
 // returns the code to exit with. It binds itself by the limits in args, the
 // arguments behind that command, before it touches the module.
-func CompileWorker(ctx context.Context, args []string, in *os.File, report io.Writer) int {
+func CompileWorker(ctx context.Context, args []string, in io.Reader, report io.Writer) int {
 	order, err := parseOrder(args)
 	if err == nil {
 		err = confine(order.limits)
@@ -82,12 +82,12 @@ func parseOrder(args []string) (order, error) {
 // invalid is what the compiler has against a module.
 type invalid struct{ error }
 
-// compile compiles the module in the file. An interpreted one leaves nothing
+// compile compiles the module that comes in. An interpreted one leaves nothing
 // behind: that the process came through is what was wanted.
-func (o order) compile(ctx context.Context, in *os.File) error {
+func (o order) compile(ctx context.Context, in io.Reader) error {
 	// The collector works harder before memory runs out than it would alone.
 	debug.SetMemoryLimit(int64(o.limits.Memory / 4 * 3)) //nolint:gosec // parsed with 63 bits
-	wasm, err := io.ReadAll(in)
+	wasm, err := readModule(in)
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,21 @@ func (o order) compile(ctx context.Context, in *os.File) error {
 		}
 		return invalid{err}
 	})
+}
+
+// readModule reads all there is, into memory of the right size if in is a file.
+func readModule(in io.Reader) ([]byte, error) {
+	file, ok := in.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
+		return io.ReadAll(in)
+	}
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return io.ReadAll(in)
+	}
+	wasm := make([]byte, info.Size())
+	_, err = io.ReadFull(in, wasm)
+	return wasm, err
 }
 
 // isSystem tells what the system refuses from what the compiler has against a
