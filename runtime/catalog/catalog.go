@@ -312,6 +312,8 @@ func (denyAll) HostCall(_ context.Context, group, function string, _, _ []byte) 
 
 func (denyAll) Output(int, []byte) {}
 
+func (denyAll) Denied(string, string) {}
+
 var _ engine.Host = denyAll{}
 
 // description is what the export describe answers: claims that exports alone

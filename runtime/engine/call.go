@@ -21,43 +21,62 @@ const minInput = 4 << 10
 // Call calls an entry point. The reply is valid until the next Call of this
 // instance. Errors are faults: Unsupported if the guest has no such entry
 // point or says so, Guest if it answers another error, TooLarge for an input
-// or a reply beyond MaxCrossing; after GuestTrap, GuestDeadline, GuestMemory
-// and Internal the instance is dead, and after Canceled as well unless ctx had
-// ended before the call began.
+// beyond MaxCrossing, GuestOutput for a reply beyond the instance's MaxOutput.
+// After GuestTrap, GuestDeadline, GuestMemory, GuestStack, GuestTable and
+// Internal the instance is dead, and after Canceled and TenantCPU as well
+// unless the guest had not begun: State tells.
 func (i *Instance) Call(ctx context.Context, entry string, in []byte) ([]byte, error) {
 	now := time.Now()
-	if err := i.meter.enter(ctx, now, i.timeout); err != nil {
+	n, ok := i.code.entries[entry]
+	waits, err := i.meter.enter(ctx, now, i.allow(n, ok))
+	if err != nil {
 		return nil, err
 	}
-	i.engine.stats.calls.Add(1)
-	i.wasi.clock.set(now, i.engine.started)
+	if waits {
+		if err := i.queue(ctx, entry); err != nil {
+			return i.finish(ctx, entry, nil, err)
+		}
+		now = time.Now()
+	}
+	i.begin(now)
+	if !ok {
+		return i.finish(ctx, entry, nil, fault.New(fault.Unsupported, "the module has no entry point %s", entry))
+	}
+	reply, err := i.run(n, entry, in) //nolint:contextcheck // ctx is behind the meter
+	i.settle()
+	return i.finish(ctx, entry, reply, err)
+}
+
+// begin makes an instance ready for a call.
+func (i *Instance) begin(now time.Time) {
+	i.used.calls.Add(1)
+	i.fuel.arm(i.wasi.clock.set(now, i.engine.started), i.meter.deadline.Sub(i.engine.started))
 	i.memory.refused = false
 	i.pending.drop()
-	reply, err := i.run(entry, in) //nolint:contextcheck // the meter is the context, with ctx behind it
-	return i.finish(ctx, entry, reply, err)
+}
+
+// settle books what a call used since the guest last paused.
+func (i *Instance) settle() {
+	i.spend(i.engine.now(), i.fuel.spent(int64(i.fuel.left.Get())))
 }
 
 // finish ends a call, and the instance if it did not survive.
 func (i *Instance) finish(ctx context.Context, entry string, reply []byte, err error) ([]byte, error) {
-	if over := i.meter.disarm(); over != nil && !i.dying {
-		// The reply came too late: wazero is closing the module by now.
-		reply, err = nil, i.die(entry, over)
+	over := i.meter.leave(i.dying)
+	if over != nil && !i.dying { // the reply came too late
+		err = i.die(entry, over)
 	}
 	if !i.dying {
-		i.meter.leave(Idle)
 		return reply, err
 	}
 	i.bury(ctx)
-	i.meter.leave(Dead)
+	i.meter.died()
 	return nil, err
 }
 
 // run is the call itself: input, guest, reply.
-func (i *Instance) run(entry string, in []byte) ([]byte, error) {
-	fn, err := i.entry(entry)
-	if err != nil {
-		return nil, err
-	}
+func (i *Instance) run(n int, entry string, in []byte) ([]byte, error) {
+	fn := i.function(n, entry)
 	if len(in) > MaxCrossing {
 		return nil, fault.New(fault.TooLarge, "an input of %d bytes, and %d are allowed", len(in), MaxCrossing)
 	}
@@ -65,23 +84,19 @@ func (i *Instance) run(entry string, in []byte) ([]byte, error) {
 		return nil, err
 	}
 	i.stack = [2]uint64{uint64(i.input.ptr), uint64(len(in))}
-	if err := fn.CallWithStack(&i.meter, i.stack[:]); err != nil {
+	if err := i.invoke(fn, i.stack[:]); err != nil {
 		return nil, i.die(entry, err)
 	}
 	return i.read(entry, i.stack[0])
 }
 
-// entry is the entry point of this name, looked up once.
-func (i *Instance) entry(name string) (api.Function, error) {
-	if fn, ok := i.entries[name]; ok {
-		return fn, nil
+// function is an entry point as wazero knows it, looked up once.
+func (i *Instance) function(n int, entry string) api.Function {
+	p := &i.points[n]
+	if p.function == nil {
+		p.function = i.module.ExportedFunction(entry)
 	}
-	if !i.Has(name) {
-		return nil, fault.New(fault.Unsupported, "the module has no entry point %s", name)
-	}
-	fn := i.module.ExportedFunction(name)
-	i.entries[name] = fn
-	return fn, nil
+	return p.function
 }
 
 // write puts the input into the guest's buffer, which is asked for again only
@@ -117,7 +132,7 @@ func (i *Instance) grow(n int) error {
 	}
 	i.stack[0] = uint64(n)
 	i.input = buffer{}
-	if err := i.alloc.CallWithStack(&i.meter, i.stack[:1]); err != nil {
+	if err := i.invoke(i.alloc, i.stack[:1]); err != nil {
 		return i.die(abi.ExportAlloc, err)
 	}
 	ptr := api.DecodeU32(i.stack[0])
@@ -132,8 +147,9 @@ func (i *Instance) grow(n int) error {
 // read copies the reply out of the guest.
 func (i *Instance) read(entry string, result uint64) ([]byte, error) {
 	ptr, n := api.DecodeU32(result>>32), api.DecodeU32(result&^abi.EntryErrorBit)
-	if n > MaxCrossing {
-		return nil, fault.New(fault.TooLarge, "%s answered %d bytes, and %d are allowed", entry, n, MaxCrossing)
+	i.output.Store(n)
+	if n > i.maxOutput {
+		return nil, fault.New(fault.GuestOutput, "%s answered %d bytes, and %d are allowed", entry, n, i.maxOutput)
 	}
 	src, ok := i.memory.at(ptr, n)
 	if !ok {

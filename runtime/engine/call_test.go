@@ -69,7 +69,7 @@ func TestCallRefusesWhatCannotBe(t *testing.T) {
 	_, err = i.Call(t.Context(), "echo", make([]byte, engine.MaxCrossing+1))
 	wantFault(t, err, fault.TooLarge)
 	_, err = i.Call(t.Context(), "huge_reply", nil)
-	wantFault(t, err, fault.TooLarge, "huge_reply")
+	wantFault(t, err, fault.GuestOutput, "huge_reply", "2147483647 bytes")
 	if i.Has("missing") || i.Has("not_an_entry") || i.Has("snaprail_alloc") || !i.Has("echo") {
 		t.Error("Has is wrong about the entry points")
 	}

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero/sys"
 
@@ -28,17 +30,24 @@ func (i *Instance) die(entry string, err error) *fault.Fault {
 func (i *Instance) diagnose(entry string, err error) *fault.Fault {
 	var exit *sys.ExitError
 	var known *fault.Fault
-	switch over := i.meter.Err(); {
-	case errors.Is(err, errPanic):
+	switch over := i.meter.verdict(); {
+	case errors.Is(err, errPanic) && i.memory.failed == nil:
 		return fault.Wrap(fault.Internal, err, "%s: the host failed", entry)
 	case i.broken != nil:
 		return fault.Wrap(fault.Internal, i.broken, "%s: the host failed", entry)
 	case errors.Is(over, context.DeadlineExceeded):
-		return fault.New(fault.GuestDeadline, "%s did not return within %s", entry, i.meter.allowed())
+		return fault.New(fault.GuestDeadline, "%s did not return within %s%s", entry, i.meter.allowed(), i.throttledText())
+	case errors.Is(over, errShare):
+		return fault.New(fault.TenantCPU, "%s may take %s, and would have to wait longer for the tenant's share of the processor%s",
+			entry, i.meter.allowed(), i.throttledText())
 	case over != nil:
 		return fault.New(fault.Canceled, "%s was given up by its caller", entry)
 	case errors.As(err, &known):
 		return known
+	case i.memory.failed != nil:
+		return fault.Wrap(fault.Exhausted, i.memory.failed, "%s: the machine has no memory for the guest", entry)
+	case i.outOfStack(err):
+		return fault.Wrap(fault.GuestStack, brief(err), "%s nested its calls deeper than %d words of stack", entry, i.stackLimit)
 	case i.memory.refused:
 		return fault.Wrap(fault.GuestMemory, brief(err), "%s asked for more than %d KiB of memory and then failed",
 			entry, i.memory.limit>>10)
@@ -46,6 +55,22 @@ func (i *Instance) diagnose(entry string, err error) *fault.Fault {
 		return fault.New(fault.GuestTrap, "%s exited with code %d", entry, exit.ExitCode())
 	}
 	return fault.Wrap(fault.GuestTrap, brief(err), "%s trapped", entry)
+}
+
+// outOfStack reports whether a trap was that of wasmbin's Meter for calls that
+// are nested too deeply, or that of an interpreter, which has a bound of its own.
+func (i *Instance) outOfStack(err error) bool {
+	return i.fuel.stack != nil && int64(i.fuel.stack.Get()) < 0 || err != nil && strings.Contains(err.Error(), "stack overflow")
+}
+
+// throttledText says how much of a call was spent waiting for the account's
+// share of the processor.
+func (i *Instance) throttledText() string {
+	if i.fuel.throttled == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", of which %s went by waiting for the tenant's share of the processor",
+		i.fuel.throttled.Round(time.Millisecond))
 }
 
 // brief shortens wazero's text: what happened, and the frames that have names.

@@ -45,6 +45,7 @@ type Engine struct {
 	compiler   *compiler // nil: modules are compiled in this process
 	private    string    // a cache directory that goes with the engine; "": none
 	wasi       api.Module
+	meter      api.Module
 	groups     map[string]*group
 	started    time.Time // the zero of the guests' monotonic clocks
 	stats      counters
@@ -55,6 +56,7 @@ type Engine struct {
 	drained   chan struct{} // closed when closed and work is 0
 	modules   map[string]*compiled
 	instances map[*Instance]struct{}
+	accounts  map[string]*account
 }
 
 // New starts an engine.
@@ -68,6 +70,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		drained:   make(chan struct{}),
 		modules:   make(map[string]*compiled),
 		instances: make(map[*Instance]struct{}),
+		accounts:  make(map[string]*account),
 	}
 	if err := e.start(ctx, cfg, log); err != nil {
 		return nil, errorsOf(err, e.removePrivate())
@@ -81,6 +84,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	return e, nil
 }
+
+// now is the time since the engine was started.
+func (e *Engine) now() time.Duration { return time.Since(e.started) }
 
 // begin counts work that Close waits for; end ends it.
 func (e *Engine) begin() error {

@@ -113,6 +113,8 @@ type host struct {
 	mu    sync.Mutex
 	calls []string
 	lines []string
+	// denied are the calls to groups that were not granted.
+	denied []string
 }
 
 func (h *host) HostCall(ctx context.Context, group, function string, in, out []byte) ([]byte, error) {
@@ -129,6 +131,12 @@ func (h *host) Output(stream int, line []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lines = append(h.lines, fmt.Sprintf("%d %s", stream, line))
+}
+
+func (h *host) Denied(group, function string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.denied = append(h.denied, group+"."+function)
 }
 
 func (h *host) output() []string {

@@ -25,30 +25,30 @@ func (p *pending) drop() { p.held = false }
 // maxErrorText bounds the texts of an error that crosses into a guest.
 const maxErrorText = 1 << 10
 
-// caller is the instance that a host function was called from. During a start
-// section wazero has wrapped the context.
+// caller is the instance that a host function was called from.
 func caller(ctx context.Context) *Instance {
-	m, ok := ctx.(*meter)
-	if !ok {
-		m = ctx.Value(instanceKey{}).(*meter) //nolint:forcetypeassert // no guest runs without one
+	if c, ok := ctx.(*inside); ok {
+		return c.instance
 	}
-	return m.instance
+	return ctx.Value(instanceKey{}).(*Instance) //nolint:forcetypeassert // no guest runs without one
 }
 
 // served is a host function that the instance's Host serves.
 func served(group, function string) api.GoModuleFunc {
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
 		i := caller(ctx)
-		i.engine.stats.hostCalls.Add(1)
+		i.used.hostCalls.Add(1)
 		i.pending.drop()
 		in, out, ok := i.ranges(stack)
 		if !ok {
+			i.charge(0)
 			stack[0] = i.answerError(out, badRange(group, function, stack))
 			return
 		}
-		reply, err := i.serve(group, function, in, out[:0]) //nolint:contextcheck // ctx is the meter
-		i.wasi.clock.tick(i.engine.started)
-		i.checkTime()
+		began := i.engine.now()
+		reply, err := i.serve(group, function, in, out[:0]) //nolint:contextcheck // the Host's is the meter
+		i.returned(began, i.wasi.clock.tick(i.engine.started))
+		i.charge(len(in) + len(reply))
 		if err != nil {
 			stack[0] = i.answerError(out, err)
 			return
@@ -58,13 +58,15 @@ func served(group, function string) api.GoModuleFunc {
 }
 
 // denied is a host function of a group that was not granted.
-func denied(group string) api.GoModuleFunc {
+func denied(group, function string) api.GoModuleFunc {
 	answer := encodeError(nil, fault.New(fault.Denied, "%s is not granted to this connector", group).
 		WithHint("Add a grant for %s to the connector, or do without it.", group))
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
 		i := caller(ctx)
-		i.engine.stats.denied.Add(1)
+		i.used.denied.Add(1)
 		i.pending.drop()
+		i.host.Denied(group, function)
+		i.charge(0)
 		_, out, _ := i.ranges(stack)
 		stack[0] = i.answer(out, answer, abi.HostErrorBit)
 	}
@@ -75,6 +77,7 @@ func take(ctx context.Context, _ api.Module, stack []uint64) {
 	i := caller(ctx)
 	_, out, ok := i.ranges(stack)
 	p := &i.pending
+	i.charge(len(p.reply))
 	switch {
 	case !ok:
 		p.drop()
@@ -120,13 +123,6 @@ func (i *Instance) serve(group, function string, in, out []byte) (reply []byte, 
 		return nil, fault.New(fault.TooLarge, "a request of %d bytes, and %d are allowed", len(in), MaxCrossing)
 	}
 	return i.host.HostCall(&i.meter, group, function, in, out)
-}
-
-// checkTime ends a guest whose call is over, before it runs on.
-func (i *Instance) checkTime() {
-	if i.meter.over() {
-		panic(sys.NewExitError(sys.ExitCodeDeadlineExceeded))
-	}
 }
 
 // answer hands a reply to the guest: in the room that it offered, or pending.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -17,18 +18,25 @@ type Host interface {
 	// HostCall serves one host function. The reply is appended to out[:0],
 	// which has the capacity that the guest offered; a longer reply is kept
 	// until the guest takes it. in and out alias the guest's memory and are
-	// valid during the call only, as is ctx. An error reaches the guest as
-	// fault.ToABI makes it. HostCall may wait, but never beyond ctx.
+	// valid during the call only, as is ctx: that memory is unmapped when the
+	// guest ends, and touching it then crashes the process, so what outlives
+	// the call is copied. An error reaches the guest as fault.ToABI makes it.
+	// HostCall may wait, but never beyond ctx.
 	HostCall(ctx context.Context, group, function string, in, out []byte) ([]byte, error)
 	// Output takes what the guest wrote to its stdout (1) or stderr (2), a line
 	// at a time, without the line feed. line is valid during the call only.
 	Output(stream int, line []byte)
+	// Denied takes note of a call to a group that was not granted. The guest
+	// has its answer from the engine.
+	Denied(group, function string)
 }
 
 // The defaults of an InstanceConfig.
 const (
-	DefaultMemoryBytes = 64 << 20
-	DefaultCallTimeout = 5 * time.Second
+	DefaultMemoryBytes  = 64 << 20
+	DefaultCallTimeout  = 5 * time.Second
+	DefaultStackWords   = 1 << 15
+	DefaultTableEntries = 1 << 16
 )
 
 // InstanceConfig says what an instance may reach and use.
@@ -43,6 +51,19 @@ type InstanceConfig struct {
 	// CallTimeout is the deadline of a call whose context has none that is
 	// sooner; 0: DefaultCallTimeout.
 	CallTimeout time.Duration
+	// Timeouts are the deadlines of single entry points, instead of
+	// CallTimeout. "_initialize" is that of Instantiate.
+	Timeouts map[string]time.Duration
+	// StackWords is how deep the guest's calls may be nested, in words: a call
+	// needs 8 and one for each parameter, local and operand. 0:
+	// DefaultStackWords.
+	StackWords uint32
+	// TableEntries is the largest table; 0: DefaultTableEntries.
+	TableEntries uint32
+	// MaxOutput bounds a reply, in bytes; 0: MaxCrossing, which is the most.
+	MaxOutput uint32
+	// Account is whose budget the instance is charged to; empty: nobody's.
+	Account string
 }
 
 // InstanceState says what may be done with an instance.
@@ -74,16 +95,27 @@ type Instance struct {
 	engine  *Engine
 	code    *compiled
 	host    Host
-	timeout time.Duration
+	timeout time.Duration // of what is no entry point
 	meter   meter
+	inside  inside
+	fuel    fuel
 	memory  memory
 
-	module  api.Module
-	alloc   api.Function
-	entries map[string]api.Function // looked up once: a look-up costs 12 KB
-	stack   [2]uint64
-	input   buffer // the guest's
-	reply   []byte // the last call's, copied out
+	account     *account // nil: none
+	accountName string
+	stackLimit  uint32 // words
+	tableLimit  uint32 // entries
+	maxOutput   uint32 // bytes
+	used        used
+	deepest     atomic.Uint32 // words of stack
+	output      atomic.Uint32 // bytes of the last reply
+
+	module api.Module
+	alloc  api.Function
+	points []point // of code.entries
+	stack  [2]uint64
+	input  buffer // the guest's
+	reply  []byte // the last call's, copied out
 
 	pending pending
 	scratch []byte // an encoded error
@@ -96,14 +128,26 @@ type Instance struct {
 // buffer is a range of the guest's memory.
 type buffer struct{ ptr, size uint32 }
 
-// initialize is the one start function: it sets up the guest's runtime.
-const initialize = "_initialize"
+// point is an entry point of one instance.
+type point struct {
+	timeout  time.Duration
+	function api.Function // looked up once: a look-up costs 12 KB
+}
 
-// Instantiate links a module, makes an instance of it and runs its
-// _initialize, within the deadline of a call. Every import is checked first,
-// and the error names all that are refused: fault.ImportUnknown,
-// fault.ImportUndeclared; else fault.GuestMemory, fault.GuestTrap,
-// fault.GuestDeadline, fault.Canceled.
+// What is called of a new instance: the function that the module's start
+// section named, which wasmbin's Meter turns into an export so that it runs
+// under fuel, and then the one that sets up the guest's runtime.
+const (
+	startSection = "snaprail.start"
+	initialize   = "_initialize"
+)
+
+// Instantiate links a module, makes an instance of it and runs its start
+// section and its _initialize, within the deadline of a call. Every import is
+// checked first, and the error names all that are refused:
+// fault.ImportUnknown, fault.ImportUndeclared; else fault.TenantMemory,
+// fault.TenantCPU, fault.GuestMemory, fault.GuestTrap and the other ends of a
+// guest, fault.Canceled.
 func (e *Engine) Instantiate(ctx context.Context, m *Module, cfg InstanceConfig) (*Instance, error) {
 	if err := e.begin(); err != nil {
 		return nil, err
@@ -116,35 +160,52 @@ func (e *Engine) Instantiate(ctx context.Context, m *Module, cfg InstanceConfig)
 	if err != nil {
 		return nil, err
 	}
+	if err := e.reserve(i, cfg.Account); err != nil {
+		return nil, err
+	}
 	if err := e.adopt(m, i); err != nil {
+		e.settle(i)
 		return nil, err
 	}
-	if err := i.meter.enter(ctx, time.Now(), i.timeout); err != nil {
-		e.forget(ctx, i)
-		return nil, err
-	}
-	e.stats.instantiations.Add(1)
-	err = i.initialize(cfg.Link) //nolint:contextcheck // the meter is the context, with ctx behind it
-	_, err = i.finish(ctx, initialize, nil, err)
-	if err != nil {
+	if err := i.start(ctx, cfg.Link); err != nil {
+		_ = i.Close(ctx) // it may have died already
 		return nil, err
 	}
 	return i, nil
 }
 
+// start is the first call of an instance.
+func (i *Instance) start(ctx context.Context, link Link) error {
+	waits, err := i.meter.enter(ctx, time.Now(), i.timeout)
+	if err != nil {
+		return err
+	}
+	if waits {
+		if err := i.queue(ctx, initialize); err != nil {
+			_, err = i.finish(ctx, initialize, nil, err)
+			return err
+		}
+	}
+	i.engine.stats.instantiations.Add(1)
+	err = i.initialize(link) //nolint:contextcheck // ctx is behind the meter
+	_, err = i.finish(ctx, initialize, nil, err)
+	return err
+}
+
 func (e *Engine) newInstance(code *compiled, cfg InstanceConfig) (*Instance, error) {
 	i := &Instance{
 		engine: e, code: code, host: cfg.Host,
-		timeout: cfg.CallTimeout,
-		entries: make(map[string]api.Function),
+		points:     make([]point, len(code.entries)),
+		stackLimit: or(cfg.StackWords, DefaultStackWords),
+		tableLimit: or(cfg.TableEntries, DefaultTableEntries),
+		maxOutput:  min(or(cfg.MaxOutput, MaxCrossing), MaxCrossing),
 	}
 	if i.host == nil {
 		i.host = noHost{}
 	}
-	if i.timeout <= 0 {
-		i.timeout = DefaultCallTimeout
-	}
+	i.setTimeouts(cfg)
 	i.meter.instance, i.meter.done = i, make(chan struct{})
+	i.inside.instance = i
 	i.memory.total = &e.stats.memory
 	i.memory.limit = min(cfg.MemoryBytes, maxMemory) / pageSize * pageSize
 	if cfg.MemoryBytes == 0 {
@@ -157,10 +218,41 @@ func (e *Engine) newInstance(code *compiled, cfg InstanceConfig) (*Instance, err
 	return i, i.wasi.seed()
 }
 
+// setTimeouts resolves the deadlines of the entry points.
+func (i *Instance) setTimeouts(cfg InstanceConfig) {
+	usual := or(max(cfg.CallTimeout, 0), DefaultCallTimeout)
+	i.timeout = or(cfg.Timeouts[initialize], usual)
+	for n := range i.points {
+		i.points[n].timeout = usual
+	}
+	for entry, d := range cfg.Timeouts {
+		if n, ok := i.code.entries[entry]; ok && d > 0 {
+			i.points[n].timeout = d
+		}
+	}
+}
+
+// allow is how long a call may take.
+func (i *Instance) allow(n int, ok bool) time.Duration {
+	if !ok {
+		return i.timeout
+	}
+	return i.points[n].timeout
+}
+
+// or is v, or a default for its zero value.
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
 // initialize makes the wazero instance and runs its start functions.
 func (i *Instance) initialize(link Link) error {
-	i.wasi.clock.tick(i.engine.started)
-	var ctx context.Context = &i.meter
+	i.fuel.arm(i.wasi.clock.tick(i.engine.started), i.meter.deadline.Sub(i.engine.started))
+	var ctx context.Context = &i.inside
 	ctx = experimental.WithMemoryAllocator(ctx, &i.memory)
 	ctx = experimental.WithImportResolver(ctx, i.engine.resolver(link))
 	err := guard(func() (err error) {
@@ -172,12 +264,20 @@ func (i *Instance) initialize(link Link) error {
 		i.module = nil
 		return i.die(initialize, err)
 	}
-	start := i.module.ExportedFunction(initialize)
-	if start == nil || !isSignature(start.Definition(), "", "") {
-		return nil
+	if !i.fuel.find(i.module) {
+		return i.die(initialize, fault.New(fault.Internal, "the module was compiled without a meter"))
 	}
-	if err := start.CallWithStack(&i.meter, nil); err != nil {
-		return i.die(initialize, err)
+	i.fuel.table.Set(uint64(i.tableLimit))
+	i.fuel.left.Set(Slice)
+	defer i.settle()
+	for _, name := range []string{startSection, initialize} {
+		fn := i.module.ExportedFunction(name)
+		if fn == nil || !isSignature(fn.Definition(), "", "") {
+			continue
+		}
+		if err := i.invoke(fn, nil); err != nil {
+			return i.die(initialize, err)
+		}
 	}
 	return nil
 }
@@ -197,6 +297,7 @@ func (e *Engine) adopt(m *Module, i *Instance) error {
 func (e *Engine) forget(ctx context.Context, i *Instance) {
 	e.mu.Lock()
 	delete(e.instances, i)
+	e.stats.gone.add(&i.used)
 	e.mu.Unlock()
 	e.release(ctx, i.code)
 }
@@ -220,7 +321,7 @@ func (i *Instance) Close(ctx context.Context) error {
 		taken, over := i.meter.take()
 		if taken {
 			i.bury(ctx)
-			i.meter.leave(Dead)
+			i.meter.died()
 			return nil
 		}
 		if over == nil {
@@ -241,8 +342,13 @@ func (i *Instance) bury(ctx context.Context) {
 		_ = i.module.Close(ctx) // never fails: there are no files
 	}
 	i.memory.Free()
-	i.module, i.alloc, i.entries = nil, nil, nil
+	i.module, i.alloc = nil, nil
+	for n := range i.points {
+		i.points[n].function = nil
+	}
+	i.fuel.left, i.fuel.stack, i.fuel.table = nil, nil, nil
 	i.reply, i.scratch, i.pending = nil, nil, pending{}
+	i.engine.settle(i)
 	i.engine.forget(ctx, i)
 }
 
@@ -254,3 +360,5 @@ func (noHost) HostCall(_ context.Context, group, function string, _, _ []byte) (
 }
 
 func (noHost) Output(int, []byte) {}
+
+func (noHost) Denied(string, string) {}

@@ -78,6 +78,9 @@ func (e *Engine) link(ctx context.Context, groups []capability.Group) error {
 		return fault.Wrap(fault.Internal, err, "WASI cannot be linked")
 	}
 	e.wasi = wasi
+	if e.meter, err = buildMeter(ctx, e.runtime); err != nil {
+		return fault.Wrap(fault.Internal, err, "the meter cannot be linked")
+	}
 	return nil
 }
 
@@ -101,7 +104,7 @@ func (g *group) build(ctx context.Context, r wazero.Runtime) error {
 func (g *group) function(name string, access Access) api.GoModuleFunc {
 	switch {
 	case access == Denied:
-		return denied(g.name)
+		return denied(g.name, name)
 	case g.name == abi.CoreGroup && name == coreTake:
 		return take
 	}
@@ -121,8 +124,11 @@ func instantiateHost(ctx context.Context, r wazero.Runtime, b wazero.HostModuleB
 // resolver finds the modules that a guest with this link is linked to.
 func (e *Engine) resolver(link Link) experimental.ImportResolver {
 	return func(module string) api.Module {
-		if module == wasiModule {
+		switch module {
+		case wasiModule:
 			return e.wasi
+		case meterModule:
+			return e.meter
 		}
 		name, ours := strings.CutPrefix(module, abi.ImportPrefix)
 		g := e.groups[name]

@@ -16,41 +16,59 @@ const maxMemory = 1 << 32
 // allocator, so that it cannot grow beyond the instance's limit, whatever the
 // module declares, and so that the host reads the same bytes without asking
 // wazero.
+//
+// Room for the whole limit is mapped at once, outside of the Go heap, and the
+// system lends a page when the guest first touches it: memory grows without
+// being copied, never moves, and goes back to the system when it is freed.
+// Bytes of a mapping that was freed must not be touched, so it is freed when
+// nobody is in the instance.
+//
+// Where a warm image is mapped instead of nothing, reserve is the place.
 type memory struct {
 	limit   uint64 // bytes
-	bytes   []byte
-	size    atomic.Uint64 // len(bytes), for other goroutines
+	room    []byte // the mapping; nil before the first page and after Free
+	bytes   []byte // what of it the guest has
+	size    atomic.Uint64
+	peak    atomic.Uint64
 	total   *atomic.Int64 // of all instances
 	refused bool          // growth was refused since it was last cleared
+	failed  error         // the system gave no room
 }
 
 // Allocate makes this the memory of the module that is being instantiated.
 func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
-// Reallocate grows to size bytes, or answers nil beyond the limit. It makes
-// room ahead, so that a guest that grows page by page is not copied each time.
+// Reallocate grows to size bytes, or answers nil beyond the limit.
 func (m *memory) Reallocate(size uint64) []byte {
 	if size > m.limit {
 		m.refused = true
 		return nil
 	}
-	if size > uint64(cap(m.bytes)) {
-		room := min(max(size, uint64(cap(m.bytes))*3/2), m.limit)
-		grown := make([]byte, len(m.bytes), room)
-		copy(grown, m.bytes)
-		m.bytes = grown
+	if m.room == nil && size > 0 {
+		if m.room, m.failed = reserve(m.limit); m.failed != nil {
+			return nil
+		}
 	}
-	m.resize(m.bytes[:size])
+	m.resize(m.room[:size])
 	return m.bytes
 }
 
-// Free gives the memory up.
-func (m *memory) Free() { m.resize(nil) }
+// Free gives the memory up. wazero calls it when it closes the module, and the
+// instance once more, for a module that was never made.
+func (m *memory) Free() {
+	room := m.room
+	m.room = nil
+	m.resize(nil)
+	if room != nil {
+		unreserve(room)
+	}
+}
 
 func (m *memory) resize(bytes []byte) {
 	m.total.Add(int64(len(bytes)) - int64(len(m.bytes)))
 	m.bytes = bytes
 	m.size.Store(uint64(len(bytes)))
+	m.peak.Store(max(m.peak.Load(), uint64(len(bytes))))
 }
 
 // at is the range that a guest named, if it lies inside.

@@ -3,29 +3,29 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// meter is what a call may spend, and who is in the instance. It is the
-// context that wazero and the Host see during a call: one for each instance,
-// used again by each call, so that a call allocates nothing for it.
+// meter says who is in an instance and until when. It is the context that the
+// Host sees during a call: one for each instance, used again by each call, so
+// that a call allocates nothing for it.
 //
-// What it measures is time: at the deadline, or when the caller gives up, its
-// Done channel closes, and wazero's own checks (WithCloseOnContextDone) stop
-// the guest at the next head of a loop. Those checks are slow, and guests
-// without loops escape them. Fuel takes their place: instructions counted by
-// code that wasmbin inserts, with a call back here each time a slice of it is
-// used up, which then looks at Done. The option in runtime.go goes then; the
-// deadline of the calls that wait in the host stays.
+// It does not stop the guest by itself: the guest looks here whenever a slice
+// of its fuel is used up and after each host call, and is ended then. For the
+// host calls that wait there is the Done channel. It closes at the deadline,
+// or when the caller gives up or the instance is closed; the timer and the
+// watch of the caller's context are set up only when somebody asks for it.
 type meter struct {
 	instance *Instance
 	done     chan struct{} // closed once: the instance dies of it
+	stopped  atomic.Bool   // done is closed
 
 	mu       sync.Mutex
 	state    InstanceState
-	armed    bool            // between enter and disarm
+	phase    phase
 	parent   context.Context //nolint:containedctx // this is a context, and that one is its parent
 	entered  time.Time
 	deadline time.Time
@@ -44,31 +44,41 @@ type meter struct {
 	unfollow func() bool
 }
 
-// instanceKey finds the meter through contexts that wrap it.
-type instanceKey struct{}
+// phase is what a running instance is at.
+type phase uint8
+
+// The phases of a call.
+const (
+	settling phase = iota // before the guest has begun, and when it is over
+	queued                // waiting for the account's share of the processor
+	armed                 // in the guest, or in a host call
+)
 
 // Deadline is when the call is over.
 func (m *meter) Deadline() (time.Time, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.deadline, m.armed
+	return m.deadline, m.phase == armed
 }
 
 // Done closes when the call is over before its time.
-func (m *meter) Done() <-chan struct{} { return m.done }
+func (m *meter) Done() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watch()
+	return m.done
+}
 
 // Err says why Done closed.
 func (m *meter) Err() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.watch()
 	return m.err
 }
 
 // Value asks the caller's context.
 func (m *meter) Value(key any) any {
-	if _, ok := key.(instanceKey); ok {
-		return m
-	}
 	m.mu.Lock()
 	parent := m.parent
 	m.mu.Unlock()
@@ -78,41 +88,53 @@ func (m *meter) Value(key any) any {
 	return parent.Value(key)
 }
 
-// enter takes the instance for one call that begins now. Two calls at a time
-// are a fault of the caller; a dead instance stays dead.
-func (m *meter) enter(parent context.Context, now time.Time, timeout time.Duration) error {
+// enter takes the instance for one call that begins now, or has to wait for
+// the account's share of the processor first. Two calls at a time are a fault
+// of the caller; a dead instance stays dead.
+func (m *meter) enter(parent context.Context, now time.Time, timeout time.Duration) (waits bool, err error) {
 	if err := parent.Err(); err != nil {
-		return fault.Of(err)
+		return false, fault.Of(err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch m.state {
 	case Idle:
 	case Running:
-		return fault.New(fault.Internal, "the guest was called while it was running")
+		return false, fault.New(fault.Internal, "the guest was called while it was running")
 	case Dead:
-		return fault.New(fault.GuestTrap, "the guest is not alive any more").
+		return false, fault.New(fault.GuestTrap, "the guest is not alive any more").
 			WithHint("Make a fresh instance.")
 	}
-	m.state, m.armed, m.parent = Running, true, parent
+	m.state, m.phase, m.parent = Running, queued, parent
 	m.entered, m.deadline = now, now.Add(timeout)
 	if d, ok := parent.Deadline(); ok && d.Before(m.deadline) {
 		m.deadline = d
 	}
-	m.schedule(now)
-	m.follow(parent)
-	return nil
+	if m.instance.account.owes() {
+		return true, nil
+	}
+	m.phase = armed
+	return false, nil
 }
 
-func (m *meter) schedule(now time.Time) {
+// watch makes Done close in time. The caller holds mu.
+func (m *meter) watch() {
+	if m.phase != armed || m.err != nil {
+		return
+	}
+	m.schedule()
+	m.follow(m.parent)
+}
+
+func (m *meter) schedule() {
 	if m.scheduled && !m.deadline.Before(m.wake) {
 		return
 	}
 	m.scheduled, m.wake = true, m.deadline
 	if m.timer == nil {
-		m.timer = time.AfterFunc(m.deadline.Sub(now), m.fired)
+		m.timer = time.AfterFunc(time.Until(m.deadline), m.fired)
 	} else {
-		m.timer.Reset(m.deadline.Sub(now))
+		m.timer.Reset(time.Until(m.deadline))
 	}
 }
 
@@ -120,11 +142,11 @@ func (m *meter) fired() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.scheduled = false
-	if !m.armed {
+	if m.phase != armed {
 		return
 	}
-	if now := time.Now(); now.Before(m.deadline) {
-		m.schedule(now)
+	if time.Now().Before(m.deadline) {
+		m.schedule()
 		return
 	}
 	m.stop(context.DeadlineExceeded)
@@ -146,62 +168,69 @@ func (m *meter) follow(parent context.Context) {
 	m.unfollow = context.AfterFunc(parent, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.armed && m.followed == done {
+		if m.phase == armed && m.followed == done {
 			m.stop(parent.Err())
 		}
 	})
 }
 
-// stop ends the call that is under way.
+// stop ends the call that is under way. The caller holds mu.
 func (m *meter) stop(err error) {
 	if m.err == nil {
 		m.err = err
+		m.stopped.Store(true)
 		close(m.done)
 	}
 }
 
-// over reports whether the call is over before its time.
-func (m *meter) over() bool {
-	select {
-	case <-m.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// disarm ends the time of a call and answers why it was over before it ended
-// by itself, if it was.
-func (m *meter) disarm() error {
+// end is stop for the goroutine that is in the call.
+func (m *meter) end(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.armed = false
+	m.stop(err)
+}
+
+// verdict is why the call was ended before its time; nil: it was not.
+func (m *meter) verdict() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return m.err
 }
 
-// leave gives the instance back after a call.
-func (m *meter) leave(state InstanceState) {
+// leave gives the instance back after a call, unless it is dying or the call
+// was ended before its time: then it answers why, and the instance has to be
+// buried.
+func (m *meter) leave(dying bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state = state
-	m.parent = nil
-	if m.left != nil {
-		close(m.left)
-		m.left = nil
+	m.phase = settling
+	if m.err == nil && !dying {
+		m.rest(Idle)
 	}
-	if state == Dead {
-		m.release()
-	}
+	return m.err
 }
 
-// release lets go of the timer and of the last caller's context.
-func (m *meter) release() {
+// died gives up a dead instance.
+func (m *meter) died() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.phase = settling
+	m.rest(Dead)
 	if m.timer != nil {
 		m.timer.Stop()
 	}
 	if m.unfollow != nil {
 		m.unfollow()
 		m.unfollow = nil
+	}
+}
+
+// rest ends the running of an instance. The caller holds mu.
+func (m *meter) rest(state InstanceState) {
+	m.state, m.parent = state, nil
+	if m.left != nil {
+		close(m.left)
+		m.left = nil
 	}
 }
 
@@ -215,7 +244,7 @@ func (m *meter) take() (taken bool, over <-chan struct{}) {
 		m.state = Running
 		return true, nil
 	case Running:
-		if m.armed {
+		if m.phase != settling {
 			m.stop(context.Canceled)
 		}
 		if m.left == nil {
@@ -238,4 +267,28 @@ func (m *meter) current() InstanceState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.state
+}
+
+// inside is the context that wazero sees: it holds the instance and nothing
+// else, because wazero asks it for values of its own at each call.
+type inside struct{ instance *Instance }
+
+// instanceKey finds the instance through contexts that wrap inside.
+type instanceKey struct{}
+
+// Deadline is none: wazero does not look at the time.
+func (*inside) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done closes when the call is over before its time.
+func (c *inside) Done() <-chan struct{} { return c.instance.meter.Done() }
+
+// Err says why Done closed.
+func (c *inside) Err() error { return c.instance.meter.Err() }
+
+// Value is the instance.
+func (c *inside) Value(key any) any {
+	if _, ok := key.(instanceKey); ok {
+		return c.instance
+	}
+	return nil
 }

@@ -33,8 +33,8 @@ type compiled struct {
 	info    *wasmbin.Info
 	imports []spec.Import
 	exports []string
-	// entries holds the exports that have the signature of an entry point.
-	entries map[string]struct{}
+	// entries numbers the exports that have the signature of an entry point.
+	entries map[string]int
 }
 
 // Compile compiles a module, once for each digest: a module that is compiled
@@ -137,14 +137,14 @@ func (c *compiled) describe(info *wasmbin.Info) {
 		}
 	}
 	defs := c.native.ExportedFunctions()
-	c.entries = make(map[string]struct{})
+	c.entries = make(map[string]int)
 	for _, e := range info.Exports {
 		if e.Kind != wasmbin.Function {
 			continue
 		}
 		c.exports = append(c.exports, e.Name)
 		if isSignature(defs[e.Name], "ii", "I") {
-			c.entries[e.Name] = struct{}{}
+			c.entries[e.Name] = len(c.entries)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	crand "crypto/rand"
 	"encoding/binary"
 	"math/rand/v2"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -107,7 +106,6 @@ type wasiState struct {
 	clock  clock
 	random *rand.ChaCha8
 	output [2]lines // stdout, stderr
-	timer  *time.Timer
 
 	tail    []byte // the end of stderr
 	verdict []byte // the last line of stderr that said why the guest gives up
@@ -130,7 +128,9 @@ func buildWASI(ctx context.Context, r wazero.Runtime) (api.Module, error) {
 		call := f.call
 		b.NewFunctionBuilder().WithGoModuleFunction(
 			api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
-				stack[0] = uint64(call(caller(ctx), stack))
+				i := caller(ctx)
+				stack[0] = uint64(call(i, stack))
+				i.charge(0)
 			}), valueTypes(f.params), valueTypes(f.results())).Export(f.name)
 	}
 	return instantiateHost(ctx, r, b)

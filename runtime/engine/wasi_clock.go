@@ -24,12 +24,15 @@ type clock struct {
 	wall, mono int64 // ns
 }
 
-func (c *clock) tick(started time.Time) { c.set(time.Now(), started) }
+func (c *clock) tick(started time.Time) time.Duration { return c.set(time.Now(), started) }
 
-func (c *clock) set(now, started time.Time) {
-	mono := int64(now.Sub(started))
+// set answers the time since the engine was started.
+func (c *clock) set(now, started time.Time) time.Duration {
+	since := now.Sub(started)
+	mono := int64(since)
 	ahead := max(c.mono-mono, 0)
 	c.mono, c.wall = mono+ahead, now.UnixNano()+ahead
+	return since
 }
 
 func (c *clock) advance(ns int64) {
@@ -73,19 +76,9 @@ func clockTimeGet(i *Instance, p []uint64) errno {
 // sleep waits until ns have passed for the guest. It ends the guest at the
 // call's deadline.
 func (i *Instance) sleep(ns int64) {
-	w := &i.wasi
+	w, began := &i.wasi, i.engine.now()
 	until := w.clock.mono + ns
-	if w.timer == nil {
-		w.timer = time.NewTimer(time.Duration(ns))
-	} else {
-		w.timer.Reset(time.Duration(ns))
-	}
-	select {
-	case <-w.timer.C:
-	case <-i.meter.done:
-		w.timer.Stop()
-		i.checkTime()
-	}
-	w.clock.tick(i.engine.started)
+	i.fuel.wait(time.Duration(ns), i.meter.Done(), nil)
+	i.returned(began, w.clock.tick(i.engine.started))
 	w.clock.advance(max(until-w.clock.mono, 0))
 }

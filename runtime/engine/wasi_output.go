@@ -39,6 +39,7 @@ func fdWrite(i *Instance, p []uint64) errno {
 		i.print(int(fd), text)
 		written += uint32(len(text))
 	}
+	i.charge(int(written))
 	return i.put32(p[3], written)
 }
 

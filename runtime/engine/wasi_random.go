@@ -15,7 +15,7 @@ func randomGet(i *Instance, p []uint64) errno {
 		n := min(len(buf), randomChunk)
 		_, _ = i.wasi.random.Read(buf[:n]) // never fails
 		buf = buf[n:]
-		i.checkTime()
+		i.charge(n)
 	}
 	return esuccess
 }

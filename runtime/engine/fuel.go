@@ -1,0 +1,251 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// Slice is the fuel that a guest is given at a time, in units: what wasmbin's
+// Meter charges for an instruction, more or less. It lasts for some 20 to 70
+// microseconds; then the guest yields.
+const Slice = 50_000
+
+// What a host call costs, in units.
+const (
+	hostCallUnits = 1_000
+	bytesPerUnit  = 16
+)
+
+// hostWork is how much of a host call's time counts as the guest's use of the
+// processor. What goes beyond it was spent waiting.
+const hostWork = 50 * time.Microsecond
+
+// meterModule and meterYield are the import that wasmbin's Meter adds.
+const (
+	meterModule = "snaprail:meter"
+	meterYield  = "yield"
+)
+
+// errShare ends a call that would have to wait for its account's share of the
+// processor until after its deadline.
+var errShare = errors.New("the share of the processor is used up")
+
+// fuel is what one instance may spend and has spent. All but the totals belong
+// to the goroutine that is in the instance.
+type fuel struct {
+	left, stack, table counter // the guest's own
+
+	given     int64         // units at the last refill
+	charged   int64         // units of host calls since the last pause
+	resumed   time.Duration // when the guest went on, since the engine was started
+	deadline  time.Duration
+	throttled time.Duration // of this call
+	timer     *time.Timer
+}
+
+// counter is a global of the guest.
+type counter interface {
+	Get() uint64
+	Set(v uint64)
+}
+
+// find looks up the counters that wasmbin's Meter put into the guest.
+func (f *fuel) find(m api.Module) bool {
+	var ok [3]bool
+	f.left, ok[0] = m.ExportedGlobal("snaprail.fuel").(api.MutableGlobal)
+	f.stack, ok[1] = m.ExportedGlobal("snaprail.stack").(api.MutableGlobal)
+	f.table, ok[2] = m.ExportedGlobal("snaprail.table").(api.MutableGlobal)
+	if !ok[0] { // until modules are metered
+		f.left, f.stack, f.table = new(unmetered), new(unmetered), new(unmetered)
+		return true
+	}
+	return ok[0] && ok[1] && ok[2]
+}
+
+// unmetered is a counter that nobody counts down.
+type unmetered uint64
+
+func (u *unmetered) Get() uint64  { return uint64(*u) }
+func (u *unmetered) Set(v uint64) { *u = unmetered(v) }
+
+// arm hands out the first slice of a call.
+func (f *fuel) arm(now, deadline time.Duration) {
+	f.resumed, f.deadline = now, deadline
+	f.charged, f.throttled = 0, 0
+	f.given = Slice
+	if f.left != nil { // nil: not instantiated yet
+		f.left.Set(Slice)
+	}
+}
+
+// spent is how many units were used since the last look.
+func (f *fuel) spent(left int64) uint64 {
+	units := f.given - left + f.charged
+	f.given, f.charged = left, 0
+	return uint64(max(units, 0))
+}
+
+// invoke calls a function of the guest with the whole of its stack.
+func (i *Instance) invoke(fn api.Function, stack []uint64) error {
+	i.fuel.stack.Set(uint64(i.stackLimit))
+	return fn.CallWithStack(&i.inside, stack)
+}
+
+// buildMeter makes the module that guests yield to.
+func buildMeter(ctx context.Context, r wazero.Runtime) (api.Module, error) {
+	b := r.NewHostModuleBuilder(meterModule)
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(yield), valueTypes("I"), valueTypes("I")).
+		Export(meterYield)
+	return instantiateHost(ctx, r, b)
+}
+
+// yield (fuel that is left) -> fuel to go on with: the guest has used up its
+// slice, and may be overdrawn.
+func yield(ctx context.Context, _ api.Module, stack []uint64) {
+	i := caller(ctx)
+	i.pause(i.fuel.spent(int64(stack[0])))
+	i.fuel.given = Slice
+	stack[0] = Slice
+}
+
+// charge bills the guest for work that the host does for it.
+func (i *Instance) charge(bytes int) {
+	f := &i.fuel
+	f.charged += hostCallUnits + int64(bytes/bytesPerUnit)
+	if f.charged < Slice {
+		return
+	}
+	units := uint64(f.charged)
+	f.charged = 0
+	i.pause(units)
+}
+
+// pause accounts for a slice, ends the guest if its time is over, lets it wait
+// for its share of the processor, and lets others run. For the collector of
+// garbage this is the moment to stop the guest.
+func (i *Instance) pause(units uint64) {
+	now := i.engine.now()
+	i.sound()
+	wait := i.spend(now, units)
+	i.check(now)
+	if err := i.meter.parent.Err(); err != nil { // only this goroutine sets it
+		i.meter.end(err)
+		i.check(now)
+	}
+	if wait > 0 {
+		i.throttle(now, wait)
+	}
+	runtime.Gosched()
+	i.fuel.resumed = i.engine.now()
+}
+
+// spend books what the guest used until now, and answers how long it has to
+// wait for it.
+func (i *Instance) spend(now time.Duration, units uint64) time.Duration {
+	f := &i.fuel
+	cpu := max(now-f.resumed, 0)
+	f.resumed = now
+	i.used.units.Add(units)
+	i.used.cpu.Add(uint64(cpu))
+	if i.account == nil {
+		return 0
+	}
+	return i.account.charge(now, cpu, units)
+}
+
+// sound keeps the deepest point of the guest's stack that the host has seen.
+func (i *Instance) sound() {
+	words := int64(i.stackLimit) - int64(i.fuel.stack.Get())
+	words = min(max(words, 0), int64(i.stackLimit))
+	if words > int64(i.deepest.Load()) {
+		i.deepest.Store(uint32(words))
+	}
+}
+
+// throttle waits for the account's share of the processor.
+func (i *Instance) throttle(now, wait time.Duration) {
+	f := &i.fuel
+	if now+wait > f.deadline {
+		i.meter.end(errShare)
+		i.check(now)
+	}
+	f.wait(wait, i.meter.Done(), nil)
+	after := i.engine.now()
+	i.waited(after - now)
+	i.check(after)
+}
+
+// waited counts a wait for the account's share.
+func (i *Instance) waited(d time.Duration) {
+	i.fuel.throttled += d
+	i.used.throttled.Add(uint64(d))
+	i.account.throttled.Add(uint64(d))
+}
+
+// wait waits, unless one of the channels closes first.
+func (f *fuel) wait(d time.Duration, over, other <-chan struct{}) {
+	if f.timer == nil {
+		f.timer = time.NewTimer(d)
+	} else {
+		f.timer.Reset(d)
+	}
+	select {
+	case <-f.timer.C:
+	case <-over:
+		f.timer.Stop()
+	case <-other:
+		f.timer.Stop()
+	}
+}
+
+// check ends a guest whose call is over, before it runs on.
+func (i *Instance) check(now time.Duration) {
+	if now >= i.fuel.deadline {
+		i.meter.end(context.DeadlineExceeded)
+	}
+	if i.meter.stopped.Load() {
+		panic(sys.NewExitError(sys.ExitCodeDeadlineExceeded))
+	}
+}
+
+// returned is the end of a host call that began at since: what it waited is
+// not the guest's use of the processor.
+func (i *Instance) returned(since, now time.Duration) {
+	i.fuel.resumed += max(now-since-hostWork, 0)
+	i.check(now)
+}
+
+// queue waits for the account's share of the processor before a call. The
+// guest has not begun, so that it bears whatever happens here, but for Close.
+func (i *Instance) queue(ctx context.Context, entry string) error {
+	m, e := &i.meter, i.engine
+	now := e.now()
+	wait := i.account.debt(now)
+	if allowed := m.deadline.Sub(e.started) - now; wait > allowed {
+		e.stats.outOfShare.Add(1)
+		f := fault.New(fault.TenantCPU, "%s would have to wait %s for the tenant's share of the processor, and has %s",
+			entry, wait.Round(time.Millisecond), allowed.Round(time.Millisecond))
+		f.RetryAfter = wait
+		return f
+	}
+	if wait > 0 {
+		i.fuel.wait(wait, m.done, ctx.Done())
+		i.waited(e.now() - now)
+	}
+	if err := ctx.Err(); err != nil {
+		return fault.Of(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.phase = armed
+	return nil
+}
