@@ -76,6 +76,8 @@ func (h *host) find(in []byte) (capability.Session, error) {
 
 func (h *host) Output(int, []byte) {}
 
+func (h *host) Denied(string, string) {}
+
 // close closes all sessions, twice, each in time.
 func (h *host) close(t *testing.T) {
 	t.Helper()
@@ -136,7 +138,7 @@ func (s *State) Get(_ context.Context, key string) ([]byte, bool, error) {
 }
 
 // Put implements capability.State.
-func (s *State) Put(key string, value []byte) error {
+func (s *State) Put(_ context.Context, key string, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.values == nil {
@@ -147,7 +149,7 @@ func (s *State) Put(key string, value []byte) error {
 }
 
 // Delete implements capability.State.
-func (s *State) Delete(key string) error {
+func (s *State) Delete(_ context.Context, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.values, key)

@@ -10,6 +10,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // The bounds of a key and of a value, in bytes.
@@ -29,6 +30,9 @@ func (*Group) Name() string { return "kv" }
 
 // Contained marks the group as one that needs no grant.
 func (*Group) Contained() {}
+
+// Limit implements capability.Limited.
+func (*Group) Limit() string { return spec.LimitKVCalls }
 
 // Functions implements capability.Group.
 func (*Group) Functions() []capability.Function {
@@ -54,7 +58,7 @@ func (s session) Call(ctx context.Context, function string, in, out []byte) ([]b
 	case "get":
 		return s.get(ctx, in, out)
 	case "put":
-		return out[:0], s.put(in)
+		return out[:0], s.put(ctx, in)
 	}
 	return nil, fault.New(fault.Unsupported, "no host function kv.%s", function)
 }
@@ -74,7 +78,7 @@ func (s session) get(ctx context.Context, in, out []byte) ([]byte, error) {
 	return abi.KVValue{Found: found, Value: value}.Append(out[:0]), nil
 }
 
-func (s session) put(in []byte) error {
+func (s session) put(ctx context.Context, in []byte) error {
 	var req abi.KVPut
 	if err := req.Decode(in); err != nil {
 		return fault.Wrap(fault.Invalid, err, "kv.put")
@@ -83,13 +87,13 @@ func (s session) put(in []byte) error {
 		return err
 	}
 	if req.Delete {
-		return s.state.Delete(req.Key)
+		return s.state.Delete(ctx, req.Key)
 	}
 	if len(req.Value) > MaxValue {
 		return fault.New(fault.TooLarge, "kv.put: a value has at most %d bytes, and this one has %d", MaxValue, len(req.Value)).
 			WithHint("split the value over several keys")
 	}
-	return s.state.Put(req.Key, req.Value)
+	return s.state.Put(ctx, req.Key, req.Value)
 }
 
 func checkKey(key string) error {

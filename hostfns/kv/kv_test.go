@@ -69,8 +69,8 @@ type broken struct{}
 var errBroken = fault.Wrap(fault.DiskFull, errors.New("no space"), "state")
 
 func (broken) Get(context.Context, string) ([]byte, bool, error) { return nil, false, errBroken }
-func (broken) Put(string, []byte) error                          { return errBroken }
-func (broken) Delete(string) error                               { return errBroken }
+func (broken) Put(context.Context, string, []byte) error         { return errBroken }
+func (broken) Delete(context.Context, string) error              { return errBroken }
 
 func TestErrorsOfTheStateReachTheGuest(t *testing.T) {
 	s, err := kv.New().Open(t.Context(), capability.Scope{State: broken{}}, nil)

@@ -2,10 +2,9 @@
 // outside of the connector, so it needs no grant. The composition root builds
 // the Group; nobody else imports it.
 //
-// Lines are rate-limited for each guest, because a log is shared with whoever
-// reads it: 100 a second, with bursts of 1,000. What is too much is dropped,
-// counted, and told once when there is room again. A guest never fails for
-// having logged too much.
+// Lines are bounded in number for each connector, because a log is shared with
+// whoever reads it: the limit log_lines_per_second of the connector, which its
+// owner counts. A line beyond it is refused, and the guest goes on.
 package log
 
 import (
@@ -13,18 +12,16 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // The bounds of a guest's log.
 const (
-	rate      = 100 // lines a second
-	burst     = 1000
 	maxText   = 4096 // bytes
 	maxTarget = 128
 )
@@ -41,6 +38,9 @@ func (*Group) Name() string { return "log" }
 // Contained marks the group as one that needs no grant.
 func (*Group) Contained() {}
 
+// Limit implements capability.Limited.
+func (*Group) Limit() string { return spec.LimitLogLines }
+
 // Functions implements capability.Group.
 func (*Group) Functions() []capability.Function {
 	return []capability.Function{{Name: "write", Sentence: "write lines to the connector's log"}}
@@ -51,19 +51,14 @@ func (*Group) Target([]byte) (capability.Target, error) { return capability.Targ
 
 // Open implements capability.Group.
 func (*Group) Open(_ context.Context, scope capability.Scope, _ []byte) (capability.Session, error) {
-	return &session{lines: scope.Lines, tokens: burst, filled: time.Now()}, nil
+	return session{scope.Lines}, nil
 }
 
 // session is one guest's log.
-type session struct {
-	lines   capability.Lines
-	tokens  float64
-	filled  time.Time
-	dropped uint64 // since the last line that was taken
-}
+type session struct{ lines capability.Lines }
 
 // Call implements capability.Session.
-func (s *session) Call(_ context.Context, function string, in, out []byte) ([]byte, error) {
+func (s session) Call(_ context.Context, function string, in, out []byte) ([]byte, error) {
 	if function != "write" {
 		return nil, fault.New(fault.Unsupported, "no host function log.%s", function)
 	}
@@ -71,39 +66,12 @@ func (s *session) Call(_ context.Context, function string, in, out []byte) ([]by
 	if err := line.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "log.write")
 	}
-	if !s.allow(time.Now()) {
-		s.dropped++
-		return out[:0], nil
-	}
-	s.tell()
 	s.lines.Line(min(line.Level, abi.LogCritical), clean(line.Target, maxTarget), clean(line.Text, maxText))
 	return out[:0], nil
 }
 
-// allow takes a token from the bucket, if there is one.
-func (s *session) allow(now time.Time) bool {
-	s.tokens = min(burst, s.tokens+now.Sub(s.filled).Seconds()*rate)
-	s.filled = now
-	if s.tokens < 1 {
-		return false
-	}
-	s.tokens--
-	return true
-}
-
-// tell says how many lines were dropped since it was said last.
-func (s *session) tell() {
-	if s.dropped > 0 {
-		s.lines.Line(abi.LogWarning, "log", fmt.Sprintf("%d lines dropped: more than %d a second", s.dropped, rate))
-		s.dropped = 0
-	}
-}
-
-// Close tells what was dropped last.
-func (s *session) Close(context.Context) error {
-	s.tell()
-	return nil
-}
+// Close implements capability.Session.
+func (session) Close(context.Context) error { return nil }
 
 // clean cuts a text to its bound and writes what cannot be printed as Go does
 // (\n, \x1b, \u202e), so that a line stays one line, drives no terminal and

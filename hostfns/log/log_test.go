@@ -1,11 +1,8 @@
 package log_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/hostfnstest"
@@ -73,29 +70,3 @@ func TestTextIsMadeVisible(t *testing.T) {
 }
 
 func clip(s string) string { return s[:min(len(s), 40)] }
-
-func TestFloodIsDroppedCountedAndToldOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, lines := opened(t)
-		for i := range 3000 {
-			write(t, s, abi.LogLine{Text: fmt.Sprint(i)})
-		}
-		if n := len(lines.All()); n != 1000 {
-			t.Fatalf("%d lines of a burst, want 1000", n)
-		}
-		<-time.After(time.Second)
-		for range 300 {
-			write(t, s, abi.LogLine{Text: "later"})
-		}
-		all := lines.All()
-		if len(all) != 1101 || all[1000].Text != "2000 lines dropped: more than 100 a second" || all[1000].Level != abi.LogWarning {
-			t.Errorf("%d lines, then %q", len(all), all[1000].Text)
-		}
-		if err := s.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if all := lines.All(); all[len(all)-1].Text != "200 lines dropped: more than 100 a second" {
-			t.Errorf("at the end: %q", all[len(all)-1].Text)
-		}
-	})
-}

@@ -23,9 +23,12 @@ import (
 // Config is what an actor is made of.
 type Config struct {
 	Connector string // id
-	Engine    *engine.Engine
-	Groups    capability.Registry
-	Host      Host
+	// Account is what the guests' memory and processor time are charged to:
+	// the tenant's id.
+	Account string
+	Engine  *engine.Engine
+	Groups  capability.Registry
+	Host    Host
 	// Epoch is this start's, higher than any before.
 	Epoch uint64
 	// Resume is what the tenant's log knows of the connector.
@@ -37,6 +40,9 @@ type Config struct {
 // that it names, compiled.
 type Version struct {
 	Connector spec.Connector
+	// Limits are what the guest is held to: the connector's, under the
+	// tenant's ceiling, with the defaults filled in.
+	Limits    spec.Limits
 	Manifest  abi.Manifest
 	Module    *engine.Module
 	Converter flow.Converter // nil: records travel as they are
@@ -56,13 +62,14 @@ type Actor struct {
 	gap     time.Time  // data may be missing since; zero: nothing is
 	keep    []*session // of a guest that crashed, until the next one has opened
 	outages outages
-	lines   bucket // bounds what guests write to the log
 
 	install chan installation
 	lane    chan struct{} // closed while no lane runs; guarded by mu
 
-	mu     sync.Mutex
-	status lifecycle.Status
+	mu         sync.Mutex
+	status     lifecycle.Status
+	running    *guest // nil: none
+	converting *quota // of the running version's converter; nil: there is none
 }
 
 // New makes an actor that does nothing yet.
@@ -79,7 +86,8 @@ func New(cfg Config) *Actor {
 	a.status = lifecycle.Status{State: lifecycle.Stopped, Since: now, Epoch: a.epoch}
 	a.env = &surroundings{
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
-		lookup: cfg.Host.Lookup, line: a.takeLine, log: cfg.Log,
+		account: cfg.Account, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
+		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 	}
 	return a
 }
@@ -214,6 +222,7 @@ func (a *Actor) Status() lifecycle.Status {
 	s := a.status
 	a.mu.Unlock()
 	s.Sessions = a.env.sessions.status()
+	a.usage(&s)
 	return s
 }
 
@@ -251,11 +260,18 @@ func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candida
 }
 
 func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest, error) {
-	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Grants, v.Connector.Limits)
+	limits := v.Limits.Under(spec.Ceiling{})
+	alone := reason == abi.ReasonStart || reason == abi.ReasonRestart
+	if alone {
+		a.env.quota.hold(limits)
+	} else {
+		a.env.quota.holdFirst(limits)
+	}
+	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Grants, limits)
 	if err != nil {
 		return nil, err
 	}
-	g.candidate = reason != abi.ReasonStart && reason != abi.ReasonRestart
+	g.candidate = !alone
 	return g, nil
 }
 
@@ -291,29 +307,20 @@ func (a *Actor) closeUnused(ctx context.Context) {
 	}
 }
 
-// takeLine takes a line of the log. What guests write is bounded for each
-// connector, whichever way it comes, because the log is shared with whoever
-// reads it.
+// takeLine takes a line of the log. Those of guests have been let through by
+// the quota; what it has refused is told when there is room again.
 func (a *Actor) takeLine(level abi.LogLevel, source, target, text string) {
-	if source != FromGuest {
-		a.cfg.Host.Line(level, source, target, text)
-		return
-	}
-	allowed, missed := a.lines.take(time.Now())
-	a.count(func(c *lifecycle.Counters) {
-		if allowed {
-			c.LogLines++
-		} else {
-			c.LogDropped++
-		}
-	})
-	if !allowed {
-		return
-	}
-	if missed > 0 {
-		a.cfg.Host.Line(abi.LogWarning, FromHost, "log", strconv.FormatUint(missed, 10)+" lines of the module were dropped: it writes too many")
+	if source == FromGuest {
+		a.count(func(c *lifecycle.Counters) { c.LogLines++ })
+		a.tellLost()
 	}
 	a.cfg.Host.Line(level, source, target, text)
+}
+
+func (a *Actor) tellLost() {
+	if lost := a.env.quota.lostLines(); lost > 0 {
+		a.cfg.Host.Line(abi.LogWarning, FromHost, "log", strconv.FormatUint(lost, 10)+" lines of the module were dropped: it writes too many")
+	}
 }
 
 // Test makes a guest of this version beside whatever runs and asks it whether

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -15,8 +16,9 @@ const (
 	maxConverted      = 16 * abi.MaxItems // records
 	maxConvertedBytes = 8 * abi.MaxBatch
 	// conversionTime is what one step may spend in its converter, however many
-	// of its records the converter does not survive.
-	conversionTime = 3 * DefaultCallTimeout
+	// of its records the converter does not survive. The call that is under way
+	// when it ends goes on to its own deadline.
+	conversionTime = 15 * time.Second
 )
 
 // conversion is one step's records on their way through a converter. A part of
@@ -25,6 +27,8 @@ const (
 // to quarantine with the reason, and the others go on.
 type conversion struct {
 	converter flow.Converter
+	quota     *quota    // of the converter
+	until     time.Time // the end of the time that the step may spend here
 
 	records []byte // as outbox.AppendBatch adds them
 	count   int
@@ -37,15 +41,13 @@ type conversion struct {
 // run converts a batch of so many records. An error means that the converter
 // could not be asked at all, and that nothing was converted.
 func (c *conversion) run(ctx context.Context, batch []byte, records int) error {
-	limited, cancel := context.WithTimeout(ctx, conversionTime)
-	defer cancel()
-	return c.part(ctx, limited, batch, records)
+	c.until = time.Now().Add(conversionTime)
+	return c.part(ctx, batch, records)
 }
 
-// part converts one part. ctx is the step's, limited ends with the time that
-// the step may spend here.
-func (c *conversion) part(ctx, limited context.Context, batch []byte, records int) error {
-	out, err := c.converter.Convert(limited, batch)
+// part converts one part.
+func (c *conversion) part(ctx context.Context, batch []byte, records int) error {
+	out, err := c.converter.Convert(ctx, batch)
 	if err == nil {
 		err = c.take(out, batch, records)
 	}
@@ -55,11 +57,10 @@ func (c *conversion) part(ctx, limited context.Context, batch []byte, records in
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	spent := limited.Err() != nil
-	if !spent && !convertersFault(err) {
+	if !convertersFault(err) {
 		return err
 	}
-	if !fault.Is(err, fault.TooLarge) {
+	if !tooMuch(err) {
 		c.traps++
 		c.cause = errors.Join(c.cause, err)
 	}
@@ -67,14 +68,14 @@ func (c *conversion) part(ctx, limited context.Context, batch []byte, records in
 	if err := in.Decode(batch); err != nil {
 		return fault.Wrap(fault.Guest, err, "the module's records cannot be read")
 	}
-	if records == 1 || spent {
+	if records == 1 || !time.Now().Before(c.until) {
 		for i := range in.Records {
 			c.reject(&in.Records[i], err.Error())
 		}
 		return nil
 	}
 	for _, half := range [][]abi.Record{in.Records[:records/2], in.Records[records/2:]} {
-		if err := c.part(ctx, limited, (&abi.Batch{Records: half}).Append(nil), len(half)); err != nil {
+		if err := c.part(ctx, (&abi.Batch{Records: half}).Append(nil), len(half)); err != nil {
 			return err
 		}
 	}
@@ -84,7 +85,17 @@ func (c *conversion) part(ctx, limited context.Context, batch []byte, records in
 // convertersFault reports whether the converter failed on what it was given,
 // rather than for want of a host.
 func convertersFault(err error) bool {
-	return guestsFault(err) || fault.Is(err, fault.GuestTrap) || fault.Is(err, fault.GuestDeadline) || fault.Is(err, fault.GuestMemory)
+	return guestsFault(err) || died(err)
+}
+
+// died reports whether the guest is dead of what it did.
+func died(err error) bool {
+	switch fault.Of(err).Kind {
+	case fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.GuestStack, fault.GuestTable:
+		return true
+	default:
+		return false
+	}
 }
 
 // take adds a converter's outcome, whole or not at all.
@@ -93,7 +104,7 @@ func (c *conversion) take(out, batch []byte, records int) error {
 	if err := view.Decode(out); err != nil {
 		return fault.Wrap(fault.Guest, err, "the converter's outcome cannot be read")
 	}
-	count, err := checkBatch(view.Batch)
+	count, err := c.quota.checkBatch(view.Batch)
 	if err != nil {
 		return err
 	}
@@ -157,14 +168,17 @@ func (c *conversion) reject(r *abi.Record, reason string) {
 	c.rejects = append(c.rejects, outbox.Reject{Device: r.Device, Reason: fault.Clip(reason, maxReason), Input: append([]byte(nil), kept...)})
 }
 
-// checkBatch is abi.CheckBatch with the fault of whoever made the batch.
-func checkBatch(batch []byte) (records int, err error) {
+// checkBatch is abi.CheckBatch with the fault of whoever made the batch, and
+// with the limit of its records. A quota of nil has none.
+func (q *quota) checkBatch(batch []byte) (records int, err error) {
 	records, err = abi.CheckBatch(batch)
 	switch {
 	case errors.Is(err, abi.ErrTooLarge):
 		return 0, fault.Wrap(fault.TooLarge, err, "the records are too many or too large")
 	case err != nil:
 		return 0, fault.Wrap(fault.Guest, err, "the records cannot be read")
+	case q == nil:
+		return records, nil
 	}
-	return records, nil
+	return records, q.outcome(records)
 }

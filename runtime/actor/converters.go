@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -19,50 +21,74 @@ import (
 // maxIdleConverters bounds the instances that a converter keeps between calls.
 const maxIdleConverters = 2
 
+// The high-water mark of a converter's instance: one that has grown so far
+// since it was opened is replaced between two calls, because a converter keeps
+// nothing that it needs, and linear memory never shrinks.
+const (
+	tiredShare = 0.75    // of its limit, if it has grown by a quarter; or
+	tiredTimes = 4       // what it had once it was open, and more than
+	tiredBytes = 8 << 20 // so much
+)
+
 // ConvertersConfig is what the converters of one tenant share.
 type ConvertersConfig struct {
 	Engine *engine.Engine
-	Groups capability.Registry // only contained groups are linked
-	Log    *slog.Logger
+	// Account is what the instances' memory and processor time are charged to:
+	// the tenant's id.
+	Account string
+	Groups  capability.Registry // only contained groups are linked
+	Log     *slog.Logger
 	// Line takes the converters' log lines.
 	Line func(level abi.LogLevel, source, target, text string)
 }
 
-// Converters are the converter guests of one tenant, pooled by module and
-// config and shared between its connectors, never between tenants. It is safe
-// for use by several goroutines.
+// Converters are the converter guests of one tenant, pooled by module, config
+// and limits and shared between its connectors, never between tenants. It is
+// safe for use by several goroutines.
 type Converters struct {
-	env *surroundings
+	cfg ConvertersConfig
+
+	recycled, replaced atomic.Uint64
 
 	mu    sync.Mutex
 	pools map[[sha256.Size]byte]*pool
 }
 
-// NewConverters makes an empty set.
-func NewConverters(cfg ConvertersConfig) *Converters {
-	return &Converters{
-		pools: map[[sha256.Size]byte]*pool{},
-		env: &surroundings{
-			engine: cfg.Engine, groups: cfg.Groups, owner: "converter", line: cfg.Line, log: cfg.Log,
-			lookup: func(context.Context, string) ([]byte, bool, error) {
-				return nil, false, fault.New(fault.Unsupported, "a converter has no state of its own")
-			},
-		},
-	}
+// ConvertersStats are figures of all converters of a tenant.
+type ConvertersStats struct {
+	Pools    int
+	Recycled uint64 // instances that were replaced because they had grown
+	Replaced uint64 // that were replaced because they had died
 }
 
-// Converter opens the converter with this module and config, or finds it open.
-// The caller's hold on the module passes to the result. Release it when no
-// connector of the caller's uses it any more.
-func (c *Converters) Converter(ctx context.Context, m *engine.Module, manifest abi.Manifest, config json.RawMessage) (flow.Converter, func(context.Context), error) {
+// NewConverters makes an empty set.
+func NewConverters(cfg ConvertersConfig) *Converters {
+	return &Converters{cfg: cfg, pools: map[[sha256.Size]byte]*pool{}}
+}
+
+// Stats are the figures now.
+func (c *Converters) Stats() ConvertersStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ConvertersStats{Pools: len(c.pools), Recycled: c.recycled.Load(), Replaced: c.replaced.Load()}
+}
+
+// Converter opens the converter with this module, config and limits, or finds
+// it open. The caller's hold on the module passes to the result. Release it
+// when no connector of the caller's uses it any more.
+func (c *Converters) Converter(ctx context.Context, m *engine.Module, manifest abi.Manifest, config json.RawMessage, limits spec.Limits) (flow.Converter, func(context.Context), error) {
 	if len(config) == 0 {
 		config = json.RawMessage("{}")
 	}
-	key := sha256.Sum256(slices.Concat([]byte(m.Digest()), config))
+	limits = limits.Under(spec.Ceiling{})
+	key, err := poolKey(m.Digest(), config, limits)
+	if err != nil {
+		return nil, nil, err
+	}
 	c.mu.Lock()
 	p, live := c.pools[key]
 	if !live {
-		p = &pool{env: c.env, module: m, manifest: manifest, config: config}
+		p = c.newPool(m, manifest, config, limits)
 		c.pools[key] = p
 	}
 	p.users++
@@ -70,7 +96,7 @@ func (c *Converters) Converter(ctx context.Context, m *engine.Module, manifest a
 	release := func(ctx context.Context) { c.release(ctx, key, p) }
 	if live {
 		if err := m.Close(ctx); err != nil { // the pool has a hold of its own
-			c.env.log.Warn("module not closed", "error", err)
+			c.cfg.Log.Warn("module not closed", "error", err)
 		}
 	}
 	// One instance is opened at once, so that a wrong config is seen now.
@@ -81,6 +107,28 @@ func (c *Converters) Converter(ctx context.Context, m *engine.Module, manifest a
 	}
 	p.put(ctx, g)
 	return p, release, nil
+}
+
+// poolKey names what makes two converters the same.
+func poolKey(digest string, config json.RawMessage, limits spec.Limits) ([sha256.Size]byte, error) {
+	raw, err := json.Marshal(limits)
+	if err != nil {
+		return [sha256.Size]byte{}, fault.Wrap(fault.Internal, err, "limits")
+	}
+	return sha256.Sum256(slices.Concat([]byte(digest), []byte{0}, raw, []byte{0}, config)), nil
+}
+
+func (c *Converters) newPool(m *engine.Module, manifest abi.Manifest, config json.RawMessage, limits spec.Limits) *pool {
+	p := &pool{owner: c, module: m, manifest: manifest, config: config, limits: limits}
+	p.env = &surroundings{
+		engine: c.cfg.Engine, groups: c.cfg.Groups, account: c.cfg.Account, owner: "converter", log: c.cfg.Log,
+		quota: newQuota(), refusals: &refusals{tell: p.refused}, line: p.line,
+		lookup: func(context.Context, string) ([]byte, bool, error) {
+			return nil, false, fault.New(fault.Unsupported, "a converter has no state of its own")
+		},
+	}
+	p.env.quota.hold(limits)
+	return p
 }
 
 func (c *Converters) release(ctx context.Context, key [sha256.Size]byte, p *pool) {
@@ -96,12 +144,15 @@ func (c *Converters) release(ctx context.Context, key [sha256.Size]byte, p *pool
 	}
 }
 
-// pool is one converter: a module with a config and some open instances.
+// pool is one converter: a module with a config, limits and some open
+// instances.
 type pool struct {
+	owner    *Converters
 	env      *surroundings
 	module   *engine.Module
 	manifest abi.Manifest
 	config   json.RawMessage
+	limits   spec.Limits
 	users    int // guarded by Converters.mu
 
 	mu     sync.Mutex
@@ -109,13 +160,28 @@ type pool struct {
 	closed bool
 }
 
-// Convert implements flow.Converter. An instance that trapped is replaced.
+// line takes a line that an instance or the host has to say.
+func (p *pool) line(level abi.LogLevel, source, target, text string) {
+	if lost := p.env.quota.lostLines(); lost > 0 {
+		p.owner.cfg.Line(abi.LogWarning, FromHost, "log", strconv.FormatUint(lost, 10)+" lines of the converter were dropped: it writes too many")
+	}
+	p.owner.cfg.Line(level, source, target, text)
+}
+
+// refused notes what was refused to an instance. A converter has no grants, so
+// this is what its manifest calls optional.
+func (p *pool) refused(r Refusal) {
+	p.env.log.Warn("host calls of a converter refused", "group", r.Group, "function", r.Function, "code", r.Code, "count", r.Count)
+}
+
+// Convert implements flow.Converter. An instance that trapped is replaced, and
+// so is one that has grown.
 func (p *pool) Convert(ctx context.Context, batch []byte) ([]byte, error) {
 	g, err := p.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out, err := g.call(ctx, DefaultCallTimeout, abi.EntryConvert, batch)
+	out, err := g.call(ctx, abi.EntryConvert, batch)
 	if err == nil {
 		out = slices.Clone(out)
 	}
@@ -134,7 +200,7 @@ func (p *pool) take(ctx context.Context) (*guest, error) {
 		return g, nil
 	}
 	p.mu.Unlock()
-	g, err := p.env.newGuest(ctx, p.module, &p.manifest, nil, spec.Limits{})
+	g, err := p.env.newGuest(ctx, p.module, &p.manifest, nil, p.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -145,13 +211,24 @@ func (p *pool) take(ctx context.Context) (*guest, error) {
 		g.drop(ctx)
 		return nil, err
 	}
+	g.opened = g.inst.Memory()
 	return g, nil
 }
 
-// put gives an instance back; a dead or surplus one is dropped.
+// put gives an instance back; one that is dead, surplus or has grown too much
+// is dropped.
 func (p *pool) put(ctx context.Context, g *guest) {
+	memory := g.inst.Memory()
+	p.env.quota.use(spec.LimitMemory, float64(memory))
+	dead, grown := g.inst.State() != engine.Idle, tired(g.opened, memory, p.limits.MemoryBytes)
+	switch {
+	case dead:
+		p.owner.replaced.Add(1)
+	case grown:
+		p.owner.recycled.Add(1)
+	}
 	p.mu.Lock()
-	keep := !p.closed && len(p.idle) < maxIdleConverters && g.inst.State() == engine.Idle
+	keep := !p.closed && len(p.idle) < maxIdleConverters && !dead && !grown
 	if keep {
 		p.idle = append(p.idle, g)
 	}
@@ -159,6 +236,14 @@ func (p *pool) put(ctx context.Context, g *guest) {
 	if !keep {
 		g.drop(ctx)
 	}
+}
+
+// tired reports whether an instance has grown beyond its high-water mark.
+func tired(opened, now, limit uint64) bool {
+	if now > tiredBytes && now > tiredTimes*opened {
+		return true
+	}
+	return float64(now) > tiredShare*float64(limit) && now > opened+opened/4
 }
 
 func (p *pool) close(ctx context.Context) {

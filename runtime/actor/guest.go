@@ -13,16 +13,12 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// The deadlines of a guest's entry points, unless the connector's limits say
-// otherwise.
-const (
-	DefaultCallTimeout = 5 * time.Second
-	// DefaultOpenTimeout leaves a port the ten seconds that it may take.
-	DefaultOpenTimeout = 15 * time.Second
-	closeTimeout       = 2 * time.Second
-	// noTimeout is handed to the engine: the actor sets every deadline itself.
-	noTimeout = 365 * 24 * time.Hour
-)
+// closeTimeout is how long a guest may take to say goodbye, unless the
+// connector's limits say otherwise.
+const closeTimeout = 2 * time.Second
+
+// noTimeout is the deadline of run, which a guest leaves when it is told to.
+const noTimeout = 365 * 24 * time.Hour
 
 // maxHandles bounds the sessions that one guest may hold.
 const maxHandles = 64
@@ -32,8 +28,12 @@ type surroundings struct {
 	engine   *engine.Engine
 	groups   capability.Registry
 	sessions *sessions // nil: a converter, which opens none
+	account  string    // the tenant, as the engine knows it
 	owner    string
+	quota    *quota
+	refusals *refusals
 	lookup   func(ctx context.Context, key string) ([]byte, bool, error)
+	kept     func() uint64
 	line     func(level abi.LogLevel, source, target, text string)
 	log      *slog.Logger
 }
@@ -44,11 +44,10 @@ type guest struct {
 	*surroundings
 	inst   *engine.Instance
 	grants []spec.Grant
-	limits spec.Limits
 	stage  stage
 
-	handles []*session                    // handle n is handles[n-1]
-	own     map[string]capability.Session // of groups without open
+	handles []*session     // handle n is handles[n-1]
+	own     map[string]end // of groups without open
 
 	// candidate is set until the guest takes over: it may not write to
 	// anything outside.
@@ -56,9 +55,19 @@ type guest struct {
 	// loop serves receive and emit in run mode; nil otherwise.
 	loop looper
 
-	linked engine.Link
-	denied uint64
-	in     []byte // reused for every input
+	linked   engine.Link
+	timeouts map[string]time.Duration // by entry point
+	in       []byte                   // reused for every input
+	opened   uint64                   // memory once it was open; converters alone
+	told     bool                     // that its memory is nearly used up
+}
+
+// end is the guest's own session of a group, with the limit that its calls
+// draw on; nil: none of its own.
+type end struct {
+	capability.Session
+
+	draws *allowance
 }
 
 // looper is the lane as a guest in run mode sees it.
@@ -73,30 +82,85 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{surroundings: s, grants: grants, limits: limits, linked: link, own: map[string]capability.Session{}}
-	g.stage.lookup = s.lookup
+	g := &guest{surroundings: s, grants: grants, linked: link, timeouts: timeouts(limits), own: map[string]end{}}
+	g.stage = stage{lookup: s.lookup, kept: s.kept, quota: s.quota}
 	for name, access := range link {
 		group, _ := s.groups.Group(name)
 		if access != engine.Linked || capability.Opens(group) {
 			continue
 		}
-		end, err := group.Open(ctx, g.scope(name), nil)
+		session, err := group.Open(ctx, g.scope(name), nil)
 		if err != nil {
 			g.drop(ctx)
 			return nil, err
 		}
-		g.own[name] = end
+		g.own[name] = end{session, s.drawsOn(group)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limits.OpenTimeout.Or(DefaultOpenTimeout))
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.OpenTimeout))
 	defer cancel()
-	g.inst, err = s.engine.Instantiate(ctx, m, engine.InstanceConfig{
-		Link: link, Host: g, MemoryBytes: limits.MemoryBytes, CallTimeout: noTimeout,
-	})
+	g.inst, err = s.engine.Instantiate(ctx, m, s.instanceConfig(link, g, limits))
 	if err != nil {
+		g.fell(abi.EntryOpen, err)
 		g.drop(ctx)
 		return nil, err
 	}
 	return g, nil
+}
+
+// instanceConfig is what the engine holds a guest to.
+func (s *surroundings) instanceConfig(link engine.Link, host engine.Host, l spec.Limits) engine.InstanceConfig {
+	return engine.InstanceConfig{
+		Link: link, Host: host, MemoryBytes: l.MemoryBytes, CallTimeout: time.Duration(l.CallTimeout),
+	}
+}
+
+// timeouts are the deadlines by entry point that differ from the one of all
+// calls.
+func timeouts(l spec.Limits) map[string]time.Duration {
+	all := map[string]time.Duration{
+		abi.EntryOpen:  time.Duration(l.OpenTimeout),
+		abi.EntryTest:  time.Duration(l.OpenTimeout),
+		abi.EntryClose: min(closeTimeout, time.Duration(l.CallTimeout)),
+		abi.EntryRun:   noTimeout,
+	}
+	for entry, t := range l.Timeouts {
+		all[entry] = time.Duration(t)
+	}
+	return all
+}
+
+// fell counts the limit, if it is one, that a call ended at.
+func (g *guest) fell(entry string, err error) {
+	var name string
+	switch fault.Of(err).Kind {
+	case fault.GuestMemory:
+		name = spec.LimitMemory
+	case fault.GuestTable:
+		name = spec.LimitTableEntries
+	case fault.GuestStack:
+		name = spec.LimitStack
+	case fault.GuestOutput:
+		name = spec.LimitOutputBytes
+	case fault.GuestDeadline:
+		name = spec.LimitCall
+		if entry == abi.EntryOpen || entry == abi.EntryTest {
+			name = spec.LimitOpen
+		}
+	case fault.TenantCPU:
+		name = spec.LimitCPU
+	default:
+		return
+	}
+	g.quota.reached(name)
+}
+
+// drawsOn is the limit that the calls of a group draw on beside the one of all
+// host calls; nil: none.
+func (s *surroundings) drawsOn(g capability.Group) *allowance {
+	if l, ok := g.(capability.Limited); ok {
+		return s.quota.named[l.Limit()]
+	}
+	return nil
 }
 
 func (g *guest) scope(group string) capability.Scope {
@@ -116,27 +180,32 @@ func grantsOf(all []spec.Grant, group string) []spec.Grant {
 	return of
 }
 
-// call calls an entry point under a deadline. The input is built in the
-// guest's buffer; the reply is valid until the next call.
-func (g *guest) call(ctx context.Context, timeout time.Duration, entry string, in []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return g.inst.Call(ctx, entry, in)
+// call calls an entry point, under the deadline that the engine has for it.
+// The reply is valid until the next call.
+func (g *guest) call(ctx context.Context, entry string, in []byte) ([]byte, error) {
+	if t, ok := g.timeouts[entry]; ok {
+		limited, cancel := context.WithTimeout(ctx, t)
+		defer cancel()
+		ctx = limited
+	}
+	out, err := g.inst.Call(ctx, entry, in)
+	if err != nil {
+		g.fell(entry, err)
+	}
+	return out, err
 }
-
-func (g *guest) callTimeout() time.Duration { return g.limits.CallTimeout.Or(DefaultCallTimeout) }
 
 // open calls the guest's open; its outcome is what open asks for.
 func (g *guest) open(ctx context.Context, in abi.OpenInput) ([]byte, error) {
 	g.in = in.Append(g.in[:0])
-	return g.call(ctx, g.limits.OpenTimeout.Or(DefaultOpenTimeout), abi.EntryOpen, g.in)
+	return g.call(ctx, abi.EntryOpen, g.in)
 }
 
 // test asks a guest that has not been opened whether its connection works. It
 // may take as long as an open.
 func (g *guest) test(ctx context.Context, in abi.OpenInput) (result abi.TestResult, err error) {
 	g.in = in.Append(g.in[:0])
-	out, err := g.call(ctx, g.limits.OpenTimeout.Or(DefaultOpenTimeout), abi.EntryTest, g.in)
+	out, err := g.call(ctx, abi.EntryTest, g.in)
 	if err != nil {
 		return result, err
 	}
@@ -151,7 +220,7 @@ func (g *guest) test(ctx context.Context, in abi.OpenInput) (result abi.TestResu
 func (g *guest) close(ctx context.Context, reason string) {
 	if g.inst != nil && g.inst.State() == engine.Idle && g.inst.Has(abi.EntryClose) {
 		g.in = abi.CloseInput{Reason: reason}.Append(g.in[:0])
-		if _, err := g.call(ctx, closeTimeout, abi.EntryClose, g.in); err != nil && !fault.Is(err, fault.Unsupported) {
+		if _, err := g.call(ctx, abi.EntryClose, g.in); err != nil && !fault.Is(err, fault.Unsupported) {
 			g.line(abi.LogWarning, FromHost, "", "close: "+err.Error())
 		}
 	}
@@ -167,8 +236,8 @@ func (g *guest) drop(ctx context.Context) {
 			g.log.Warn("guest not closed", "error", err)
 		}
 	}
-	for name, end := range g.own {
-		if err := end.Close(ctx); err != nil {
+	for name, own := range g.own {
+		if err := own.Close(ctx); err != nil {
 			g.log.Warn("session not closed", "group", name, "error", err)
 		}
 	}
@@ -176,20 +245,31 @@ func (g *guest) drop(ctx context.Context) {
 		g.sessions.release(s)
 	}
 	g.handles, g.own = nil, nil
+	g.refusals.flush(time.Now(), true)
 }
 
-// HostCall serves a host function for the engine. It runs on the goroutine
-// that called the guest.
+// HostCall serves a host function for the engine, within the guest's limits.
+// It runs on the goroutine that called the guest.
 func (g *guest) HostCall(ctx context.Context, group, function string, in, out []byte) ([]byte, error) {
+	own := g.own[group]
+	if err := g.quota.call(own.draws, len(in)); err != nil {
+		return nil, err
+	}
+	reply, err := g.serve(ctx, own, group, function, in, out)
+	g.quota.replied(len(reply))
+	return reply, err
+}
+
+func (g *guest) serve(ctx context.Context, own end, group, function string, in, out []byte) ([]byte, error) {
+	if own.Session != nil {
+		return own.Call(ctx, function, in, out)
+	}
 	if group == abi.CoreGroup {
 		return g.core(ctx, function, in, out)
 	}
 	gr, ok := g.groups.Group(group)
 	if !ok {
 		return nil, fault.New(fault.Unsupported, "no group %q", group)
-	}
-	if end, ok := g.own[group]; ok {
-		return end.Call(ctx, function, in, out)
 	}
 	if function == capability.OpenFunction {
 		return g.openSession(ctx, gr, in, out)
@@ -203,12 +283,23 @@ func (g *guest) HostCall(ctx context.Context, group, function string, in, out []
 	}
 	f, _ := capability.Find(gr, function)
 	if err := g.mayCall(group, f, s.resource); err != nil {
-		g.denied++
+		g.refuse(group, function, s.resource, err)
 		return nil, err
 	}
 	s.calls.Lock()
 	defer s.calls.Unlock()
 	return s.end.Call(ctx, function, in, out)
+}
+
+// Denied takes a call to a group that was not granted, which the engine has
+// refused.
+func (g *guest) Denied(group, function string) {
+	g.refusals.add(time.Now(), Refusal{Group: group, Function: function, Code: fault.Denied.String()})
+}
+
+// refuse counts a call that was refused for want of a right.
+func (g *guest) refuse(group, function, resource string, err error) {
+	g.refusals.add(time.Now(), Refusal{Group: group, Function: function, Resource: resource, Code: fault.Of(err).Kind.String()})
 }
 
 func (g *guest) mayCall(group string, f capability.Function, resource string) error {
@@ -246,7 +337,7 @@ func (g *guest) openSession(ctx context.Context, group capability.Group, args, o
 		return nil, err
 	}
 	if err := capability.Check(group.Name(), grantsOf(g.grants, group.Name()), target.Resource, ""); err != nil {
-		g.denied++
+		g.refuse(group.Name(), capability.OpenFunction, target.Resource, err)
 		return nil, err
 	}
 	s, err := g.sessions.open(ctx, group, target, g.scope(group.Name()), args)
@@ -280,8 +371,12 @@ func (g *guest) byHandle(in []byte) (*session, error) {
 	return g.handles[h.Handle-1], nil
 }
 
-// Output takes a line that the guest wrote to stdout or stderr.
+// Output takes a line that the guest wrote to stdout or stderr. One beyond the
+// limit is dropped: there is no way to answer an error for it.
 func (g *guest) Output(stream int, line []byte) {
+	if !g.quota.line() {
+		return
+	}
 	level, target := abi.LogInfo, "stdout"
 	if stream == 2 {
 		level, target = abi.LogWarning, "stderr"
@@ -289,7 +384,8 @@ func (g *guest) Output(stream int, line []byte) {
 	g.line(level, FromGuest, target, string(line))
 }
 
-// Line takes a line of the guest's log.
+// Line takes a line of the guest's log, which the call that brought it has been
+// let through for.
 func (g *guest) Line(level abi.LogLevel, target, text string) {
 	g.line(level, FromGuest, target, text)
 }

@@ -85,7 +85,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 // untilNext is how long nothing but a source can give the guest work.
 func (l *lane) untilNext(now time.Time) time.Duration {
 	next := now.Add(time.Hour)
-	for _, t := range []time.Time{l.timers.next(), l.inbox.nextRetry(), l.pollTime()} {
+	for _, t := range [...]time.Time{l.timers.next(), l.inbox.nextRetry(), l.pollTime(), l.env.refusals.flush(now, false)} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
@@ -120,7 +120,7 @@ func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 	if !l.gather(now) {
 		return false, nil
 	}
-	out, err := l.guest.call(ctx, l.guest.callTimeout(), abi.EntryOnEvents, l.encoded)
+	out, err := l.guest.call(ctx, abi.EntryOnEvents, l.encoded)
 	return true, l.finish(ctx, out, err)
 }
 
@@ -158,7 +158,12 @@ func (l *lane) finish(ctx context.Context, out []byte, err error) error {
 
 // guestsFault reports whether the guest, which is still alive, is to blame.
 func guestsFault(err error) bool {
-	return fault.Is(err, fault.Guest) || fault.Is(err, fault.Unsupported) || fault.Is(err, fault.TooLarge)
+	return fault.Is(err, fault.Guest) || fault.Is(err, fault.Unsupported) || tooMuch(err)
+}
+
+// tooMuch reports whether the guest answered more than is taken.
+func tooMuch(err error) bool {
+	return fault.Is(err, fault.TooLarge) || fault.Is(err, fault.GuestOutput)
 }
 
 // ask calls poll.
@@ -167,7 +172,7 @@ func (l *lane) ask(ctx context.Context) error {
 	l.inbox.batch = l.inbox.batch[:0]
 	l.encoded = abi.PollInput{Cursor: l.cursor}.Append(l.encoded[:0])
 	interval := l.version.Connector.Poll.Interval.Or(defaultPoll)
-	out, err := l.guest.call(ctx, l.guest.callTimeout(), abi.EntryPoll, l.encoded)
+	out, err := l.guest.call(ctx, abi.EntryPoll, l.encoded)
 	if err == nil {
 		err = l.commit(ctx, out, nil, nil)
 	}

@@ -44,7 +44,7 @@ func (l *lane) loop(ctx context.Context) error {
 		}
 	}()
 	l.broken = nil
-	out, err := l.guest.inst.Call(ctx, abi.EntryRun, nil)
+	out, err := l.guest.call(ctx, abi.EntryRun, nil)
 	kill()
 	<-watched
 	if err == nil && l.broken == nil {

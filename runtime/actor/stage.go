@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // The bounds of what one step may stage.
@@ -18,6 +19,8 @@ const (
 // with the step's block or are dropped with the step.
 type stage struct {
 	lookup func(ctx context.Context, key string) ([]byte, bool, error)
+	kept   func() uint64 // bytes of the committed state; nil: there is none
+	quota  *quota
 	writes []outbox.KV
 	bytes  int
 }
@@ -33,12 +36,15 @@ func (s *stage) Get(ctx context.Context, key string) (value []byte, found bool, 
 }
 
 // Put stages a value, which is copied.
-func (s *stage) Put(key string, value []byte) error {
+func (s *stage) Put(ctx context.Context, key string, value []byte) error {
+	if err := s.room(ctx, key, len(value)); err != nil {
+		return err
+	}
 	return s.add(outbox.KV{Key: key, Value: slices.Clone(value)})
 }
 
 // Delete stages a removal.
-func (s *stage) Delete(key string) error {
+func (s *stage) Delete(_ context.Context, key string) error {
 	return s.add(outbox.KV{Key: key, Delete: true})
 }
 
@@ -50,6 +56,60 @@ func (s *stage) add(w outbox.KV) error {
 	}
 	s.writes, s.bytes = append(s.writes, w), s.bytes+size
 	return nil
+}
+
+// room refuses a value that would make the connector's state larger than its
+// limit. As long as there would be room for all that is staged beside all that
+// is kept, nothing is looked up.
+func (s *stage) room(ctx context.Context, key string, value int) error {
+	if s.kept == nil {
+		return nil
+	}
+	most, kept := int64(s.quota.most(spec.LimitKVBytes)), int64(s.kept()) //nolint:gosec // far below
+	if kept+int64(s.bytes+len(key)+value) <= most {
+		return nil
+	}
+	grown, err := s.grows(ctx)
+	if err != nil {
+		return err
+	}
+	had, found, err := s.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	more := int64(value)
+	if found {
+		more -= int64(len(had))
+	} else {
+		more += int64(len(key))
+	}
+	// A smaller value may take a larger one's place even when the limit was
+	// lowered below what is kept.
+	if more > 0 && kept+grown+more > most {
+		return s.quota.reached(spec.LimitKVBytes)
+	}
+	return nil
+}
+
+// grows is by how much the staged writes make the committed state larger.
+func (s *stage) grows(ctx context.Context) (grown int64, err error) {
+	last := make(map[string]*outbox.KV, len(s.writes))
+	for i := range s.writes {
+		last[s.writes[i].Key] = &s.writes[i]
+	}
+	for key, w := range last {
+		had, found, err := s.lookup(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			grown -= int64(len(key) + len(had))
+		}
+		if !w.Delete {
+			grown += int64(len(key) + len(w.Value))
+		}
+	}
+	return grown, nil
 }
 
 // take hands the staged writes over and starts anew.

@@ -25,12 +25,12 @@ func staging(committed map[string]string) *stage {
 func TestStageReadsItsOwnWrites(t *testing.T) {
 	s := staging(map[string]string{"kept": "old", "gone": "old"})
 	value := []byte("new")
-	must(t, s.Put("kept", value))
-	must(t, s.Put("made", nil))
-	must(t, s.Delete("gone"))
-	must(t, s.Put("twice", []byte("1")))
-	must(t, s.Delete("twice"))
-	must(t, s.Put("twice", []byte("2")))
+	must(t, s.Put(t.Context(), "kept", value))
+	must(t, s.Put(t.Context(), "made", nil))
+	must(t, s.Delete(t.Context(), "gone"))
+	must(t, s.Put(t.Context(), "twice", []byte("1")))
+	must(t, s.Delete(t.Context(), "twice"))
+	must(t, s.Put(t.Context(), "twice", []byte("2")))
 	copy(value, "bad") // the guest's memory is its own again
 	for key, want := range map[string]string{"kept": "new", "made": "", "gone": "none", "twice": "2", "other": "none"} {
 		got, found, err := s.Get(t.Context(), key)
@@ -50,8 +50,8 @@ func TestStageReadsItsOwnWrites(t *testing.T) {
 // with what was committed.
 func TestStageIsTakenOnce(t *testing.T) {
 	s := staging(map[string]string{"a": "committed"})
-	must(t, s.Put("a", []byte("staged")))
-	must(t, s.Delete("b"))
+	must(t, s.Put(t.Context(), "a", []byte("staged")))
+	must(t, s.Delete(t.Context(), "b"))
 	w := s.take()
 	if len(w) != 2 || w[0].Key != "a" || string(w[0].Value) != "staged" || w[0].Delete || w[1].Key != "b" || !w[1].Delete {
 		t.Errorf("took %+v", w)
@@ -68,16 +68,16 @@ func TestStageIsBounded(t *testing.T) {
 	s := staging(nil)
 	for range 2 { // the second time shows that take gives the room back
 		for range maxStagedWrites {
-			must(t, s.Delete("key"))
+			must(t, s.Delete(t.Context(), "key"))
 		}
-		wantTooLarge(t, s.Put("one more", nil))
-		wantTooLarge(t, s.Delete("one more"))
+		wantTooLarge(t, s.Put(t.Context(), "one more", nil))
+		wantTooLarge(t, s.Delete(t.Context(), "one more"))
 		if n := len(s.take()); n != maxStagedWrites {
 			t.Fatalf("%d writes, want %d", n, maxStagedWrites)
 		}
-		must(t, s.Put("key", []byte(strings.Repeat("x", maxStagedBytes-len("key")-1))))
-		must(t, s.Put("k", nil))
-		wantTooLarge(t, s.Delete("l"))
+		must(t, s.Put(t.Context(), "key", []byte(strings.Repeat("x", maxStagedBytes-len("key")-1))))
+		must(t, s.Put(t.Context(), "k", nil))
+		wantTooLarge(t, s.Delete(t.Context(), "l"))
 		s.take()
 	}
 }

@@ -65,14 +65,13 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 		return err
 	}
 	l.inbox.acknowledge()
+	l.guest.watchMemory()
 	l.count(func(c *lifecycle.Counters) {
 		c.Events += uint64(len(inputs) + len(fired))
 		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
 		c.Retried += tally.retried
 		c.Traps += tally.traps
-		c.Denied += l.guest.denied
-		l.guest.denied = 0
 	})
 	return nil
 }
@@ -129,7 +128,7 @@ func checkDevices(changes []abi.DeviceChange) error {
 // convert turns the step's records into what the block holds: through the
 // connector's converter, if it has one.
 func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
-	records, err := checkBatch(l.view.Batch)
+	records, err := l.env.quota.checkBatch(l.view.Batch)
 	if err != nil || records == 0 {
 		return err
 	}
@@ -137,7 +136,7 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 		b.Records, b.Count = outbox.AppendBatch(nil, l.view.Batch), records
 		return nil
 	}
-	c := conversion{converter: l.version.Converter}
+	c := conversion{converter: l.version.Converter, quota: converterQuota(l.version.Converter)}
 	if err := c.run(ctx, l.view.Batch, records); err != nil {
 		return err
 	}
@@ -164,13 +163,11 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 		return err
 	}
 	l.next += uint64(b.Count)
-	memory := l.guest.inst.Memory()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b.Cursor != nil {
 		l.cursor = slices.Clone(b.Cursor)
 	}
-	l.status.MemoryBytes = memory
 	c := &l.status.Counters
 	c.Blocks++
 	if b.Count > 0 {

@@ -137,8 +137,10 @@ type Scope struct {
 // the staged changes.
 type State interface {
 	Get(ctx context.Context, key string) (value []byte, found bool, err error)
-	Put(key string, value []byte) error
-	Delete(key string) error
+	// Put refuses with fault.KVLimit what the connector's state has no room
+	// for.
+	Put(ctx context.Context, key string, value []byte) error
+	Delete(ctx context.Context, key string) error
 }
 
 // Lines takes the guest's log lines.

@@ -128,6 +128,12 @@ type Status struct {
 	Sessions    []Session `json:"sessions,omitempty"`
 	Counters    Counters  `json:"counters"`
 	MemoryBytes uint64    `json:"memory_bytes"` // of the guest's linear memory
+	// Limits are all limits with their use. A connector that never ran in this
+	// server process has none.
+	Limits []Limit `json:"limits,omitempty"`
+	// ConverterLimits are those of the converter: of all its instances, which
+	// connectors with the same converter, config and limits share.
+	ConverterLimits []Limit `json:"converter_limits,omitempty"`
 }
 
 // Session is an open end of a capability.
@@ -156,4 +162,10 @@ type Counters struct {
 	LogDropped  uint64    `json:"log_dropped"`
 	Gaps        uint64    `json:"gaps"`
 	LastRecord  time.Time `json:"last_record,omitzero"`
+	// FuelUnits is what the guests executed, in units of about an instruction.
+	FuelUnits uint64 `json:"fuel_units"`
+	// CPUSeconds is how long the guests ran, and ThrottledSeconds how long
+	// they waited for their share of the processor.
+	CPUSeconds       float64 `json:"cpu_seconds"`
+	ThrottledSeconds float64 `json:"throttled_seconds"`
 }

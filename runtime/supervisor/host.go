@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -107,6 +109,11 @@ func (h *host) countKept(ctx context.Context) error {
 
 // Refused implements actor.Host.
 func (h *host) Refused(r actor.Refusal) {
+	on := strings.Trim(r.Group+"."+r.Function, ".")
+	h.super.cfg.Audit.Note(h.name, identity.Event{
+		Who: identity.Who{Kind: identity.ByConnector, ID: h.id}, Action: identity.HostCall, Connector: h.id,
+		On: strings.TrimSpace(on + " " + r.Resource), Outcome: identity.Refused, Code: r.Code, Count: r.Count,
+	})
 	h.notes.Log(h.super.kill, slog.LevelWarn, "host calls refused",
 		"group", r.Group, "function", r.Function, "resource", r.Resource, "code", r.Code, "count", r.Count)
 }

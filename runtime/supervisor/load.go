@@ -32,7 +32,7 @@ func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Versio
 	if err != nil {
 		return v, nil, err
 	}
-	v = actor.Version{Connector: *c, Manifest: record.Manifest, Module: m}
+	v = actor.Version{Connector: *c, Limits: c.Limits.Under(t.ceiling), Manifest: record.Manifest, Module: m}
 	unload := func(ctx context.Context) { t.closed(m.Close(ctx)) }
 	if c.Converter == nil {
 		return v, unload, nil
@@ -42,7 +42,7 @@ func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Versio
 		unload(ctx)
 		return v, nil, err
 	}
-	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config)
+	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config, c.Converter.Limits.Under(t.ceiling))
 	if err != nil {
 		unload(ctx)
 		return v, nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -28,6 +29,9 @@ type Config struct {
 	Groups  capability.Registry
 	Outbox  outbox.Config
 	Restart Restart
+	// Ceiling is what a tenant may have that has no word of its own.
+	Ceiling spec.Ceiling
+	Audit   *identity.Audit // nil: none is kept
 	Log     *slog.Logger
 }
 

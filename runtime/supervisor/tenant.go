@@ -18,7 +18,9 @@ import (
 
 // Tenant is one tenant's runtime: its outbox, its converters, its connectors.
 type Tenant struct {
+	name       string // its id
 	super      *Supervisor
+	ceiling    spec.Ceiling // the tenant's own, with the server's default behind it
 	space      store.Space
 	modules    loader
 	log        *outbox.Log
@@ -42,8 +44,12 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
+	ceiling, err := s.ceilingOf(id)
+	if err != nil {
+		return nil, err
+	}
 	t := &Tenant{
-		super: s, space: space, notes: s.cfg.Log.With("tenant", id),
+		name: id, super: s, ceiling: ceiling, space: space, notes: s.cfg.Log.With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 	}
 	t.modules = loader{shelf: shelf, engine: s.cfg.Engine}
@@ -56,7 +62,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		return nil, err
 	}
 	t.converters = actor.NewConverters(actor.ConvertersConfig{
-		Engine: s.cfg.Engine, Groups: s.cfg.Groups, Log: t.notes,
+		Engine: s.cfg.Engine, Account: id, Groups: s.cfg.Groups, Log: t.notes,
 		Line: func(level abi.LogLevel, source, target, text string) {
 			t.notes.Log(s.kill, slogLevel(level), text, "source", source, "target", target, "module", "converter")
 		},
@@ -270,7 +276,7 @@ func (t *Tenant) Journal(id string) *Journal {
 func (t *Tenant) newActor(id string, epoch uint64, h actor.Host) *actor.Actor {
 	state, _ := t.log.State(id)
 	return actor.New(actor.Config{
-		Connector: id, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
+		Connector: id, Account: t.name, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
 		Resume: state, Log: t.notes.With("connector", id),
 	})
 }

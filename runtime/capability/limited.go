@@ -1,0 +1,10 @@
+package capability
+
+// Limited is a Group whose calls draw on a limit of their own, beside the one
+// of all host calls. The caller of a session asks for it before each call; a
+// group need not count.
+type Limited interface {
+	Group
+	// Limit is the name of one of the rates in spec.LimitTable.
+	Limit() string
+}

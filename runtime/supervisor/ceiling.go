@@ -1,0 +1,61 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// Ceiling is the most that the tenant may have: its own, with the server's
+// default where it has no word of its own. It is read when the tenant is
+// opened, so a change counts from the next start of the server.
+func (t *Tenant) Ceiling() spec.Ceiling { return t.ceiling }
+
+func (s *Supervisor) ceilingOf(id string) (c spec.Ceiling, err error) {
+	var tenant spec.Tenant
+	err = s.cfg.Store.System().View(s.kill, func(r store.Reader) error {
+		tenant, err = readTenant(r, id)
+		if fault.Is(err, fault.NotFound) {
+			return nil // a tenant that nobody has added has the server's default
+		}
+		return err
+	})
+	return tenant.Ceiling.Or(s.cfg.Ceiling), err
+}
+
+func readTenant(r store.Reader, id string) (t spec.Tenant, err error) {
+	e, err := r.Get(store.Tenants, id)
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(e.Value, &t); err != nil {
+		return t, fault.Wrap(fault.Integrity, err, "tenant %s", id)
+	}
+	return t, nil
+}
+
+// SetCeiling changes what a tenant may have, in the store: of a server that is
+// stopped, or for its next start.
+func SetCeiling(ctx context.Context, st store.Store, id string, change func(*spec.Ceiling)) (c spec.Ceiling, err error) {
+	err = st.System().Update(ctx, func(w store.Writer) error {
+		t, err := readTenant(w, id)
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.NotFound, "no tenant %.300q", id)
+		}
+		if err != nil {
+			return err
+		}
+		change(&t.Ceiling)
+		c = t.Ceiling
+		raw, err := json.Marshal(t)
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "tenant")
+		}
+		_, err = w.Put(store.Tenants, id, raw)
+		return err
+	})
+	return c, err
+}
