@@ -147,7 +147,12 @@ func (r *reader) readImports(c *cursor) {
 		imp.Kind = Kind(c.byte())
 		switch imp.Kind {
 		case Function:
-			r.funcs = append(r.funcs, uint32(r.index(c, "type", len(r.types)))) //nolint:gosec // 32 bits
+			t := r.index(c, "type", len(r.types))
+			if c.err != nil {
+				return
+			}
+			r.funcs = append(r.funcs, uint32(t)) //nolint:gosec // 32 bits
+			imp.Params, imp.Results = r.letters(t)
 		case Table:
 			r.table(c)
 		case Memory:
@@ -229,6 +234,7 @@ func (r *reader) readExports(c *cursor) {
 		case Function:
 			if i := r.index(c, "function", len(r.funcs)); c.err == nil {
 				r.declare(i)
+				e.Params, e.Results = r.letters(int(r.funcs[i]))
 			}
 		case Table:
 			r.index(c, "table", r.tables)

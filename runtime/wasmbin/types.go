@@ -137,3 +137,30 @@ func (c *cursor) globalType() globalType {
 	g.mutable = m == 1
 	return g
 }
+
+// letters writes a function's type as an Import and an Export have it.
+func (r *reader) letters(t int) (params, results string) {
+	spans := r.types[t]
+	return letters(r.params(spans)), letters(r.results(spans))
+}
+
+func letters(types []byte) string {
+	out := make([]byte, len(types))
+	for i, t := range types {
+		switch valueType(t) {
+		case i32:
+			out[i] = 'i'
+		case i64:
+			out[i] = 'I'
+		case f32:
+			out[i] = 'f'
+		case f64:
+			out[i] = 'F'
+		case v128:
+			out[i] = 'v'
+		default:
+			out[i] = 'r'
+		}
+	}
+	return string(out)
+}

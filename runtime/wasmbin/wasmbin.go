@@ -85,12 +85,17 @@ func (k Kind) String() string {
 type Import struct {
 	Module, Name string
 	Kind         Kind
+	// Params and Results are the types of a function, a letter for each value:
+	// i I f F v for i32 i64 f32 f64 v128, r for references.
+	Params, Results string
 }
 
 // Export is one thing that the module offers.
 type Export struct {
 	Name string
 	Kind Kind
+	// Params and Results are the types of a function, as those of an Import.
+	Params, Results string
 }
 
 // Custom is a custom section: its name, and where its content lies.

@@ -34,10 +34,10 @@ func TestReadSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []wasmbin.Import{{Module: "snaprail:core", Name: "take", Kind: wasmbin.Function}}; !slices.Equal(info.Imports, want) {
+	if want := []wasmbin.Import{{Module: "snaprail:core", Name: "take", Kind: wasmbin.Function, Params: "iiii", Results: "I"}}; !slices.Equal(info.Imports, want) {
 		t.Errorf("imports: %v", info.Imports)
 	}
-	want := []wasmbin.Export{{Name: "poll", Kind: wasmbin.Function}, {Name: "memory", Kind: wasmbin.Memory}}
+	want := []wasmbin.Export{{Name: "poll", Kind: wasmbin.Function, Params: "ii", Results: "I"}, {Name: "memory", Kind: wasmbin.Memory}}
 	if !slices.Equal(info.Exports, want) {
 		t.Errorf("exports: %v", info.Exports)
 	}
