@@ -47,6 +47,7 @@ type Engine struct {
 	wasi       api.Module
 	meter      api.Module
 	groups     map[string]*group
+	offer      Offer
 	started    time.Time // the zero of the guests' monotonic clocks
 	stats      counters
 

@@ -153,7 +153,7 @@ func (e *Engine) Instantiate(ctx context.Context, m *Module, cfg InstanceConfig)
 		return nil, err
 	}
 	defer e.end()
-	if err := e.check(m.code, cfg.Link); err != nil {
+	if err := e.offer.Check(m.code.info.Imports, cfg.Link); err != nil {
 		return nil, err
 	}
 	i, err := e.newInstance(m.code, cfg)

@@ -2,9 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -14,7 +11,6 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // Access says how far a group's functions reach.
@@ -56,6 +52,7 @@ const coreTake = "take"
 
 // link makes the modules that guests are linked to.
 func (e *Engine) link(ctx context.Context, groups []capability.Group) error {
+	e.offer = NewOffer(groups)
 	e.groups = make(map[string]*group, len(groups)+1)
 	e.groups[abi.CoreGroup] = &group{name: abi.CoreGroup, functions: coreFunctions()}
 	for _, g := range groups {
@@ -146,66 +143,4 @@ func (l Link) access(group string) (Access, bool) {
 	}
 	access, ok := l[group]
 	return access, ok && access < accesses
-}
-
-// check looks at every import before anything is linked. It names all that are
-// refused in one fault.
-func (e *Engine) check(code *compiled, link Link) error {
-	unknown, undeclared := e.refused(code, link)
-	if len(unknown) == 0 && len(undeclared) == 0 {
-		return nil
-	}
-	kind := fault.ImportUndeclared
-	if len(unknown) > 0 {
-		kind = fault.ImportUnknown
-	}
-	return fault.New(kind, "the module imports what it cannot have: %s",
-		strings.Join(append(unknown, undeclared...), "; "))
-}
-
-// maxListed bounds how many refused imports are named.
-const maxListed = 50
-
-func (e *Engine) refused(code *compiled, link Link) (unknown, undeclared []string) {
-	add := func(list *[]string, i wasmbin.Import, why string) {
-		switch n := len(unknown) + len(undeclared); {
-		case n < maxListed:
-			*list = append(*list, fmt.Sprintf("%.100s.%.100s (%s)", i.Module, i.Name, why))
-		case n == maxListed:
-			*list = append(*list, "and more")
-		}
-	}
-	defs := code.native.ImportedFunctions()
-	for _, i := range code.info.Imports {
-		if i.Kind != wasmbin.Function {
-			add(&unknown, i, "a "+i.Kind.String()+", and only functions can be imported")
-			continue
-		}
-		def := defs[0]
-		defs = defs[1:]
-		name, ours := strings.CutPrefix(i.Module, abi.ImportPrefix)
-		switch {
-		case i.Module == wasiModule:
-			if why := checkWASI(i.Name, def); why != "" {
-				add(&unknown, i, why)
-			}
-		case !ours:
-			add(&unknown, i, "no module of this name")
-		case e.groups[name] == nil:
-			add(&unknown, i, "no group of this name; there are "+e.groupNames())
-		case !slices.Contains(e.groups[name].functions, i.Name):
-			add(&unknown, i, "the group has "+strings.Join(e.groups[name].functions, ", "))
-		case !isSignature(def, hostParams, hostResults):
-			add(&unknown, i, "its type must be (i32, i32, i32, i32) -> i64")
-		default:
-			if _, ok := link.access(name); !ok {
-				add(&undeclared, i, "the manifest does not name the capability "+name)
-			}
-		}
-	}
-	return unknown, undeclared
-}
-
-func (e *Engine) groupNames() string {
-	return strings.Join(slices.Sorted(maps.Keys(e.groups)), ", ")
 }

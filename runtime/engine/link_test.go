@@ -94,7 +94,7 @@ func TestListOfRefusedImportsIsBounded(t *testing.T) {
 		many[n] = hostFunc(strings.Repeat("m", 4000), strings.Repeat("n", 4000))
 	}
 	_, err := e.Instantiate(t.Context(), compile(t, e, importing(many...)), engine.InstanceConfig{})
-	wantFault(t, err, fault.ImportUnknown, "and more")
+	wantFault(t, err, fault.ImportUnknown, "and 950 more")
 	if n := len(err.Error()); n > 20_000 {
 		t.Errorf("the text has %d bytes", n)
 	}
@@ -213,4 +213,24 @@ func TestClosedEngineRefuses(t *testing.T) {
 	cancel()
 	_, err = e.Compile(ctx, tiny())
 	wantFault(t, err, fault.Canceled)
+}
+
+// TestOfferIsWhatModulesAreLinkedTo: what the offer has can be linked, and
+// nothing else.
+func TestOfferIsWhatModulesAreLinkedTo(t *testing.T) {
+	o := engine.NewOffer([]capability.Group{group("test")})
+	for name, want := range map[[2]string]bool{
+		{"snaprail:test", "do"}:                     true,
+		{"snaprail:test", "undo"}:                   false,
+		{"snaprail:other", "do"}:                    false,
+		{"test", "do"}:                              false,
+		{"snaprail:core", "take"}:                   true,
+		{"wasi_snapshot_preview1", "fd_write"}:      true,
+		{"wasi_snapshot_preview1", "fd_frobnicate"}: false,
+		{"snaprail:meter", "yield"}:                 false,
+	} {
+		if got := o.Has(name[0], name[1]); got != want {
+			t.Errorf("%v: %v", name, got)
+		}
+	}
 }

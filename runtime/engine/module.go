@@ -129,6 +129,15 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) error {
 	return nil
 }
 
+// entryType is the type of the module's entry points: (ptr, len) -> i64, or
+// () -> i32 for one of an Extism PDK, whose input and output go by the kernel.
+func entryType(info *wasmbin.Info) (params, results string) {
+	if info.HasExtism {
+		return "", "i"
+	}
+	return "ii", "I"
+}
+
 func (c *compiled) describe(info *wasmbin.Info) {
 	c.info = info
 	for _, i := range info.Imports {
@@ -136,14 +145,14 @@ func (c *compiled) describe(info *wasmbin.Info) {
 			c.imports = append(c.imports, spec.Import{Module: i.Module, Function: i.Name})
 		}
 	}
-	defs := c.native.ExportedFunctions()
 	c.entries = make(map[string]int)
+	params, results := entryType(info)
 	for _, e := range info.Exports {
 		if e.Kind != wasmbin.Function {
 			continue
 		}
 		c.exports = append(c.exports, e.Name)
-		if isSignature(defs[e.Name], "ii", "I") {
+		if e.Params == params && e.Results == results {
 			c.entries[e.Name] = len(c.entries)
 		}
 	}
@@ -155,6 +164,9 @@ func (m *Module) Digest() string { return m.code.digest }
 // Imports lists the functions that the module needs, in the order of the
 // binary. The slice is shared; do not change it.
 func (m *Module) Imports() []spec.Import { return m.code.imports }
+
+// Info is what was read of the binary. It is shared; do not change it.
+func (m *Module) Info() *wasmbin.Info { return m.code.info }
 
 // Exports lists the names of the exported functions, in the order of the
 // binary. The slice is shared; do not change it.

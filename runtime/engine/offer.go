@@ -155,3 +155,18 @@ func (r *refusals) list() []string {
 	}
 	return r.first
 }
+
+// Declared is the link of a module that is asked what it is, and may reach
+// nothing: every group that its manifest names, denied.
+func Declared(capabilities []abi.Capability) Link {
+	link := make(Link, len(capabilities))
+	for _, c := range capabilities {
+		link[c.Group] = Denied
+	}
+	return link
+}
+
+// CheckImports is Offer.Check for what this engine offers.
+func (e *Engine) CheckImports(info *wasmbin.Info, link Link) error {
+	return e.offer.Check(info.Imports, link)
+}

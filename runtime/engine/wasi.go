@@ -136,21 +136,6 @@ func buildWASI(ctx context.Context, r wazero.Runtime) (api.Module, error) {
 	return instantiateHost(ctx, r, b)
 }
 
-// checkWASI says what is wrong with the import of a WASI function; empty:
-// nothing.
-func checkWASI(name string, def api.FunctionDefinition) string {
-	for _, f := range wasiFunctions() {
-		switch {
-		case f.name != name:
-		case !isSignature(def, f.params, f.results()):
-			return "its type is not that of WASI preview 1"
-		default:
-			return ""
-		}
-	}
-	return "no function of WASI preview 1"
-}
-
 // put32 and put64 write a result where the guest wants it.
 func (i *Instance) put32(ptr uint64, v uint32) errno {
 	b, ok := i.memory.at(api.DecodeU32(ptr), 4)
