@@ -19,6 +19,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // sumExt ends the name of a file that holds the sum of another.
@@ -56,7 +57,7 @@ func openCache(ctx context.Context, parent string, log *slog.Logger) (*diskCache
 	}
 	c := &diskCache{
 		dir:        filepath.Join(parent, wazeroVersion+"-"+goruntime.GOARCH),
-		meteredDir: filepath.Join(parent, meteredPrefix+strconv.Itoa(meterVersion)),
+		meteredDir: filepath.Join(parent, meteredPrefix+strconv.Itoa(wasmbin.MeterVersion)),
 		work:       filepath.Join(parent, "work"),
 		log:        log,
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // CompileLimits bound the process that compiles one module. On systems other
@@ -167,12 +168,6 @@ func (b *bounded) firstLine() string {
 	return strings.ToValidUTF8(line, "?")
 }
 
-// meterVersion is that of the rewriter: what another one wrote is not used.
-const meterVersion = 0
-
-// rewrite rewrites a module that the check has let through.
-func rewrite(wasm []byte) ([]byte, error) { return wasm, nil }
-
 // compileHere compiles in this process: for tests, and for tools that run
 // modules of their own.
 func (e *Engine) compileHere(ctx context.Context, digest string, wasm []byte) (wazero.CompiledModule, error) {
@@ -206,7 +201,7 @@ func (e *Engine) metered(digest string, wasm []byte) (metered []byte, kept bool,
 			return metered, true, nil
 		}
 	}
-	metered, err = rewrite(wasm)
+	metered, err = wasmbin.Meter(wasm)
 	return metered, false, err
 }
 
@@ -222,7 +217,7 @@ func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte)
 		}
 		e.cache.drop(entry) // damaged, or of another processor
 	}
-	metered, err := rewrite(wasm)
+	metered, err := wasmbin.Meter(wasm)
 	if err != nil {
 		return nil, err
 	}
