@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,11 @@ type Budget struct {
 	// CPU is how many cores the guests may keep busy, in the long run: 0.5 is
 	// half of one; 0: unbounded.
 	CPU float64
+	// Within names the account that this one is a part of, which is charged
+	// with it and whose budget counts as well: a connector's within its
+	// tenant's. Empty: none. An account keeps the one that it had first, and a
+	// part has no parts.
+	Within string
 }
 
 // Usage is what the instances of an account have used and use.
@@ -41,11 +47,13 @@ const throttleStep = time.Millisecond
 //
 // Its share of the processor is kept as one moment: paid is when all that the
 // guests have used will have come in. Each guest adds what it used, a slice at
-// a time, and waits until that moment less the burst; who comes later adds to
-// it and waits longer, so guests of an account take turns and none of them
-// needs to be in a queue.
+// a time, and goes on when that moment, less the burst, has come; who comes
+// later adds to it and waits longer, so guests of an account take turns and
+// nobody keeps a queue.
 type account struct {
 	fuel, cpu, throttled atomic.Uint64 // units, ns, ns
+
+	within *account // set before its first instance; nil: none
 
 	mu        sync.Mutex
 	budget    Budget
@@ -62,6 +70,11 @@ func (e *Engine) SetBudget(name string, b Budget) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.accountOf(name)
+	if a.within == nil && b.Within != "" {
+		if whole := e.accountOf(b.Within); whole != a && whole.within == nil { // no circles
+			a.within = whole
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.budget, a.closed = b, false
@@ -125,16 +138,40 @@ func (e *Engine) reserve(i *Instance, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.accountOf(name)
+	for at := a; at != nil; at = at.within {
+		if err := at.room(i.memory.limit); err != nil {
+			return err
+		}
+	}
+	for at := a; at != nil; at = at.within {
+		at.hold(int64(i.memory.limit), 1)
+		i.fuel.due = max(i.fuel.due, at.turn()) // a fresh guest stands in line as well
+	}
+	i.account = a
+	i.fuel.due = a.charge(e.now(), 0, 0) // a fresh guest stands in line as well
+	return nil
+}
+
+// room refuses what the budget has no memory for. Only the engine's mu keeps
+// the answer true.
+func (a *account) room(limit uint64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if most := a.budget.MemoryBytes; most > 0 && i.memory.limit > most-min(a.reserved, most) {
+	if most := a.budget.MemoryBytes; most > 0 && limit > most-min(a.reserved, most) {
 		return fault.New(fault.TenantMemory, "an instance needs %d MiB, and %d MiB of the tenant's %d MiB are in use by %d others",
-			i.memory.limit>>20, a.reserved>>20, most>>20, a.instances)
+			limit>>20, a.reserved>>20, most>>20, a.instances)
 	}
-	a.reserved += i.memory.limit
-	a.instances++
-	i.account, i.accountName = a, name
 	return nil
+}
+
+// hold counts instances with their memory, and reports whether the account is
+// to be forgotten.
+func (a *account) hold(memory int64, instances int) (over bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reserved += uint64(memory) //nolint:gosec // less is more by the two's complement
+	a.instances += instances
+	return a.closed && a.instances == 0
 }
 
 func (e *Engine) settle(i *Instance) {
@@ -143,12 +180,10 @@ func (e *Engine) settle(i *Instance) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a := i.account
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.reserved -= i.memory.limit
-	if a.instances--; a.closed && a.instances == 0 && e.accounts[i.accountName] == a {
-		delete(e.accounts, i.accountName)
+	for at := i.account; at != nil; at = at.within {
+		if at.hold(-int64(i.memory.limit), -1) {
+			maps.DeleteFunc(e.accounts, func(_ string, a *account) bool { return a == at })
+		}
 	}
 }
 
@@ -161,35 +196,65 @@ func (a *account) usage() Usage {
 	}
 }
 
-// charge adds what a guest used until now, and answers how long it has to wait
-// before it goes on.
-func (a *account) charge(now, cpu time.Duration, fuel uint64) time.Duration {
-	a.fuel.Add(fuel)
-	a.cpu.Add(uint64(cpu))
-	if !a.limited.Load() {
-		return 0
+// charge adds what a guest used until now, and answers when it may go on.
+func (a *account) charge(now, cpu time.Duration, fuel uint64) (due time.Duration) {
+	for ; a != nil; a = a.within {
+		a.fuel.Add(fuel)
+		a.cpu.Add(uint64(cpu))
+		if a.limited.Load() {
+			due = max(due, a.pay(now, cpu))
+		}
 	}
+	return due
+}
+
+// pay adds to what the share has to come in for, and answers when it has.
+func (a *account) pay(now, cpu time.Duration) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.budget.CPU <= 0 {
 		return 0
 	}
 	a.paid = max(a.paid, now) + time.Duration(float64(cpu)/a.budget.CPU)
-	if wait := a.paid - cpuBurst - now; wait >= throttleStep {
-		return wait
+	return a.paid - cpuBurst
+}
+
+// turn is when all that was used will have come in.
+func (a *account) turn() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.budget.CPU <= 0 {
+		return 0
 	}
-	return 0
+	return a.paid - cpuBurst
+}
+
+// waited counts a wait for the share.
+func (a *account) waited(d time.Duration) {
+	for ; a != nil; a = a.within {
+		a.throttled.Add(uint64(d))
+	}
 }
 
 // owes reports whether a call may have to wait.
-func (a *account) owes() bool { return a != nil && a.limited.Load() }
-
-// debt is how long a guest has to wait before it begins.
-func (a *account) debt(now time.Duration) time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if wait := a.paid - cpuBurst - now; a.budget.CPU > 0 && wait >= throttleStep {
-		return wait
+func (a *account) owes() bool {
+	for ; a != nil; a = a.within {
+		if a.limited.Load() {
+			return true
+		}
 	}
-	return 0
+	return false
+}
+
+// debt is how long a guest whose turn comes at due has to wait from now on.
+func (a *account) debt(now, due time.Duration) (wait time.Duration) {
+	for ; a != nil; a = a.within {
+		if a.limited.Load() {
+			wait = max(wait, min(due, a.turn())-now)
+		}
+	}
+	if wait < throttleStep {
+		return 0
+	}
+	return wait
 }

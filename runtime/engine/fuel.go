@@ -47,6 +47,7 @@ type fuel struct {
 	charged   int64         // units of host calls since the last pause
 	resumed   time.Duration // when the guest went on, since the engine was started
 	deadline  time.Duration
+	due       time.Duration // when the account lets the guest go on
 	throttled time.Duration // of this call
 	timer     *time.Timer
 }
@@ -135,31 +136,29 @@ func (i *Instance) charge(bytes int) {
 func (i *Instance) pause(units uint64) {
 	now := i.engine.now()
 	i.sound()
-	wait := i.spend(now, units)
+	i.spend(now, units)
 	i.check(now)
-	if err := i.meter.parent.Err(); err != nil { // only this goroutine sets it
+	if err := i.meter.parent.Err(); err != nil { // only this goroutine sets parent
 		i.meter.end(err)
 		i.check(now)
 	}
-	if wait > 0 {
-		i.throttle(now, wait)
+	if i.account.owes() {
+		i.throttle(now)
 	}
 	runtime.Gosched()
 	i.fuel.resumed = i.engine.now()
 }
 
-// spend books what the guest used until now, and answers how long it has to
-// wait for it.
-func (i *Instance) spend(now time.Duration, units uint64) time.Duration {
+// spend books what the guest used until now.
+func (i *Instance) spend(now time.Duration, units uint64) {
 	f := &i.fuel
 	cpu := max(now-f.resumed, 0)
 	f.resumed = now
 	i.used.units.Add(units)
 	i.used.cpu.Add(uint64(cpu))
-	if i.account == nil {
-		return 0
+	if i.account != nil {
+		f.due = i.account.charge(now, cpu, units)
 	}
-	return i.account.charge(now, cpu, units)
 }
 
 // sound keeps the deepest point of the guest's stack that the host has seen.
@@ -172,8 +171,12 @@ func (i *Instance) sound() {
 }
 
 // throttle waits for the account's share of the processor.
-func (i *Instance) throttle(now, wait time.Duration) {
+func (i *Instance) throttle(now time.Duration) {
 	f := &i.fuel
+	wait := i.account.debt(now, f.due)
+	if wait == 0 {
+		return
+	}
 	if now+wait > f.deadline {
 		i.meter.end(errShare)
 		i.check(now)
@@ -188,7 +191,7 @@ func (i *Instance) throttle(now, wait time.Duration) {
 func (i *Instance) waited(d time.Duration) {
 	i.fuel.throttled += d
 	i.used.throttled.Add(uint64(d))
-	i.account.throttled.Add(uint64(d))
+	i.account.waited(d)
 }
 
 // wait waits, unless one of the channels closes first.
@@ -229,7 +232,7 @@ func (i *Instance) returned(since, now time.Duration) {
 func (i *Instance) queue(ctx context.Context, entry string) error {
 	m, e := &i.meter, i.engine
 	now := e.now()
-	wait := i.account.debt(now)
+	wait := i.account.debt(now, i.fuel.due)
 	if allowed := m.deadline.Sub(e.started) - now; wait > allowed {
 		e.stats.outOfShare.Add(1)
 		f := fault.New(fault.TenantCPU, "%s would have to wait %s for the tenant's share of the processor, and has %s",

@@ -101,14 +101,13 @@ type Instance struct {
 	fuel    fuel
 	memory  memory
 
-	account     *account // nil: none
-	accountName string
-	stackLimit  uint32 // words
-	tableLimit  uint32 // entries
-	maxOutput   uint32 // bytes
-	used        used
-	deepest     atomic.Uint32 // words of stack
-	output      atomic.Uint32 // bytes of the last reply
+	account    *account // nil: none
+	stackLimit uint32   // words
+	tableLimit uint32   // entries
+	maxOutput  uint32   // bytes
+	used       used
+	deepest    atomic.Uint32 // words of stack
+	output     atomic.Uint32 // bytes of the last reply
 
 	module api.Module
 	alloc  api.Function

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"runtime"
@@ -35,6 +36,10 @@ func (e *echo) act(action string, frame []byte, input int, step *snaprail.Step) 
 		log.Info(argument)
 	case "stderr":
 		fmt.Fprintln(os.Stderr, argument)
+	case "random":
+		dice := make([]byte, 16)
+		_, _ = rand.Read(dice) // never fails
+		fmt.Fprintf(os.Stderr, "%x\n", dice)
 	case "reply":
 		_, err := e.port.Write(frame)
 		return err
