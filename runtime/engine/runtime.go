@@ -46,8 +46,6 @@ func runtimeConfig(kind string) wazero.RuntimeConfig {
 		base = wazero.NewRuntimeConfigCompiler()
 	}
 	return base.
-		// A call that runs out of time is stopped by wazero's checks; see meter.
-		WithCloseOnContextDone(true).
 		// Debug information is written by strangers, and its reader is not ours.
 		WithDebugInfoEnabled(false)
 }
