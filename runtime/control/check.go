@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -19,15 +17,12 @@ import (
 
 // The bounds of a connector's spec.
 const (
-	maxName      = 255
-	maxConfig    = 64 << 10
-	maxGrants    = 64
-	maxResources = 64
-	maxPattern   = 1024
-	maxMemory    = 1 << 30
-	minMemory    = 1 << 20
-	maxTimeout   = 5 * time.Minute
-	minInterval  = 10 * time.Millisecond
+	maxName     = 255
+	maxConfig   = 64 << 10
+	maxMemory   = 1 << 30
+	minMemory   = 1 << 20
+	maxTimeout  = 5 * time.Minute
+	minInterval = 10 * time.Millisecond
 )
 
 // check validates what a caller wants a connector to be, and puts whole
@@ -131,37 +126,4 @@ func (t *Tenant) module(ctx context.Context, at, configAt string, digest *string
 		wrong(f.Pointer, "%s", f.Detail)
 	}
 	return nil
-}
-
-func (t *Tenant) checkGrants(grants []spec.Grant, wrong func(string, string, ...any)) {
-	if len(grants) > maxGrants {
-		wrong("/grants", "has at most %d entries", maxGrants)
-		return
-	}
-	for i, g := range grants {
-		at := fmt.Sprintf("/grants/%d", i)
-		if _, known := t.cfg.Groups.Group(g.Group); !known {
-			wrong(at+"/group", "is no group of this server: it has %s", t.groupNames())
-		}
-		if len(g.Resources) > maxResources {
-			wrong(at+"/resources", "has at most %d entries", maxResources)
-		}
-		for j, p := range g.Resources {
-			if _, err := path.Match(p, ""); err != nil || len(p) > maxPattern || p == "" {
-				wrong(fmt.Sprintf("%s/resources/%d", at, j), "is no pattern (as in /dev/ttyUSB*)")
-			}
-		}
-		for j, right := range g.Rights {
-			if !slices.Contains([]spec.Right{spec.Read, spec.Write}, right) {
-				wrong(fmt.Sprintf("%s/rights/%d", at, j), "is read or write")
-			}
-		}
-	}
-}
-
-func (t *Tenant) groupNames() (names []string) {
-	for _, g := range t.cfg.Groups.Groups() {
-		names = append(names, g.Name())
-	}
-	return names
 }

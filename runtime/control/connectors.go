@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -20,6 +20,7 @@ const settle = 5 * time.Second
 // CreateConnector makes a connector, as a draft.
 func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (ConnectorView, error) {
 	if err := t.check(ctx, &in); err != nil {
+		t.refusal(identity.ConnectorCreate, &spec.Connector{Name: in.Name}, err)
 		return ConnectorView{}, err
 	}
 	now := time.Now().UTC()
@@ -27,22 +28,29 @@ func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (Connec
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	c := spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
+	var c spec.Connector
 	err = t.space.Update(ctx, func(w store.Writer) error {
+		c = spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
 		if err := in.present(w); err != nil {
+			return err
+		}
+		if _, err := t.consented(w, &c, &in, now); err != nil {
 			return err
 		}
 		if err := takeName(w, in.Name, id); err != nil {
 			return err
 		}
-		in.apply(&c, now)
+		in.apply(&c, t.by(), now)
 		c.Revision = 1
+		if err := identity.Append(w, t.changes(identity.ConnectorCreate, &spec.Connector{}, &c)...); err != nil {
+			return err
+		}
 		return save(w, &c)
 	})
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	return t.view(c), nil
+	return t.warned(ctx, t.view(c))
 }
 
 // Connectors is a page of the tenant's connectors, by id.
@@ -88,7 +96,7 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	return t.view(c), nil
+	return t.warned(ctx, t.view(c))
 }
 
 // UpdateConnector replaces what a caller may set. revision is the one that the
@@ -96,14 +104,28 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 // swapped: when the new version cannot take over, the old one goes on and the
 // view's runtime says why.
 func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in ConnectorInput, revision uint64) (ConnectorView, error) {
-	if v, err := t.Connector(ctx, idOrName); err != nil { // first of all: whether there is one
+	v, err := t.Connector(ctx, idOrName) // first of all: whether there is one
+	if err != nil {
 		return v, err
 	}
-	if err := t.check(ctx, &in); err != nil {
+	if err = t.check(ctx, &in); err == nil {
+		v, err = t.update(ctx, v.ID, in, revision)
+	}
+	if err != nil {
+		t.refusal(identity.ConnectorUpdate, &v.Connector, err)
 		return ConnectorView{}, err
 	}
-	return t.change(ctx, idOrName, revision, func(w store.Writer, c *spec.Connector) error {
+	return t.warned(ctx, v)
+}
+
+func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revision uint64) (ConnectorView, error) {
+	return t.change(ctx, id, revision, func(w store.Writer, c *spec.Connector) error {
 		if err := in.present(w); err != nil {
+			return err
+		}
+		was, now := *c, time.Now().UTC()
+		events, err := t.consented(w, c, &in, now)
+		if err != nil {
 			return err
 		}
 		if c.Name != in.Name {
@@ -114,8 +136,8 @@ func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in Connec
 				return err
 			}
 		}
-		in.apply(c, time.Now().UTC())
-		return nil
+		in.apply(c, t.by(), now)
+		return identity.Append(w, append(t.changes(identity.ConnectorUpdate, &was, c), events...)...)
 	})
 }
 
@@ -126,25 +148,33 @@ func (t *Tenant) Activate(ctx context.Context, idOrName string) (ConnectorView, 
 	if err != nil {
 		return v, err
 	}
+	active, err := t.activate(ctx, &v)
+	if err != nil {
+		t.refusal(identity.ConnectorActivate, &v.Connector, err)
+	}
+	return active, err
+}
+
+func (t *Tenant) activate(ctx context.Context, v *ConnectorView) (ConnectorView, error) {
 	key, err := v.TestKey()
 	if err != nil {
-		return v, fault.Wrap(fault.ConfigInvalid, err, "connector %s", v.ID)
+		return *v, fault.Wrap(fault.ConfigInvalid, err, "connector %s", v.ID)
 	}
 	if v.Tested != key {
 		result, err := t.TestConnector(ctx, v.ID)
 		if err != nil {
-			return v, err
+			return *v, err
 		}
 		if !result.Success {
-			return v, refusedBy(result)
+			return *v, refusedBy(result)
 		}
 	}
-	return t.change(ctx, v.ID, 0, func(_ store.Writer, c *spec.Connector) error {
+	return t.change(ctx, v.ID, 0, func(w store.Writer, c *spec.Connector) error {
 		if now, err := c.TestKey(); err != nil || now != c.Tested {
 			return fault.New(fault.StaleRevision, "the connector was changed while it was tested")
 		}
 		c.Enabled = true
-		return nil
+		return identity.Append(w, t.event(identity.ConnectorActivate, c))
 	})
 }
 
@@ -158,9 +188,9 @@ func refusedBy(result TestResult) error {
 
 // Deactivate makes a connector stop, after the step it is in.
 func (t *Tenant) Deactivate(ctx context.Context, idOrName string) (ConnectorView, error) {
-	return t.change(ctx, idOrName, 0, func(_ store.Writer, c *spec.Connector) error {
+	return t.change(ctx, idOrName, 0, func(w store.Writer, c *spec.Connector) error {
 		c.Enabled = false
-		return nil
+		return identity.Append(w, t.event(identity.ConnectorDeactivate, c))
 	})
 }
 
@@ -176,6 +206,9 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 			return err
 		}
 		if err := w.Delete(store.ConnectorNames, nameKey(c.Name)); err != nil {
+			return err
+		}
+		if err := identity.Append(w, t.event(identity.ConnectorDelete, &c)); err != nil {
 			return err
 		}
 		return w.Delete(store.Connectors, c.ID)
@@ -216,6 +249,19 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 
 func (t *Tenant) view(c spec.Connector) ConnectorView {
 	return ConnectorView{Connector: c, Runtime: t.runtime.Status(&c)}
+}
+
+// warned adds what a person should know of the grants.
+func (t *Tenant) warned(ctx context.Context, v ConnectorView) (ConnectorView, error) {
+	m, err := t.shelf.Get(ctx, v.Module)
+	if fault.Is(err, fault.NotFound) {
+		return v, nil // it says so itself when it is to run
+	}
+	if err != nil {
+		return v, err
+	}
+	v.Warnings = warnings(m.Manifest, v.Grants, t.cfg.Groups)
+	return v, nil
 }
 
 // current refuses a change that was made against another revision.
@@ -282,23 +328,9 @@ func nameKey(name string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// apply copies what a caller may set. Who granted what, and when, is not the
-// caller's to say: a grant that was there keeps it.
-func (in *ConnectorInput) apply(c *spec.Connector, now time.Time) {
-	had := c.Grants
+// apply copies what a caller may set.
+func (in *ConnectorInput) apply(c *spec.Connector, by string, now time.Time) {
 	c.Name, c.Module, c.Config, c.Converter = in.Name, in.Module, in.Config, in.Converter
 	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, now
-	c.Grants = slices.Clone(in.Grants)
-	for i := range c.Grants {
-		g := &c.Grants[i]
-		g.GrantedBy, g.GrantedAt = "", now
-		if j := slices.IndexFunc(had, func(h spec.Grant) bool { return sameGrant(h, *g) }); j >= 0 {
-			g.GrantedBy, g.GrantedAt = had[j].GrantedBy, had[j].GrantedAt
-		}
-	}
-}
-
-// sameGrant reports whether two grants allow the same.
-func sameGrant(a, b spec.Grant) bool {
-	return a.Group == b.Group && slices.Equal(a.Resources, b.Resources) && slices.Equal(a.Rights, b.Rights)
+	c.Grants = settleGrants(c.Grants, in.Grants, by, now)
 }

@@ -26,12 +26,18 @@ type ConnectorInput struct {
 	Grants    []spec.Grant
 	Limits    spec.Limits
 	Poll      spec.Poll
+	// Consent holds the digests of modules whose wider demands the caller has
+	// read; see fault.ConsentRequired.
+	Consent []string
 }
 
 // ConnectorView is a connector with what is known of it now.
 type ConnectorView struct {
 	spec.Connector
 	Runtime lifecycle.Status
+	// Warnings say which grants do nothing, and which are missing. A list does
+	// not have them.
+	Warnings []string
 }
 
 // TestResult is the outcome of a connection test.
@@ -46,9 +52,11 @@ type TestResult struct {
 // ModuleView is a module with what it can and cannot do in plain sentences.
 type ModuleView struct {
 	spec.Module
-	Can    []string
-	Cannot []string
-	UsedBy []string // connector ids
+	Anatomy Anatomy
+	Can     []string
+	Cannot  []string
+	Needs   []Need
+	UsedBy  []string // connector ids
 }
 
 // Record is one record of the stream.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -17,9 +18,9 @@ const wasiModule = "wasi_snapshot_preview1"
 // imports and its manifest. The reason that the manifest gives is quoted, since
 // it is a claim of the module's author; what stands before it is not.
 func Describe(m spec.Module, groups capability.Registry) (can, cannot []string) {
-	imported := functionsByModule(m.Imports)
+	imported := functionsByGroup(m.Imports, groups)
 	for _, g := range groups.Groups() {
-		functions := imported[abi.ImportPrefix+g.Name()]
+		functions := imported[g.Name()]
 		if len(functions) == 0 || g.Name() == abi.CoreGroup {
 			continue
 		}
@@ -30,7 +31,11 @@ func Describe(m spec.Module, groups capability.Registry) (can, cannot []string) 
 			}
 		}
 	}
-	return can, append(outside(imported[wasiModule], len(imported[abi.ImportPrefix+"file"]) > 0), limits(m, groups, imported)...)
+	wasi := wasiOf(m.Imports)
+	if sentence := through(wasi); sentence != "" {
+		can = append(can, sentence)
+	}
+	return can, append(outside(wasi, len(imported["file"]) > 0), limits(m, groups, imported)...)
 }
 
 // ability is one sentence for one host function.
@@ -58,9 +63,7 @@ func outside(wasi []string, files bool) []string {
 	sentences := []string{
 		"Cannot open " + what + " or network sockets, start programs, or read the environment of the server.",
 	}
-	failing := slices.DeleteFunc(slices.Clone(wasi), func(name string) bool {
-		return !strings.HasPrefix(name, "path_") && !strings.HasPrefix(name, "sock_")
-	})
+	failing := slices.DeleteFunc(slices.Clone(wasi), func(name string) bool { return !failsHere(name) })
 	if len(failing) > 0 {
 		sentences = append(sentences, fmt.Sprintf(
 			"Its WASI calls for files and sockets are answered with an error, and reach nothing: %s.", strings.Join(failing, ", ")))
@@ -68,11 +71,42 @@ func outside(wasi []string, files bool) []string {
 	return sentences
 }
 
+// failsHere reports whether a function of WASI is there for programs that import
+// it without a need, and always fails.
+func failsHere(name string) bool {
+	return strings.HasPrefix(name, "path_") || strings.HasPrefix(name, "sock_") ||
+		(strings.HasPrefix(name, "fd_") && name != "fd_write") || name == "proc_raise"
+}
+
+// through says what a module reaches through WASI; "": nothing.
+func through(wasi []string) string {
+	var can []string
+	for _, w := range []struct{ name, can string }{
+		{"clock_time_get", "read the time"},
+		{"random_get", "draw random numbers"},
+		{"poll_oneoff", "sleep until its call's deadline"},
+		{"fd_write", "write lines into its own log"},
+		{"proc_exit", "end itself"},
+	} {
+		if slices.Contains(wasi, w.name) {
+			can = append(can, w.can)
+		}
+	}
+	if len(can) == 0 {
+		return ""
+	}
+	text := can[len(can)-1]
+	if len(can) > 1 {
+		text = strings.Join(can[:len(can)-1], ", ") + " and " + text
+	}
+	return "Can " + text + ", through WASI and without a grant"
+}
+
 // limits says what this module in particular cannot do.
 func limits(m spec.Module, groups capability.Registry, imported map[string][]string) (sentences []string) {
 	var unused []string
 	for _, g := range groups.Groups() {
-		if len(imported[abi.ImportPrefix+g.Name()]) == 0 && g.Name() != abi.CoreGroup {
+		if len(imported[g.Name()]) == 0 && g.Name() != abi.CoreGroup {
 			unused = append(unused, g.Name())
 		}
 	}
@@ -87,25 +121,8 @@ func limits(m spec.Module, groups capability.Registry, imported map[string][]str
 
 // Unknown lists the imports that this version cannot link.
 func Unknown(imports []spec.Import, groups capability.Registry) []spec.Import {
-	return slices.DeleteFunc(slices.Clone(imports), func(i spec.Import) bool { return known(i, groups) })
-}
-
-// known reports whether the import is one that this version may link. The
-// functions of core and of WASI are the engine's to know.
-func known(i spec.Import, groups capability.Registry) bool {
-	name, ours := strings.CutPrefix(i.Module, abi.ImportPrefix)
-	if !ours {
-		return i.Module == wasiModule
-	}
-	if name == abi.CoreGroup {
-		return true
-	}
-	g, ok := groups.Group(name)
-	if !ok {
-		return false
-	}
-	_, ok = capability.Find(g, i.Function)
-	return ok
+	offer := engine.NewOffer(groups.Groups())
+	return slices.DeleteFunc(slices.Clone(imports), func(i spec.Import) bool { return offer.Has(i.Module, i.Function) })
 }
 
 // declared is what the manifest says of a group, or nil.
@@ -118,14 +135,13 @@ func declared(m abi.Manifest, group string) *abi.Capability {
 	return nil
 }
 
-// functionsByModule sorts imports by the module they come from.
-func functionsByModule(imports []spec.Import) map[string][]string {
-	by := make(map[string][]string)
+// wasiOf are the functions of WASI among the imports, by name.
+func wasiOf(imports []spec.Import) (names []string) {
 	for _, i := range imports {
-		by[i.Module] = append(by[i.Module], i.Function)
+		if i.Module == wasiModule {
+			names = append(names, i.Function)
+		}
 	}
-	for _, functions := range by {
-		slices.Sort(functions)
-	}
-	return by
+	slices.Sort(names)
+	return names
 }

@@ -4,18 +4,61 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // AddModule admits a module. manifest is a side-car that takes the place of
 // the module's own; nil: none. created is false when the tenant has the module
 // already.
 func (t *Tenant) AddModule(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
-	return t.shelf.Add(ctx, body, manifest)
+	return t.AddAnnouncedModule(ctx, body, manifest, "")
+}
+
+// AddAnnouncedModule is AddModule for a module whose digest the caller knows: a
+// sha256 in hex. Another module than that is refused with fault.BodyInvalid,
+// and nothing is kept of it.
+func (t *Tenant) AddAnnouncedModule(ctx context.Context, body io.Reader, manifest []byte, digest string) (m spec.Module, created bool, err error) {
+	if digest != "" && !isDigest(digest) {
+		return m, false, fault.New(fault.Invalid, "%.80q is no sha256 in hex", digest).
+			WithHint("Send the 64 digits that sha256sum prints.")
+	}
+	in := newArrival(body, digest)
+	if m, created, err = t.shelf.Add(ctx, in, manifest); err != nil {
+		t.refusedModule(in, err)
+		return m, false, err
+	}
+	if !created {
+		return m, false, nil
+	}
+	what := m.Manifest.Category + "/" + m.Manifest.ProviderType + " " + m.Manifest.Version
+	return m, true, t.record(ctx, identity.Event{Action: identity.ModuleUpload, Module: m.Digest, Detail: what})
+}
+
+// refusedModule notes a refused upload. One that was given up, or that the
+// server failed at, is none.
+func (t *Tenant) refusedModule(in *arrival, err error) {
+	f := fault.Of(err)
+	if status := f.Kind.Info().Status; f.Kind == fault.Canceled || status >= http.StatusInternalServerError {
+		return
+	}
+	t.cfg.Audit.Note(t.id, identity.Event{
+		Who: t.who, Action: identity.ModuleUpload, Module: in.digest,
+		Outcome: identity.Refused, Code: f.Kind.String(), Detail: f.Text,
+	})
+}
+
+// record writes an event of something that was done, in a transaction of its
+// own: what was done has had its own already.
+func (t *Tenant) record(ctx context.Context, e identity.Event) error {
+	e.Who, e.Outcome = t.who, identity.Done
+	return t.space.Update(ctx, func(w store.Writer) error { return identity.Append(w, e) })
 }
 
 // Modules is a page of the tenant's modules, by digest.
@@ -34,15 +77,35 @@ func (t *Tenant) Modules(ctx context.Context, p Page) (list []spec.Module, next 
 // Module is one module with what it can and cannot do. The digest may be cut
 // to its first digits.
 func (t *Tenant) Module(ctx context.Context, digest string) (v ModuleView, err error) {
-	if v.Module, err = t.shelf.Get(ctx, digest); err != nil {
+	src, m, err := t.shelf.Load(ctx, digest)
+	if err != nil {
 		return v, err
 	}
-	v.Can, v.Cannot = Describe(v.Module, t.cfg.Groups)
+	info, err := wasmbin.Read(src)
+	if err != nil {
+		return v, err
+	}
+	v.Module, v.Anatomy, v.Needs = m, Dissect(info), Needs(m, t.cfg.Groups)
+	v.Can, v.Cannot = Describe(m, t.cfg.Groups)
 	err = t.space.View(ctx, func(r store.Reader) error {
 		v.UsedBy, err = users(r, v.Digest)
 		return err
 	})
 	return v, err
+}
+
+// Difference says what changes when one of the tenant's modules takes the place
+// of another. Digests may be cut to their first digits.
+func (t *Tenant) Difference(ctx context.Context, from, to string) (Difference, error) {
+	old, err := t.shelf.Get(ctx, from)
+	if err != nil {
+		return Difference{}, err
+	}
+	now, err := t.shelf.Get(ctx, to)
+	if err != nil {
+		return Difference{}, err
+	}
+	return Compare(old, now, t.cfg.Groups), nil
 }
 
 // DeleteModule removes a module that no connector uses.
@@ -51,13 +114,17 @@ func (t *Tenant) DeleteModule(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
-	return t.shelf.Delete(ctx, m.Digest, func(r store.Reader) error {
+	err = t.shelf.Delete(ctx, m.Digest, func(r store.Reader) error {
 		by, err := users(r, m.Digest)
 		if err != nil || len(by) == 0 {
 			return err
 		}
 		return fault.New(fault.ModuleInUse, "module %s is used by %s", m.Digest, strings.Join(by, ", "))
 	})
+	if err != nil {
+		return err
+	}
+	return t.record(ctx, identity.Event{Action: identity.ModuleDelete, Module: m.Digest})
 }
 
 // users lists the connectors that name the module.

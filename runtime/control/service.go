@@ -7,6 +7,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -20,6 +21,10 @@ type Config struct {
 	Supervisor *supervisor.Supervisor
 	Engine     *engine.Engine
 	Groups     capability.Registry
+	Audit      *identity.Audit // nil: what is refused is kept nowhere
+	// Operator is the tenant whose tokens may read the server's own audit
+	// trail; "": none.
+	Operator string
 }
 
 // Service is the control plane of one process.
@@ -31,6 +36,8 @@ func New(cfg Config) *Service { return &Service{cfg} }
 // Tenant is one tenant's control plane.
 type Tenant struct {
 	cfg     Config
+	id      string
+	who     identity.Who
 	space   store.Space
 	shelf   *catalog.Shelf
 	runtime *supervisor.Tenant
@@ -50,7 +57,15 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{cfg: s.cfg, space: space, shelf: shelf, runtime: rt}, nil
+	return &Tenant{cfg: s.cfg, id: id, space: space, shelf: shelf, runtime: rt}, nil
+}
+
+// By is the same control plane in the hands of somebody: it is they who grant,
+// consent and are named in the audit trail.
+func (t *Tenant) By(who identity.Who) *Tenant {
+	held := *t
+	held.who = who
+	return &held
 }
 
 // Ready reports why the service cannot take work now, or nil. Anybody may ask,
