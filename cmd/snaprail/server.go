@@ -79,6 +79,9 @@ func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
+	if err := cat.Prune(ctx); err != nil {
+		return nil, err
+	}
 	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
 		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Log: log,

@@ -14,9 +14,10 @@ import (
 	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
-// admit checks an upload: the binary, the manifest, the exports that the
-// manifest claims, the imports that it names; then it compiles the module,
-// instantiates it once without any rights and asks it to describe itself.
+// admit checks an upload: the whole binary, the manifest, then the imports and
+// exports against it, all without running or compiling anything. Only then the
+// module is compiled, instantiated once without any rights and asked to
+// describe itself.
 func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec.Module, err error) {
 	src, err := in.bytes()
 	if err != nil {
@@ -24,6 +25,13 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 	}
 	info, err := wasmbin.Read(src)
 	if err != nil {
+		return m, err
+	}
+	manifest, err := manifestOf(src, sidecar)
+	if err != nil {
+		return m, err
+	}
+	if err := s.checkUnrun(manifest, info); err != nil {
 		return m, err
 	}
 	compiled, err := s.catalog.cfg.Engine.Compile(ctx, src)
@@ -39,15 +47,6 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 		Digest: in.digest, Size: in.size, Uploaded: time.Now().UTC().Truncate(time.Second),
 		Imports: compiled.Imports(), Exports: compiled.Exports(),
 	}
-	manifest, err := manifestOf(src, sidecar)
-	if err != nil {
-		return m, err
-	}
-	if manifest != nil { // what the manifest alone shows is refused before any code runs
-		if err := s.checkManifest(manifest, info, compiled); err != nil {
-			return m, err
-		}
-	}
 	described, err := s.describe(ctx, compiled, manifest)
 	if err != nil {
 		return m, err
@@ -56,15 +55,42 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 		if manifest, err = manifestFrom(described); err != nil {
 			return m, err
 		}
-		if err := s.checkManifest(manifest, info, compiled); err != nil {
-			return m, err
-		}
-		if err := declared(manifest, compiled); err != nil {
+		if err := s.checkUnrun(manifest, info); err != nil {
 			return m, err
 		}
 	}
 	m.Manifest = *manifest
 	return m, offers(manifest, described)
+}
+
+// checkUnrun checks all that can be seen without running the module. One that
+// has no manifest yet must at least be able to describe itself.
+func (s *Shelf) checkUnrun(m *abi.Manifest, info *wasmbin.Info) error {
+	if m == nil {
+		if e, found := info.Export(abi.EntryDescribe); !found || e.Kind != wasmbin.Function {
+			return missingManifest()
+		}
+	} else if err := s.checkManifest(m, info); err != nil {
+		return err
+	}
+	return s.catalog.cfg.Engine.CheckImports(info, s.link(m))
+}
+
+// link denies a module everything that it says it needs; what has no manifest
+// yet may need all there is.
+func (s *Shelf) link(m *abi.Manifest) engine.Link {
+	if m != nil {
+		return engine.Declared(m.Capabilities)
+	}
+	link := engine.Link{}
+	for _, g := range s.catalog.cfg.Groups.Groups() {
+		link[g.Name()] = engine.Denied
+	}
+	return link
+}
+
+func missingManifest() error {
+	return fault.New(fault.ManifestMissing, "the module has no section %s, came without a manifest and does not describe itself", abi.ManifestSection)
 }
 
 // manifestOf is the side-car, else the module's own section; nil: neither.
@@ -87,7 +113,7 @@ func manifestOf(src, sidecar []byte) (*abi.Manifest, error) {
 func manifestFrom(described []byte) (*abi.Manifest, error) {
 	var d description
 	if described == nil || json.Unmarshal(described, &d) != nil || d.ProviderType == "" {
-		return nil, fault.New(fault.ManifestMissing, "the module has no section %s, came without a manifest and does not describe itself", abi.ManifestSection)
+		return nil, missingManifest()
 	}
 	m, err := abi.ParseManifest(described)
 	if err != nil {
@@ -97,7 +123,7 @@ func manifestFrom(described []byte) (*abi.Manifest, error) {
 }
 
 // checkManifest checks what can be seen without running the module.
-func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info, compiled *engine.Module) error {
+func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
 	if err := m.ABI.Served(); err != nil {
 		return fault.Wrap(fault.ABIUnsupported, err, "the module")
 	}
@@ -114,8 +140,8 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info, compiled *eng
 	for _, entry := range m.Required() {
 		if e, found := info.Export(entry); !found || e.Kind != wasmbin.Function {
 			missing = append(missing, entry)
-		} else if !compiled.Offers(entry) {
-			missing = append(missing, entry+" as (i32, i32) -> i64")
+		} else if !engine.IsEntryPoint(info, e) {
+			missing = append(missing, entry+" as "+engine.EntryType(info))
 		}
 	}
 	if len(missing) > 0 {
@@ -133,22 +159,8 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info, compiled *eng
 // describe instantiates the module once, linked to refusals, and calls its
 // describe; nil: it has none.
 func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Manifest) ([]byte, error) {
-	link := engine.Link{}
-	if m != nil {
-		for _, c := range m.Capabilities {
-			if _, known := s.catalog.cfg.Groups.Group(c.Group); known {
-				link[c.Group] = engine.Denied
-			}
-		}
-	} else { // it still has to say what it needs
-		for _, g := range s.catalog.cfg.Groups.Groups() {
-			link[g.Name()] = engine.Denied
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.catalog.patience)
-	defer cancel()
 	inst, err := s.catalog.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
-		Link: link, Host: denyAll{}, CallTimeout: s.catalog.patience,
+		Link: s.link(m), Host: denyAll{}, CallTimeout: s.catalog.patience,
 	})
 	if err != nil {
 		return nil, rejected(err)
@@ -174,29 +186,14 @@ func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Ma
 // rejected makes a guest's failure a refusal of the module; what linking
 // refuses keeps its own kind.
 func rejected(err error) error {
-	for _, k := range []fault.Kind{fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.Guest} {
+	for _, k := range []fault.Kind{
+		fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.GuestStack, fault.GuestTable, fault.GuestOutput, fault.Guest,
+	} {
 		if fault.Is(err, k) {
 			return fault.Wrap(fault.ModuleRejected, err, "the module failed when it was started to describe itself")
 		}
 	}
 	return err
-}
-
-// declared checks that the manifest names every group that is imported. For a
-// manifest that was there before the module ran, linking has checked it.
-func declared(m *abi.Manifest, compiled *engine.Module) error {
-	var missing []string
-	for _, i := range compiled.Imports() {
-		group, ours := strings.CutPrefix(i.Module, abi.ImportPrefix)
-		named := slices.ContainsFunc(m.Capabilities, func(c abi.Capability) bool { return c.Group == group })
-		if ours && group != abi.CoreGroup && !named {
-			missing = append(missing, i.Module+"."+i.Function)
-		}
-	}
-	if len(missing) > 0 {
-		return fault.New(fault.ImportUndeclared, "the module imports what its manifest does not name: %s", strings.Join(missing, ", "))
-	}
-	return nil
 }
 
 // offers checks the manifest's claims against the entry points that the module

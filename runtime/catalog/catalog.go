@@ -51,7 +51,17 @@ type Catalog struct {
 	blobs sync.Mutex
 	// schemas are compiled config schemas.
 	schemas schemas
+	// admissions bounds how many modules are checked at once, each of which is
+	// in memory then.
+	admissions chan struct{}
+	uploads    uploads
 }
+
+// The bounds of what comes in at once.
+const (
+	admissionsAtOnce = 4
+	uploadsAtOnce    = 4 // of one tenant
+)
 
 // New opens the catalog in its folder and sweeps what an interrupted upload
 // left there.
@@ -59,7 +69,7 @@ func New(cfg Config) (*Catalog, error) {
 	if cfg.MaxModule <= 0 {
 		cfg.MaxModule = DefaultMaxModule
 	}
-	c := &Catalog{cfg: cfg, patience: describeTimeout}
+	c := &Catalog{cfg: cfg, patience: describeTimeout, admissions: make(chan struct{}, admissionsAtOnce)}
 	if err := os.RemoveAll(c.incoming()); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "module folder")
 	}
@@ -120,14 +130,20 @@ func (s *Shelf) Load(ctx context.Context, digest string) ([]byte, spec.Module, e
 
 // Add admits a module: it reads body to its end, checks everything and keeps
 // it. manifest is a side-car that takes the place of the module's own; nil:
-// none. created is false when the tenant has this very module already.
+// none. created is false when the tenant has this very module already. A tenant
+// that uploads too many at once gets fault.Exhausted.
 func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
+	if err := s.catalog.uploads.begin(s.tenant); err != nil {
+		return m, false, err
+	}
+	defer s.catalog.uploads.end(s.tenant)
 	in, err := s.catalog.receive(body)
 	if err != nil {
 		return m, false, err
 	}
 	defer in.discard()
-	if m, err = s.admit(ctx, in, manifest); err != nil {
+	if m, err = s.admitInTurn(ctx, in, manifest); err != nil {
+		s.catalog.unload(context.WithoutCancel(ctx), in.digest)
 		return m, false, err
 	}
 	s.catalog.blobs.Lock()
@@ -137,6 +153,17 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 		return m, false, err
 	}
 	return m, created, nil
+}
+
+// admitInTurn admits a module when there is room.
+func (s *Shelf) admitInTurn(ctx context.Context, in *incoming, manifest []byte) (spec.Module, error) {
+	select {
+	case s.catalog.admissions <- struct{}{}:
+	case <-ctx.Done():
+		return spec.Module{}, fault.Of(ctx.Err())
+	}
+	defer func() { <-s.catalog.admissions }()
+	return s.admit(ctx, in, manifest)
 }
 
 // keep makes an admitted module the tenant's: its file, the reference that
@@ -287,6 +314,7 @@ func (s *Shelf) forget(ctx context.Context, digest string) error {
 	if err != nil || !last {
 		return err
 	}
+	s.catalog.cfg.Engine.Forget(digest)
 	if err := os.Remove(s.catalog.path(digest)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(fault.Internal, err, "module file")
 	}
@@ -300,8 +328,9 @@ func decode(raw []byte, m *spec.Module) error {
 	return nil
 }
 
-// describeTimeout bounds what admission runs of a module.
-const describeTimeout = 10 * time.Second
+// describeTimeout bounds each call that admission makes: to start the module,
+// and to ask what it is.
+const describeTimeout = 2 * time.Second
 
 // denyAll is the host of a module under admission: it reaches nothing.
 type denyAll struct{}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,7 +10,11 @@ import (
 	"path/filepath"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
+
+// headerSize is how much of an upload says whether it is a module.
+const headerSize = 8
 
 // incoming is an upload on its way: a temporary file and its digest.
 type incoming struct {
@@ -19,8 +24,17 @@ type incoming struct {
 }
 
 // receive writes an upload to a temporary file while it hashes it, within the
-// bound on its size.
+// bound on its size. What is no module is refused by its first bytes.
 func (c *Catalog) receive(body io.Reader) (*incoming, error) {
+	head := make([]byte, headerSize)
+	n, err := io.ReadFull(body, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, broken(err, int64(n))
+	}
+	if err := wasmbin.CheckHeader(head[:n]); err != nil {
+		return nil, err
+	}
+	body = io.MultiReader(bytes.NewReader(head[:n]), body)
 	f, err := os.CreateTemp(c.incoming(), "module-*")
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "upload")
@@ -31,16 +45,25 @@ func (c *Catalog) receive(body io.Reader) (*incoming, error) {
 	switch {
 	case err != nil:
 		in.discard()
-		if _, known := errors.AsType[*fault.Fault](err); known {
-			return nil, err
-		}
-		return nil, fault.Wrap(fault.BodyInvalid, err, "the upload broke off after %d bytes", in.size)
+		return nil, broken(err, in.size)
 	case in.size > c.cfg.MaxModule:
 		in.discard()
 		return nil, fault.New(fault.ModuleTooLarge, "the module has more than %d bytes", c.cfg.MaxModule)
 	}
 	in.digest = hex.EncodeToString(hash.Sum(nil))
 	return in, nil
+}
+
+// broken is what ended an upload early. Whoever hands the body in may know
+// better what it was.
+func broken(err error, after int64) error {
+	if _, known := errors.AsType[*fault.Fault](err); known {
+		return err
+	}
+	if path, ours := errors.AsType[*os.PathError](err); ours {
+		return fault.Wrap(fault.Internal, path, "upload")
+	}
+	return fault.Wrap(fault.BodyInvalid, err, "the upload broke off after %d bytes", after)
 }
 
 // bytes reads the upload back.

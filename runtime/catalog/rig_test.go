@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -30,6 +31,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "compile-worker" {
+		os.Exit(engine.CompileWorker(context.Background(), os.Args[2:], os.Stdin, os.Stderr))
+	}
 	dir, err := os.MkdirTemp("", "snaprail-cache-")
 	if err != nil {
 		panic(err)

@@ -138,6 +138,16 @@ func entryType(info *wasmbin.Info) (params, results string) {
 	return "ii", "I"
 }
 
+// EntryType is the type of the module's entry points, as people write it.
+func EntryType(info *wasmbin.Info) string { return typeText(entryType(info)) }
+
+// IsEntryPoint reports whether an export has the type of an entry point.
+func IsEntryPoint(info *wasmbin.Info, e wasmbin.Export) bool {
+	params, results := entryType(info)
+	return e.Kind == wasmbin.Function && e.Params == params &&
+		(e.Results == results || info.HasExtism && e.Results == "")
+}
+
 func (c *compiled) describe(info *wasmbin.Info) {
 	c.info = info
 	for _, i := range info.Imports {
@@ -146,13 +156,12 @@ func (c *compiled) describe(info *wasmbin.Info) {
 		}
 	}
 	c.entries = make(map[string]int)
-	params, results := entryType(info)
 	for _, e := range info.Exports {
 		if e.Kind != wasmbin.Function {
 			continue
 		}
 		c.exports = append(c.exports, e.Name)
-		if e.Params == params && e.Results == results {
+		if IsEntryPoint(info, e) {
 			c.entries[e.Name] = len(c.entries)
 		}
 	}

@@ -30,7 +30,9 @@ const (
 const header = 8
 
 // checkHeader tells a core module from everything else.
-func checkHeader(src []byte) error {
+// CheckHeader looks at the first 8 bytes of a module: whether it is one. It
+// answers fault.NotWasm, fault.WasmComponent or fault.WasmMalformed.
+func CheckHeader(src []byte) error {
 	if !bytes.HasPrefix(src, []byte("\x00asm")) {
 		return fault.New(fault.NotWasm, "the file does not start with the bytes 00 61 73 6d")
 	}
@@ -58,7 +60,7 @@ type section struct {
 
 // walk calls visit for each section, until it or the frame fails.
 func walk(src []byte, visit func(section) error) error {
-	if err := checkHeader(src); err != nil {
+	if err := CheckHeader(src); err != nil {
 		return err
 	}
 	c := cursor{src: src, pos: header, end: len(src)}
