@@ -64,22 +64,25 @@ func (i *Instance) settle() {
 func (i *Instance) finish(ctx context.Context, entry string, reply []byte, err error) ([]byte, error) {
 	over := i.meter.leave(i.dying)
 	if over != nil && !i.dying { // the reply came too late
-		err = i.die(entry, over)
+		reply, err = nil, i.die(entry, over)
 	}
 	if !i.dying {
 		return reply, err
 	}
 	i.bury(ctx)
 	i.meter.died()
-	return nil, err
+	return reply, err
 }
 
 // run is the call itself: input, guest, reply.
 func (i *Instance) run(n int, entry string, in []byte) ([]byte, error) {
-	fn := i.function(n, entry)
 	if len(in) > MaxCrossing {
 		return nil, fault.New(fault.TooLarge, "an input of %d bytes, and %d are allowed", len(in), MaxCrossing)
 	}
+	if i.kernel != nil {
+		return i.runExtism(n, entry, in)
+	}
+	fn := i.function(n, entry)
 	if err := i.write(in); err != nil {
 		return nil, err
 	}

@@ -46,6 +46,8 @@ type Engine struct {
 	private    string    // a cache directory that goes with the engine; "": none
 	wasi       api.Module
 	meter      api.Module
+	kernel     api.Module // of guests with an Extism PDK
+	user       api.Module // all groups, for them
 	groups     map[string]*group
 	offer      Offer
 	started    time.Time // the zero of the guests' monotonic clocks

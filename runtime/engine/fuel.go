@@ -119,9 +119,12 @@ func yield(ctx context.Context, _ api.Module, stack []uint64) {
 }
 
 // charge bills the guest for work that the host does for it.
-func (i *Instance) charge(bytes int) {
+func (i *Instance) charge(bytes int) { i.bill(hostCallUnits + int64(bytes/bytesPerUnit)) }
+
+// bill is charge for so many units.
+func (i *Instance) bill(work int64) {
 	f := &i.fuel
-	f.charged += hostCallUnits + int64(bytes/bytesPerUnit)
+	f.charged += work
 	if f.charged < Slice {
 		return
 	}

@@ -59,8 +59,7 @@ func served(group, function string) api.GoModuleFunc {
 
 // denied is a host function of a group that was not granted.
 func denied(group, function string) api.GoModuleFunc {
-	answer := encodeError(nil, fault.New(fault.Denied, "%s is not granted to this connector", group).
-		WithHint("Add a grant for %s to the connector, or do without it.", group))
+	answer := encodeError(nil, notGranted(group))
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
 		i := caller(ctx)
 		i.used.denied.Add(1)
@@ -70,6 +69,11 @@ func denied(group, function string) api.GoModuleFunc {
 		_, out, _ := i.ranges(stack)
 		stack[0] = i.answer(out, answer, abi.HostErrorBit)
 	}
+}
+
+func notGranted(group string) error {
+	return fault.New(fault.Denied, "%s is not granted to this connector", group).
+		WithHint("Add a grant for %s to the connector, or do without it.", group)
 }
 
 // take writes the pending reply. One that does not fit stays pending.

@@ -62,6 +62,9 @@ type InstanceConfig struct {
 	TableEntries uint32
 	// MaxOutput bounds a reply, in bytes; 0: MaxCrossing, which is the most.
 	MaxOutput uint32
+	// Extism is what a guest with an Extism PDK finds in its kernel; nil: no
+	// config. Other guests have none.
+	Extism *ExtismSettings
 	// Account is whose budget the instance is charged to; empty: nobody's.
 	Account string
 }
@@ -113,8 +116,9 @@ type Instance struct {
 	alloc  api.Function
 	points []point // of code.entries
 	stack  [2]uint64
-	input  buffer // the guest's
-	reply  []byte // the last call's, copied out
+	input  buffer  // the guest's
+	kernel *kernel // of a guest with an Extism PDK; nil: it speaks the direct contract
+	reply  []byte  // the last call's, copied out
 
 	pending pending
 	scratch []byte // an encoded error
@@ -214,6 +218,7 @@ func (e *Engine) newInstance(code *compiled, cfg InstanceConfig) (*Instance, err
 		return nil, fault.New(fault.GuestMemory, "the module starts with %d KiB of memory, and its limit is %d KiB",
 			need>>10, i.memory.limit>>10)
 	}
+	i.kernel = newKernel(i, cfg)
 	return i, i.wasi.seed()
 }
 
@@ -273,6 +278,9 @@ func (i *Instance) initialize(link Link) error {
 		fn := i.module.ExportedFunction(name)
 		if fn == nil || !isSignature(fn.Definition(), "", "") {
 			continue
+		}
+		if i.kernel != nil && name == initialize {
+			continue // see wake
 		}
 		if err := i.invoke(fn, nil); err != nil {
 			return i.die(initialize, err)

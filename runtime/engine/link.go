@@ -78,6 +78,9 @@ func (e *Engine) link(ctx context.Context, groups []capability.Group) error {
 	if e.meter, err = buildMeter(ctx, e.runtime); err != nil {
 		return fault.Wrap(fault.Internal, err, "the meter cannot be linked")
 	}
+	if err := e.linkExtism(ctx, groups); err != nil {
+		return fault.Wrap(fault.Internal, err, "the Extism kernel cannot be linked")
+	}
 	return nil
 }
 
@@ -126,6 +129,10 @@ func (e *Engine) resolver(link Link) experimental.ImportResolver {
 			return e.wasi
 		case meterModule:
 			return e.meter
+		case kernelModule:
+			return e.kernel
+		case userModule:
+			return e.user
 		}
 		name, ours := strings.CutPrefix(module, abi.ImportPrefix)
 		g := e.groups[name]

@@ -26,6 +26,7 @@ const maxMemory = 1 << 32
 // Where a warm image is mapped instead of nothing, reserve is the place.
 type memory struct {
 	limit   uint64 // bytes
+	aside   uint64 // bytes that the host holds for the guest: its kernel
 	room    []byte // the mapping; nil before the first page and after Free
 	bytes   []byte // what of it the guest has
 	size    atomic.Uint64
@@ -40,7 +41,7 @@ func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
 // Reallocate grows to size bytes, or answers nil beyond the limit.
 func (m *memory) Reallocate(size uint64) []byte {
-	if size > m.limit {
+	if size+m.aside > m.limit {
 		m.refused = true
 		return nil
 	}
@@ -58,6 +59,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 func (m *memory) Free() {
 	room := m.room
 	m.room = nil
+	m.beside(0, 0)
 	m.resize(nil)
 	if room != nil {
 		unreserve(room)
@@ -67,8 +69,28 @@ func (m *memory) Free() {
 func (m *memory) resize(bytes []byte) {
 	m.total.Add(int64(len(bytes)) - int64(len(m.bytes)))
 	m.bytes = bytes
-	m.size.Store(uint64(len(bytes)))
-	m.peak.Store(max(m.peak.Load(), uint64(len(bytes))))
+	m.tell()
+}
+
+func (m *memory) tell() {
+	size := uint64(len(m.bytes)) + m.aside
+	m.size.Store(size)
+	m.peak.Store(max(m.peak.Load(), size))
+}
+
+// beside sees to what the host holds for the guest beside its linear memory:
+// at most so many bytes, of which at least so many are needed. It answers how
+// many it may be; 0: too much.
+func (m *memory) beside(least, most uint64) uint64 {
+	left := m.limit - uint64(len(m.bytes))
+	if least > left {
+		return 0
+	}
+	granted := min(most, left)
+	m.total.Add(int64(granted) - int64(m.aside))
+	m.aside = granted
+	m.tell()
+	return granted
 }
 
 // at is the range that a guest named, if it lies inside.

@@ -31,6 +31,7 @@ func NewOffer(groups []capability.Group) Offer {
 	for _, f := range wasiFunctions() {
 		o.modules[wasiModule][f.name] = offered{f.params, f.results(), ""}
 	}
+	o.addExtism(groups)
 	o.add(abi.CoreGroup, coreFunctions())
 	for _, g := range groups {
 		var names []string
@@ -100,6 +101,8 @@ func (o Offer) find(i wasmbin.Import) (f offered, why string) {
 		return f, "the group has " + strings.Join(slices.Sorted(maps.Keys(functions)), ", ")
 	case !found && i.Module == wasiModule:
 		return f, "no function of WASI preview 1"
+	case !found && i.Module == userModule:
+		return f, "functions here are named <group>_<function>, and there are " + strings.Join(slices.Sorted(maps.Keys(functions)), ", ")
 	case !found:
 		return f, "no function of this module"
 	case f.params != i.Params || f.results != i.Results:

@@ -2,6 +2,7 @@ package extism
 
 import (
 	"errors"
+	"iter"
 	"math"
 )
 
@@ -140,6 +141,17 @@ func (k *Kernel) SetVar(name, value uint64) error {
 	k.varBytes += uint64(len(content)) - uint64(len(old.value))
 	old.value = append(old.value[:0], content...)
 	return nil
+}
+
+// Vars lists the variables. Values are valid until the next use of the kernel.
+func (k *Kernel) Vars() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for name, v := range k.vars {
+			if !yield(name, v.value) {
+				return
+			}
+		}
+	}
 }
 
 func (k *Kernel) addVar(key string, content []byte, size uint64) error {
