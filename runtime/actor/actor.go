@@ -23,12 +23,12 @@ import (
 // Config is what an actor is made of.
 type Config struct {
 	Connector string // id
-	// Account is what the guests' memory and processor time are charged to:
-	// the tenant's id.
-	Account string
-	Engine  *engine.Engine
-	Groups  capability.Registry
-	Host    Host
+	// Tenant and Account name what the guests' memory and processor time are
+	// charged to: the connector's own account within the tenant's.
+	Tenant, Account string
+	Engine          *engine.Engine
+	Groups          capability.Registry
+	Host            Host
 	// Epoch is this start's, higher than any before.
 	Epoch uint64
 	// Resume is what the tenant's log knows of the connector.
@@ -68,8 +68,8 @@ type Actor struct {
 
 	mu         sync.Mutex
 	status     lifecycle.Status
-	running    *guest // nil: none
-	converting *quota // of the running version's converter; nil: there is none
+	running    *guest        // nil: none
+	converting *surroundings // of the running version's converter; nil: there is none
 }
 
 // New makes an actor that does nothing yet.
@@ -86,7 +86,7 @@ func New(cfg Config) *Actor {
 	a.status = lifecycle.Status{State: lifecycle.Stopped, Since: now, Epoch: a.epoch}
 	a.env = &surroundings{
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
-		account: cfg.Account, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
+		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 	}
 	return a
@@ -163,6 +163,7 @@ func (a *Actor) lastBlock(ctx context.Context) error {
 // Close closes all sessions. Run must have returned.
 func (a *Actor) Close(ctx context.Context) error {
 	a.letGo()
+	a.env.settle()
 	return a.env.sessions.sweep(ctx)
 }
 
@@ -263,9 +264,9 @@ func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest
 	limits := v.Limits.Under(spec.Ceiling{})
 	alone := reason == abi.ReasonStart || reason == abi.ReasonRestart
 	if alone {
-		a.env.quota.hold(limits)
+		a.env.hold(limits)
 	} else {
-		a.env.quota.holdFirst(limits)
+		a.env.holdFirst(limits)
 	}
 	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Grants, limits)
 	if err != nil {

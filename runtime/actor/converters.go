@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -33,11 +34,11 @@ const (
 // ConvertersConfig is what the converters of one tenant share.
 type ConvertersConfig struct {
 	Engine *engine.Engine
-	// Account is what the instances' memory and processor time are charged to:
-	// the tenant's id.
-	Account string
-	Groups  capability.Registry // only contained groups are linked
-	Log     *slog.Logger
+	// Tenant names the account that each converter's is a part of; "": nothing
+	// is charged.
+	Tenant string
+	Groups capability.Registry // only contained groups are linked
+	Log    *slog.Logger
 	// Line takes the converters' log lines.
 	Line func(level abi.LogLevel, source, target, text string)
 }
@@ -48,7 +49,7 @@ type ConvertersConfig struct {
 type Converters struct {
 	cfg ConvertersConfig
 
-	recycled, replaced atomic.Uint64
+	made, recycled, replaced atomic.Uint64
 
 	mu    sync.Mutex
 	pools map[[sha256.Size]byte]*pool
@@ -121,13 +122,16 @@ func poolKey(digest string, config json.RawMessage, limits spec.Limits) ([sha256
 func (c *Converters) newPool(m *engine.Module, manifest abi.Manifest, config json.RawMessage, limits spec.Limits) *pool {
 	p := &pool{owner: c, module: m, manifest: manifest, config: config, limits: limits}
 	p.env = &surroundings{
-		engine: c.cfg.Engine, groups: c.cfg.Groups, account: c.cfg.Account, owner: "converter", log: c.cfg.Log,
+		engine: c.cfg.Engine, groups: c.cfg.Groups, tenant: c.cfg.Tenant, owner: "converter", log: c.cfg.Log,
 		quota: newQuota(), refusals: &refusals{tell: p.refused}, line: p.line,
 		lookup: func(context.Context, string) ([]byte, bool, error) {
 			return nil, false, fault.New(fault.Unsupported, "a converter has no state of its own")
 		},
 	}
-	p.env.quota.hold(limits)
+	if c.cfg.Tenant != "" {
+		p.env.account = fmt.Sprintf("%s/converter/%d", c.cfg.Tenant, c.made.Add(1))
+	}
+	p.env.hold(limits)
 	return p
 }
 
@@ -219,7 +223,7 @@ func (p *pool) take(ctx context.Context) (*guest, error) {
 // is dropped.
 func (p *pool) put(ctx context.Context, g *guest) {
 	memory := g.inst.Memory()
-	p.env.quota.use(spec.LimitMemory, float64(memory))
+	g.measure()
 	dead, grown := g.inst.State() != engine.Idle, tired(g.opened, memory, p.limits.MemoryBytes)
 	switch {
 	case dead:
@@ -257,4 +261,5 @@ func (p *pool) close(ctx context.Context) {
 	if err := p.module.Close(ctx); err != nil {
 		p.env.log.Warn("module not closed", "error", err)
 	}
+	p.env.settle()
 }

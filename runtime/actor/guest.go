@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -17,6 +18,9 @@ import (
 // connector's limits say otherwise.
 const closeTimeout = 2 * time.Second
 
+// initialize is what the engine calls of a fresh instance.
+const initialize = "_initialize"
+
 // noTimeout is the deadline of run, which a guest leaves when it is told to.
 const noTimeout = 365 * 24 * time.Hour
 
@@ -27,8 +31,10 @@ const maxHandles = 64
 type surroundings struct {
 	engine   *engine.Engine
 	groups   capability.Registry
-	sessions *sessions // nil: a converter, which opens none
-	account  string    // the tenant, as the engine knows it
+	sessions *sessions                    // nil: a converter, which opens none
+	account  string                       // what the engine charges; "": nothing
+	tenant   string                       // the account that it is a part of
+	last     atomic.Pointer[engine.Usage] // of the account, once it is given back
 	owner    string
 	quota    *quota
 	refusals *refusals
@@ -55,11 +61,10 @@ type guest struct {
 	// loop serves receive and emit in run mode; nil otherwise.
 	loop looper
 
-	linked   engine.Link
-	timeouts map[string]time.Duration // by entry point
-	in       []byte                   // reused for every input
-	opened   uint64                   // memory once it was open; converters alone
-	told     bool                     // that its memory is nearly used up
+	linked engine.Link
+	in     []byte // reused for every input
+	opened uint64 // memory once it was open; converters alone
+	told   bool   // that its memory is nearly used up
 }
 
 // end is the guest's own session of a group, with the limit that its calls
@@ -82,7 +87,7 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{surroundings: s, grants: grants, linked: link, timeouts: timeouts(limits), own: map[string]end{}}
+	g := &guest{surroundings: s, grants: grants, linked: link, own: map[string]end{}}
 	g.stage = stage{lookup: s.lookup, kept: s.kept, quota: s.quota}
 	for name, access := range link {
 		group, _ := s.groups.Group(name)
@@ -96,11 +101,9 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 		}
 		g.own[name] = end{session, s.drawsOn(group)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(limits.OpenTimeout))
-	defer cancel()
 	g.inst, err = s.engine.Instantiate(ctx, m, s.instanceConfig(link, g, limits))
 	if err != nil {
-		g.fell(abi.EntryOpen, err)
+		g.fell(initialize, err)
 		g.drop(ctx)
 		return nil, err
 	}
@@ -110,7 +113,10 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 // instanceConfig is what the engine holds a guest to.
 func (s *surroundings) instanceConfig(link engine.Link, host engine.Host, l spec.Limits) engine.InstanceConfig {
 	return engine.InstanceConfig{
-		Link: link, Host: host, MemoryBytes: l.MemoryBytes, CallTimeout: time.Duration(l.CallTimeout),
+		Link: link, Host: host, Account: s.account,
+		MemoryBytes: l.MemoryBytes, StackWords: uint32(l.StackWords), TableEntries: uint32(l.TableEntries), //nolint:gosec // within the table of limits
+		MaxOutput:   uint32(l.OutputBytes), //nolint:gosec // within the table of limits
+		CallTimeout: time.Duration(l.CallTimeout), Timeouts: timeouts(l),
 	}
 }
 
@@ -118,6 +124,7 @@ func (s *surroundings) instanceConfig(link engine.Link, host engine.Host, l spec
 // calls.
 func timeouts(l spec.Limits) map[string]time.Duration {
 	all := map[string]time.Duration{
+		initialize:     time.Duration(l.OpenTimeout),
 		abi.EntryOpen:  time.Duration(l.OpenTimeout),
 		abi.EntryTest:  time.Duration(l.OpenTimeout),
 		abi.EntryClose: min(closeTimeout, time.Duration(l.CallTimeout)),
@@ -127,6 +134,14 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 		all[entry] = time.Duration(t)
 	}
 	return all
+}
+
+// timeLimit is the limit on the time of an entry point.
+func timeLimit(entry string) string {
+	if entry == abi.EntryOpen || entry == abi.EntryTest || entry == initialize {
+		return spec.LimitOpen
+	}
+	return spec.LimitCall
 }
 
 // fell counts the limit, if it is one, that a call ended at.
@@ -142,10 +157,7 @@ func (g *guest) fell(entry string, err error) {
 	case fault.GuestOutput:
 		name = spec.LimitOutputBytes
 	case fault.GuestDeadline:
-		name = spec.LimitCall
-		if entry == abi.EntryOpen || entry == abi.EntryTest {
-			name = spec.LimitOpen
-		}
+		name = timeLimit(entry)
 	case fault.TenantCPU:
 		name = spec.LimitCPU
 	default:
@@ -183,12 +195,9 @@ func grantsOf(all []spec.Grant, group string) []spec.Grant {
 // call calls an entry point, under the deadline that the engine has for it.
 // The reply is valid until the next call.
 func (g *guest) call(ctx context.Context, entry string, in []byte) ([]byte, error) {
-	if t, ok := g.timeouts[entry]; ok {
-		limited, cancel := context.WithTimeout(ctx, t)
-		defer cancel()
-		ctx = limited
-	}
+	began := time.Now()
 	out, err := g.inst.Call(ctx, entry, in)
+	g.quota.called(entry, time.Since(began), len(out))
 	if err != nil {
 		g.fell(entry, err)
 	}
@@ -232,6 +241,7 @@ func (g *guest) drop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if g.inst != nil {
+		g.measure()
 		if err := g.inst.Close(ctx); err != nil {
 			g.log.Warn("guest not closed", "error", err)
 		}

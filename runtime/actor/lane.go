@@ -150,7 +150,7 @@ func (l *lane) finish(ctx context.Context, out []byte, err error) error {
 		return nil
 	}
 	l.guest.stage.take() // nothing of a failed step stays
-	if l.guest.inst.State() == engine.Dead || !guestsFault(err) {
+	if l.guest.inst.State() == engine.Dead || !guestsFault(err) && !heldBack(err) {
 		return err
 	}
 	return l.refused(ctx, err)
@@ -160,6 +160,25 @@ func (l *lane) finish(ctx context.Context, out []byte, err error) error {
 func guestsFault(err error) bool {
 	return fault.Is(err, fault.Guest) || fault.Is(err, fault.Unsupported) || tooMuch(err)
 }
+
+// heldBack reports whether the tenant has nothing left for a call that has not
+// begun, or for a converter: it is nobody's fault, and passes.
+func heldBack(err error) bool {
+	return fault.Is(err, fault.TenantCPU) || fault.Is(err, fault.TenantMemory)
+}
+
+// retryAfter is how long to wait before a step that failed is tried again; 0:
+// it is not.
+func retryAfter(err error) time.Duration {
+	wait := fault.Of(err).RetryAfter
+	if heldBack(err) {
+		wait = max(wait, heldBackWait)
+	}
+	return wait
+}
+
+// heldBackWait is how long a step waits that the tenant had nothing left for.
+const heldBackWait = time.Second
 
 // tooMuch reports whether the guest answered more than is taken.
 func tooMuch(err error) bool {
@@ -184,12 +203,12 @@ func (l *lane) ask(ctx context.Context) error {
 		return nil
 	}
 	l.guest.stage.take()
-	if l.guest.inst.State() == engine.Dead || !guestsFault(err) {
+	if l.guest.inst.State() == engine.Dead || !guestsFault(err) && !heldBack(err) {
 		return err
 	}
 	// Nothing was taken from the source, so nothing is lost: ask again later.
 	l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
-	l.poll = time.Now().Add(max(interval, fault.Of(err).RetryAfter))
+	l.poll = time.Now().Add(max(interval, retryAfter(err)))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -23,6 +24,8 @@ type quota struct {
 	named map[string]*allowance
 	held  bool   // to somebody's limits, rather than to the defaults
 	lost  uint64 // lines of the guest that were refused since the last one that passed
+
+	looked, burnt time.Duration // when the use of the processor was looked at, and what it was
 
 	// What every host call draws on.
 	calls, bytes, lines *allowance
@@ -59,14 +62,15 @@ func (q *quota) hold(l spec.Limits) {
 	q.set(l)
 }
 
-// holdFirst is hold for a guest that tries something out beside others: it
-// counts only when nobody's limits are held yet.
-func (q *quota) holdFirst(l spec.Limits) {
+// holdFirst is hold, unless somebody's limits are held already; it reports
+// whether they are not.
+func (q *quota) holdFirst(l spec.Limits) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.held {
 		q.set(l)
 	}
+	return !q.held
 }
 
 func (q *quota) set(l spec.Limits) {
@@ -188,6 +192,30 @@ func (q *quota) lostLines() uint64 {
 	n := q.lost
 	q.lost = 0
 	return n
+}
+
+// called notes how long a call took and how much it answered. run is not a
+// call that is to end soon.
+func (q *quota) called(entry string, took time.Duration, answered int) {
+	if entry == abi.EntryRun {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.named[timeLimit(entry)].use(took.Seconds())
+	q.named[spec.LimitOutputBytes].use(float64(answered))
+}
+
+// spent notes how much time of the processor was used in all, from which
+// status shows the present use.
+func (q *quota) spent(cpu time.Duration) {
+	now := q.now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if past := now - q.looked; past >= time.Second {
+		q.named[spec.LimitCPU].use((cpu - q.burnt).Seconds() / past.Seconds())
+		q.looked, q.burnt = now, cpu
+	}
 }
 
 // reached counts a limit that somebody else has found reached, and answers its

@@ -244,8 +244,8 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 	f := fault.Of(cause)
 	l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
 	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(f.Text, maxReason)}
-	if f.RetryAfter > 0 {
-		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(f.RetryAfter.Milliseconds())
+	if wait := retryAfter(cause); wait > 0 {
+		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(wait.Milliseconds()) //nolint:gosec // above 0
 	}
 	var b outbox.Block
 	now := time.Now()

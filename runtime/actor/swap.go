@@ -100,9 +100,9 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	l.mu.Lock()
 	l.status.Generation++
 	l.status.Module, l.status.Revision = c.version.Connector.Module, c.version.Connector.Revision
-	l.running, l.converting = c.guest, converterQuota(c.version.Converter)
+	l.running, l.converting = c.guest, converterOf(c.version.Converter)
 	l.mu.Unlock()
-	l.env.quota.hold(c.version.Limits)
+	l.env.hold(c.version.Limits)
 	return nil
 }
 

@@ -46,7 +46,8 @@ type Limits struct {
 	// HTTPInFlight is how many requests may be under way at once. No group of
 	// this version makes any.
 	HTTPInFlight uint64 `json:"http_in_flight,omitempty"`
-	// CPU is the guest's share of the processor in cores.
+	// CPU is the guest's share of the processor in cores, in the long run. As
+	// many as the machine has, or more, are no bound.
 	CPU float64 `json:"cpu,omitempty"`
 }
 
@@ -145,7 +146,7 @@ func LimitTable() []Limit {
 		count(LimitKVCalls, CallsPerSecond, "calls for state", 2_000, 1, 100_000, 2, func(l *Limits) *uint64 { return &l.KVCallsPerSecond }),
 		count(LimitHTTP, Requests, "HTTP requests at once", 6, 1, 1_000, 0, func(l *Limits) *uint64 { return &l.HTTPInFlight }),
 		{
-			Name: LimitCPU, Unit: Cores, Sentence: "share of the processor", Default: 1, Min: 0.01, Max: 1,
+			Name: LimitCPU, Unit: Cores, Sentence: "share of the processor", Default: 64, Min: 0.01, Max: 64,
 			get: func(l *Limits) float64 { return l.CPU }, set: func(l *Limits, v float64) { l.CPU = v },
 		},
 	}

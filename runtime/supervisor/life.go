@@ -218,7 +218,8 @@ func (l *life) recover(err error) bool {
 	f := fault.Of(err)
 	wait := l.wait()
 	switch f.Kind {
-	case fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.Invalid, fault.TooLarge:
+	case fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.GuestStack, fault.GuestTable,
+		fault.Invalid, fault.TooLarge, fault.GuestOutput:
 		if l.crashed(time.Now()) {
 			l.actor.Move(lifecycle.GiveUp, fault.Wrap(f.Kind, err, "crashed %d times within %s, not started again",
 				len(l.crashes), l.super.cfg.Restart.Window))

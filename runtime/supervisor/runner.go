@@ -111,7 +111,7 @@ func (r *runner) live(ctx context.Context, c *spec.Connector) {
 		r.sleep(r.super.cfg.Restart.Max)
 		return
 	}
-	a := r.newActor(r.id, epoch, r.host)
+	a := r.newActor(r.id, r.account(r.id), epoch, r.host)
 	r.mu.Lock()
 	r.actor = a
 	r.mu.Unlock()

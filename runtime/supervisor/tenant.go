@@ -9,6 +9,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
@@ -52,6 +53,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		name: id, super: s, ceiling: ceiling, space: space, notes: s.cfg.Log.With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 	}
+	s.cfg.Engine.SetBudget(id, engine.Budget{MemoryBytes: ceiling.MemoryBytes, CPU: ceiling.CPU})
 	t.modules = loader{shelf: shelf, engine: s.cfg.Engine}
 	cfg := s.cfg.Outbox
 	cfg.Log = t.notes
@@ -62,7 +64,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		return nil, err
 	}
 	t.converters = actor.NewConverters(actor.ConvertersConfig{
-		Engine: s.cfg.Engine, Account: id, Groups: s.cfg.Groups, Log: t.notes,
+		Engine: s.cfg.Engine, Tenant: id, Groups: s.cfg.Groups, Log: t.notes,
 		Line: func(level abi.LogLevel, source, target, text string) {
 			t.notes.Log(s.kill, slogLevel(level), text, "source", source, "target", target, "module", "converter")
 		},
@@ -249,7 +251,7 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 	if err := h.countKept(ctx); err != nil {
 		return abi.TestResult{}, err
 	}
-	a := t.newActor(c.ID, 0, sandboxed{h})
+	a := t.newActor(c.ID, t.account(c.ID)+"/test", 0, sandboxed{h})
 	defer func() {
 		if err := a.Close(ctx); err != nil {
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
@@ -273,10 +275,13 @@ func (t *Tenant) Journal(id string) *Journal {
 	return j
 }
 
-func (t *Tenant) newActor(id string, epoch uint64, h actor.Host) *actor.Actor {
+// account is the connector's, within the tenant's own.
+func (t *Tenant) account(id string) string { return t.name + "/" + id }
+
+func (t *Tenant) newActor(id, account string, epoch uint64, h actor.Host) *actor.Actor {
 	state, _ := t.log.State(id)
 	return actor.New(actor.Config{
-		Connector: id, Account: t.name, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
+		Connector: id, Tenant: t.name, Account: account, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
 		Resume: state, Log: t.notes.With("connector", id),
 	})
 }
