@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // Slice is the fuel that a guest is given at a time, in units: what wasmbin's
@@ -28,12 +29,6 @@ const (
 // processor. What goes beyond it was spent waiting.
 const hostWork = 50 * time.Microsecond
 
-// meterModule and meterYield are the import that wasmbin's Meter adds.
-const (
-	meterModule = "snaprail:meter"
-	meterYield  = "yield"
-)
-
 // errShare ends a call that would have to wait for its account's share of the
 // processor until after its deadline.
 var errShare = errors.New("the share of the processor is used up")
@@ -41,7 +36,7 @@ var errShare = errors.New("the share of the processor is used up")
 // fuel is what one instance may spend and has spent. All but the totals belong
 // to the goroutine that is in the instance.
 type fuel struct {
-	left, stack, table counter // the guest's own
+	left, stack, table api.MutableGlobal // the guest's own counters
 
 	given     int64         // units at the last refill
 	charged   int64         // units of host calls since the last pause
@@ -52,30 +47,14 @@ type fuel struct {
 	timer     *time.Timer
 }
 
-// counter is a global of the guest.
-type counter interface {
-	Get() uint64
-	Set(v uint64)
-}
-
 // find looks up the counters that wasmbin's Meter put into the guest.
 func (f *fuel) find(m api.Module) bool {
 	var ok [3]bool
-	f.left, ok[0] = m.ExportedGlobal("snaprail.fuel").(api.MutableGlobal)
-	f.stack, ok[1] = m.ExportedGlobal("snaprail.stack").(api.MutableGlobal)
-	f.table, ok[2] = m.ExportedGlobal("snaprail.table").(api.MutableGlobal)
-	if !ok[0] { // until modules are metered
-		f.left, f.stack, f.table = new(unmetered), new(unmetered), new(unmetered)
-		return true
-	}
+	f.left, ok[0] = m.ExportedGlobal(wasmbin.MeterFuel).(api.MutableGlobal)
+	f.stack, ok[1] = m.ExportedGlobal(wasmbin.MeterStack).(api.MutableGlobal)
+	f.table, ok[2] = m.ExportedGlobal(wasmbin.MeterTable).(api.MutableGlobal)
 	return ok[0] && ok[1] && ok[2]
 }
-
-// unmetered is a counter that nobody counts down.
-type unmetered uint64
-
-func (u *unmetered) Get() uint64  { return uint64(*u) }
-func (u *unmetered) Set(v uint64) { *u = unmetered(v) }
 
 // arm hands out the first slice of a call.
 func (f *fuel) arm(now, deadline time.Duration) {
@@ -102,10 +81,10 @@ func (i *Instance) invoke(fn api.Function, stack []uint64) error {
 
 // buildMeter makes the module that guests yield to.
 func buildMeter(ctx context.Context, r wazero.Runtime) (api.Module, error) {
-	b := r.NewHostModuleBuilder(meterModule)
+	b := r.NewHostModuleBuilder(wasmbin.MeterModule)
 	b.NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(yield), valueTypes("I"), valueTypes("I")).
-		Export(meterYield)
+		Export(wasmbin.MeterYield)
 	return instantiateHost(ctx, r, b)
 }
 

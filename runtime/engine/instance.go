@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // Host serves one guest. Its methods are called by the goroutine that is in
@@ -141,7 +142,7 @@ type point struct {
 // section named, which wasmbin's Meter turns into an export so that it runs
 // under fuel, and then the one that sets up the guest's runtime.
 const (
-	startSection = "snaprail.start"
+	startSection = wasmbin.MeterStart
 	initialize   = "_initialize"
 )
 
@@ -219,6 +220,10 @@ func (e *Engine) newInstance(code *compiled, cfg InstanceConfig) (*Instance, err
 			need>>10, i.memory.limit>>10)
 	}
 	i.kernel = newKernel(i, cfg)
+	if least := code.info.TableMin; least > i.tableLimit {
+		return nil, fault.New(fault.GuestTable, "the module starts with a table of %d entries, and its limit is %d",
+			least, i.tableLimit)
+	}
 	return i, i.wasi.seed()
 }
 

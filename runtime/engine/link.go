@@ -11,6 +11,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // Access says how far a group's functions reach.
@@ -127,7 +128,7 @@ func (e *Engine) resolver(link Link) experimental.ImportResolver {
 		switch module {
 		case wasiModule:
 			return e.wasi
-		case meterModule:
+		case wasmbin.MeterModule:
 			return e.meter
 		case kernelModule:
 			return e.kernel

@@ -279,11 +279,11 @@ type instanceKey struct{}
 // Deadline is none: wazero does not look at the time.
 func (*inside) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// Done closes when the call is over before its time.
-func (c *inside) Done() <-chan struct{} { return c.instance.meter.Done() }
+// Done never closes.
+func (*inside) Done() <-chan struct{} { return nil }
 
-// Err says why Done closed.
-func (c *inside) Err() error { return c.instance.meter.Err() }
+// Err is none.
+func (*inside) Err() error { return nil }
 
 // Value is the instance.
 func (c *inside) Value(key any) any {
