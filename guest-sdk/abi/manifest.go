@@ -18,6 +18,14 @@ type Manifest struct {
 	Capabilities []Capability    `json:"capabilities,omitempty"`
 	DeviceTypes  []string        `json:"device_types,omitempty"`
 	EntryPoints  []string        `json:"entry_points,omitempty"` // beyond those of kind and mode
+	Extism       *Extism         `json:"extism,omitempty"`       // converters that are plain Extism plugins
+}
+
+// Extism makes a converter of an Extism plugin that knows nothing of Snaprail:
+// the payload of each record goes through one of its functions.
+type Extism struct {
+	Convert     string `json:"convert"`                // the function: payload in, payload out
+	ContentType string `json:"content_type,omitempty"` // of what it answers; empty: that of its input
 }
 
 // Version is a version of the contract.

@@ -141,7 +141,7 @@ func knownName(name string) string {
 	for _, known := range [...]string{
 		"category", "provider_type", "display_name", "description", "version",
 		"abi", "kind", "mode", "lanes", "config_schema", "capabilities",
-		"device_types", "entry_points",
+		"device_types", "entry_points", "extism", "convert", "content_type",
 		"major", "minor", "group", "optional", "reason", "rights",
 	} {
 		if strings.EqualFold(plain, strings.ReplaceAll(known, "_", "")) {

@@ -116,6 +116,9 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"capabilities", list{capability("kv", "rights", list{"read", "read"})}, "capabilities[0].rights[1]: names"},
 		{"device_types", list{""}, "device_types[0]: must not be empty"},
 		{"device_types", list{"a", "a"}, `device_types[1]: names "a" a second`},
+		{"extism", object{"convert": "f"}, "extism: is for converters only"},
+		{"extism", object{}, "extism.convert: is required"},
+		{"extism", object{"Convert": "f"}, "there is no field Convert"},
 		{"entry_points", list{"op-start"}, "entry_points[0]: must be"},
 		{"entry_points", list{"test", "test"}, `entry_points[1]: names "test" a second`},
 	}
@@ -194,6 +197,13 @@ func TestRequiredExports(t *testing.T) {
 		if got := m.Required(); !slices.Equal(got, tt.want) {
 			t.Errorf("%s %s: %v, want %v", tt.kind, tt.mode, got, tt.want)
 		}
+	}
+}
+
+func TestExtismConverterNeedsItsFunctionAlone(t *testing.T) {
+	m := abi.Manifest{Kind: abi.KindConverter, Extism: &abi.Extism{Convert: "count-vowels"}}
+	if got := m.Required(); !slices.Equal(got, []string{"count-vowels"}) {
+		t.Errorf("it requires %v", got)
 	}
 }
 

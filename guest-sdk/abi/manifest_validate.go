@@ -22,6 +22,10 @@ func (m *Manifest) Validate() error {
 	m.validateKind(&p)
 	p.check(m.ConfigSchema == nil || isObject(m.ConfigSchema), "config_schema", "must be a JSON object")
 	m.validateCapabilities(&p)
+	if x := m.Extism; x != nil {
+		p.check(m.Kind == KindConverter, "extism", "is for converters only")
+		p.check(x.Convert != "", "extism.convert", "is required: the name of one of the plugin's functions")
+	}
 	p.distinct("device_types", m.DeviceTypes, "must not be empty", func(s string) bool { return s != "" })
 	p.distinct("entry_points", m.EntryPoints, "must be made of a-z, 0-9 and _", isName)
 	return errors.Join(p...)
@@ -57,6 +61,9 @@ func (m *Manifest) validateCapabilities(p *problems) {
 // Required lists the exports that kind, mode and entry_points claim, each
 // once. Memory and allocation are not among them.
 func (m *Manifest) Required() []string {
+	if m.Extism != nil {
+		return append([]string{m.Extism.Convert}, m.EntryPoints...)
+	}
 	required := []string{EntryOpen}
 	switch m.Kind {
 	case KindConnector:
