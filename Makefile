@@ -74,9 +74,10 @@ fmt: $(GOLANGCI) ## format the sources
 tidy-check: ## fail if go.mod or go.sum are not tidy
 	$(GO) mod tidy -diff
 
-bench: test-setup ## run the benchmarks; BENCH=name picks some
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 \
-	  $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
+bench: test-setup ## run the benchmarks, then the goals as a table; BENCH=name picks some
+	$(if $(filter Goals,$(BENCH)),,$(GO) test -run '^$$' -bench '$(BENCH)' -skip '^BenchmarkGoals$$' -benchmem -p 1 \
+	  $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u))
+	$(if $(filter . Goals,$(BENCH)),$(GO) test -run '^$$' -bench '^BenchmarkGoals$$' -timeout 30m ./runtime/engine)
 
 fuzz: test-setup ## run each fuzz target for FUZZTIME (30s)
 	@grep -rEo --include='*_test.go' '^func Fuzz\w+' . | sed -E 's|/[^/]*:func | |' | sort -u | \
