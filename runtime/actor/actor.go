@@ -268,7 +268,7 @@ func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest
 	} else {
 		a.env.holdFirst(limits)
 	}
-	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Grants, limits)
+	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Config, v.Connector.Grants, limits)
 	if err != nil {
 		return nil, err
 	}

@@ -185,13 +185,19 @@ func (p *pool) Convert(ctx context.Context, batch []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := g.call(ctx, abi.EntryConvert, batch)
-	if err == nil {
-		out = slices.Clone(out)
-	}
+	out, err := p.convert(ctx, g, batch)
 	g.stage.take()
 	p.put(ctx, g)
 	return out, err
+}
+
+// convert is the call itself; the outcome belongs to the caller.
+func (p *pool) convert(ctx context.Context, g *guest, batch []byte) ([]byte, error) {
+	if x := p.manifest.Extism; x != nil {
+		return g.plain.convert(ctx, g, x, batch)
+	}
+	out, err := g.call(ctx, abi.EntryConvert, batch)
+	return slices.Clone(out), err
 }
 
 // take is an idle instance, or a new one that has opened.
@@ -204,9 +210,13 @@ func (p *pool) take(ctx context.Context) (*guest, error) {
 		return g, nil
 	}
 	p.mu.Unlock()
-	g, err := p.env.newGuest(ctx, p.module, &p.manifest, nil, p.limits)
+	g, err := p.env.newGuest(ctx, p.module, &p.manifest, p.config, nil, p.limits)
 	if err != nil {
 		return nil, err
+	}
+	if p.manifest.Extism != nil { // it knows nothing of open
+		g.opened = g.inst.Memory()
+		return g, nil
 	}
 	_, err = g.open(ctx, abi.OpenInput{
 		Config: p.config, Reason: abi.ReasonStart, ABIMinor: abi.Minor, Groups: g.groupNames(),

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -63,6 +64,7 @@ type guest struct {
 
 	linked engine.Link
 	in     []byte // reused for every input
+	plain  plain
 	opened uint64 // memory once it was open; converters alone
 	told   bool   // that its memory is nearly used up
 }
@@ -82,7 +84,7 @@ type looper interface {
 }
 
 // newGuest links and instantiates a guest; open has not been called yet.
-func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest *abi.Manifest, grants []spec.Grant, limits spec.Limits) (*guest, error) {
+func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest *abi.Manifest, config json.RawMessage, grants []spec.Grant, limits spec.Limits) (*guest, error) {
 	link, err := Link(manifest, grants, s.groups)
 	if err != nil {
 		return nil, err
@@ -101,7 +103,9 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 		}
 		g.own[name] = end{session, s.drawsOn(group)}
 	}
-	g.inst, err = s.engine.Instantiate(ctx, m, s.instanceConfig(link, g, limits))
+	cfg := s.instanceConfig(link, g, limits)
+	cfg.Extism = extismSettings(config)
+	g.inst, err = s.engine.Instantiate(ctx, m, cfg)
 	if err != nil {
 		g.fell(initialize, err)
 		g.drop(ctx)

@@ -112,6 +112,22 @@ func TestExtismPluginsDoWhatTheyDoInGoSDK(t *testing.T) {
 	}
 }
 
+// TestExtismGuestsDoWhatTheyDoInGoSDK is the same for our own guests, one made
+// with Extism's PDK for Go and others whose imports are written by hand.
+func TestExtismGuestsDoWhatTheyDoInGoSDK(t *testing.T) {
+	e := newEngineIn(t, filepath.Join(scratch, "extism"))
+	for _, guest := range []string{"goextism", "cextism", "asextism"} {
+		for _, entry := range []string{"tally", "convert", "remember", "fail"} {
+			for n, config := range []map[string]string{nil, {"greeting": "good day"}} {
+				t.Run(fmt.Sprintf("%s/%s/%d", guest, entry, n), func(t *testing.T) {
+					inputs := append(slices.Clone(sentences), frame, strings.Repeat("long input ", 20_000))
+					compareWithGoSDK(t, e, extismGuest(t, guest), plugin{file: guest, entry: entry, config: config, inputs: inputs})
+				})
+			}
+		}
+	}
+}
+
 // goSDK is the folder of go-sdk's source.
 func goSDK(t testing.TB) string {
 	t.Helper()
@@ -192,6 +208,8 @@ func callOurs(t *testing.T, i *engine.Instance, l *logbook, entry, in string) se
 	out, err := i.Call(t.Context(), entry, []byte(in))
 	s := seen{log: l.lines, err: plainError(entry, err)}
 	if fault.Is(err, fault.Unsupported) {
+		s.rc, s.err = 1, "unknown function: "+entry
+		_, _, s.vars = i.Extism()
 		return s
 	}
 	s.rc, s.output, s.vars = i.Extism()
@@ -208,6 +226,7 @@ func plainError(entry string, err error) string {
 		return ""
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
+	text = text[:min(len(text), 1000)] // ours are cut at 1 KiB
 	text = strings.TrimPrefix(text, entry+" trapped: ")
 	text = strings.TrimPrefix(text, "wasm error: ")
 	text = strings.TrimSuffix(text, " (recovered by wazero)")
