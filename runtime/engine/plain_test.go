@@ -44,7 +44,7 @@ func newPlain(tb testing.TB, wasm []byte, closeOnDone bool) *plain {
 		tb.Fatal(err)
 	}
 	p := &plain{ctx: ctx, entries: make(map[string]api.Function)}
-	stubs(tb, ctx, r, code)
+	stubs(tb, r, code)
 	p.module, err = r.InstantiateModule(ctx, code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		tb.Fatal(err)
@@ -113,7 +113,7 @@ func compileTime(tb testing.TB, wasm []byte) float64 {
 
 // stubs defines everything that a module imports. The clocks stand still,
 // random is not random, and nothing else works.
-func stubs(tb testing.TB, ctx context.Context, r wazero.Runtime, code wazero.CompiledModule) {
+func stubs(tb testing.TB, r wazero.Runtime, code wazero.CompiledModule) {
 	tb.Helper()
 	builders := make(map[string]wazero.HostModuleBuilder)
 	for _, f := range code.ImportedFunctions() {
@@ -149,7 +149,7 @@ func stubs(tb testing.TB, ctx context.Context, r wazero.Runtime, code wazero.Com
 		builders[module].NewFunctionBuilder().WithGoModuleFunction(stub, f.ParamTypes(), f.ResultTypes()).Export(name)
 	}
 	for _, b := range builders {
-		if _, err := b.Instantiate(ctx); err != nil {
+		if _, err := b.Instantiate(context.Background()); err != nil {
 			tb.Fatal(err)
 		}
 	}
