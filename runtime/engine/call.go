@@ -52,6 +52,9 @@ func (i *Instance) begin(now time.Time) {
 	i.used.calls.Add(1)
 	i.fuel.arm(i.wasi.clock.set(now, i.engine.started), i.meter.deadline.Sub(i.engine.started))
 	i.memory.refused = false
+	if i.outOfTable() {
+		i.fuel.table.Set(uint64(i.tableLimit))
+	}
 	i.pending.drop()
 }
 

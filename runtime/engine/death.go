@@ -51,6 +51,9 @@ func (i *Instance) diagnose(entry string, err error) *fault.Fault {
 	case i.memory.refused:
 		return fault.Wrap(fault.GuestMemory, brief(err), "%s asked for more than %d KiB of memory and then failed",
 			entry, i.memory.limit>>10)
+	case i.outOfTable():
+		return fault.Wrap(fault.GuestTable, brief(err), "%s asked for a table of more than %d entries and then failed",
+			entry, i.tableLimit)
 	case errors.As(err, &exit):
 		return fault.New(fault.GuestTrap, "%s exited with code %d", entry, exit.ExitCode())
 	}
@@ -61,6 +64,12 @@ func (i *Instance) diagnose(entry string, err error) *fault.Fault {
 // are nested too deeply, or that of an interpreter, which has a bound of its own.
 func (i *Instance) outOfStack(err error) bool {
 	return i.fuel.stack != nil && int64(i.fuel.stack.Get()) < 0 || err != nil && strings.Contains(err.Error(), "stack overflow")
+}
+
+// outOfTable reports whether the guest was refused entries of its table:
+// wasmbin's Meter turns the limit negative then.
+func (i *Instance) outOfTable() bool {
+	return i.fuel.table != nil && int32(i.fuel.table.Get()) < 0 //nolint:gosec // an i32
 }
 
 // throttledText says how much of a call was spent waiting for the account's

@@ -59,7 +59,8 @@ type InstanceConfig struct {
 	// needs 8 and one for each parameter, local and operand. 0:
 	// DefaultStackWords.
 	StackWords uint32
-	// TableEntries is the largest table; 0: DefaultTableEntries.
+	// TableEntries is the largest table; 0: DefaultTableEntries, which is the
+	// most.
 	TableEntries uint32
 	// MaxOutput bounds a reply, in bytes; 0: MaxCrossing, which is the most.
 	MaxOutput uint32
@@ -201,7 +202,7 @@ func (e *Engine) newInstance(code *compiled, cfg InstanceConfig) (*Instance, err
 		engine: e, code: code, host: cfg.Host,
 		points:     make([]point, len(code.entries)),
 		stackLimit: or(cfg.StackWords, DefaultStackWords),
-		tableLimit: or(cfg.TableEntries, DefaultTableEntries),
+		tableLimit: min(or(cfg.TableEntries, DefaultTableEntries), DefaultTableEntries),
 		maxOutput:  min(or(cfg.MaxOutput, MaxCrossing), MaxCrossing),
 	}
 	if i.host == nil {

@@ -26,6 +26,7 @@ type meter struct {
 	mu       sync.Mutex
 	state    InstanceState
 	phase    phase
+	closing  bool            // Close has it
 	parent   context.Context //nolint:containedctx // this is a context, and that one is its parent
 	entered  time.Time
 	deadline time.Time
@@ -97,13 +98,12 @@ func (m *meter) enter(parent context.Context, now time.Time, timeout time.Durati
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch m.state {
-	case Idle:
-	case Running:
-		return false, fault.New(fault.Internal, "the guest was called while it was running")
-	case Dead:
+	switch {
+	case m.state == Dead || m.closing:
 		return false, fault.New(fault.GuestTrap, "the guest is not alive any more").
 			WithHint("Make a fresh instance.")
+	case m.state == Running:
+		return false, fault.New(fault.Internal, "the guest was called while it was running")
 	}
 	m.state, m.phase, m.parent = Running, queued, parent
 	m.entered, m.deadline = now, now.Add(timeout)
@@ -241,7 +241,7 @@ func (m *meter) take() (taken bool, over <-chan struct{}) {
 	defer m.mu.Unlock()
 	switch m.state {
 	case Idle:
-		m.state = Running
+		m.state, m.closing = Running, true
 		return true, nil
 	case Running:
 		if m.phase != settling {

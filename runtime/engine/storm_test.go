@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -10,40 +9,48 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// TestTrapStorm: dead guests leave nothing behind.
-func TestTrapStorm(t *testing.T) {
+// TestAbuse15TrapStorm: dead guests leave nothing behind.
+func TestAbuse15TrapStorm(t *testing.T) {
+	traps := 100_000
+	if testing.Short() || engine.RaceEnabled {
+		traps = 2000
+	}
 	e := newEngine(t)
 	m := compile(t, e, tiny())
+	cfg := engine.InstanceConfig{Link: allLinked(), Host: quiet{}, Account: "acme"}
+	in := make([]byte, 100)
 	storm := func(n int) {
 		for range n {
-			i := instantiate(t, e, m, engine.InstanceConfig{Link: allLinked(), Host: &host{}})
-			_, err := i.Call(t.Context(), "trap", make([]byte, 100))
+			i, err := e.Instantiate(t.Context(), m, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = i.Call(t.Context(), "trap", in)
 			wantFault(t, err, fault.GuestTrap)
 		}
 	}
-	measure := func() (heap uint64, goroutines int) {
-		var s runtime.MemStats
-		for range 3 {
-			runtime.GC()
-		}
-		runtime.ReadMemStats(&s)
-		return s.HeapAlloc, runtime.NumGoroutine()
-	}
-	storm(20)
-	heap, goroutines := measure()
-	begin := time.Now()
 	storm(200)
+	heap, mapped, goroutines := measure(t)
+	begin := time.Now()
+	storm(traps)
 	took := time.Since(begin)
-	after, left := measure()
-	t.Logf("200 traps in %v: heap %+d KiB, goroutines %+d", took, (int64(after)-int64(heap))>>10, left-goroutines)
-	if grown := int64(after) - int64(heap); grown > 1<<20 {
-		t.Errorf("the heap grew by %d KiB", grown>>10)
+	after, mappedAfter, left := measure(t)
+	t.Logf("%d traps in %v: heap %+d KiB, address space %+d KiB, goroutines %+d", traps, took,
+		(after-heap)>>10, (mappedAfter-mapped)>>10, left-goroutines)
+	if after-heap > 1<<20 {
+		t.Errorf("the heap grew by %d KiB", (after-heap)>>10)
+	}
+	if mappedAfter-mapped > engine.DefaultMemoryBytes {
+		t.Errorf("%d KiB are mapped that were not", (mappedAfter-mapped)>>10)
 	}
 	if left > goroutines+2 {
 		t.Errorf("%d goroutines became %d", goroutines, left)
 	}
-	if s := e.Stats(); s.Traps != 220 || s.Idle+s.Running != 0 || s.MemoryBytes != 0 {
+	if s := e.Stats(); s.Traps != uint64(traps+200) || s.Idle+s.Running != 0 || s.MemoryBytes != 0 {
 		t.Errorf("stats: %+v", s)
+	}
+	if u := e.Usage("acme"); u.Instances != 0 || u.MemoryBytes != 0 || u.Fuel == 0 {
+		t.Errorf("usage: %+v", u)
 	}
 }
 

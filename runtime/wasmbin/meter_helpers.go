@@ -1,5 +1,7 @@
 package wasmbin
 
+import "math"
+
 // helperKind is a function that the meter adds.
 type helperKind uint8
 
@@ -12,6 +14,9 @@ const (
 	chargeEntries                   // (n) -> n: charges for n entries of a table
 	growTable                       // table.grow up to the limit
 )
+
+// i32Or is needed by growTable alone.
+const i32Or = 0x72
 
 // helper names one; index is its segment or its table.
 type helper struct {
@@ -262,16 +267,26 @@ func (w *writer) copyPieces(instruction []byte) {
 	w.op(byte(opEnd))
 }
 
-// growTable answers -1 for a table that would be larger than the limit.
+// growTable answers -1 for a table that would be larger than the limit, and
+// sets the sign of the limit so that the host can see that it did.
 func (w *writer) growTable(table uint32) {
 	const value, entries = 0, 1
+	limit := func() {
+		w.out = uleb(append(w.out, byte(opGlobalGet)), uint64(w.table))
+		w.i32(math.MaxInt32)
+		w.op(i32And)
+	}
 	w.out = w.charge(w.out, growUnits)
 	w.out = uleb(append(w.out, 0xfc, 16), uint64(table))
 	w.op(i64ExtendU)
 	w.long(entries)
 	w.op(i64Add)
-	w.out = uleb(append(w.out, byte(opGlobalGet)), uint64(w.table))
+	limit()
 	w.op(i64ExtendU, i64GtU, byte(opIf), blockNothing)
+	limit()
+	w.i32(math.MinInt32)
+	w.op(i32Or)
+	w.out = uleb(append(w.out, byte(opGlobalSet)), uint64(w.table))
 	w.i32(-1)
 	w.op(byte(opReturn), byte(opEnd))
 	w.chargeLength(entries, growShift)

@@ -1,0 +1,4 @@
+package engine
+
+// RaceEnabled says whether the race detector is built in: it allocates.
+const RaceEnabled = raceEnabled
