@@ -17,7 +17,7 @@ func (r *reader) readCode(c *cursor) {
 	if r.declared == nil {
 		r.declared = make([]bool, len(r.funcs))
 	}
-	v := &validator{reader: r, sigs: newSignatures()}
+	v := &validator{reader: r, sigs: newSignatures(), budget: newBudget(len(r.src))}
 	for i := range r.bodies {
 		at := c.pos
 		body := c.span("a function body")

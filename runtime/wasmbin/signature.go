@@ -48,14 +48,15 @@ func (t valueType) String() string {
 // signature is what an instruction pops and pushes, for the instructions whose
 // opcode alone decides it.
 type signature struct {
-	in    [3]valueType // the first n count, and the last of them is on top
-	n     uint8
-	out   valueType // unknown: nothing
-	known bool
-	width uint8 // of a memory access, in bytes as a power of two
-	lanes uint8 // of a vector; 0: the instruction names no lane
-	check byte  // the shape of the immediates, if they must be checked; or 0
-	needs features
+	in     [3]valueType // the first n count, and the last of them is on top
+	n      uint8
+	out    valueType // unknown: nothing
+	known  bool
+	width  uint8 // of a memory access, in bytes as a power of two
+	lanes  uint8 // of a vector; 0: the instruction names no lane
+	effort uint8 // of the compiler; 0: a little
+	check  byte  // the shape of the immediates, if they must be checked; or 0
+	needs  features
 }
 
 // pops is how many values it takes.
@@ -99,10 +100,12 @@ func newSignatures() *signatures {
 	for op := 0xc0; op <= 0xc4; op++ {
 		s.plain[op].needs = signExtension
 	}
+	s.plain[opMemoryGrow].effort = indirectEffort
 	for op := range s.misc {
 		s.misc[op].needs = bulkMemory
+		s.misc[op].effort = bulkEffort
 		if op < 8 {
-			s.misc[op].needs = saturation
+			s.misc[op].needs, s.misc[op].effort = saturation, callEffort
 		}
 	}
 	for op := range s.vector {

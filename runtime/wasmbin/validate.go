@@ -10,16 +10,14 @@ type validator struct {
 	c    cursor
 	sigs *signatures
 
-	locals    []valueType // of the function, its parameters first
-	scopes    []scope
-	operands  [MaxOperands]valueType
-	top       int // operands on the stack
-	floor     int // operands that belong to outer blocks
-	dead      bool
-	moved     int // values that calls, blocks and branches moved in this function
-	branches  int // targets of branch tables, in the module
-	allLocals int // in the module
-	loopCost  int // locals times blocks, in the module
+	locals   []valueType // of the function, its parameters first
+	scopes   []scope
+	operands [MaxOperands]valueType
+	top      int // operands on the stack
+	floor    int // operands that belong to outer blocks
+	dead     bool
+	ways     int // weight of the function's blocks and branches
+	budget   budget
 }
 
 // scope is an open block.
@@ -41,7 +39,7 @@ func (f *scope) label() []byte {
 
 // body checks one function body, which c covers, locals and all.
 func (v *validator) body(c cursor, t funcSpans) error {
-	v.c, v.top, v.floor, v.dead, v.moved = c, 0, 0, false, 0
+	v.c, v.top, v.floor, v.dead, v.ways = c, 0, 0, false, 0
 	v.scopes = append(v.scopes[:0], scope{op: opBlock, results: v.results(t), at: c.pos})
 	v.readLocals(v.params(t))
 	for v.c.err == nil && len(v.scopes) > 0 {
@@ -53,6 +51,7 @@ func (v *validator) body(c cursor, t funcSpans) error {
 	if v.c.err == nil && v.c.pos != v.c.end {
 		v.c.invalid(v.c.pos, "byte %d: a function goes on behind its end", v.c.pos)
 	}
+	v.budget.ways -= v.ways * v.ways
 	return v.c.err
 }
 
@@ -78,9 +77,7 @@ func (v *validator) readLocals(params []byte) {
 			v.locals = append(v.locals, t)
 		}
 	}
-	if v.allLocals += int(total); v.allLocals > MaxAllLocals {
-		c.refuse(fault.WasmLocals, start, "byte %d: more than %d local variables in all functions", start, MaxAllLocals)
-	}
+	v.spend(&v.budget.locals, len(v.locals), fault.WasmLocals, start, "local variables and parameters of all functions")
 }
 
 // step applies one instruction.
@@ -116,6 +113,9 @@ func (v *validator) plain(in *instruction, sig *signature) {
 		v.push(in.at, sig.out)
 	}
 	v.info.features |= sig.needs
+	if sig.effort > 0 {
+		v.called(in.at, int(sig.effort))
+	}
 	if sig.check != 0 {
 		v.immediate(in, sig)
 	}
@@ -259,6 +259,7 @@ func (v *validator) selects(in *instruction) {
 // reference applies an instruction on tables and references.
 func (v *validator) reference(in *instruction) {
 	v.info.features |= referenceTypes
+	v.called(in.at, callEffort)
 	switch in.op {
 	case opRefNull:
 		v.push(in.at, valueType(in.a))
@@ -298,6 +299,7 @@ func (v *validator) reference(in *instruction) {
 
 func (v *validator) call(in *instruction) {
 	var t funcSpans
+	effort := callEffort
 	if in.op == opCall {
 		if v.index(in.at, "function", in.a, len(v.funcs)); v.c.err != nil {
 			return
@@ -312,8 +314,10 @@ func (v *validator) call(in *instruction) {
 			v.c.invalid(in.at, "byte %d: a call through a table of %v", in.at, v.tableType)
 		}
 		t = v.types[in.a]
+		effort = indirectEffort
 		v.pop(in.at, i32)
 	}
+	v.called(in.at, effort)
 	v.popAll(in.at, v.params(t))
 	v.pushAll(in.at, v.results(t))
 }

@@ -21,6 +21,7 @@ func (v *validator) control(in *instruction) {
 			v.unreachable()
 		}
 	case opBrIf:
+		v.way(in.at, branchWays)
 		v.pop(in.at, i32)
 		if f := v.target(in.at, in.a); f != nil {
 			v.popAll(in.at, f.label())
@@ -65,10 +66,7 @@ func (v *validator) open(in *instruction) {
 		v.c.refuse(fault.WasmNesting, in.at, "byte %d: blocks are nested more than %d deep", in.at, MaxNesting)
 		return
 	}
-	if v.loopCost += len(v.locals); v.loopCost > MaxLocalBlocks {
-		v.c.refuse(fault.WasmLocals, in.at, "byte %d: the blocks of all functions, times their local variables, are more than %d", in.at, MaxLocalBlocks)
-		return
-	}
+	v.way(in.at, waysOf(in.op))
 	v.popAll(in.at, f.params)
 	f.floor, f.dead = v.floor, v.dead
 	v.scopes = append(v.scopes, f)
@@ -119,13 +117,10 @@ func (v *validator) target(at int, label uint64) *scope {
 
 // table applies a branch table.
 func (v *validator) table(in *instruction) {
-	v.branches += int(in.a) //nolint:gosec // less than the size of the module
-	switch {
-	case in.a > MaxBranches:
+	if in.a > MaxBranches {
 		v.c.refuse(fault.WasmBranches, in.at, "byte %d: a branch table of %d targets, and %d are allowed", in.at, in.a, MaxBranches)
-	case v.branches > MaxAllBranches:
-		v.c.refuse(fault.WasmBranches, in.at, "byte %d: more than %d targets of branch tables in all", in.at, MaxAllBranches)
 	}
+	v.spend(&v.budget.targets, int(in.a), fault.WasmBranches, in.at, "targets of all branch tables") //nolint:gosec // less than the size of the module
 	v.pop(in.at, i32)
 	targets := v.c
 	targets.pos = int(in.b) //nolint:gosec // an offset
@@ -190,14 +185,14 @@ func (v *validator) popAll(at int, types []byte) {
 	for i := len(types) - 1; i >= 0; i-- {
 		v.pop(at, valueType(types[i]))
 	}
-	v.move(at, len(types))
+	v.spend(&v.budget.values, len(types), fault.WasmOperands, at, "values that calls, blocks and branches move")
 }
 
 func (v *validator) pushAll(at int, types []byte) {
 	for _, t := range types {
 		v.push(at, valueType(t))
 	}
-	v.move(at, len(types))
+	v.spend(&v.budget.values, len(types), fault.WasmOperands, at, "values that calls, blocks and branches move")
 }
 
 // have checks operands and leaves them.
@@ -214,13 +209,5 @@ func (v *validator) have(at int, types []byte) {
 			return
 		}
 	}
-	v.move(at, len(types))
-}
-
-// move counts values that calls, blocks and branches move: what the compiler
-// works at, however few bytes say so.
-func (v *validator) move(at, n int) {
-	if v.moved += n; v.moved > MaxMoved {
-		v.c.refuse(fault.WasmBody, at, "byte %d: the calls, blocks and branches of a function move more than %d values", at, MaxMoved)
-	}
+	v.spend(&v.budget.values, len(types), fault.WasmOperands, at, "values that calls, blocks and branches move")
 }

@@ -105,29 +105,27 @@ type Custom struct {
 }
 
 // The bounds of what is read; a module beyond one is refused. Go's linker
-// emits about 40,000 data segments, and no toolchain comes near the others.
+// emits about 40,000 data segments and Go's and Haskell's compilers nest blocks
+// by the hundreds; no toolchain comes near the others. What a compiler's work
+// grows with beside these has bounds that go with the module's size (budget).
 const (
-	MaxPages       = 1 << 16 // of 64 KiB: the whole of 32-bit memory
-	MaxFunctions   = 50_000
-	MaxTypes       = 50_000
-	MaxImports     = 1_000
-	MaxExports     = 1_000
-	MaxCustom      = 1_000
-	MaxGlobals     = 4_096
-	MaxSegments    = 65_536
-	MaxElements    = 65_536  // element segments, and entries of all of them
-	MaxTable       = 65_536  // entries of a table
-	MaxBody        = 1 << 19 // bytes of a function
-	MaxNesting     = 8_192   // blocks in blocks
-	MaxBranches    = 4_096   // targets of a branch table, beside the default
-	MaxAllBranches = 1 << 20 // targets of all branch tables
-	MaxLocals      = 2_000   // of a function, beside its parameters
-	MaxAllLocals   = 1 << 20 // of all functions
-	MaxLocalBlocks = 1 << 24 // blocks of each function times its locals, all in all
-	MaxOperands    = 4_096   // of a function at once
-	MaxMoved       = 1 << 18 // values that calls, blocks and branches of a function move
-	MaxName        = 4_096   // bytes of an import's, an export's or a section's name
-	MaxSignature   = 1_000   // parameters, and results, of a function type
+	MaxPages     = 1 << 16 // of 64 KiB: the whole of 32-bit memory
+	MaxFunctions = 50_000
+	MaxTypes     = 50_000
+	MaxImports   = 1_000
+	MaxExports   = 1_000
+	MaxCustom    = 1_000
+	MaxGlobals   = 4_096
+	MaxSegments  = 65_536
+	MaxElements  = 65_536  // element segments, and entries of all of them
+	MaxTable     = 65_536  // entries of a table, at its start and at most
+	MaxBody      = 1 << 18 // bytes of a function
+	MaxNesting   = 4_096   // blocks in blocks
+	MaxBranches  = 4_096   // targets of a branch table, beside the default
+	MaxLocals    = 4_096   // of a function, beside its parameters
+	MaxOperands  = 4_096   // of a function at once
+	MaxName      = 4_096   // bytes of an import's, an export's or a section's name
+	MaxSignature = 1_000   // parameters, and results, of a function type
 )
 
 // Export is the export of this name.

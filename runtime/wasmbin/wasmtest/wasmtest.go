@@ -23,8 +23,15 @@ type Module struct {
 	Pages, MaxPages uint32
 	Globals         []int64 // initial values of mutable i64 globals
 	Data            []Data
+	Tables          []Table
+	Elements        []Elements
 	Start           *uint32 // number of the start function
-	Custom          []Custom
+	// Memories is how many more memories than one there are, without an export.
+	Memories int
+	// Sections are written as they are, in place of what the other fields say
+	// of these ids.
+	Sections map[byte][]byte
+	Custom   []Custom
 }
 
 // Import is an imported function.
@@ -44,6 +51,18 @@ type Function struct {
 type Data struct {
 	Offset uint32
 	Bytes  []byte
+}
+
+// Table is a table of functions, from Min to Max entries; 0: no maximum.
+type Table struct {
+	Min, Max uint32
+	Export   string // empty: not exported
+}
+
+// Elements fills table 0 from an offset with functions.
+type Elements struct {
+	Offset    uint32
+	Functions []uint32
 }
 
 // Custom is a custom section; it is written last.
@@ -71,13 +90,24 @@ func (m Module) Bytes() []byte {
 			exports = append(exports, Join(text(f.Export), []byte{0}, uleb(uint64(len(m.Imports)+n))))
 		}
 	}
-	out = section(out, 1, types)
-	out = section(out, 2, imports)
-	out = section(out, 3, funcs)
+	out = m.section(out, 1, types)
+	out = m.section(out, 2, imports)
+	out = m.section(out, 3, funcs)
+	out = m.section(out, 4, m.tables())
+	for n, t := range m.Tables {
+		if t.Export != "" {
+			exports = append(exports, Join(text(t.Export), []byte{1}, uleb(uint64(n))))
+		}
+	}
+	var memories [][]byte
 	if m.Pages > 0 || m.MaxPages > 0 {
 		exports = append(exports, Join(text("memory"), []byte{2, 0}))
-		out = section(out, 5, [][]byte{m.limits()})
+		memories = append(memories, limits(m.Pages, m.MaxPages))
 	}
+	for range m.Memories {
+		memories = append(memories, limits(1, 0))
+	}
+	out = m.section(out, 5, memories)
 	var globals, data [][]byte
 	for _, v := range m.Globals {
 		globals = append(globals, Join([]byte{0x7e, 1}, I64(v), []byte{0x0b}))
@@ -85,14 +115,15 @@ func (m Module) Bytes() []byte {
 	for _, d := range m.Data {
 		data = append(data, Join([]byte{0}, I32(int32(d.Offset)), []byte{0x0b}, uleb(uint64(len(d.Bytes))), d.Bytes))
 	}
-	out = section(out, 6, globals)
-	out = section(out, 7, exports)
+	out = m.section(out, 6, globals)
+	out = m.section(out, 7, exports)
 	if m.Start != nil {
 		body := uleb(uint64(*m.Start))
 		out = Join(out, []byte{8}, uleb(uint64(len(body))), body)
 	}
-	out = section(out, 10, code)
-	out = section(out, 11, data)
+	out = m.section(out, 9, m.elements())
+	out = m.section(out, 10, code)
+	out = m.section(out, 11, data)
 	for _, c := range m.Custom {
 		body := Join(text(c.Name), c.Body)
 		out = Join(out, []byte{0}, uleb(uint64(len(body))), body)
@@ -100,19 +131,43 @@ func (m Module) Bytes() []byte {
 	return out
 }
 
-func (m Module) limits() []byte {
-	if m.MaxPages > 0 {
-		return Join([]byte{1}, uleb(uint64(m.Pages)), uleb(uint64(m.MaxPages)))
+func (m Module) tables() [][]byte {
+	var out [][]byte
+	for _, t := range m.Tables {
+		out = append(out, Join([]byte{0x70}, limits(t.Min, t.Max)))
 	}
-	return Join([]byte{0}, uleb(uint64(m.Pages)))
+	return out
 }
 
-// section adds a section of entries, if there are any.
-func section(out []byte, id byte, entries [][]byte) []byte {
-	if len(entries) == 0 {
-		return out
+func (m Module) elements() [][]byte {
+	var out [][]byte
+	for _, e := range m.Elements {
+		entries := uleb(uint64(len(e.Functions)))
+		for _, f := range e.Functions {
+			entries = append(entries, uleb(uint64(f))...)
+		}
+		out = append(out, Join([]byte{0}, I32(int32(e.Offset)), []byte{0x0b}, entries)) //nolint:gosec // small in tests
 	}
-	body := Join(uleb(uint64(len(entries))), Join(entries...))
+	return out
+}
+
+func limits(least, most uint32) []byte {
+	if most > 0 {
+		return Join([]byte{1}, uleb(uint64(least)), uleb(uint64(most)))
+	}
+	return Join([]byte{0}, uleb(uint64(least)))
+}
+
+// section adds a section of entries, if there are any, or the raw one.
+func (m Module) section(out []byte, id byte, entries [][]byte) []byte {
+	body, raw := m.Sections[id]
+	switch {
+	case raw:
+	case len(entries) == 0:
+		return out
+	default:
+		body = Join(uleb(uint64(len(entries))), Join(entries...))
+	}
 	return Join(out, []byte{id}, uleb(uint64(len(body))), body)
 }
 
