@@ -30,9 +30,24 @@ func (s *Server) authenticate(ctx context.Context, c echo.Context) error {
 		err = s.enter(ctx, c, token)
 	}
 	if err != nil {
-		s.metrics.authFailed(err)
+		s.authFailed(c, err)
 	}
 	return err
+}
+
+// authFailed counts a caller that was not let in, and notes it in the server's
+// audit trail: with the address alone, since a token that is not one may be a
+// slip of the pen in one that is.
+func (s *Server) authFailed(c echo.Context, err error) {
+	s.metrics.authFailed(err)
+	f := fault.Of(err)
+	if f.Kind != fault.Unauthenticated {
+		return
+	}
+	s.cfg.Audit.Note("", identity.Event{
+		Who: identity.Who{Kind: identity.ByNobody, ID: c.RealIP()}, Action: identity.Login,
+		Outcome: identity.Refused, Code: f.Kind.String(), Detail: f.Text,
+	})
 }
 
 // enter verifies a token and notes whose it is.
@@ -46,7 +61,7 @@ func (s *Server) enter(ctx context.Context, c echo.Context, token string) error 
 		return err
 	}
 	c.Set(keyIdentity, who)
-	c.Set(keyTenant, tenant)
+	c.Set(keyTenant, tenant.By(who.Who()))
 	return nil
 }
 

@@ -151,7 +151,7 @@ func (s *Server) connectorVerbs() {
 func connectorOf(c client.Connector) control.ConnectorInput {
 	return control.ConnectorInput{
 		Name: c.Name, Module: c.Module, Config: c.Config, Converter: c.Converter,
-		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
+		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll, Consent: c.Consent,
 	}
 }
 
@@ -162,6 +162,7 @@ func connectorForm(v control.ConnectorView) client.Connector {
 		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll, Enabled: c.Enabled,
 		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
+		Consents: c.Consents, Warnings: v.Warnings,
 	}
 }
 

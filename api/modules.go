@@ -32,6 +32,12 @@ type moduleInput struct {
 	Digest string `path:"digest" maxLength:"128" doc:"Digest, or its first digits, at least 8"`
 }
 
+type moduleDifference struct {
+	Caller
+	Digest string `path:"digest" maxLength:"128" doc:"Digest of the module that is to be, or its first digits"`
+	From   string `query:"from" maxLength:"128" doc:"Digest of the module that is there, or its first digits; required"`
+}
+
 func (s *Server) moduleRoutes() {
 	s.echo.POST("/api/modules", s.authenticated(s.upload))
 	s.documentUpload()
@@ -57,10 +63,17 @@ func (s *Server) moduleRoutes() {
 		if err != nil {
 			return nil, err
 		}
-		form := moduleForm(v.Module)
-		form.Capabilities = v.Manifest.Capabilities
-		form.Can, form.Cannot, form.UsedBy = v.Can, v.Cannot, v.UsedBy
-		return &body[client.Module]{form}, nil
+		return &body[client.Module]{ModuleForm(v)}, nil
+	})
+	register(s, huma.Operation{
+		OperationID: "compare-module", Method: http.MethodGet, Path: "/api/modules/{digest}/difference", Tags: []string{"modules"},
+		Summary: "Say what changes when a module takes the place of another",
+	}, func(ctx context.Context, in *moduleDifference) (*body[client.Difference], error) {
+		d, err := in.tenant.Difference(ctx, in.From, in.Digest)
+		if err != nil {
+			return nil, err
+		}
+		return &body[client.Difference]{DifferenceForm(d)}, nil
 	})
 	register(s, huma.Operation{
 		OperationID: "delete-module", Method: http.MethodDelete, Path: "/api/modules/{digest}", Tags: []string{"modules"},
@@ -74,5 +87,33 @@ func moduleForm(m spec.Module) client.Module {
 	return client.Module{
 		Digest: m.Digest, Size: m.Size, Manifest: m.Manifest,
 		Imports: m.Imports, Exports: m.Exports, Uploaded: m.Uploaded,
+	}
+}
+
+// ModuleForm is a single module, with all that is known of it, as the API serves
+// it.
+func ModuleForm(v control.ModuleView) client.Module {
+	form := moduleForm(v.Module)
+	form.Capabilities = v.Manifest.Capabilities
+	form.Can, form.Cannot, form.UsedBy = v.Can, v.Cannot, v.UsedBy
+	for _, n := range v.Needs {
+		form.Needs = append(form.Needs, client.Need(n))
+	}
+	form.Anatomy = &client.Anatomy{
+		Toolchain: v.Anatomy.Toolchain, MemoryStart: v.Anatomy.MemoryStart, MemoryMost: v.Anatomy.MemoryMost,
+		StartsCode: v.Anatomy.StartsCode, Extism: v.Anatomy.Extism, Sentences: v.Anatomy.Sentences(),
+	}
+	for _, b := range v.Anatomy.Bounds {
+		form.Anatomy.Bounds = append(form.Anatomy.Bounds, client.Bound(b))
+	}
+	return form
+}
+
+// DifferenceForm is a difference as the API serves it.
+func DifferenceForm(d control.Difference) client.Difference {
+	list := func(s []string) []string { return append([]string{}, s...) } // [] rather than null
+	return client.Difference{
+		From: d.From, To: d.To, Consent: len(d.More) > 0,
+		More: list(d.More), Fewer: list(d.Fewer), Other: list(d.Other),
 	}
 }

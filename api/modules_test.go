@@ -122,7 +122,7 @@ func TestUploadsThatAreRefusedLeaveNothing(t *testing.T) {
 	for range 11 {
 		many = append(many, "x", "y")
 	}
-	big := strings.Repeat("\x00", most+1)
+	big := "\x00asm\x01\x00\x00\x00" + strings.Repeat("\x00", most)
 	for name, c := range map[string]struct {
 		parts []string
 		want  fault.Kind

@@ -54,6 +54,13 @@ func (s *Server) documentUpload() {
 		OperationID: "create-module", Method: http.MethodPost, Path: "/api/modules", Tags: []string{"modules"},
 		Summary:     "Upload a module",
 		Description: "The module as it is, or a form with the parts module and, if the module has no manifest of its own, manifest.",
+		Parameters: []*huma.Param{
+			query("sha256", huma.TypeString, "Digest of the module in hex; another module is refused"),
+			{
+				Name: headerContentDigest, In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+				Description: "sha-256=:base64: (RFC 9530) of the module, also as a header of the form's part; another module is refused",
+			},
+		},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/wasm":         binary("A core module"),
 			"application/octet-stream": binary("A core module"),

@@ -10,12 +10,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/identity"
 )
 
 // Config is what a Server is made of.
 type Config struct {
 	Control   *control.Service
 	Tokens    Verifier
+	Audit     *identity.Audit // nil: who was not let in is noted nowhere
 	Log       *slog.Logger
 	MaxModule int64    // bytes of an upload; 0: 64 MiB
 	Version   string   // of this binary
@@ -106,5 +108,6 @@ func (s *Server) routes() {
 	e.GET("/openapi.yaml", s.openAPI("application/openapi+yaml", yamlDocument))
 	s.moduleRoutes()
 	s.connectorRoutes()
+	s.auditRoutes()
 	s.streamRoutes()
 }

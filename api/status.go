@@ -38,7 +38,7 @@ func (s *Server) statusPage(c echo.Context) error {
 		err := s.enter(c.Request().Context(), c, cookie.Value)
 		switch {
 		case fault.Is(err, fault.Unauthenticated):
-			s.metrics.authFailed(err)
+			s.authFailed(c, err)
 			c.SetCookie(s.cookie(c, "", -1))
 		case err != nil:
 			return err
@@ -55,7 +55,7 @@ func (s *Server) statusPage(c echo.Context) error {
 // cookie.
 func (s *Server) signIn(c echo.Context, token string) error {
 	if err := s.enter(c.Request().Context(), c, token); err != nil {
-		s.metrics.authFailed(err)
+		s.authFailed(c, err)
 		return err
 	}
 	const day = 24 * 60 * 60

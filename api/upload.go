@@ -48,7 +48,10 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 	var created bool
 	switch kind {
 	case "application/wasm", "application/octet-stream":
-		m, created, err = t.AddModule(r.Context(), s.bounded(patient), nil)
+		var digest string
+		if digest, err = announced(c.QueryParam("sha256"), r.Header); err == nil {
+			m, created, err = t.AddAnnouncedModule(r.Context(), s.bounded(patient), nil, digest)
+		}
 	case "multipart/form-data":
 		m, created, err = s.uploadForm(c, t, multipart.NewReader(patient, params["boundary"]))
 	default:
@@ -69,6 +72,10 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 // manifest in memory. A module that comes before the manifest waits for it in
 // a file.
 func (s *Server) uploadForm(c echo.Context, t *control.Tenant, form *multipart.Reader) (m spec.Module, created bool, err error) {
+	digest, err := announcedForm(c.QueryParam("sha256"), c.Request().Header)
+	if err != nil {
+		return m, false, err
+	}
 	var manifest []byte
 	var early *os.File
 	defer func() {
@@ -80,7 +87,7 @@ func (s *Server) uploadForm(c echo.Context, t *control.Tenant, form *multipart.R
 		part, err := form.NextRawPart()
 		switch {
 		case errors.Is(err, io.EOF) && early != nil:
-			return t.AddModule(c.Request().Context(), early, manifest)
+			return t.AddAnnouncedModule(c.Request().Context(), early, manifest, digest)
 		case errors.Is(err, io.EOF):
 			return m, false, fault.New(fault.BodyInvalid, "the form has no part named module")
 		case err != nil:
@@ -88,9 +95,14 @@ func (s *Server) uploadForm(c echo.Context, t *control.Tenant, form *multipart.R
 		case part.FormName() == "manifest" && manifest == nil:
 			manifest, err = readManifest(part)
 		case part.FormName() == "module" && early == nil && manifest != nil:
-			return t.AddModule(c.Request().Context(), s.bounded(part), manifest)
+			if digest, err = announced(digest, http.Header(part.Header)); err != nil {
+				return m, false, err
+			}
+			return t.AddAnnouncedModule(c.Request().Context(), s.bounded(part), manifest, digest)
 		case part.FormName() == "module" && early == nil:
-			early, err = spool(s.bounded(part))
+			if digest, err = announced(digest, http.Header(part.Header)); err == nil {
+				early, err = spool(s.bounded(part))
+			}
 		}
 		if err != nil {
 			return m, false, err

@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"maps"
 	"mime/multipart"
@@ -17,11 +19,19 @@ import (
 // pageSize is how much of a list is asked for at once.
 const pageSize = 500
 
-// PushModule uploads a module, as a stream. manifest is a side-car that takes
-// the place of the module's own; nil: none. created is false when the server
-// had this very module already.
-func (c *Client) PushModule(ctx context.Context, wasm io.Reader, manifest []byte) (m Module, created bool, err error) {
-	r := call{method: http.MethodPost, path: "/api/modules", body: wasm, kind: "application/wasm"}
+// PushModule uploads a module, as a stream, with its digest, so that the server
+// takes in no other. manifest is a side-car that takes the place of the
+// module's own; nil: none. created is false when the server had this very
+// module already.
+func (c *Client) PushModule(ctx context.Context, wasm io.ReadSeeker, manifest []byte) (m Module, created bool, err error) {
+	digest, err := digestOf(wasm)
+	if err != nil {
+		return m, false, err
+	}
+	r := call{
+		method: http.MethodPost, path: "/api/modules", query: url.Values{"sha256": {digest}},
+		body: wasm, kind: "application/wasm",
+	}
 	if manifest != nil {
 		if r.body, r.kind, err = parts(wasm, manifest); err != nil {
 			return m, false, err
@@ -32,6 +42,19 @@ func (c *Client) PushModule(ctx context.Context, wasm io.Reader, manifest []byte
 		return m, false, err
 	}
 	return m, status == http.StatusCreated, nil
+}
+
+// digestOf reads a module once, before it is sent.
+func digestOf(wasm io.ReadSeeker) (string, error) {
+	sum := sha256.New()
+	_, err := io.Copy(sum, wasm)
+	if err == nil {
+		_, err = wasm.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return "", fault.Wrap(fault.Usage, err, "cannot read the module")
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // parts is a multipart body of the manifest and the module, which is not held
@@ -69,6 +92,16 @@ func (c *Client) Modules(ctx context.Context) ([]Module, error) {
 func (c *Client) Module(ctx context.Context, digest string) (m Module, err error) {
 	err = c.do(ctx, call{method: http.MethodGet, path: "/api/modules/" + url.PathEscape(digest)}, &m)
 	return m, err
+}
+
+// Difference says what changes when a module takes the place of another.
+func (c *Client) Difference(ctx context.Context, from, to string) (d Difference, err error) {
+	r := call{
+		method: http.MethodGet, path: "/api/modules/" + url.PathEscape(to) + "/difference",
+		query: url.Values{"from": {from}},
+	}
+	err = c.do(ctx, r, &d)
+	return d, err
 }
 
 // DeleteModule removes a module that no connector uses.

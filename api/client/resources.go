@@ -22,6 +22,7 @@ type Connector struct {
 	Grants    []spec.Grant    `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
 	Limits    spec.Limits     `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
 	Poll      spec.Poll       `json:"poll,omitzero" doc:"For modules in poll mode"`
+	Consent   []string        `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`
 
 	Enabled       bool                  `json:"enabled" readOnly:"true" doc:"Whether it is to run"`
 	Status        spec.ConnectionStatus `json:"status" readOnly:"true" enum:"draft,connected,error" doc:"Outcome of the last connection test"`
@@ -30,7 +31,9 @@ type Connector struct {
 	Created       time.Time             `json:"created" readOnly:"true"`
 	Updated       time.Time             `json:"updated" readOnly:"true"`
 	Revision      uint64                `json:"revision" readOnly:"true" doc:"Counts changes; the ETag"`
+	Consents      []spec.Consent        `json:"consents,omitempty" readOnly:"true" doc:"Whose word its modules run on, of now and of before"`
 	Runtime       *lifecycle.Status     `json:"runtime,omitempty" readOnly:"true" doc:"What it does now"`
+	Warnings      []string              `json:"warnings,omitempty" readOnly:"true" doc:"Grants that do nothing, and those that are missing; lists do not have it"`
 }
 
 // Module is an uploaded module.
@@ -43,9 +46,69 @@ type Module struct {
 	Uploaded time.Time     `json:"uploaded"`
 	// Only of a single module.
 	Capabilities []abi.Capability `json:"capabilities,omitempty" doc:"Groups that it needs, with the reasons that it gives"`
+	Anatomy      *Anatomy         `json:"anatomy,omitempty" doc:"What its binary shows"`
 	Can          []string         `json:"can,omitempty" doc:"What it can do, in plain sentences"`
 	Cannot       []string         `json:"cannot,omitempty" doc:"What it cannot do, in plain sentences"`
+	Needs        []Need           `json:"needs,omitempty" doc:"Grants that it needs, then those that it can do without"`
 	UsedBy       []string         `json:"used_by,omitempty" doc:"Ids of connectors"`
+}
+
+// Anatomy is what a module's binary shows of it.
+type Anatomy struct {
+	Toolchain   []string `json:"toolchain,omitempty" doc:"Who made it, as it says itself"`
+	MemoryStart uint64   `json:"memory_start" doc:"Bytes that it has from the start"`
+	MemoryMost  uint64   `json:"memory_most" doc:"Bytes that it may ask for; the connector's limit holds in any case"`
+	StartsCode  bool     `json:"starts_code" doc:"Whether it runs code before it is opened"`
+	Extism      bool     `json:"extism" doc:"Whether it was made with an Extism PDK"`
+	Bounds      []Bound  `json:"bounds" doc:"Bounds of what is taken in, the nearest first"`
+	Sentences   []string `json:"sentences" doc:"All of it, for people"`
+}
+
+// Bound is a bound of what is taken in, and how much of it a module uses.
+type Bound struct {
+	What string `json:"what"`
+	Used uint64 `json:"used"`
+	Most uint64 `json:"most"`
+}
+
+// Need is a grant that a module has a use for.
+type Need struct {
+	Grant    spec.Grant `json:"grant" doc:"For a connector's grants, when its resources are named"`
+	Optional bool       `json:"optional" doc:"Whether the module works without"`
+}
+
+// Difference is what changes when a module takes the place of another.
+type Difference struct {
+	From    string   `json:"from" doc:"Digest"`
+	To      string   `json:"to" doc:"Digest"`
+	Consent bool     `json:"consent" doc:"Whether the change needs consent: whether there is any more"`
+	More    []string `json:"more" doc:"What it asks for beyond the other"`
+	Fewer   []string `json:"fewer" doc:"What it no longer asks for"`
+	Other   []string `json:"other" doc:"What else is different"`
+}
+
+// Event is one event of an audit trail.
+type Event struct {
+	Sequence  uint64    `json:"sequence" doc:"Counts the events of the trail"`
+	Time      time.Time `json:"time" doc:"Of the last, when there were several"`
+	Who       Who       `json:"who"`
+	Action    string    `json:"action" doc:"Such as connector.update"`
+	Connector string    `json:"connector,omitempty" doc:"Id"`
+	Name      string    `json:"name,omitempty" doc:"Of the connector"`
+	Module    string    `json:"module,omitempty" doc:"Digest"`
+	On        string    `json:"on,omitempty" doc:"What else it was done to"`
+	Outcome   string    `json:"outcome" enum:"done,refused"`
+	Code      string    `json:"code,omitempty" doc:"Why it was refused, as in problems"`
+	Count     uint64    `json:"count" doc:"Equal events that came in a row are one"`
+	First     time.Time `json:"first,omitzero" doc:"Of the first, when there were several"`
+	Detail    string    `json:"detail,omitempty"`
+}
+
+// Who did what an event tells.
+type Who struct {
+	Kind string `json:"kind" enum:"token,connector,server,local,nobody"`
+	ID   string `json:"id,omitempty" doc:"Of the token or the connector; the address of nobody"`
+	Name string `json:"name,omitempty"`
 }
 
 // TestResult is the outcome of a connection test.

@@ -54,6 +54,7 @@ func (a *app) connectorsCreate() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.warn(v)
 				return a.show(v, func() { fmt.Fprintln(a.out, v.ID) })
 			})
 		},
@@ -64,11 +65,17 @@ func (a *app) connectorsCreate() *cobra.Command {
 
 func (a *app) connectorsUpdate() *cobra.Command {
 	var file, match string
+	var consent []string
 	c := &cobra.Command{
 		Use:   "update connector -f connector.json",
 		Short: "Replace what is set of a connector",
 		Long: "Update replaces what is set of a connector. It fails when somebody else changed the connector\n" +
-			"between the reading and the writing; --if-match names the revision that the change was made on.",
+			"between the reading and the writing; --if-match names the revision that the change was made on.\n\n" +
+			"A module that asks for more than the one that it replaces needs consent. On a terminal, update\n" +
+			"shows what it asks for and asks whether you agree; elsewhere --consent says so beforehand.\n" +
+			"Going back to a module that the connector has run on needs none.",
+		Example: "  snaprail connectors update meter -f meter.json\n" +
+			"  snaprail connectors update meter -f meter.json --consent 5235f21370aa",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			body, err := a.jsonFile(file)
@@ -79,11 +86,15 @@ func (a *app) connectorsUpdate() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if body, err = withConsent(body, consent); err != nil {
+				return err
+			}
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
 				return a.update(ctx, api, args[0], body, revision)
 			})
 		},
 	}
+	c.Flags().StringSliceVar(&consent, "consent", nil, "`digest` of a module that asks for more, by who has read what that is")
 	c.Flags().StringVarP(&file, "file", "f", "", "JSON `file`; -: stdin (required)")
 	c.Flags().StringVar(&match, "if-match", "", "`revision` that must not have changed (default: the one of now)")
 	return c
@@ -98,9 +109,16 @@ func (a *app) update(ctx context.Context, api *client.Client, id string, body js
 		revision = now.Revision
 	}
 	v, err := api.UpdateConnector(ctx, id, body, revision)
+	if fault.Is(err, fault.ConsentRequired) {
+		if body, err = a.agree(body, err); err != nil {
+			return err
+		}
+		v, err = api.UpdateConnector(ctx, id, body, revision)
+	}
 	if err != nil {
 		return err
 	}
+	a.warn(v)
 	fmt.Fprintf(a.err, "updated %s to revision %d\n", v.Name, v.Revision)
 	if v.Runtime != nil && v.Enabled && v.Runtime.Reason != "" {
 		fmt.Fprintf(a.err, "warning: it is %s: %s\n", v.Runtime.State, visible(v.Runtime.Reason))

@@ -48,15 +48,11 @@ func (a *app) printConnector(v client.Connector) {
 		[]string{"updated", when(v.Updated)},
 		[]string{"revision", strconv.FormatUint(v.Revision, 10)})
 	for _, g := range v.Grants {
-		rights := "read"
-		if len(g.Rights) > 0 {
-			parts := make([]string, len(g.Rights))
-			for i, r := range g.Rights {
-				parts[i] = string(r)
-			}
-			rights = strings.Join(parts, "+")
-		}
-		rows = append(rows, []string{"grant", strings.TrimSpace(g.Group + " " + rights + " " + strings.Join(g.Resources, " "))})
+		rows = append(rows, []string{"grant", strings.TrimSpace(g.Group + " " + rightsText(g) + " " + strings.Join(g.Resources, " "))})
+		rows = append(rows, []string{"", "by " + orDash(g.GrantedBy) + " at " + when(g.GrantedAt) + because(g.Reason)})
+	}
+	for _, w := range v.Warnings {
+		rows = append(rows, []string{"warning", w})
 	}
 	a.rows(nil, rows)
 	if len(v.Config) > 0 {

@@ -54,7 +54,7 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupMeta)
 	add(root, groupAuthor, a.packCommand(), a.inspectCommand())
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
-		a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.tokenCommand())
+		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.tokenCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
 }

@@ -40,6 +40,7 @@ type server struct {
 	supervisor *supervisor.Supervisor
 	control    *control.Service
 	tokens     *identity.Tokens
+	audit      *identity.Audit
 	// token is the one that the first start made; "" later.
 	token string
 }
@@ -82,12 +83,14 @@ func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logg
 	if err := cat.Prune(ctx); err != nil {
 		return nil, err
 	}
+	s.audit = identity.NewAudit(context.WithoutCancel(ctx), s.store, log)
 	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
-		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Log: log,
+		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Audit: s.audit, Log: log,
 	})
 	s.control = control.New(control.Config{
 		Store: s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
+		Audit: s.audit, Operator: defaultTenant,
 	})
 	s.tokens = identity.New(s.store.System())
 	return s, s.firstStart(ctx, dir)
@@ -99,9 +102,12 @@ func (s *server) firstStart(ctx context.Context, dir string) error {
 	if err := s.supervisor.AddTenant(ctx, defaultTenant); err != nil {
 		return err
 	}
-	token, _, err := s.tokens.First(ctx, defaultTenant, "first", func(token string) error { return keepToken(dir, token) })
+	token, info, err := s.tokens.First(ctx, defaultTenant, "first", func(token string) error { return keepToken(dir, token) })
 	s.token = token
-	return err
+	if err != nil || token == "" {
+		return err
+	}
+	return tokenEvent(ctx, s.store, identity.ByServer, identity.TokenCreate, info)
 }
 
 // ownToken is a token of the default tenant for this machine: the kept one
@@ -115,7 +121,11 @@ func (s *server) ownToken(ctx context.Context, dir, name string) (string, error)
 	if err != nil && !fault.Is(err, fault.Unauthenticated) {
 		return "", err
 	}
-	if token, _, err = s.tokens.Create(ctx, defaultTenant, name); err != nil {
+	token, info, err := s.tokens.Create(ctx, defaultTenant, name)
+	if err != nil {
+		return "", err
+	}
+	if err := tokenEvent(ctx, s.store, identity.ByServer, identity.TokenCreate, info); err != nil {
 		return "", err
 	}
 	return token, keepToken(dir, token)
@@ -129,6 +139,7 @@ func (s *server) close(ctx context.Context) error {
 	if s.supervisor != nil {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}
+	errs = append(errs, s.audit.Close(context.WithoutCancel(ctx))) // whatever the guests were refused last
 	if s.engine != nil {
 		errs = append(errs, s.engine.Close(context.WithoutCancel(ctx)))
 	}
@@ -148,7 +159,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 		return errors.Join(err, ln.Close())
 	}
 	h := api.New(api.Config{ //nolint:contextcheck // a handler's context is its request's
-		Control: s.control, Tokens: s.tokens, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
+		Control: s.control, Tokens: s.tokens, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
 		Hosts: hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles

@@ -46,9 +46,12 @@ func (a *app) tokenCreate() *cobra.Command {
 		Example: "  snaprail token create --data /var/lib/snaprail --name laptop",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(c.Context(), func(ctx context.Context, tokens *identity.Tokens) error {
-				token, info, err := tokens.Create(ctx, o.tenant, name)
+			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
+				token, info, err := identity.New(s.System()).Create(ctx, o.tenant, name)
 				if err != nil {
+					return err
+				}
+				if err := tokenEvent(ctx, s, identity.ByLocal, identity.TokenCreate, info); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.err, "made the token %s of the tenant %s\n", info.ID, info.Tenant)
@@ -67,8 +70,8 @@ func (a *app) tokenList() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List tokens, without what would let anybody in",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(c.Context(), func(ctx context.Context, tokens *identity.Tokens) error {
-				list, err := tokens.List(ctx, o.tenant)
+			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
+				list, err := identity.New(s.System()).List(ctx, o.tenant)
 				if err != nil {
 					return err
 				}
@@ -94,8 +97,12 @@ func (a *app) tokenRevoke() *cobra.Command {
 		Use: "revoke id", Aliases: []string{"rm"}, Short: "Revoke a token, by its id",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.with(c.Context(), func(ctx context.Context, tokens *identity.Tokens) error {
-				if err := tokens.Revoke(ctx, o.tenant, args[0]); err != nil {
+			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
+				if err := identity.New(s.System()).Revoke(ctx, o.tenant, args[0]); err != nil {
+					return err
+				}
+				gone := identity.Info{ID: args[0], Tenant: o.tenant}
+				if err := tokenEvent(ctx, s, identity.ByLocal, identity.TokenRevoke, gone); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.err, "revoked the token %s\n", args[0])
@@ -112,8 +119,19 @@ func (o *tokensOf) flags(a *app, c *cobra.Command) {
 	c.Flags().StringVar(&o.tenant, "tenant", defaultTenant, "`tenant` that the tokens are of")
 }
 
-// with does something to the tokens of a stopped server.
-func (o *tokensOf) with(ctx context.Context, do func(context.Context, *identity.Tokens) error) (err error) {
+// tokenEvent writes into a tenant's audit trail what was done to a token of it.
+func tokenEvent(ctx context.Context, s store.Store, by identity.WhoKind, action identity.Action, info identity.Info) error {
+	space, err := s.Tenant(info.Tenant)
+	if err != nil {
+		return err
+	}
+	return identity.Record(ctx, space, identity.Event{
+		Who: identity.Who{Kind: by}, Action: action, On: info.ID, Outcome: identity.Done, Detail: info.Name,
+	})
+}
+
+// with does something to the store of a stopped server.
+func (o *tokensOf) with(ctx context.Context, do func(context.Context, store.Store) error) (err error) {
 	s, err := openStopped(o.data)
 	if err != nil {
 		return err
@@ -130,7 +148,7 @@ func (o *tokensOf) with(ctx context.Context, do func(context.Context, *identity.
 	if err != nil {
 		return err
 	}
-	return do(ctx, identity.New(s.System()))
+	return do(ctx, s)
 }
 
 // openStopped opens the store of a stopped server. It makes none: a wrong

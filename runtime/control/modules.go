@@ -54,11 +54,10 @@ func (t *Tenant) refusedModule(in *arrival, err error) {
 	})
 }
 
-// record writes an event of something that was done, in a transaction of its
-// own: what was done has had its own already.
+// record writes an event of something that was done.
 func (t *Tenant) record(ctx context.Context, e identity.Event) error {
 	e.Who, e.Outcome = t.who, identity.Done
-	return t.space.Update(ctx, func(w store.Writer) error { return identity.Append(w, e) })
+	return identity.Record(ctx, t.space, e)
 }
 
 // Modules is a page of the tenant's modules, by digest.
@@ -97,11 +96,14 @@ func (t *Tenant) Module(ctx context.Context, digest string) (v ModuleView, err e
 // Difference says what changes when one of the tenant's modules takes the place
 // of another. Digests may be cut to their first digits.
 func (t *Tenant) Difference(ctx context.Context, from, to string) (Difference, error) {
-	old, err := t.shelf.Get(ctx, from)
+	now, err := t.shelf.Get(ctx, to)
 	if err != nil {
 		return Difference{}, err
 	}
-	now, err := t.shelf.Get(ctx, to)
+	if from == "" {
+		return Difference{}, fault.New(fault.Invalid, "from is missing: the module that is there")
+	}
+	old, err := t.shelf.Get(ctx, from)
 	if err != nil {
 		return Difference{}, err
 	}

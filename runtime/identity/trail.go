@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -46,6 +47,12 @@ func Append(w store.Writer, events ...Event) error {
 		}
 	}
 	return put(w, headID, h)
+}
+
+// Record is Append in a transaction of its own, for what has had its own
+// already.
+func Record(ctx context.Context, space store.Space, e Event) error {
+	return space.Update(ctx, func(w store.Writer) error { return Append(w, e) })
 }
 
 func put(w store.Writer, id string, v any) error {
