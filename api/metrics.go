@@ -81,9 +81,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	w.gauge("snaprail_sse_clients", "Streams that are open.", float64(c.s.streams.count()))
 	for i := range stats.Connectors {
 		w.connector(&stats.Connectors[i])
+		w.limits(&stats.Connectors[i])
 	}
 	w.engine(stats)
 	w.outboxes(stats)
+	w.tenants(stats)
 }
 
 // figures sends metrics by name.
@@ -126,6 +128,34 @@ func (f figures) connector(c *control.ConnectorStats) {
 	f.gauge("snaprail_guest_memory_bytes", "Linear memory of the guest.", float64(c.Status.MemoryBytes), l...)
 	if !n.LastRecord.IsZero() {
 		f.gauge("snaprail_last_record_age_seconds", "Since the last record.", time.Since(n.LastRecord).Seconds(), l...)
+	}
+}
+
+// limits are the connector's limits and what it uses of the processor.
+func (f figures) limits(c *control.ConnectorStats) {
+	l := []string{"tenant", c.Tenant, "connector", c.Connector}
+	n := &c.Status.Counters
+	f.counter("snaprail_guest_cpu_seconds_total", "That the connector's guests ran.", n.CPUSeconds, l...)
+	f.counter("snaprail_guest_fuel_units_total", "Units of fuel that they used: about an instruction each.", float64(n.FuelUnits), l...)
+	f.counter("snaprail_guest_throttled_seconds_total", "That they waited for a share of the processor.", n.ThrottledSeconds, l...)
+	for i := range c.Status.Limits {
+		limit := &c.Status.Limits[i]
+		f.counter("snaprail_limit_hits_total", "Times that a limit was reached.", float64(limit.Hits),
+			"tenant", c.Tenant, "connector", c.Connector, "limit", limit.Name)
+	}
+}
+
+func (f figures) tenants(stats control.Stats) {
+	for i := range stats.Tenants {
+		t := &stats.Tenants[i]
+		l := []string{"tenant", t.Tenant}
+		f.counter("snaprail_tenant_cpu_seconds_total", "That the tenant's guests ran.", t.CPU.Seconds(), l...)
+		f.counter("snaprail_tenant_throttled_seconds_total", "That they waited for the tenant's share of the processor.", t.Throttled.Seconds(), l...)
+		f.gauge("snaprail_tenant_memory_reserved_bytes", "Limits of the linear memory of the tenant's guests, all together.", float64(t.MemoryBytes), l...)
+		f.gauge("snaprail_tenant_instances", "Guests of the tenant.", float64(t.Instances), l...)
+		f.gauge("snaprail_tenant_converters", "Converters of the tenant that are in use.", float64(t.Converters), l...)
+		f.counter("snaprail_converter_recycled_total", "Instances of converters that were replaced because their memory had grown.", float64(t.Recycled), l...)
+		f.counter("snaprail_converter_replaced_total", "Instances of converters that were replaced because they had died.", float64(t.Replaced), l...)
 	}
 }
 

@@ -81,6 +81,8 @@ snaprail_authn_failures_total counter code
 snaprail_blocks_total counter connector,tenant
 snaprail_build_info gauge go,version
 snaprail_connector_state gauge connector,state,tenant
+snaprail_converter_recycled_total counter tenant
+snaprail_converter_replaced_total counter tenant
 snaprail_denied_total counter connector,tenant
 snaprail_engine_calls_total counter
 snaprail_engine_deaths_total counter cause
@@ -92,8 +94,12 @@ snaprail_engine_memory_bytes gauge
 snaprail_engine_modules gauge
 snaprail_events_total counter connector,tenant
 snaprail_gaps_total counter connector,tenant
+snaprail_guest_cpu_seconds_total counter connector,tenant
+snaprail_guest_fuel_units_total counter connector,tenant
 snaprail_guest_memory_bytes gauge connector,tenant
+snaprail_guest_throttled_seconds_total counter connector,tenant
 snaprail_last_record_age_seconds gauge connector,tenant
+snaprail_limit_hits_total counter connector,limit,tenant
 snaprail_log_dropped_total counter connector,tenant
 snaprail_log_lines_total counter connector,tenant
 snaprail_outbox_blocks_total counter tenant
@@ -113,6 +119,11 @@ snaprail_skipped_total counter connector,tenant
 snaprail_sse_clients gauge
 snaprail_sse_stalled_total counter
 snaprail_swaps_total counter connector,tenant
+snaprail_tenant_converters gauge tenant
+snaprail_tenant_cpu_seconds_total counter tenant
+snaprail_tenant_instances gauge tenant
+snaprail_tenant_memory_reserved_bytes gauge tenant
+snaprail_tenant_throttled_seconds_total counter tenant
 snaprail_traps_total counter connector,tenant
 snaprail_uptime_seconds gauge
 `
@@ -142,6 +153,8 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, with := range map[string]string{
 		"snaprail_blocks_total": of, "snaprail_guest_memory_bytes": of,
+		"snaprail_guest_cpu_seconds_total": of, "snaprail_guest_fuel_units_total": of,
+		"snaprail_tenant_cpu_seconds_total": "tenant=plant", "snaprail_tenant_memory_reserved_bytes": "tenant=plant",
 		"snaprail_outbox_blocks_total": "tenant=plant", "snaprail_outbox_syncs_total": "tenant=plant",
 		"snaprail_outbox_sync_seconds_total": "tenant=plant", "snaprail_outbox_segments": "tenant=plant",
 		"snaprail_engine_calls_total": "", "snaprail_engine_host_calls_total": "", "snaprail_engine_modules": "",

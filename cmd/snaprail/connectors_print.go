@@ -81,6 +81,8 @@ func (a *app) printStatus(v client.Connector) {
 		rows = append(rows, []string{"session", sessionLine(session)})
 	}
 	a.rows(nil, rows)
+	a.printLimits("LIMIT OF THE GUEST", s.Limits)
+	a.printLimits("LIMIT OF THE CONVERTER", s.ConverterLimits)
 }
 
 func sessionLine(s lifecycle.Session) string {

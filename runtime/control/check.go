@@ -11,7 +11,6 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
@@ -19,16 +18,13 @@ import (
 const (
 	maxName     = 255
 	maxConfig   = 64 << 10
-	maxMemory   = 1 << 30
-	minMemory   = 1 << 20
-	maxTimeout  = 5 * time.Minute
 	minInterval = 10 * time.Millisecond
 )
 
 // check validates what a caller wants a connector to be, and puts whole
 // digests in the place of short ones. All faults are reported at once.
 func (t *Tenant) check(ctx context.Context, in *ConnectorInput) error {
-	var bad []fault.Field
+	var bad, above []fault.Field
 	wrong := func(pointer, format string, args ...any) {
 		bad = append(bad, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
@@ -44,20 +40,20 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) error {
 		}
 	}
 	t.checkGrants(in.Grants, wrong)
-	if m := in.Limits.MemoryBytes; m != 0 && (m < minMemory || m > maxMemory) {
-		wrong("/limits/memory_bytes", "is %d to %d", minMemory, maxMemory)
+	limits := limitCheck{ceiling: t.runtime.Ceiling(), wrong: wrong, above: func(pointer, format string, args ...any) {
+		above = append(above, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	}}
+	limits.check("/limits", &in.Limits)
+	if in.Converter != nil {
+		limits.check("/converter/limits", &in.Converter.Limits)
 	}
-	timeout := func(pointer string, d spec.Duration) {
-		if d < 0 || time.Duration(d) > maxTimeout {
-			wrong(pointer, "is 0 to %s", maxTimeout)
-		}
-	}
-	timeout("/limits/call_timeout", in.Limits.CallTimeout)
-	timeout("/limits/open_timeout", in.Limits.OpenTimeout)
 	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
 		wrong("/poll/interval", "is at least %s", minInterval)
 	}
-	return invalid(bad)
+	if len(bad) == 0 {
+		return aboveCeiling(above)
+	}
+	return invalid(append(bad, above...))
 }
 
 func invalid(bad []fault.Field) error {

@@ -58,8 +58,8 @@ func TestEveryFaultOfAConnectorIsNamed(t *testing.T) {
 		"many grants":   {func(in *control.ConnectorInput) { in.Grants = make([]spec.Grant, 65) }, "/grants", "64"},
 		"little memory": {func(in *control.ConnectorInput) { in.Limits.MemoryBytes = 1 }, "/limits/memory_bytes", ""},
 		"much memory":   {func(in *control.ConnectorInput) { in.Limits.MemoryBytes = 2 << 30 }, "/limits/memory_bytes", ""},
-		"negative":      {func(in *control.ConnectorInput) { in.Limits.CallTimeout = -1 }, "/limits/call_timeout", "0 to 5m0s"},
-		"long timeout":  {func(in *control.ConnectorInput) { in.Limits.OpenTimeout = spec.Duration(time.Hour) }, "/limits/open_timeout", "0 to 5m0s"},
+		"negative":      {func(in *control.ConnectorInput) { in.Limits.CallTimeout = -1 }, "/limits/call_timeout", "1ms to 5m0s"},
+		"long timeout":  {func(in *control.ConnectorInput) { in.Limits.OpenTimeout = spec.Duration(time.Hour) }, "/limits/open_timeout", "1ms to 5m0s"},
 		"short poll":    {func(in *control.ConnectorInput) { in.Poll.Interval = spec.Duration(time.Millisecond) }, "/poll/interval", "10ms"},
 		"negative poll": {func(in *control.ConnectorInput) { in.Poll.Interval = -1 }, "/poll/interval", ""},
 	} {

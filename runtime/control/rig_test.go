@@ -24,6 +24,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
 	"github.com/snaprail/snaprail/runtime/supervisor"
@@ -55,6 +56,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigUnder(t, spec.Ceiling{})
+}
+
+// newRigUnder is a node whose tenants have this ceiling.
+func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
+	t.Helper()
 	r := &rig{t: t, store: memory.New()}
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
 	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New())
@@ -67,7 +74,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	super := supervisor.New(context.WithoutCancel(t.Context()), supervisor.Config{
-		Dir: filepath.Join(dir, "outbox"), Store: r.store, Catalog: cat, Engine: e, Groups: groups, Log: log,
+		Dir: filepath.Join(dir, "outbox"), Store: r.store, Catalog: cat, Engine: e, Groups: groups, Ceiling: ceiling, Log: log,
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
@@ -90,6 +91,17 @@ type Stats struct {
 	Connectors []ConnectorStats
 	Engine     engine.Stats
 	Outbox     map[string]outbox.Stats // by tenant
+	Tenants    []TenantStats
+}
+
+// TenantStats are figures of all guests of one tenant.
+type TenantStats struct {
+	Tenant             string
+	MemoryBytes        uint64 // reserved
+	CPU, Throttled     time.Duration
+	Instances          int
+	Converters         int    // that are in use
+	Recycled, Replaced uint64 // instances of converters: that had grown, and that had died
 }
 
 // ConnectorStats is one connector's status with its tenant.
@@ -104,6 +116,11 @@ func (s *Service) Stats() Stats {
 	all := Stats{Engine: s.cfg.Engine.Stats(), Outbox: map[string]outbox.Stats{}}
 	for id, t := range s.cfg.Supervisor.Tenants() {
 		all.Outbox[id] = t.Outbox().Stats()
+		u, c := s.cfg.Engine.Usage(id), t.Converters()
+		all.Tenants = append(all.Tenants, TenantStats{
+			Tenant: id, MemoryBytes: u.MemoryBytes, CPU: u.CPU, Throttled: u.Throttled, Instances: u.Instances,
+			Converters: c.Pools, Recycled: c.Recycled, Replaced: c.Replaced,
+		})
 		for connector, status := range t.Running() {
 			all.Connectors = append(all.Connectors, ConnectorStats{id, connector, status})
 		}

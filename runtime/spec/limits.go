@@ -169,13 +169,29 @@ func duration(name, sentence string, def time.Duration, field func(*Limits) *Dur
 	}
 }
 
-// Most is the most that a connector under this ceiling may be given of a
-// limit.
+// Most is the most that one connector under this ceiling may be given of a
+// limit: what the ceiling says of connectors, and not more than all of them may
+// have together.
 func (c *Ceiling) Most(d Limit) float64 {
-	if v := d.Of(&c.Connector); v > 0 {
-		return min(v, d.Max)
+	most := d.Max
+	for _, v := range []float64{d.Of(&c.Connector), c.whole(d.Name)} {
+		if v > 0 {
+			most = min(most, v)
+		}
 	}
-	return d.Max
+	return most
+}
+
+// whole is what all guests of the tenant may have together of a limit; 0: it
+// has no such bound.
+func (c *Ceiling) whole(name string) float64 {
+	switch name {
+	case LimitMemory:
+		return float64(c.MemoryBytes)
+	case LimitCPU:
+		return c.CPU
+	}
+	return 0
 }
 
 // Or is c with the fields that it does not set taken from another ceiling.

@@ -3,8 +3,11 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	"sync"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -13,6 +16,50 @@ import (
 // default where it has no word of its own. It is read when the tenant is
 // opened, so a change counts from the next start of the server.
 func (t *Tenant) Ceiling() spec.Ceiling { return t.ceiling }
+
+// Limits are the tenant's ceiling and what it uses now.
+func (t *Tenant) Limits() lifecycle.TenantLimits {
+	u := t.super.cfg.Engine.Usage(t.name)
+	all := lifecycle.TenantLimits{
+		Tenant: t.name, Instances: u.Instances,
+		FuelUnits: u.Fuel, CPUSeconds: u.CPU.Seconds(), ThrottledSeconds: u.Throttled.Seconds(),
+	}
+	for _, d := range spec.LimitTable() {
+		all.Connector = append(all.Connector, lifecycle.LimitRange{
+			Name: d.Name, Unit: d.Unit, Default: min(d.Default, t.ceiling.Most(d)), Min: d.Min, Most: t.ceiling.Most(d),
+		})
+		switch d.Name {
+		case spec.LimitMemory:
+			all.Limits = append(all.Limits, lifecycle.Limit{
+				Name: d.Name, Unit: d.Unit, Limit: float64(t.ceiling.MemoryBytes), Used: float64(u.MemoryBytes),
+			})
+		case spec.LimitCPU:
+			all.Limits = append(all.Limits, lifecycle.Limit{Name: d.Name, Unit: d.Unit, Limit: t.ceiling.CPU, Used: t.cores.now(u.CPU)})
+		}
+	}
+	return all
+}
+
+// cores knows how much of the processor is in use, from one look to the next.
+type cores struct {
+	mu     sync.Mutex
+	looked time.Time
+	burnt  time.Duration
+	used   float64
+}
+
+// now is the use since the last look that is a second old.
+func (c *cores) now(cpu time.Duration) float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if past := time.Since(c.looked); past >= time.Second {
+		if !c.looked.IsZero() {
+			c.used = (cpu - c.burnt).Seconds() / past.Seconds()
+		}
+		c.looked, c.burnt = time.Now(), cpu
+	}
+	return c.used
+}
 
 func (s *Supervisor) ceilingOf(id string) (c spec.Ceiling, err error) {
 	var tenant spec.Tenant

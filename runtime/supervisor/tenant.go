@@ -22,6 +22,7 @@ type Tenant struct {
 	name       string // its id
 	super      *Supervisor
 	ceiling    spec.Ceiling // the tenant's own, with the server's default behind it
+	cores      cores
 	space      store.Space
 	modules    loader
 	log        *outbox.Log
@@ -274,6 +275,9 @@ func (t *Tenant) Journal(id string) *Journal {
 	}
 	return j
 }
+
+// Converters are the figures of the tenant's converters.
+func (t *Tenant) Converters() actor.ConvertersStats { return t.converters.Stats() }
 
 // account is the connector's, within the tenant's own.
 func (t *Tenant) account(id string) string { return t.name + "/" + id }

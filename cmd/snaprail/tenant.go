@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/supervisor"
+)
+
+// defaultTenantMemory is the memory that the guests of a tenant may reserve
+// together: 64 of them at the default limit.
+const defaultTenantMemory = 4 << 30
+
+func (a *app) tenantCommand() *cobra.Command {
+	c := branch("tenant", "Change what the tenants of a stopped server may have", a.tenantLimits())
+	c.Aliases = []string{"tenants"}
+	return c
+}
+
+func (a *app) tenantLimits() *cobra.Command {
+	var data string
+	var o ceilingFlags
+	c := &cobra.Command{
+		Use:   "limits [tenant]",
+		Short: "Show or change the ceiling of a tenant's limits",
+		Long: "Limits changes what a tenant may have, on the data directory of a server that is stopped. What is\n" +
+			"not named stays as it is; 0 takes the tenant's own word back, so that the server's default counts\n" +
+			"(see `snaprail serve --help`). Without a flag it only shows.",
+		Example: "  snaprail tenant limits --memory 512MiB --cpu 0.5\n" +
+			"  snaprail tenant limits plant --connector memory_bytes=128MiB --connector call_timeout=10s",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			tenant := defaultTenant
+			if len(args) > 0 {
+				tenant = args[0]
+			}
+			change, err := o.change(c)
+			if err != nil {
+				return err
+			}
+			return a.setCeiling(c.Context(), data, tenant, change)
+		},
+	}
+	c.Flags().StringVar(&data, "data", a.dataDir(), "data `directory` of the server (SNAPRAIL_DATA)")
+	c.Flags().StringVar(&o.memory, "memory", "", "`bytes` of memory for all its guests together, such as 512MiB")
+	c.Flags().StringVar(&o.cpu, "cpu", "", "`cores` of processor for all its guests together, such as 0.5")
+	c.Flags().StringSliceVar(&o.connector, "connector", nil, "the most that one connector may be given, as `name=value`")
+	return c
+}
+
+func (a *app) setCeiling(ctx context.Context, data, tenant string, change func(*spec.Ceiling)) (err error) {
+	s, err := openStopped(data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	c, err := supervisor.SetCeiling(ctx, s, tenant, change)
+	if err != nil {
+		return err
+	}
+	return a.show(c, func() { a.printCeiling(c) })
+}
+
+func (a *app) printCeiling(c spec.Ceiling) {
+	own := func(unit spec.Unit, v float64) string {
+		if v == 0 {
+			return "the server's default"
+		}
+		return quantity(unit, v)
+	}
+	rows := [][]string{
+		{"all together", spec.LimitMemory, own(spec.Bytes, float64(c.MemoryBytes))},
+		{"all together", spec.LimitCPU, own(spec.Cores, c.CPU)},
+	}
+	for _, d := range spec.LimitTable() {
+		rows = append(rows, []string{"each connector", d.Name, own(d.Unit, d.Of(&c.Connector))})
+	}
+	a.rows([]string{"OF", "LIMIT", "AT MOST"}, rows)
+}
+
+// ceilingFlags are a ceiling as flags name it.
+type ceilingFlags struct {
+	memory, cpu string
+	connector   []string
+}
+
+// change is what the flags do to a ceiling.
+func (o *ceilingFlags) change(c *cobra.Command) (func(*spec.Ceiling), error) {
+	var set []func(*spec.Ceiling)
+	if c.Flags().Changed("memory") {
+		n, err := parseSize("--memory", o.memory)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, func(c *spec.Ceiling) { c.MemoryBytes = n })
+	}
+	if c.Flags().Changed("cpu") {
+		v, err := parseCores("--cpu", o.cpu)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, func(c *spec.Ceiling) { c.CPU = v })
+	}
+	for _, pair := range o.connector {
+		d, v, err := parseLimit("--connector", pair)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, func(c *spec.Ceiling) { d.Set(&c.Connector, v) })
+	}
+	return func(c *spec.Ceiling) {
+		for _, do := range set {
+			do(c)
+		}
+	}, nil
+}
+
+// ceiling is the flags' own.
+func (o *ceilingFlags) ceiling() (c spec.Ceiling, err error) {
+	if c.MemoryBytes, err = parseSize("--tenant-memory", o.memory); err != nil {
+		return c, err
+	}
+	if c.CPU, err = parseCores("--tenant-cpu", o.cpu); err != nil {
+		return c, err
+	}
+	for _, pair := range o.connector {
+		d, v, err := parseLimit("--connector-limit", pair)
+		if err != nil {
+			return c, err
+		}
+		d.Set(&c.Connector, v)
+	}
+	return c, nil
+}
+
+// parseLimit reads memory_bytes=128MiB. 0 is no bound.
+func parseLimit(flag, pair string) (d spec.Limit, v float64, err error) {
+	name, value, _ := strings.Cut(pair, "=")
+	var names []string
+	for _, d = range spec.LimitTable() {
+		names = append(names, d.Name)
+		if d.Name != name {
+			continue
+		}
+		if v, err = parseAmount(flag, d.Unit, value); err == nil && v != 0 && (v < d.Min || v > d.Max) {
+			err = fault.New(fault.Usage, "%s %s: want %s to %s", flag, pair, quantity(d.Unit, d.Min), quantity(d.Unit, d.Max))
+		}
+		return d, v, err
+	}
+	return d, 0, fault.New(fault.Usage, "%s %q: want name=value, with one of %s", flag, pair, strings.Join(names, ", "))
+}
+
+func parseAmount(flag string, unit spec.Unit, value string) (float64, error) {
+	switch unit {
+	case spec.Bytes, spec.BytesPerSecond:
+		n, err := parseSize(flag, value)
+		return float64(n), err
+	case spec.Seconds:
+		if value == "0" {
+			return 0, nil
+		}
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return 0, fault.New(fault.Usage, "%s %q: want a duration, such as 10s", flag, value)
+		}
+		return d.Seconds(), nil
+	default:
+		return parseCores(flag, value)
+	}
+}
+
+// parseSize reads 512MiB, 1GiB or a number of bytes.
+func parseSize(flag, value string) (uint64, error) {
+	factor := uint64(1)
+	digits := value
+	for suffix, by := range map[string]uint64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(value, suffix); ok {
+			digits, factor = strings.TrimSpace(rest), by
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || n > (1<<50)/factor {
+		return 0, fault.New(fault.Usage, "%s %q: want a number of bytes, such as 512MiB", flag, value)
+	}
+	return n * factor, nil
+}
+
+// parseCores reads a number that is not negative.
+func parseCores(flag, value string) (float64, error) {
+	v, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(v >= 0) || v > 1<<50 {
+		return 0, fault.New(fault.Usage, "%s %q: want a number, such as 0.5", flag, value)
+	}
+	return v, nil
+}
+
+// flags are the server's default ceiling.
+func (o *ceilingFlags) flags(a *app, c *cobra.Command) {
+	var limits []string
+	if env := a.env("SNAPRAIL_CONNECTOR_LIMITS"); env != "" {
+		limits = strings.Split(env, ",")
+	}
+	flags := c.Flags()
+	flags.StringVar(&o.memory, "tenant-memory", a.envOr("SNAPRAIL_TENANT_MEMORY", fmt.Sprintf("%dGiB", defaultTenantMemory>>30)),
+		"`bytes` of memory that the guests of a tenant may reserve; 0: no bound (SNAPRAIL_TENANT_MEMORY)")
+	flags.StringVar(&o.cpu, "tenant-cpu", a.envOr("SNAPRAIL_TENANT_CPU", "0"),
+		"`cores` of processor for the guests of a tenant; 0: no bound (SNAPRAIL_TENANT_CPU)")
+	flags.StringSliceVar(&o.connector, "connector-limit", limits,
+		"the most that one connector may be given, as `name=value` (SNAPRAIL_CONNECTOR_LIMITS)")
+}
