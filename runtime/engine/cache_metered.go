@@ -128,19 +128,17 @@ func (c *diskCache) take(dir string) (entry string, err error) {
 		return "", err
 	}
 	defer func() { _ = from.Close() }()
-	sum, err := sumOf(from, entry)
-	if err != nil {
+	// Whole files alone are moved there: another engine that opens the cache
+	// just now removes all others.
+	if err := writeSum(from, entry); err != nil {
 		return "", err
 	}
-	to, err := os.OpenRoot(filepath.Join(c.dir, folder))
-	if err != nil {
-		return "", err
+	for _, name := range []string{entry + sumExt, entry} {
+		if err := os.Rename(filepath.Join(dir, folder, name), filepath.Join(c.dir, folder, name)); err != nil {
+			return "", err
+		}
 	}
-	defer func() { _ = to.Close() }()
-	if err := replace(to, entry+sumExt, sum); err != nil {
-		return "", err
-	}
-	return entry, os.Rename(filepath.Join(dir, folder, entry), filepath.Join(c.dir, folder, entry))
+	return entry, nil
 }
 
 // errLeft is what a worker should not have left.
@@ -209,7 +207,14 @@ func replace(folder *os.Root, name, text string) error {
 // onDisk is the fault of an operation on the cache.
 func onDisk(err error) error {
 	if isDiskFull(err) {
-		return fault.Wrap(fault.DiskFull, err, "there is no room for the compiled module")
+		return fault.New(fault.DiskFull, "there is no room for the compiled module")
+	}
+	// Whoever uploads need not learn the server's paths.
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = path.Err
+	}
+	if link, ok := errors.AsType[*os.LinkError](err); ok {
+		err = link.Err
 	}
 	return fault.Wrap(fault.Internal, err, "the compiled module cannot be kept")
 }

@@ -109,12 +109,12 @@ func (c *compiler) refusal(state *os.ProcessState, err error, report string) err
 	case workerInvalid:
 		return fault.New(fault.WasmInvalid, "the compiler refuses the module: %s", report)
 	case workerDisk:
-		return fault.New(fault.DiskFull, "there is no room for the compiled module: %s", report)
+		return fault.New(fault.DiskFull, "there is no room for the compiled module")
 	case workerMemory:
 		return c.limited("memory", report)
 	}
 	switch {
-	case usedUp(state, c.limits.CPU):
+	case usedUp(state, c.limits.CPU), strings.HasPrefix(report, "SIGXCPU"):
 		return c.limited("cpu", fmt.Sprintf("it used the processor for %v", c.limits.CPU))
 	case isOutOfMemory(report):
 		return c.limited("memory", report)
@@ -226,8 +226,8 @@ func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte)
 		if err = e.compileInto(ctx, digest, metered); err != nil {
 			return nil, err
 		}
-		native, err := e.load(ctx, metered)
-		if err == nil {
+		var native wazero.CompiledModule
+		if native, err = e.load(ctx, metered); err == nil {
 			e.bound()
 			return native, nil
 		}

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// outside is an engine with the real worker.
+func outside(t *testing.T, limits CompileLimits) *Engine {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(t.Context(), Config{
+		CacheDir: t.TempDir() + "/cache", Worker: []string{self, "compile-worker"}, CompileLimits: limits,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close(t.Context()) })
+	return e
+}
+
+// function is a module of one function without parameters and results.
+func function(body ...[]byte) []byte {
+	text := append([]byte{0}, bytes.Join(body, nil)...)
+	text = append(text, 0x0b)
+	entry := append(binary.AppendUvarint(nil, uint64(len(text))), text...)
+	code := append([]byte{1}, entry...)
+	out := []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a")
+	return append(binary.AppendUvarint(out, uint64(len(code))), code...)
+}
+
+func resident(t *testing.T) int {
+	t.Helper()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip(err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
+// TestBombsDieInTheWorker: what keeps the compiler busy, once it has got past
+// the check (which it is not given here), ends its process by a limit. The
+// server does not grow and goes on.
+func TestBombsDieInTheWorker(t *testing.T) {
+	if _, err := os.Stat("/proc/self/statm"); err != nil {
+		t.Skip("there are no limits on this system")
+	}
+	times := func(n int, b ...byte) []byte { return bytes.Repeat(b, n) }
+	small := CompileLimits{CPU: time.Second, Memory: 256 << 20}
+	for name, tt := range map[string]struct {
+		wasm   []byte
+		limits CompileLimits
+		want   []string // one of them
+	}{
+		"a br_table of 500,000": {
+			function([]byte{0x02, 0x40, 0x41, 0, 0x0e}, binary.AppendUvarint(nil, 500_000), times(500_001, 0), []byte{0x0b}),
+			CompileLimits{CPU: 2 * time.Second}, []string{"limit of cpu", "limit of memory", "limit of time"},
+		},
+		"50,000 nested blocks": {function(times(50_000, 0x02, 0x40), times(50_000, 0x0b)), small, []string{"limit of cpu", "limit of time"}},
+		"10^6 nested blocks":   {function(times(1e6, 0x02, 0x40), times(1e6, 0x0b)), small, []string{"limit of cpu", "limit of memory", "limit of time"}},
+		"3 MB in a line": {
+			function(times(1e6, 0x41, 0, 0x1a)), CompileLimits{Memory: 96 << 20}, []string{"limit of memory", "limit of time"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := outside(t, tt.limits)
+			before, began := resident(t), time.Now()
+			err := e.compileInto(t.Context(), strings.Repeat("ab", 32), tt.wasm)
+			took := time.Since(began)
+			t.Logf("%v after %v", err, took)
+			if !fault.Is(err, fault.CompileLimit) || took > 15*time.Second+500*time.Millisecond {
+				t.Errorf("%v after %v", err, took)
+			}
+			said := false
+			for _, w := range tt.want {
+				said = said || strings.Contains(err.Error(), w)
+			}
+			if !said {
+				t.Errorf("%q says none of %q", err, tt.want)
+			}
+			if grown := resident(t) - before; grown > 8<<20 && !raceEnabled {
+				t.Errorf("the server grew by %d KiB", grown>>10)
+			}
+			if kept, err := e.cache.kept(); err != nil || len(kept) != 0 {
+				t.Errorf("kept %v, %v", kept, err)
+			}
+			if left, err := os.ReadDir(e.cache.work); err != nil || len(left) != 0 {
+				t.Errorf("left %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// TestLoadCompilesNothing: what is not in the cache is not compiled here.
+func TestLoadCompilesNothing(t *testing.T) {
+	e := outside(t, CompileLimits{})
+	wasm := function()
+	if native, err := e.load(t.Context(), wasm); err == nil {
+		t.Fatalf("loaded %v, which nobody has compiled", native)
+	}
+	if err := e.compileInto(t.Context(), strings.Repeat("ab", 32), wasm); err != nil {
+		t.Fatal(err)
+	}
+	native, err := e.load(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := native.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSweepLeavesWhatMayBeUnderWay: other engines may share the directory.
+func TestSweepLeavesWhatMayBeUnderWay(t *testing.T) {
+	e := outside(t, CompileLimits{})
+	parent := strings.TrimSuffix(e.cache.work, "/work")
+	for _, name := range []string{"work/compile-1", "work/compile-2", "metered-999999", "v0.0.1-amd64", "mine"} {
+		if err := os.MkdirAll(parent+"/"+name+"/deep", 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(parent+"/work/compile-1", old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.cache.tidy(parent); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"work/compile-1": false, "work/compile-2": true, "metered-999999": false, "v0.0.1-amd64": false, "mine": true,
+	} {
+		if _, err := os.Stat(parent + "/" + name); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestCacheIsBounded: what was not used for the longest time goes first, and
+// what belongs to it goes along.
+func TestCacheIsBounded(t *testing.T) {
+	e := outside(t, CompileLimits{})
+	digests := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32), strings.Repeat("c3", 32)}
+	for n, d := range digests {
+		if err := e.compileInto(t.Context(), d, function(bytes.Repeat([]byte{1}, n))); err != nil {
+			t.Fatal(err)
+		}
+		used := time.Now().Add(time.Duration(n-10) * time.Minute)
+		if err := os.Chtimes(e.cache.meteredPath(d), used, used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, found := e.cache.metered(digests[0]); !found { // a use
+		t.Fatal("not kept")
+	}
+	kept, err := e.cache.kept()
+	if err != nil || len(kept) != 3 {
+		t.Fatalf("kept %v, %v", kept, err)
+	}
+	var sum int64
+	for _, k := range kept {
+		if k.entry == "" || k.bytes < 100 {
+			t.Errorf("%+v", k)
+		}
+		sum += k.bytes
+	}
+	e.cacheBytes = sum - 1
+	e.bound()
+	kept, err = e.cache.kept()
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept %v, %v", kept, err)
+	}
+	for _, k := range kept {
+		if k.digest == digests[1] {
+			t.Error("the one that was not used for the longest time is there")
+		}
+	}
+}
