@@ -51,7 +51,7 @@ func TestShareOfAnAccountWithinAnother(t *testing.T) {
 	e := newEngine(t)
 	m := compile(t, e, tiny())
 	e.SetBudget("tenant", engine.Budget{CPU: 2})
-	e.SetBudget("tenant/a", engine.Budget{CPU: 0.01, Within: "tenant"})
+	e.SetBudget("tenant/a", engine.Budget{CPU: 0.0001, Within: "tenant"})
 	a := instantiate(t, e, m, engine.InstanceConfig{Link: allLinked(), Account: "tenant/a", CallTimeout: 20 * time.Millisecond})
 	b := instantiate(t, e, m, engine.InstanceConfig{Link: allLinked(), Account: "tenant", CallTimeout: time.Minute})
 	_, err := a.Call(t.Context(), "spin", nil)
