@@ -109,5 +109,6 @@ func (s *Server) routes() {
 	s.moduleRoutes()
 	s.connectorRoutes()
 	s.auditRoutes()
+	s.limitRoutes()
 	s.streamRoutes()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // demoName is the name of the demo's connector and of its device.
@@ -33,7 +34,7 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Data)) }()
 	}
-	s, err := openServer(ctx, o.Data, defaultMaxModule, o.Log)
+	s, err := openServer(ctx, o.Data, defaultMaxModule, spec.Ceiling{MemoryBytes: defaultTenantMemory}, o.Log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -54,7 +54,8 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupMeta)
 	add(root, groupAuthor, a.packCommand(), a.inspectCommand())
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
-		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.tokenCommand())
+		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(),
+		a.tokenCommand(), a.tenantCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
 }

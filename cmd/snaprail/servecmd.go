@@ -6,14 +6,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // serveOptions is what `serve` was asked for.
 type serveOptions struct {
-	Listen          string // host:port
-	Data            string // directory
-	TLSCert, TLSKey string // PEM files; both or none
-	MaxModule       int64  // bytes; 0: the server's default
+	Listen          string       // host:port
+	Data            string       // directory
+	TLSCert, TLSKey string       // PEM files; both or none
+	MaxModule       int64        // bytes; 0: the server's default
+	Ceiling         spec.Ceiling // of tenants that have no word of their own
 	Log             *slog.Logger
 	Hosts           []string // allowed Host headers; none: any
 	Version         string
@@ -27,6 +29,7 @@ const defaultMaxModule = 64 << 20
 func (a *app) serveCommand() *cobra.Command {
 	o := serveOptions{Version: version, Terminal: a.terminal}
 	var level, format string
+	var ceiling ceilingFlags
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server: connectors, API and status page",
@@ -42,6 +45,9 @@ func (a *app) serveCommand() *cobra.Command {
 				return fault.New(fault.Usage, "--max-module %d: want a number of bytes above 0", o.MaxModule)
 			}
 			var err error
+			if o.Ceiling, err = ceiling.ceiling(); err != nil {
+				return err
+			}
 			if o.Log, err = newLogger(a.err, level, format); err != nil {
 				return err
 			}
@@ -55,6 +61,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.StringVar(&o.TLSKey, "tls-key", "", "its key, a PEM `file`")
 	flags.Int64Var(&o.MaxModule, "max-module", defaultMaxModule, "largest module that is taken in, in `bytes`")
 	flags.StringSliceVar(&o.Hosts, "host", nil, "`names` that requests may ask for in their Host header (default: any; on a loopback address: localhost)")
+	ceiling.flags(a, c)
 	logFlags(c, &level, &format)
 	return c
 }

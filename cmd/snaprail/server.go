@@ -18,6 +18,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/badger"
 	"github.com/snaprail/snaprail/runtime/supervisor"
@@ -46,7 +47,7 @@ type server struct {
 }
 
 // openServer opens what is kept under dir, and starts nothing yet.
-func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logger) (_ *server, err error) {
+func openServer(ctx context.Context, dir string, maxModule int64, ceiling spec.Ceiling, log *slog.Logger) (_ *server, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "data directory").
 			WithHint("Make %s a directory that you may write to, or name another with --data.", dir)
@@ -86,7 +87,7 @@ func openServer(ctx context.Context, dir string, maxModule int64, log *slog.Logg
 	s.audit = identity.NewAudit(context.WithoutCancel(ctx), s.store, log)
 	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
-		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Audit: s.audit, Log: log,
+		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Audit: s.audit, Log: log,
 	})
 	s.control = control.New(control.Config{
 		Store: s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
@@ -201,7 +202,7 @@ func runServe(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, o.Data, o.MaxModule, o.Log)
+	s, err := openServer(ctx, o.Data, o.MaxModule, o.Ceiling, o.Log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

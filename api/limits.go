@@ -1,0 +1,21 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+)
+
+type limitsInput struct{ Caller }
+
+func (s *Server) limitRoutes() {
+	register(s, huma.Operation{
+		OperationID: "get-limits", Method: http.MethodGet, Path: "/api/limits", Tags: []string{"limits"},
+		Summary: "Show what the tenant may have and what it uses",
+	}, func(_ context.Context, in *limitsInput) (*body[lifecycle.TenantLimits], error) {
+		return &body[lifecycle.TenantLimits]{in.tenant.Limits()}, nil
+	})
+}
