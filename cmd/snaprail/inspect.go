@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/snaprail/snaprail/api"
+	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -17,17 +20,19 @@ import (
 
 // inspection is what `inspect` found out, without running anything.
 type inspection struct {
-	File     string        `json:"file"`
-	Digest   string        `json:"digest"`
-	Size     int64         `json:"size"`
-	Manifest *abi.Manifest `json:"manifest,omitempty"`
-	Imports  []spec.Import `json:"imports"`
-	Exports  []string      `json:"exports"`
-	Can      []string      `json:"can"`
-	Cannot   []string      `json:"cannot"`
-	Verdict  verdict       `json:"verdict"`
-
-	memory string
+	File     string          `json:"file,omitempty"`
+	Digest   string          `json:"digest"`
+	Size     int64           `json:"size"`
+	Manifest *abi.Manifest   `json:"manifest,omitempty"`
+	Imports  []spec.Import   `json:"imports"`
+	Exports  []string        `json:"exports"`
+	Anatomy  *client.Anatomy `json:"anatomy"`
+	Can      []string        `json:"can"`
+	Cannot   []string        `json:"cannot"`
+	Needs    []client.Need   `json:"needs"`
+	Verdict  verdict         `json:"verdict"`
+	// Difference is from the module that it was compared with.
+	Difference *client.Difference `json:"difference,omitempty"`
 }
 
 // verdict says whether a server of this version would take the module in.
@@ -39,17 +44,30 @@ type verdict struct {
 }
 
 func (a *app) inspectCommand() *cobra.Command {
-	return &cobra.Command{
+	var against string
+	c := &cobra.Command{
 		Use:   "inspect module.wasm",
 		Short: "Show what a module is, needs, can and cannot do, without running it",
-		Long: "Inspect reads a module and its manifest, says in plain sentences what it can and cannot do,\n" +
-			"and whether a server of this version would take it in. It needs no server and runs nothing.\n" +
-			"A module that would be refused is shown all the same, and the exit code is 6.",
+		Long: "Inspect reads a module and its manifest, says in plain sentences what it can and cannot do, which\n" +
+			"grants it has a use for, and whether a server of this version would take it in. It runs nothing.\n" +
+			"A module that would be refused is shown all the same, and the exit code is 6.\n\n" +
+			"With --against it also says what changes when the module takes the place of another, and whether\n" +
+			"that needs consent. Either module may be a file, or the digest of one that a server has.",
+		Example: "  snaprail inspect meter.wasm\n  snaprail inspect meter2.wasm --against meter.wasm\n" +
+			"  snaprail inspect meter2.wasm --against 5235f21370aa",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			i, refusal, err := inspect(args[0])
+		RunE: func(c *cobra.Command, args []string) error {
+			i, refusal, err := a.look(c, args[0])
 			if err != nil {
 				return err
+			}
+			if against != "" {
+				old, _, err := a.look(c, against)
+				if err != nil {
+					return err
+				}
+				d := api.DifferenceForm(control.Compare(old.module(), i.module(), groups()))
+				i.Difference = &d
 			}
 			if err := a.show(i, func() { a.printInspection(i) }); err != nil {
 				return err
@@ -57,9 +75,35 @@ func (a *app) inspectCommand() *cobra.Command {
 			return refusal
 		},
 	}
+	c.Flags().StringVar(&against, "against", "", "the `module` whose place it is to take: a file, or a digest on the server")
+	return c
 }
 
-// inspect reads the file. refusal is why a server would not take it in.
+// look inspects a file, or a module that the server has. refusal is why a
+// server would not take it in.
+func (a *app) look(c *cobra.Command, name string) (i *inspection, refusal, err error) {
+	if _, err := os.Stat(name); err == nil || !isDigest(name) {
+		return inspect(name)
+	}
+	err = a.withClient(c, func(ctx context.Context, server *client.Client) error {
+		m, err := server.Module(ctx, name)
+		if err != nil {
+			return err
+		}
+		i = inspectionOf(m)
+		i.Verdict.Fits = true // it has been taken in
+		return nil
+	})
+	return i, nil, err
+}
+
+// isDigest reports whether a name could be the start of a digest.
+func isDigest(name string) bool {
+	const shortest = 8
+	return len(name) >= shortest && len(name) <= 2*sha256.Size && strings.Trim(name, "0123456789abcdef") == ""
+}
+
+// inspect reads the file.
 func inspect(file string) (i *inspection, refusal, err error) {
 	wasm, err := readFile(file)
 	if err != nil {
@@ -70,30 +114,39 @@ func inspect(file string) (i *inspection, refusal, err error) {
 		return nil, nil, err
 	}
 	sum := sha256.Sum256(wasm)
-	i = &inspection{
-		File: file, Digest: hex.EncodeToString(sum[:]), Size: int64(len(wasm)),
-		Imports: importsOf(info), Exports: exportsOf(info), memory: memoryOf(info),
-	}
-	i.Manifest, refusal = manifestIn(wasm)
+	m := spec.Module{Digest: hex.EncodeToString(sum[:]), Size: int64(len(wasm)), Imports: importsOf(info), Exports: exportsOf(info)}
+	manifest, refusal := manifestIn(wasm)
 	if refusal == nil {
-		refusal = fits(info, i.Manifest)
+		refusal = admissible(info, manifest)
 	}
-	if refusal == nil {
-		refusal = served(i.Manifest)
+	if manifest != nil {
+		m.Manifest = *manifest
 	}
-	if refusal == nil {
-		refusal = linkable(i.Imports)
-	}
-	m := spec.Module{Imports: i.Imports}
-	if i.Manifest != nil {
-		m.Manifest = *i.Manifest
-	}
-	i.Can, i.Cannot = control.Describe(m, groups())
-	i.Verdict = verdict{Fits: refusal == nil}
+	v := control.ModuleView{Module: m, Anatomy: control.Dissect(info), Needs: control.Needs(m, groups())}
+	v.Can, v.Cannot = control.Describe(m, groups())
+	i = inspectionOf(api.ModuleForm(v))
+	i.File, i.Manifest, i.Verdict = file, manifest, verdict{Fits: refusal == nil}
 	if f := fault.Of(refusal); f != nil {
 		i.Verdict = verdict{Code: f.Kind.String(), Detail: f.Text, Hint: f.Advice()}
 	}
 	return i, refusal, nil
+}
+
+// inspectionOf is a module as `inspect` shows it.
+func inspectionOf(m client.Module) *inspection {
+	return &inspection{
+		Digest: m.Digest, Size: m.Size, Manifest: &m.Manifest, Imports: m.Imports, Exports: m.Exports,
+		Anatomy: m.Anatomy, Can: m.Can, Cannot: m.Cannot, Needs: append([]client.Need{}, m.Needs...),
+	}
+}
+
+// module is what there is to compare of it.
+func (i *inspection) module() spec.Module {
+	m := spec.Module{Digest: i.Digest, Imports: i.Imports, Exports: i.Exports}
+	if i.Manifest != nil {
+		m.Manifest = *i.Manifest
+	}
+	return m
 }
 
 func manifestIn(wasm []byte) (*abi.Manifest, error) {
@@ -108,62 +161,17 @@ func manifestIn(wasm []byte) (*abi.Manifest, error) {
 }
 
 func importsOf(info *wasmbin.Info) []spec.Import {
-	list := make([]spec.Import, len(info.Imports))
-	for i, imp := range info.Imports {
-		list[i] = spec.Import{Module: imp.Module, Function: imp.Name}
+	list := []spec.Import{} // [] rather than null
+	for _, imp := range info.Imports {
+		list = append(list, spec.Import{Module: imp.Module, Function: imp.Name})
 	}
 	return list
 }
 
 func exportsOf(info *wasmbin.Info) []string {
-	list := make([]string, len(info.Exports))
-	for i, e := range info.Exports {
-		list[i] = e.Name
+	list := []string{} // [] rather than null
+	for _, e := range info.Exports {
+		list = append(list, e.Name)
 	}
 	return list
-}
-
-func memoryOf(info *wasmbin.Info) string {
-	const page = 64 << 10
-	if !info.HasMemory {
-		return "none"
-	}
-	return size(int64(info.MemoryMin)*page) + " at start; the connector's memory limit bounds it (64 MiB unless it says otherwise)"
-}
-
-func (a *app) printInspection(i *inspection) {
-	rows := [][]string{
-		{"file", i.File},
-		{"digest", i.Digest},
-		{"size", size(i.Size)},
-		{"memory", i.memory},
-	}
-	if m := i.Manifest; m != nil {
-		rows = append(rows,
-			[]string{"name", m.DisplayName},
-			[]string{"type", m.Category + "/" + m.ProviderType},
-			[]string{"version", m.Version},
-			[]string{"kind", strings.TrimSuffix(string(m.Kind)+", mode "+string(m.Mode), ", mode ")},
-			[]string{"contract", fmt.Sprintf("%d.%d", m.ABI.Major, m.ABI.Minor)},
-			[]string{"entry points", strings.Join(m.Required(), ", ")})
-	}
-	a.rows(nil, rows)
-	a.sentences(i.Can)
-	a.sentences(i.Cannot)
-	if i.Verdict.Fits {
-		fmt.Fprintln(a.out, "\nVerdict: a server of this version takes it in.")
-		return
-	}
-	fmt.Fprintf(a.out, "\nVerdict: refused (%s).\n", i.Verdict.Code)
-}
-
-// sentences prints a list behind an empty line, if there is any.
-func (a *app) sentences(list []string) {
-	if len(list) == 0 {
-		return
-	}
-	fmt.Fprintln(a.out)
-	for _, s := range list {
-		fmt.Fprintf(a.out, "%s\n", visible(s))
-	}
 }

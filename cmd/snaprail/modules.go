@@ -116,8 +116,7 @@ func (a *app) printModule(m client.Module) {
 		{"uploaded", when(m.Uploaded)},
 		{"used by", orDash(strings.Join(m.UsedBy, ", "))},
 	})
-	a.sentences(m.Can)
-	a.sentences(m.Cannot)
+	a.printAbilities(m.Anatomy, m.Can, m.Cannot, m.Needs)
 	if len(m.Manifest.ConfigSchema) > 0 {
 		fmt.Fprintf(a.out, "\nIts config follows this schema:\n%s\n", indented(m.Manifest.ConfigSchema))
 	}

@@ -5,9 +5,9 @@ import (
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
-	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
@@ -54,35 +54,41 @@ func fits(info *wasmbin.Info, m *abi.Manifest) error {
 	return nil
 }
 
+// hasExports checks that the entry points that the manifest claims are there,
+// with their type. Those of an Extism module need no memory of ours to talk in.
 func hasExports(info *wasmbin.Info, m *abi.Manifest) error {
 	var missing []string
-	if e, ok := info.Export(abi.ExportMemory); !ok || e.Kind != wasmbin.Memory {
+	if e, ok := info.Export(abi.ExportMemory); !info.HasExtism && (!ok || e.Kind != wasmbin.Memory) {
 		missing = append(missing, abi.ExportMemory)
 	}
-	for _, name := range append([]string{abi.ExportAlloc}, m.Required()...) {
+	if e, ok := info.Export(abi.ExportAlloc); !info.HasExtism && (!ok || e.Kind != wasmbin.Function) {
+		missing = append(missing, abi.ExportAlloc)
+	}
+	for _, name := range m.Required() {
 		if e, ok := info.Export(name); !ok || e.Kind != wasmbin.Function {
 			missing = append(missing, name)
+		} else if !engine.IsEntryPoint(info, e) {
+			missing = append(missing, name+" as "+engine.EntryType(info))
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return fault.New(fault.EntryPointMissing, "the module does not export %s", strings.Join(missing, ", "))
+	return fault.New(fault.EntryPointMissing, "the module does not export %s, which its manifest (kind %s, mode %s) claims",
+		strings.Join(missing, ", "), m.Kind, m.Mode)
 }
 
-// served checks that this version speaks the module's contract.
-func served(m *abi.Manifest) error {
+// admissible checks whatever a server checks before it compiles a module. It
+// names all imports that are refused.
+func admissible(info *wasmbin.Info, m *abi.Manifest) error {
 	if err := m.ABI.Served(); err != nil {
 		return fault.Wrap(fault.ABIUnsupported, err, "the contract")
 	}
-	return nil
-}
-
-// linkable checks that this version has whatever is imported.
-func linkable(imports []spec.Import) error {
-	if unknown := control.Unknown(imports, groups()); len(unknown) > 0 {
-		return fault.New(fault.ImportUnknown, "the module imports %s %s, which this version does not have",
-			unknown[0].Module, unknown[0].Function)
+	if _, err := catalog.CompileSchema(m.ConfigSchema); err != nil {
+		return err
 	}
-	return nil
+	if err := hasExports(info, m); err != nil {
+		return err
+	}
+	return engine.NewOffer(groups().Groups()).Check(info.Imports, engine.Declared(m.Capabilities))
 }

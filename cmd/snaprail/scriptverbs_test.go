@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/wasmbin/wasmtest"
 )
 
@@ -226,7 +227,8 @@ func jsonPart(ts *testscript.TestScript, text, path string) string {
 //	wasm file export,... [module.function ...]
 //
 // which writes a module with these exported functions, a memory, and these
-// imports.
+// imports, all with the types that they should have; but those with a ! at the
+// end of the name have none.
 func writeModule(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: wasm file exports imports...")
@@ -235,10 +237,31 @@ func writeModule(ts *testscript.TestScript, _ bool, args []string) {
 	m.Pages = 1
 	for _, name := range args[2:] {
 		module, function, _ := strings.Cut(name, ".")
-		m.Imports = append(m.Imports, wasmtest.Import{Module: module, Name: function})
+		name, untyped := strings.CutSuffix(function, "!")
+		i := wasmtest.Import{Module: module, Name: name}
+		if known, ok := wasiTypes()[name]; ok && !untyped {
+			i.Params, i.Results = known, "i"
+		} else if !untyped {
+			i.Params, i.Results = "iiii", "I"
+		}
+		m.Imports = append(m.Imports, i)
 	}
 	for name := range strings.SplitSeq(args[1], ",") {
-		m.Functions = append(m.Functions, wasmtest.Function{Export: name})
+		name, untyped := strings.CutSuffix(name, "!")
+		f := wasmtest.Function{Export: name}
+		switch {
+		case untyped:
+		case name == abi.ExportAlloc:
+			f.Params, f.Results, f.Body = "i", "i", wasmtest.I32(0)
+		default:
+			f.Params, f.Results, f.Body = "ii", "I", wasmtest.I64(0)
+		}
+		m.Functions = append(m.Functions, f)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), m.Bytes(), 0o600))
+}
+
+// wasiTypes are the parameters of the functions of WASI that scripts import.
+func wasiTypes() map[string]string {
+	return map[string]string{"path_open": "iiiiiIIii", "sock_send": "iiiii", "fd_write": "iiii", "clock_time_get": "iIi"}
 }
