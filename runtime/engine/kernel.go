@@ -198,3 +198,9 @@ func (i *Instance) log(level abi.LogLevel, text []byte) {
 		i.bill(kernelUnits)
 	}
 }
+
+// ExtismUpload is an Extism manifest with the module that it holds.
+type ExtismUpload = extism.Upload
+
+// ReadExtismManifest reads an Extism manifest; see extism.ReadManifest.
+func ReadExtismManifest(src []byte) (ExtismUpload, error) { return extism.ReadManifest(src) }

@@ -30,6 +30,8 @@ type Module struct {
 	Imports  []Import     `json:"imports"`
 	Exports  []string     `json:"exports"`
 	Uploaded time.Time    `json:"uploaded"`
+	// Proposal is what came with it for others to decide on; nil: nothing.
+	Proposal *Proposal `json:"proposal,omitempty"`
 }
 
 // Import is one function that a module needs from its host.

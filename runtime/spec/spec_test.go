@@ -45,9 +45,17 @@ func module() spec.Module {
 			ConfigSchema: json.RawMessage(`{"type":"object"}`),
 			Capabilities: []abi.Capability{{Group: "serial", Optional: true, Reason: "Reads.", Rights: []string{"read"}}},
 			DeviceTypes:  []string{"serial"}, EntryPoints: []string{"close", "test"},
+			Extism: &abi.Extism{Convert: "count_vowels", ContentType: "application/json"},
 		},
 		Imports: []spec.Import{{Module: "snaprail:serial", Function: "open"}},
 		Exports: []string{"open", "on_events"}, Uploaded: day(1),
+		Proposal: &spec.Proposal{
+			Config: json.RawMessage(`{"vowels":"aeiou"}`), Limits: limits(), Notes: []string{"allowed_paths: never"},
+			Grants: []spec.Grant{{
+				Group: "http", Resources: []string{"example.com"}, Rights: []spec.Right{spec.Read}, Reason: "It asks.",
+				GrantedBy: "admin", GrantedAt: day(1),
+			}},
+		},
 	}
 }
 
