@@ -296,3 +296,37 @@ func TestDeniedCallsReachTheHost(t *testing.T) {
 		t.Errorf("the host noted %q, the engine %d", got, i.Usage().Denied)
 	}
 }
+
+// TestShareHoldsSpinningGuests: guests that never call out keep to their
+// tenant's share as well, and what they used is measured.
+func TestShareHoldsSpinningGuests(t *testing.T) {
+	e := newEngine(t)
+	m := compile(t, e, tiny())
+	e.SetBudget("acme", engine.Budget{CPU: 0.2})
+	done := make(chan error)
+	begin := time.Now()
+	for range 2 {
+		i := instantiate(t, e, m, engine.InstanceConfig{
+			Link: allLinked(), Host: quiet{}, Account: "acme", CallTimeout: 600 * time.Millisecond,
+		})
+		go func() {
+			_, err := i.Call(t.Context(), "spin", nil)
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; !fault.Is(err, fault.GuestDeadline) {
+			wantFault(t, err, fault.TenantCPU, "of which ")
+		}
+	}
+	took, u := time.Since(begin), e.Usage("acme")
+	// The share of the time that passed, and of the burst before it.
+	most := (took + 110*time.Millisecond) / 5
+	t.Logf("in %v they used %v and %d units, and were throttled for %v", took, u.CPU, u.Fuel, u.Throttled)
+	if u.CPU > most+30*time.Millisecond || u.CPU < 20*time.Millisecond {
+		t.Errorf("in %v they used %v, and may use %v", took, u.CPU, most)
+	}
+	if u.Throttled < 400*time.Millisecond {
+		t.Errorf("they were throttled for %v", u.Throttled)
+	}
+}

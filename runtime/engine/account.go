@@ -51,7 +51,8 @@ const throttleStep = time.Millisecond
 // later adds to it and waits longer, so guests of an account take turns and
 // nobody keeps a queue.
 type account struct {
-	fuel, cpu, throttled atomic.Uint64 // units, ns, ns
+	fuel           atomic.Uint64 // units
+	cpu, throttled atomic.Int64  // ns
 
 	within *account // set before its first instance; nil: none
 
@@ -144,7 +145,7 @@ func (e *Engine) reserve(i *Instance, name string) error {
 		}
 	}
 	for at := a; at != nil; at = at.within {
-		at.hold(int64(i.memory.limit), 1)
+		at.hold(i.memory.limit)
 		i.fuel.due = max(i.fuel.due, at.turn()) // a fresh guest stands in line as well
 	}
 	i.account = a
@@ -164,13 +165,20 @@ func (a *account) room(limit uint64) error {
 	return nil
 }
 
-// hold counts instances with their memory, and reports whether the account is
-// to be forgotten.
-func (a *account) hold(memory int64, instances int) (over bool) {
+// hold counts an instance with its memory.
+func (a *account) hold(memory uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reserved += uint64(memory) //nolint:gosec // less is more by the two's complement
-	a.instances += instances
+	a.reserved += memory
+	a.instances++
+}
+
+// letGo ends hold, and reports whether the account is to be forgotten.
+func (a *account) letGo(memory uint64) (over bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reserved -= memory
+	a.instances--
 	return a.closed && a.instances == 0
 }
 
@@ -181,7 +189,7 @@ func (e *Engine) settle(i *Instance) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for at := i.account; at != nil; at = at.within {
-		if at.hold(-int64(i.memory.limit), -1) {
+		if at.letGo(i.memory.limit) {
 			maps.DeleteFunc(e.accounts, func(_ string, a *account) bool { return a == at })
 		}
 	}
@@ -200,7 +208,7 @@ func (a *account) usage() Usage {
 func (a *account) charge(now, cpu time.Duration, fuel uint64) (due time.Duration) {
 	for ; a != nil; a = a.within {
 		a.fuel.Add(fuel)
-		a.cpu.Add(uint64(cpu))
+		a.cpu.Add(int64(cpu))
 		if a.limited.Load() {
 			due = max(due, a.pay(now, cpu))
 		}
@@ -232,7 +240,7 @@ func (a *account) turn() time.Duration {
 // waited counts a wait for the share.
 func (a *account) waited(d time.Duration) {
 	for ; a != nil; a = a.within {
-		a.throttled.Add(uint64(d))
+		a.throttled.Add(int64(d))
 	}
 }
 
