@@ -5,8 +5,8 @@ import "github.com/snaprail/snaprail/runtime/fault"
 // budget is what is left of what a compiler's work on a module goes with,
 // beside its size. A few bytes can make much of each, so that each has a bound:
 // a constant, with which a small module can have one large function, and a
-// share for each byte. Real modules stay below a fifth of the shares; one that
-// uses up all of a bound compiles in about two seconds for a megabyte.
+// share for each byte. Real modules use less than a third of each; a module of a
+// megabyte that uses up one compiles in about two seconds.
 type budget struct {
 	locals  int // local variables and parameters
 	values  int // moved by calls, blocks and branches
@@ -20,8 +20,8 @@ func newBudget(size int) budget {
 	return budget{
 		locals:  1<<20 + size,
 		values:  1<<20 + size,
-		ways:    1<<25 + 32*size,
-		width:   9<<18 + size/2,
+		ways:    1<<26 + 32*size,
+		width:   12<<20 + 2*size,
 		targets: 1<<16 + size/16,
 		calls:   1<<16 + size/8,
 	}
@@ -35,6 +35,10 @@ const (
 	ifWays     = 3
 	branchWays = 1
 )
+
+// manyLocals is where the price of a local that is followed through a branch
+// has doubled, because registers have run out long before.
+const manyLocals = 512
 
 // The weights of calls: a direct one takes about 8 µs to compile.
 const (
@@ -67,7 +71,8 @@ func (v *validator) way(at, weight int) {
 	if v.ways += weight; v.ways*v.ways > v.budget.ways {
 		v.c.refuse(fault.WasmBody, at, "byte %d: too many blocks and branches in large functions", at)
 	}
-	v.spend(&v.budget.width, weight*len(v.locals), fault.WasmLocals, at, "local variables, in functions of many branches,")
+	n := len(v.locals)
+	v.spend(&v.budget.width, weight*(n+n*n/manyLocals), fault.WasmLocals, at, "local variables, in functions of many branches,")
 }
 
 func (v *validator) called(at, effort int) {

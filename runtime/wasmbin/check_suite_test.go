@@ -139,8 +139,27 @@ func compiles(t testing.TB, src []byte) bool {
 func compileError(t testing.TB, src []byte) error {
 	t.Helper()
 	ctx := t.Context()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2))
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().
+		WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false))
 	defer r.Close(ctx) //nolint:errcheck // nothing runs in it
 	_, err := r.CompileModule(ctx, src)
 	return err
+}
+
+// addSuite seeds a fuzz test with some of the small modules of the core suite.
+func addSuite(f *testing.F) {
+	f.Helper()
+	paths, err := filepath.Glob(filepath.Join(suite(f), "v2", "testdata", "*.wasm"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, path := range paths {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if i%29 == 0 && len(src) < 4<<10 {
+			f.Add(src)
+		}
+	}
 }
