@@ -205,18 +205,30 @@ func (e *Engine) metered(digest string, wasm []byte) (metered []byte, kept bool,
 	return metered, false, err
 }
 
+// loadKept loads a module that has compiled within its limits before; nil: it
+// is not in the cache, or what is there is damaged or of another processor.
+func (e *Engine) loadKept(ctx context.Context, digest string) wazero.CompiledModule {
+	if e.compiler == nil {
+		return nil
+	}
+	metered, entry, kept := e.cache.metered(digest)
+	if !kept {
+		return nil
+	}
+	native, err := e.load(ctx, metered)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.cache.drop(entry)
+		}
+		return nil
+	}
+	return native
+}
+
 // compileOutside compiles in a process of its own. Here the module is but
 // loaded: never before a process has compiled it within its limits, and never
 // if its code is not in the cache.
 func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte) (wazero.CompiledModule, error) {
-	metered, entry, kept := e.cache.metered(digest)
-	if kept {
-		native, err := e.load(ctx, metered)
-		if err == nil || ctx.Err() != nil {
-			return native, canceled(ctx, err)
-		}
-		e.cache.drop(entry) // damaged, or of another processor
-	}
 	metered, err := wasmbin.Meter(wasm)
 	if err != nil {
 		return nil, err
@@ -237,14 +249,6 @@ func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte)
 		}
 	}
 	return nil, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
-}
-
-// canceled is nil for nil, and otherwise says that the context has ended.
-func canceled(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.Of(ctx.Err())
 }
 
 // compileInto has a worker compile a rewritten module into the cache.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
@@ -112,14 +113,24 @@ func (e *Engine) release(ctx context.Context, code *compiled) {
 	}
 }
 
-func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) error {
-	info, err := wasmbin.Read(wasm)
-	if err != nil {
-		return err
-	}
-	if e.compiler != nil {
+// compile checks the module and makes it ready to run. What is in the cache has
+// passed the check before, and is loaded beside it.
+func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err error) {
+	var info *wasmbin.Info
+	var refusal error
+	var check sync.WaitGroup
+	check.Go(func() { info, refusal = wasmbin.Read(wasm) })
+	c.native = e.loadKept(ctx, c.digest)
+	check.Wait()
+	switch {
+	case refusal != nil:
+		return refusal // release closes what was loaded
+	case ctx.Err() != nil:
+		err = fault.Of(ctx.Err())
+	case c.native != nil:
+	case e.compiler != nil:
 		c.native, err = e.compileOutside(ctx, c.digest, wasm)
-	} else {
+	default:
 		c.native, err = e.compileHere(ctx, c.digest, wasm)
 	}
 	if err != nil {
