@@ -3,6 +3,7 @@ package wasmbin_test
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -313,8 +314,12 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// BenchmarkRead checks a connector in standard Go, if `make wasm` has built it.
 func BenchmarkRead(b *testing.B) {
-	src := sample()
+	src, err := os.ReadFile("../../connectors-wasm/dist/textframe.wasm")
+	if err != nil {
+		b.Skip("run make wasm first: ", err)
+	}
 	b.SetBytes(int64(len(src)))
 	b.ReportAllocs()
 	for b.Loop() {
