@@ -2,13 +2,14 @@ package wasmbin
 
 // path is what a way through a function has cost.
 type path struct {
-	due   int // units not charged yet
-	since int // units since the last check, charged or not
+	due   int  // units not charged yet
+	since int  // units since the last check, charged or not
+	held  bool // the local of the fuel holds what the global does
 }
 
 // join makes it the costlier of two ways that meet.
 func (p *path) join(q path) {
-	p.due, p.since = max(p.due, q.due), max(p.since, q.since)
+	p.due, p.since, p.held = max(p.due, q.due), max(p.since, q.since), p.held && q.held
 }
 
 // frame is an open block, loop, if or function body.
@@ -22,6 +23,9 @@ type frame struct {
 	start   path // the way to the if or to the loop
 	label   path // the costliest branch to its label
 	site    int  // of a loop's header; -1: it has none
+	wraps   int  // loops that were put around this frame's loop, and around the frames outside
+	stale   int  // the last branch to it where the fuel is not held; -1: there is none
+	held    bool // the fuel is held where some branch goes back to the loop
 }
 
 // step is an instruction without what the meter does not need. For a loop b
@@ -35,37 +39,52 @@ type step struct {
 // bodies walks over one function after the other and writes each anew. Its
 // slices are used again for each.
 type bodies struct {
-	m     *meter
-	src   []byte
-	steps []step
-	loops []int // of open blocks: the step of a loop, else -1
-	open  []frame
-	sites []site
+	m      *meter
+	src    []byte
+	steps  []step
+	loops  []int // of open blocks: the step of a loop, else -1
+	open   []frame
+	sites  []site
+	tables []byte // branch tables that are written anew
 
 	path
-	live    bool
-	next    uint32 // offset behind the instruction
-	height  int    // operands
-	highest int
-	vectors bool // it handles values of two words
-	calls   bool // it can call a function of the module
-	extra   int  // what a branch costs more, because it may move locals
+	live      bool
+	next      uint32 // offset behind the instruction
+	height    int    // operands
+	highest   int
+	vectors   bool   // it handles values of two words
+	calls     bool   // it can call a function of the module
+	inside    int    // how many loops are open
+	fuelAt    uint32 // the local of the fuel; behind it one for lengths
+	lengths   bool   // that one is needed
+	loopFirst int    // the site of a loop that is reached before anything else; -1: there is none
+	straight  bool   // nothing but straight code was seen
+	extra     int    // what a branch costs more, because it may move locals
 }
 
 // rewrite appends the metered body of a function of this type to out.
 func (b *bodies) rewrite(out []byte, c *cursor, fn *funcType) []byte {
-	start := c.pos
-	locals := c.locals()
+	locals := c.locals(fn.params)
 	code := c.pos
-	b.extra = (int(fn.words) + locals) / localsPerUnit
+	b.extra = (int(fn.words) + locals.words) / localsPerUnit
+	b.fuelAt, b.lengths = locals.next, false
 	if b.read(c); c.err != nil {
 		return out
 	}
 	b.walk(fn)
 	exit := b.open[0]
-	words := b.frameWords(fn, locals)
-	out = append(out, c.src[start:code]...)
-	out = b.m.enter(out, exit.label.due, words)
+	words := b.frameWords(fn, locals.words)
+	groups := []byte{1, byte(i64), 1, byte(i32)}
+	if !b.lengths {
+		groups = groups[:2]
+	}
+	out = uleb(out, uint64(locals.groups)+uint64(len(groups)/2))
+	out = append(out, c.src[locals.from:code]...)
+	out = append(out, groups...)
+	if b.loopFirst >= 0 {
+		b.sites[b.loopFirst].stack = words > 0
+	}
+	out = b.m.enter(out, exit.label.due, words, b.loopFirst < 0)
 	wrapped := words > 0 && exit.hit
 	if wrapped {
 		out = append(out, byte(opBlock))
@@ -94,19 +113,30 @@ func (b *bodies) frameWords(fn *funcType, locals int) int {
 	return frameBase + int(fn.words) + locals + operands
 }
 
-// locals reads the declarations of locals and answers how many words they take.
-func (c *cursor) locals() int {
-	words := 0
-	for n := c.u32(); n > 0 && c.err == nil; n-- {
-		count, t := int(c.u32()), valueType(c.byte())
+// localGroups is what a function declares.
+type localGroups struct {
+	from   int    // of the first group
+	groups uint32 // a number and a type
+	words  int    // that all locals take
+	next   uint32 // the number of the next local
+}
+
+// locals reads the declarations of locals behind so many parameters.
+func (c *cursor) locals(params uint32) localGroups {
+	l := localGroups{groups: c.u32(), next: params}
+	l.from = c.pos
+	for n := l.groups; n > 0 && c.err == nil; n-- {
+		count, t := c.u32(), valueType(c.byte())
+		l.next += count
+		l.words += int(count)
 		if t == v128 {
-			count *= 2
+			l.words += int(count)
 		}
-		if words += count; words > maxFrame {
+		if l.words > maxFrame {
 			c.fail(c.pos, "byte %d: too many local variables", c.pos)
 		}
 	}
-	return words
+	return l
 }
 
 // read reads all instructions, and notes which loops are branched to: many are
@@ -114,6 +144,7 @@ func (c *cursor) locals() int {
 func (b *bodies) read(c *cursor) {
 	b.src = c.src
 	b.steps, b.sites, b.loops = b.steps[:0], b.sites[:0], append(b.loops[:0], -1)
+	b.tables = b.tables[:0]
 	b.vectors, b.calls = false, false
 	for len(b.loops) > 0 && c.more() {
 		in := c.instruction()
@@ -161,7 +192,8 @@ func (b *bodies) targets(s *step, visit func(uint32)) {
 // walk sums the costs up along all ways through the function, and notes what
 // is to be put in where.
 func (b *bodies) walk(fn *funcType) {
-	b.path, b.live, b.height, b.highest = path{}, true, 0, 0
+	b.path, b.live, b.height, b.highest, b.inside = path{}, true, 0, 0, 0
+	b.loopFirst, b.straight = -1, true
 	b.open = b.open[:0]
 	b.push(frame{op: opNop, results: int(fn.results)})
 	for i := range len(b.steps) - 1 {
@@ -191,6 +223,7 @@ func (b *bodies) weigh(s *step, units int) {
 // weighBranch adds the cost of an instruction behind which code goes several
 // ways, or which meets another way, and charges what is due before it.
 func (b *bodies) weighBranch(s *step, units int) {
+	b.straight = false
 	b.weigh(s, units)
 	if b.due > pathUnits {
 		b.settle(s.at)
@@ -199,16 +232,20 @@ func (b *bodies) weighBranch(s *step, units int) {
 
 // settle charges what is due, with a check if the last one is far away.
 func (b *bodies) settle(at uint32) {
+	b.straight = false
 	kind := siteCharge
 	if b.since > straightUnits {
 		kind, b.since = siteCheck, 0
 	}
-	b.sites = append(b.sites, site{at: at, kind: kind, units: b.due})
-	b.due = 0
+	b.sites = append(b.sites, site{at: at, kind: kind, units: b.due, held: b.held, hold: b.inside > 0})
+	b.due, b.held = 0, b.inside > 0
 }
 
 func (b *bodies) push(f frame) {
-	f.live, f.height, f.site = b.live, b.height-f.params, -1
+	f.live, f.height, f.site, f.stale = b.live, b.height-f.params, -1, -1
+	if n := len(b.open); n > 0 {
+		f.wraps += b.open[n-1].wraps
+	}
 	b.open = append(b.open, f)
 }
 
@@ -232,8 +269,11 @@ func (b *bodies) arity(n uint32) int {
 // jump brings what this way has cost to a label.
 func (b *bodies) jump(n uint32) {
 	f := b.label(n)
+	if !f.hit {
+		f.label, f.hit = b.path, true
+	}
 	f.label.join(b.path)
-	f.hit = true
+	f.held = f.held || b.held
 }
 
 // tableArity is the same for a branch table, whose targets all take as many.

@@ -8,19 +8,30 @@ type siteKind uint8
 const (
 	siteCharge  siteKind = iota // units
 	siteCheck                   // units, and a check
-	siteLoop                    // the same behind a loop's header
+	siteLoop                    // a loop around a loop, where it yields
+	siteHeader                  // a check and units at the loop's header
+	siteEnd                     // the end of the loop around
+	siteLoad                    // the local of the fuel, if it is needed
 	siteReplace                 // an opcode and an index
+	siteTable                   // a branch table
+	siteBulk                    // an instruction on a range
 )
 
 // site is a place in a body where code is put in, or in place of an
 // instruction.
 type site struct {
-	at    uint32
-	skip  uint32 // bytes of the source that are left out
-	kind  siteKind
-	op    byte
-	index uint32
-	units int
+	at      uint32
+	skip    uint32 // bytes of the source that are left out
+	kind    siteKind
+	op      byte
+	index   uint32
+	units   int
+	held    bool // the local of the fuel holds it
+	hold    bool // and shall hold it afterwards
+	load    bool // the local of the fuel is loaded
+	params  bool // the loop has parameters
+	stack   bool // the stack is checked too
+	earlier int  // of siteLoad: the one before for the same loop; -1: there is none
 }
 
 // emit copies the body from one offset to another, with what the sites put in.
@@ -31,17 +42,110 @@ func (b *bodies) emit(out []byte, from, to int) []byte {
 		from = int(s.at + s.skip)
 		switch s.kind {
 		case siteCharge:
-			out = b.m.charge(out, s.units)
+			out = b.charge(out, s)
 		case siteCheck:
-			out = b.m.charge(out, s.units)
-			out = b.m.check(out)
+			out = b.charge(out, s)
+			out = b.check(out, s.hold)
 		case siteLoop:
-			out = b.m.checkLoop(out, s.units)
+			out = b.loopAround(out, s)
+		case siteHeader:
+			out = b.checkHeader(out, s)
+		case siteEnd:
+			out = append(out, byte(opEnd))
+		case siteLoad:
+			if s.load {
+				out = b.loadFuel(out)
+			}
 		case siteReplace:
 			out = uleb(append(out, s.op), uint64(s.index))
+		case siteBulk:
+			out = b.bulkSite(out, s)
+		case siteTable:
+			out = append(out, b.tables[s.units:s.index]...)
 		}
 	}
 	return append(out, b.src[from:to]...)
+}
+
+// charge takes units of fuel, from the local if it holds the fuel: in a loop
+// without calls that is much faster than from the global, since one round need
+// not wait for what the last one stored.
+func (b *bodies) charge(out []byte, s *site) []byte {
+	if s.units == 0 {
+		return out
+	}
+	out = b.getHeld(out, s.held)
+	out = sleb(append(out, byte(opI64Const)), int64(s.units))
+	out = append(out, i64Sub)
+	if s.hold {
+		out = uleb(append(out, byte(opLocalTee)), uint64(b.fuelAt))
+	}
+	return append(out, b.m.setFuel...)
+}
+
+func (b *bodies) loadFuel(out []byte) []byte {
+	out = append(out, b.m.getFuel...)
+	return uleb(append(out, byte(opLocalSet)), uint64(b.fuelAt))
+}
+
+// bulkSite charges for the length that lies on the stack, and lets a helper
+// do what is long.
+func (b *bodies) bulkSite(out []byte, s *site) []byte {
+	get := func(out []byte, op opcode) []byte { return uleb(append(out, byte(op)), uint64(b.fuelAt)+1) }
+	out = get(get(out, opLocalTee), opLocalGet)
+	out = sleb(append(out, byte(opI32Const)), wholeBytes)
+	out = append(out, i32GtU, byte(opIf))
+	out = sleb(out, int64(s.units))
+	out = uleb(append(out, byte(opCall)), uint64(s.index))
+	out = append(append(out, byte(opElse)), b.m.getFuel...)
+	out = get(out, opLocalGet)
+	out = append(out, i64ExtendU, byte(opI64Const), -bytesShift, i64ShrU, i64Sub)
+	out = append(out, b.m.setFuel...)
+	out = append(out, b.src[s.at:s.at+s.skip]...)
+	return append(out, byte(opEnd))
+}
+
+// getHeld pushes the fuel.
+func (b *bodies) getHeld(out []byte, held bool) []byte {
+	if held {
+		return uleb(append(out, byte(opLocalGet)), uint64(b.fuelAt))
+	}
+	return append(out, b.m.getFuel...)
+}
+
+// check yields if no fuel is left.
+func (b *bodies) check(out []byte, hold bool) []byte {
+	out = b.m.check(out, false)
+	if hold {
+		out = b.loadFuel(out)
+	}
+	return out
+}
+
+// loopAround puts a loop around a loop. Its header yields if no fuel is left,
+// and the header of the loop inside branches to it then: so the loop inside
+// calls nothing for the sake of the fuel, and the compiler can keep in
+// registers what it works with.
+func (b *bodies) loopAround(out []byte, s *site) []byte {
+	out = b.charge(out, s)
+	out = append(out, b.src[s.at:s.index]...)
+	out = b.m.check(out, s.stack)
+	if s.load {
+		out = b.loadFuel(out)
+	}
+	return out
+}
+
+// checkHeader checks before it charges: there is nothing to give back then.
+func (b *bodies) checkHeader(out []byte, s *site) []byte {
+	out = b.getHeld(out, s.held)
+	out = append(out, b.m.negative...)
+	if s.params {
+		out = append(out, byte(opBrIf), 1)
+	} else { // the compiler makes less of a conditional branch to a loop
+		out = append(out, byte(opIf), blockNothing, byte(opBr), 2, byte(opEnd))
+	}
+	return b.charge(out, s)
 }
 
 // code is what is put in everywhere: instructions on the globals.
@@ -85,61 +189,43 @@ func (c *code) charge(out []byte, units int) []byte {
 	if units == 0 {
 		return out
 	}
-	return c.addFuel(out, -units)
-}
-
-func (c *code) addFuel(out []byte, units int) []byte {
 	out = append(out, c.getFuel...)
 	out = sleb(append(out, byte(opI64Const)), int64(units))
-	return append(append(out, i64Add), c.setFuel...)
+	return append(append(out, i64Sub), c.setFuel...)
 }
 
-func (c *code) addStack(out []byte, words int) []byte {
-	out = append(out, c.getStack...)
-	out = sleb(append(out, byte(opI64Const)), int64(words))
-	return append(append(out, i64Add), c.setStack...)
-}
-
-// check yields if no fuel is left.
-func (c *code) check(out []byte) []byte {
+// check yields if no fuel is left, or traps if no stack is.
+func (c *code) check(out []byte, stack bool) []byte {
 	out = append(out, c.getFuel...)
+	if stack {
+		out = append(append(out, c.getStack...), i64Or)
+	}
 	out = append(out, c.negative...)
 	return append(append(out, c.yielding...), byte(opEnd))
 }
 
-// checkLoop charges and checks behind a loop's header. After a yield it goes
-// back to the header instead of on, with the charge given back: so what the
-// compiler holds in registers need not be the same after a yield and without
-// one, which makes tight loops faster.
-func (c *code) checkLoop(out []byte, units int) []byte {
-	out = c.charge(out, units)
-	out = append(out, c.getFuel...)
-	out = append(out, c.negative...)
-	out = append(out, c.yielding...)
-	out = c.addFuel(out, units)
-	return append(out, byte(opBr), 1, byte(opEnd))
-}
-
 // enter charges at the entry of a function, and counts the stack.
-func (c *code) enter(out []byte, units, words int) []byte {
+func (c *code) enter(out []byte, units, words int, check bool) []byte {
 	if units == 0 && words == 0 {
 		return out
 	}
 	out = c.charge(out, units)
-	if words == 0 {
-		return c.check(out)
+	if words > 0 {
+		out = c.addStack(out, words, i64Sub)
 	}
-	out = c.addStack(out, -words)
-	out = append(out, c.getFuel...)
-	out = append(out, c.getStack...)
-	out = append(out, i64Or)
-	out = append(out, c.negative...)
-	return append(append(out, c.yielding...), byte(opEnd))
+	if check {
+		out = c.check(out, words > 0)
+	}
+	return out
 }
 
 // leave gives the words of the stack back.
-func (c *code) leave(out []byte, words int) []byte {
-	return c.addStack(out, words)
+func (c *code) leave(out []byte, words int) []byte { return c.addStack(out, words, i64Add) }
+
+func (c *code) addStack(out []byte, words int, op byte) []byte {
+	out = append(out, c.getStack...)
+	out = sleb(append(out, byte(opI64Const)), int64(words))
+	return append(append(out, op), c.setStack...)
 }
 
 func uleb(out []byte, v uint64) []byte { return binary.AppendUvarint(out, v) }

@@ -139,7 +139,7 @@ func (w *writer) chargeLength(local uint32, shift int) {
 	w.i64(bulkUnits)
 	w.op(i64Add, i64Sub)
 	w.op(w.setFuel...)
-	w.out = w.check(w.out)
+	w.out = w.check(w.out, false)
 }
 
 // pieces does an instruction on the operands at once if it is short, else in

@@ -3,7 +3,7 @@ package wasmbin
 // What things cost. These are a promise: quotas and bills count in them, so a
 // change needs another MeterVersion.
 const (
-	pathUnits     = 32    // a way is charged when it owes more than this
+	pathUnits     = 64    // a way is charged when it owes more than this
 	straightUnits = 4_096 // a way is checked when it has gone on for this long
 	localsPerUnit = 32    // a branch costs a unit more for so many locals
 	valuesPerUnit = 8     // a call or a branch costs a unit more for so many values
@@ -13,6 +13,9 @@ const (
 	bulkUnits     = 8     // an instruction on a range, and beside that:
 	bytesShift    = -2    // a unit for 4 bytes
 	entriesShift  = 1     // 2 units for an entry of a table
+
+	// so far does a short instruction on a range bring the next check nearer
+	wholeSince = straightUnits / 4
 
 	wholeBytes = 64 << 10  // more than this is done in pieces
 	pieceBytes = 256 << 10 // of this size

@@ -23,16 +23,22 @@ func (b *bodies) step(s *step) {
 		b.end(s)
 	case opBr:
 		b.weighBranch(s, 1+b.extra+b.arity(s.a)/valuesPerUnit)
+		b.reload(s, s.a)
 		b.jump(s.a)
+		b.shift(s)
 		b.live = false
 	case opBrIf:
 		b.height--
 		b.weighBranch(s, 1+b.extra+b.arity(s.a)/valuesPerUnit)
+		b.reload(s, s.a)
 		b.jump(s.a)
+		b.shift(s)
 	case opBrTable:
 		b.height--
 		b.weighBranch(s, 1+b.extra+b.tableArity(s)/valuesPerUnit)
+		b.targets(s, func(label uint32) { b.reload(s, label) })
 		b.targets(s, b.jump)
+		b.shiftTable(s)
 		b.live = false
 	case opReturn:
 		b.leave(s)
@@ -49,7 +55,7 @@ func (b *bodies) leave(s *step) {
 	b.jump(function)
 	b.live = false
 	if b.calls {
-		b.replace(s, byte(opBr), function)
+		b.replace(s, byte(opBr), function+b.crossed(function))
 	}
 }
 
@@ -63,29 +69,77 @@ func (b *bodies) loop(s *step) {
 		b.push(f)
 		return
 	}
-	b.weighBranch(s, b.extra)
-	f.start = b.path
-	b.push(f)
-	b.open[len(b.open)-1].site = len(b.sites) + 1
-	b.sites = append(b.sites, site{at: s.at, kind: siteCharge}, site{at: b.next, kind: siteLoop})
-	if params > 0 {
-		b.sites[len(b.sites)-1].kind = siteCheck
+	if b.straight {
+		b.loopFirst = len(b.sites)
 	}
-	b.path = path{due: b.extra, since: b.extra}
+	b.weighBranch(s, b.extra)
+	if b.loopFirst == len(b.sites)-1 {
+		b.loopFirst++ // behind what is charged before it
+	}
+	f.start, f.wraps = b.path, 1
+	b.push(f)
+	b.inside++
+	b.open[len(b.open)-1].site = len(b.sites) + 1
+	b.sites = append(b.sites,
+		site{at: s.at, kind: siteLoop, held: b.held, index: b.next},
+		site{at: b.next, kind: siteHeader, held: true, hold: true, params: params > 0})
+	b.path = path{due: b.extra, since: b.extra, held: true}
 }
 
 // header puts down what a loop's header charges: the most that is due where a
 // branch goes back to it. What is due before the loop beyond that is charged
 // before.
 func (b *bodies) header(f *frame) {
+	b.inside--
+	b.sites = append(b.sites, site{at: b.next, kind: siteEnd})
 	before, header := &b.sites[f.site-1], &b.sites[f.site]
 	header.units = f.label.due
 	if f.start.due > header.units {
 		before.units = f.start.due
 	}
-	if !f.hit {
-		header.kind = siteCheck
+	if !f.held { // each way back has called something
+		header.held = false
+		return
 	}
+	before.load = true
+	for at := f.stale; at >= 0; at = b.sites[at].earlier {
+		b.sites[at].load = true
+	}
+}
+
+// crossed is how many loops were put in that a branch goes out of.
+func (b *bodies) crossed(label uint32) uint32 {
+	return uint32(b.open[len(b.open)-1].wraps - b.label(label).wraps)
+}
+
+// shift mends the label of a branch out of loops that were put in.
+func (b *bodies) shift(s *step) {
+	if n := b.crossed(s.a); n > 0 {
+		b.replace(s, byte(s.op), s.a+n)
+	}
+}
+
+func (b *bodies) shiftTable(s *step) {
+	same := true
+	b.targets(s, func(label uint32) { same = same && b.crossed(label) == 0 })
+	if same {
+		return
+	}
+	from := len(b.tables)
+	b.tables = uleb(append(b.tables, byte(opBrTable)), uint64(s.a))
+	b.targets(s, func(label uint32) { b.tables = uleb(b.tables, uint64(label+b.crossed(label))) })
+	b.sites = append(b.sites, site{at: s.at, skip: b.next - s.at, kind: siteTable, units: from, index: uint32(len(b.tables))})
+}
+
+// reload notes, before a branch, that the local of the fuel is to be loaded
+// if the branch goes back to a loop that needs it.
+func (b *bodies) reload(s *step, label uint32) {
+	f := b.label(label)
+	if b.held || f.site < 0 || f.op != opLoop {
+		return
+	}
+	b.sites = append(b.sites, site{at: s.at, kind: siteLoad, earlier: f.stale})
+	f.stale = len(b.sites) - 1
 }
 
 // otherwise goes from the end of an if's first part to its second.
@@ -143,6 +197,10 @@ func (b *bodies) dead(s *step) {
 		b.push(frame{op: opBlock})
 	case opIf:
 		b.push(frame{op: opIf})
+	case opBr, opBrIf:
+		b.shift(s)
+	case opBrTable:
+		b.shiftTable(s)
 	case opElse:
 		b.otherwise()
 	case opEnd:
@@ -176,9 +234,9 @@ func (b *bodies) plain(s *step) {
 		b.height++
 		b.moved(s)
 	case opMemoryCopy:
-		b.bulk(s, 3, helper{kind: copyMemory})
+		b.bulkInline(s, helper{kind: copyMemory})
 	case opMemoryFill:
-		b.bulk(s, 3, helper{kind: fillMemory})
+		b.bulkInline(s, helper{kind: fillMemory})
 	case opMemoryInit:
 		b.memoryInit(s)
 	case opTableInit, opTableCopy, opTableFill:
@@ -199,6 +257,7 @@ func (b *bodies) plain(s *step) {
 }
 
 func (b *bodies) call(s *step, fn *funcType, units, pops int) {
+	b.held, b.straight = false, false
 	b.weigh(s, units+int(fn.params+fn.results)/valuesPerUnit)
 	b.height += int(fn.results) - int(fn.params) - pops
 }
@@ -208,12 +267,28 @@ func (b *bodies) call(s *step, fn *funcType, units, pops int) {
 func (b *bodies) bulk(s *step, pops int, h helper) {
 	b.weigh(s, 2)
 	b.height -= pops
+	b.held, b.straight = false, false
 	b.replace(s, byte(opCall), b.m.helper(h))
+}
+
+// bulkInline takes one that is mostly short: a short one is charged and done in
+// place, and checked with what follows.
+func (b *bodies) bulkInline(s *step, h helper) {
+	b.since += wholeSince
+	b.weigh(s, bulkUnits)
+	b.height -= 3
+	b.held, b.straight, b.lengths = false, false, true
+	word := []byte{byte(i32), byte(i32), byte(i32)}
+	b.sites = append(b.sites, site{
+		at: s.at, skip: b.next - s.at, kind: siteBulk,
+		index: b.m.helper(h), units: int(b.m.addType(word, nil)),
+	})
 }
 
 // before takes one that is done in place, after a helper has charged it.
 func (b *bodies) before(s *step, h helper) {
 	b.weigh(s, 2)
+	b.held = false
 	b.sites = append(b.sites, site{at: s.at, kind: siteReplace, op: byte(opCall), index: b.m.helper(h)})
 }
 
