@@ -1,5 +1,6 @@
 //go:build wasip1
 
+//nolint:unused,gosec // called by the host, which is handed addresses
 package main
 
 import (
