@@ -18,7 +18,7 @@ func TestAbuse08WhatPassesCompilesInTime(t *testing.T) {
 	zero, global := w.I32(0), w.GetGlobal(0)
 	everyLocal := func(n int) []byte {
 		var out []byte
-		for i := range uint32(n) { //nolint:gosec // small
+		for i := range uint32(n) {
 			out = w.Join(out, w.Get(i), global, w.Op(0x6a), w.Set(i))
 		}
 		return out

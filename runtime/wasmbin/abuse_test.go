@@ -62,7 +62,7 @@ func bombs() []bomb {
 	ifs := func(n int) []byte { return w.Join(w.Repeat(n, zero, []byte{0x04, 0x40}), end(n)) }
 	everyLocal := func(n int) []byte {
 		var out []byte
-		for i := range uint32(n) { //nolint:gosec // small
+		for i := range uint32(n) {
 			out = w.Join(out, w.Get(i), global, w.Op(0x6a), w.Set(i))
 		}
 		return out
@@ -125,7 +125,7 @@ func TestAbuse08CompileBombsAreRefused(t *testing.T) {
 // TestAbuse09RandomBytesAreReadInTime feeds noise, and modules with noise in
 // them.
 func TestAbuse09RandomBytesAreReadInTime(t *testing.T) {
-	noise := rand.New(rand.NewPCG(9, 9)) //nolint:gosec // the same each time
+	noise := rand.New(rand.NewPCG(9, 9))
 	whole := functions(2_000, 20, w.Join(w.Repeat(50, w.GetGlobal(0), w.If(w.Call(0)), w.Block("i", w.I32(1)), w.Drop())))
 	if _, err := wasmbin.Read(whole); err != nil {
 		t.Fatal(err)

@@ -53,8 +53,9 @@ func waysOf(op opcode) int {
 		return loopWays
 	case opIf:
 		return ifWays
+	default:
+		return blockWays
 	}
-	return blockWays
 }
 
 // spend takes n from what is left, and refuses the module when that is not

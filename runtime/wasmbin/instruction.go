@@ -187,7 +187,8 @@ func (c *cursor) single(in *instruction, shape byte) {
 	case 'z':
 		c.zero()
 	case 'r':
-		if in.a = uint64(c.byte()); c.err == nil && valueType(in.a) != funcref && valueType(in.a) != externref {
+		t := valueType(c.byte())
+		if in.a = uint64(t); !t.reference() {
 			c.unsupported(in, 'R')
 		}
 	}

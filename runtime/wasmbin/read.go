@@ -151,7 +151,7 @@ func (r *reader) readImports(c *cursor) {
 			if c.err != nil {
 				return
 			}
-			r.funcs = append(r.funcs, uint32(t)) //nolint:gosec // 32 bits
+			r.funcs = append(r.funcs, uint32(t))
 			imp.Params, imp.Results = r.letters(t)
 		case Table:
 			r.table(c)
@@ -181,7 +181,7 @@ func (r *reader) readFunctions(c *cursor) {
 		if c.err != nil {
 			return
 		}
-		r.funcs = append(r.funcs, uint32(t)) //nolint:gosec // 32 bits
+		r.funcs = append(r.funcs, uint32(t))
 	}
 	r.info.Functions = n
 }

@@ -150,7 +150,7 @@ func (r *reader) constant(c *cursor, want valueType) {
 		have = v128
 		r.info.features |= vectors
 	case opRefNull:
-		have = valueType(in.a)
+		have = valueType(in.a) //nolint:gosec // a byte
 		r.info.features |= referenceTypes
 	case opRefFunc:
 		if i := int(in.a); i < len(r.funcs) { //nolint:gosec // 32 bits

@@ -46,7 +46,7 @@ func (c *cursor) valueTypes(what string) extent {
 			return extent{}
 		}
 	}
-	return extent{uint32(start), uint32(c.pos)} //nolint:gosec // Read bounds the size of the module
+	return extent{uint32(start), uint32(c.pos)}
 }
 
 // index reads an index into a space of n things.

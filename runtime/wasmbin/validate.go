@@ -171,7 +171,7 @@ func (v *validator) segment(in *instruction) {
 	case opTableCopy:
 		v.index(in.at, "table", in.a, v.tables)
 		v.index(in.at, "table", in.b, v.tables)
-	case opTableSize:
+	default: // table.size
 		v.index(in.at, "table", in.a, v.tables)
 	}
 }
@@ -193,7 +193,7 @@ func (v *validator) needSegment(in *instruction) {
 }
 
 func (v *validator) index(at int, what string, i uint64, n int) {
-	if i >= uint64(n) { //nolint:gosec // a count
+	if i >= uint64(n) {
 		v.c.invalid(at, "byte %d: %s %d, and there are %d", at, what, i, n)
 	}
 }
@@ -262,7 +262,7 @@ func (v *validator) reference(in *instruction) {
 	v.called(in.at, callEffort)
 	switch in.op {
 	case opRefNull:
-		v.push(in.at, valueType(in.a))
+		v.push(in.at, valueType(in.a)) //nolint:gosec // a byte
 		return
 	case opRefIsNull:
 		if t := v.popAny(in.at); t != unknown && !t.reference() {
@@ -277,6 +277,7 @@ func (v *validator) reference(in *instruction) {
 		}
 		v.push(in.at, funcref)
 		return
+	default: // on a table
 	}
 	v.index(in.at, "table", in.a, v.tables)
 	switch in.op {
@@ -290,7 +291,7 @@ func (v *validator) reference(in *instruction) {
 		v.pop(in.at, i32)
 		v.pop(in.at, v.tableType)
 		v.push(in.at, i32)
-	case opTableFill:
+	default: // table.fill
 		v.pop(in.at, i32)
 		v.pop(in.at, v.tableType)
 		v.pop(in.at, i32)

@@ -2,6 +2,7 @@ package wasmbin
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -182,8 +183,8 @@ func (v *validator) mismatch(at int, have, want valueType) {
 }
 
 func (v *validator) popAll(at int, types []byte) {
-	for i := len(types) - 1; i >= 0; i-- {
-		v.pop(at, valueType(types[i]))
+	for _, t := range slices.Backward(types) {
+		v.pop(at, valueType(t))
 	}
 	v.spend(&v.budget.values, len(types), fault.WasmOperands, at, "values that calls, blocks and branches move")
 }

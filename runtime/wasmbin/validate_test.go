@@ -87,7 +87,7 @@ func TestReadTakesWhatIsAtABound(t *testing.T) {
 		{"locals", func(n int) []byte { return functions(1, n, nil) }, wasmbin.MaxLocals, fault.WasmLocals},
 		{"operands", func(n int) []byte { return functions(1, 0, w.Join(w.Repeat(n, zero), w.Repeat(n, w.Drop()))) }, wasmbin.MaxOperands, fault.WasmOperands},
 		{"bytes of a body", func(n int) []byte { return functions(1, 0, w.Repeat(n-2, w.Nop())) }, wasmbin.MaxBody, fault.WasmBody},
-		{"entries of a table", func(n int) []byte { return w.Module{Tables: []w.Table{{Min: 1, Max: uint32(n)}}}.Bytes() }, wasmbin.MaxTable, fault.WasmTable}, //nolint:gosec // small
+		{"entries of a table", func(n int) []byte { return w.Module{Tables: []w.Table{{Min: 1, Max: uint32(n)}}}.Bytes() }, wasmbin.MaxTable, fault.WasmTable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := wasmbin.Read(c.of(c.bound)); err != nil {

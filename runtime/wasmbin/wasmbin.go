@@ -77,8 +77,9 @@ func (k Kind) String() string {
 		return "memory"
 	case Global:
 		return "global"
+	default:
+		return "unknown"
 	}
-	return "unknown"
 }
 
 // Import is one thing that the module needs.

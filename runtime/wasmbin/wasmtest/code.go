@@ -55,8 +55,8 @@ func If(body ...[]byte) []byte {
 	return Join([]byte{0x04, 0x40}, Join(body...), []byte{0x0b})
 }
 
-// Block, Loop and IfElse open a block of a type: "" for none, or one letter for
-// the value that it leaves. In a loop, a branch to 0 repeats it.
+// Block is a block of a type, as Loop and IfElse are: "" for none, or one letter
+// for the value that it leaves. In a loop, a branch to 0 repeats it.
 func Block(result string, body ...[]byte) []byte { return blockOf(0x02, result, body) }
 
 // Loop is a block that a branch repeats.

@@ -146,7 +146,7 @@ func (m Module) elements() [][]byte {
 		for _, f := range e.Functions {
 			entries = append(entries, uleb(uint64(f))...)
 		}
-		out = append(out, Join([]byte{0}, I32(int32(e.Offset)), []byte{0x0b}, entries)) //nolint:gosec // small in tests
+		out = append(out, Join([]byte{0}, I32(int32(e.Offset)), []byte{0x0b}, entries))
 	}
 	return out
 }
