@@ -64,6 +64,10 @@ func (s *Server) documentUpload() {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/wasm":         binary("A core module"),
 			"application/octet-stream": binary("A core module"),
+			"application/json": {Schema: &huma.Schema{
+				Type: huma.TypeObject, Required: []string{"wasm"}, AdditionalProperties: true,
+				Description: "An Extism manifest with exactly one module in it, as base64. Its config, limits and allowed hosts are kept as a proposal; the field snaprail holds the module's manifest.",
+			}},
 			"multipart/form-data": {Schema: &huma.Schema{
 				Type: huma.TypeObject, Required: []string{"module"},
 				Properties: map[string]*huma.Schema{

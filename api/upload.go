@@ -24,6 +24,8 @@ const (
 	maxParts   = 10
 	// uploadSlack is what a body may have beside the module.
 	uploadSlack = abi.MaxManifest + 64<<10
+	// maxExtism is the most that an Extism manifest may have, module included.
+	maxExtism = 32 << 20
 )
 
 // upload takes a module in as it comes: raw, or as a part of a form with the
@@ -52,6 +54,8 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 		if digest, err = announced(c.QueryParam("sha256"), r.Header); err == nil {
 			m, created, err = t.AddAnnouncedModule(r.Context(), s.bounded(patient), nil, digest)
 		}
+	case "application/json":
+		m, created, err = s.uploadExtism(c, t, patient)
 	case "multipart/form-data":
 		m, created, err = s.uploadForm(c, t, multipart.NewReader(patient, params["boundary"]))
 	default:
@@ -66,6 +70,20 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 	}
 	c.Response().Header().Set("Location", "/api/modules/"+m.Digest)
 	return c.JSON(status, moduleForm(m))
+}
+
+// uploadExtism takes in an Extism manifest with a module in it. It is in memory
+// as a whole, so that it has a bound of its own.
+func (s *Server) uploadExtism(c echo.Context, t *control.Tenant, from io.Reader) (m spec.Module, created bool, err error) {
+	src, err := io.ReadAll(io.LimitReader(from, maxExtism+1))
+	if err != nil {
+		return m, false, broken(err)
+	}
+	if len(src) > maxExtism {
+		return m, false, fault.New(fault.ModuleTooLarge, "the Extism manifest is larger than %d bytes", maxExtism).
+			WithHint("Upload the module as application/wasm, and set config, limits and grants with the connector.")
+	}
+	return t.AddExtismModule(c.Request().Context(), src, nil)
 }
 
 // uploadForm reads the parts one after the other, and holds none but the

@@ -44,6 +44,8 @@ type Module struct {
 	Imports  []spec.Import `json:"imports"`
 	Exports  []string      `json:"exports"`
 	Uploaded time.Time     `json:"uploaded"`
+	// Proposal is what came with it in an Extism manifest.
+	Proposal *spec.Proposal `json:"proposal,omitempty" doc:"Config and limits that a connector made of it takes where none are given, and grants to approve"`
 	// Only of a single module.
 	Capabilities []abi.Capability `json:"capabilities,omitempty" doc:"Groups that it needs, with the reasons that it gives"`
 	Anatomy      *Anatomy         `json:"anatomy,omitempty" doc:"What its binary shows"`

@@ -130,8 +130,11 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
 	if _, err := s.Schema(m.ConfigSchema); err != nil {
 		return err
 	}
+	if m.Extism != nil && !info.HasExtism {
+		return fault.New(fault.ManifestInvalid, "the manifest has the field extism, and the module was not made with an Extism PDK")
+	}
 	var missing []string
-	for name, kind := range map[string]wasmbin.Kind{abi.ExportMemory: wasmbin.Memory, abi.ExportAlloc: wasmbin.Function} {
+	for name, kind := range buffers(info) {
 		if e, found := info.Export(name); !found || e.Kind != kind {
 			missing = append(missing, name)
 		}
@@ -154,6 +157,15 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
 		}
 	}
 	return nil
+}
+
+// buffers are the exports that crossing the wall needs, whatever else a module
+// has. One with an Extism PDK has the kernel for it.
+func buffers(info *wasmbin.Info) map[string]wasmbin.Kind {
+	if info.HasExtism {
+		return nil
+	}
+	return map[string]wasmbin.Kind{abi.ExportMemory: wasmbin.Memory, abi.ExportAlloc: wasmbin.Function}
 }
 
 // describe instantiates the module once, linked to refusals, and calls its

@@ -133,6 +133,12 @@ func (s *Shelf) Load(ctx context.Context, digest string) ([]byte, spec.Module, e
 // none. created is false when the tenant has this very module already. A tenant
 // that uploads too many at once gets fault.Exhausted.
 func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
+	return s.AddProposed(ctx, body, manifest, nil)
+}
+
+// AddProposed is Add for a module that comes with a proposal, which is kept
+// with it; nil: none.
+func (s *Shelf) AddProposed(ctx context.Context, body io.Reader, manifest []byte, p *spec.Proposal) (m spec.Module, created bool, err error) {
 	if err := s.catalog.uploads.begin(s.tenant); err != nil {
 		return m, false, err
 	}
@@ -146,6 +152,7 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 		s.catalog.unload(context.WithoutCancel(ctx), in.digest)
 		return m, false, err
 	}
+	m.Proposal = p
 	s.catalog.blobs.Lock()
 	defer s.catalog.blobs.Unlock()
 	if created, err = s.keep(ctx, in, &m); err != nil {
@@ -238,8 +245,23 @@ func (s *Shelf) same(raw []byte, m *spec.Module) error {
 		return fault.New(fault.Exists, "module %s is here already, with another manifest", m.Digest).
 			WithHint("pack the new manifest into the module, which gives it a digest of its own")
 	}
+	if differ(have.Proposal, m.Proposal) {
+		return fault.New(fault.Exists, "module %s is here already, with another proposal of config, limits and grants", m.Digest).
+			WithHint("delete the module first, or upload it without a proposal")
+	}
 	*m = have
 	return nil
+}
+
+// differ reports whether a module comes with another proposal than the one
+// that is kept. None is no other.
+func differ(have, now *spec.Proposal) bool {
+	if now == nil {
+		return false
+	}
+	a, errA := json.Marshal(have)
+	b, errB := json.Marshal(now)
+	return errors.Join(errA, errB) != nil || string(a) != string(b)
 }
 
 // Get is the module with this digest, or with the only digest that starts so.

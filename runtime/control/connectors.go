@@ -19,6 +19,9 @@ const settle = 5 * time.Second
 
 // CreateConnector makes a connector, as a draft.
 func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (ConnectorView, error) {
+	if err := t.propose(ctx, &in); err != nil {
+		return ConnectorView{}, err
+	}
 	if err := t.check(ctx, &in); err != nil {
 		t.refusal(identity.ConnectorCreate, &spec.Connector{Name: in.Name}, err)
 		return ConnectorView{}, err

@@ -1,12 +1,14 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 
+	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -29,8 +31,29 @@ func (t *Tenant) AddAnnouncedModule(ctx context.Context, body io.Reader, manifes
 		return m, false, fault.New(fault.Invalid, "%.80q is no sha256 in hex", digest).
 			WithHint("Send the 64 digits that sha256sum prints.")
 	}
-	in := newArrival(body, digest)
-	if m, created, err = t.shelf.Add(ctx, in, manifest); err != nil {
+	return t.addModule(ctx, newArrival(body, digest), manifest, nil)
+}
+
+// AddExtismModule admits the module that an Extism manifest holds, and keeps
+// what the manifest asks for as a proposal. The module's own manifest is the
+// one given here, else the one in the field "snaprail", else the module's.
+func (t *Tenant) AddExtismModule(ctx context.Context, src, manifest []byte) (m spec.Module, created bool, err error) {
+	u, err := engine.ReadExtismManifest(src)
+	if err != nil {
+		return m, false, err
+	}
+	if manifest == nil {
+		manifest = u.Manifest
+	}
+	m, created, err = t.addModule(ctx, newArrival(bytes.NewReader(u.Wasm), ""), manifest, &u.Proposal)
+	if fault.Is(err, fault.ManifestMissing) {
+		return m, false, fault.Of(err).WithHint(`Add the field "snaprail" to the Extism manifest: what the module is for, such as {"kind": "converter", ..., "extism": {"convert": "<function>"}}.`)
+	}
+	return m, created, err
+}
+
+func (t *Tenant) addModule(ctx context.Context, in *arrival, manifest []byte, p *spec.Proposal) (m spec.Module, created bool, err error) {
+	if m, created, err = t.shelf.AddProposed(ctx, in, manifest, p); err != nil {
 		t.refusedModule(in, err)
 		return m, false, err
 	}
