@@ -84,18 +84,19 @@ func withConsent(body json.RawMessage, digests []string) (json.RawMessage, error
 	return body, nil
 }
 
-// interactive reports whether there is somebody to ask. What looks like a
-// terminal and is none, such as /dev/null, answers nothing, which is no.
+// interactive reports whether there is somebody to ask: whether a terminal
+// is where answers come from.
 func (a *app) interactive() bool {
-	isDevice := func(f any) bool {
-		file, ok := f.(*os.File)
-		if !ok {
-			return false
-		}
-		info, err := file.Stat()
-		return err == nil && info.Mode()&os.ModeCharDevice != 0
+	file, ok := a.in.(*os.File)
+	if !ok {
+		return false
 	}
-	return isDevice(a.in) && isDevice(a.err)
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // warn says what a person should know of a connector that was written.

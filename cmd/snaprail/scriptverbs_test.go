@@ -26,7 +26,7 @@ type verb = func(ts *testscript.TestScript, neg bool, args []string)
 func verbs() map[string]verb {
 	return map[string]verb{
 		"wasm": writeModule, "server": serverVerb, "station": stationVerb,
-		"exits": exitsVerb, "capture": captureVerb, "fill": fillVerb, "json": jsonVerb, "jsonlines": jsonLinesVerb,
+		"exits": exitsVerb, "capture": captureVerb, "fill": fillVerb, "json": jsonVerb, "waitfor": waitForVerb, "jsonlines": jsonLinesVerb,
 	}
 }
 
@@ -122,6 +122,29 @@ func exitsVerb(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if code != want {
 		ts.Fatalf("%s exits with %d, want %d", strings.Join(args[1:], " "), code, want)
+	}
+}
+
+// waitForVerb is the script command
+//
+//	waitfor regexp program args...
+//
+// exec again and again until what it prints matches, for what the server writes
+// a little later.
+func waitForVerb(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: waitfor regexp program args...")
+	}
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s has not come", args[0])
+		}
 	}
 }
 

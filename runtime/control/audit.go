@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -153,16 +154,25 @@ func changed(was, is *spec.Connector) (parts []string) {
 	if old, now := converterOf(was.Converter), converterOf(is.Converter); old != now {
 		parts = append(parts, arrow("converter", old, now))
 	}
-	if string(was.Config) != string(is.Config) {
+	if !sameJSON(was.Config, is.Config) {
 		parts = append(parts, "config")
 	}
-	if was.Converter != nil && is.Converter != nil && string(was.Converter.Config) != string(is.Converter.Config) {
+	if was.Converter != nil && is.Converter != nil && !sameJSON(was.Converter.Config, is.Converter.Config) {
 		parts = append(parts, "converter's config")
 	}
 	if was.Poll != is.Poll {
 		parts = append(parts, "poll")
 	}
 	return parts
+}
+
+// sameJSON reports whether two texts differ in nothing but blanks.
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y bytes.Buffer
+	if len(a) == 0 || len(b) == 0 || json.Compact(&x, a) != nil || json.Compact(&y, b) != nil {
+		return bytes.Equal(a, b)
+	}
+	return bytes.Equal(x.Bytes(), y.Bytes())
 }
 
 func arrow(what, old, now string) string {

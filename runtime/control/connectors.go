@@ -111,14 +111,15 @@ func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in Connec
 	if err != nil {
 		return v, err
 	}
+	var now ConnectorView
 	if err = t.check(ctx, &in); err == nil {
-		v, err = t.update(ctx, v.ID, in, revision)
+		now, err = t.update(ctx, v.ID, in, revision)
 	}
 	if err != nil {
 		t.refusal(identity.ConnectorUpdate, &v.Connector, err)
 		return ConnectorView{}, err
 	}
-	return t.warned(ctx, v)
+	return t.warned(ctx, now)
 }
 
 func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revision uint64) (ConnectorView, error) {
