@@ -61,6 +61,9 @@ func (a *app) pack(module, manifest, out string) error {
 	if err := fits(info, m); err != nil {
 		return err
 	}
+	if _, err := wasmbin.Meter(wasm); err != nil {
+		return err
+	}
 	packed, err := wasmbin.WithSection(wasm, abi.ManifestSection, text)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func TestNothingIsCompiledThatIsRefusedBefore(t *testing.T) {
 		"none":     {tiny(), fault.ManifestMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r.refused(bytes.NewReader(tt.src), nil, tt.kind)
+			_ = r.refused(bytes.NewReader(tt.src), nil, tt.kind)
 			if all := cached(t, cache); len(all) > 0 {
 				t.Errorf("compiled: %q", all)
 			}
@@ -95,7 +95,7 @@ func TestRefusedImportsAreListedAtOnce(t *testing.T) {
 func TestRefusedModuleLeavesNoCode(t *testing.T) {
 	r, cache := newOutsideRig(t)
 	bad := tiny(packed(manifest(t)), starts(w.Unreachable()))
-	r.refused(bytes.NewReader(bad), nil, fault.ModuleRejected)
+	_ = r.refused(bytes.NewReader(bad), nil, fault.ModuleRejected)
 	if all := cached(t, cache); len(all) > 0 {
 		t.Errorf("left: %q", all)
 	}
@@ -167,7 +167,7 @@ func TestWhatIsNoModuleIsNotReadOn(t *testing.T) {
 		"version":   {"\x00asm\x02\x00\x00\x00", fault.WasmMalformed},
 	} {
 		body := &counting{Reader: io.MultiReader(strings.NewReader(tt.head), zeros{})}
-		if r.refused(body, nil, tt.kind); body.n > 8 {
+		if _ = r.refused(body, nil, tt.kind); body.n > 8 {
 			t.Errorf("%s: %d bytes were read", name, body.n)
 		}
 	}

@@ -82,7 +82,7 @@ func (c *compiler) run(ctx context.Context, dir string) error {
 	var report bounded
 	cmd := exec.CommandContext(wall, c.command[0], append(c.command[1:len(c.command):len(c.command)], order{c.kind, c.limits}.args()...)...) //nolint:gosec // our own binary
 	cmd.Dir, cmd.Stdin, cmd.Stderr = dir, module, &report
-	cmd.Env = workerEnv()
+	cmd.Env = []string{"GOTRACEBACK=none"} // a crash says its reason and no more
 	cmd.WaitDelay = c.linger
 	detach(cmd)
 	if err = cmd.Start(); err != nil {
@@ -139,15 +139,6 @@ func isOutOfMemory(report string) bool {
 		}
 	}
 	return false
-}
-
-// workerEnv is all that a worker sees of the environment.
-func workerEnv() []string {
-	env := []string{"GOTRACEBACK=none"} // a crash says its reason and no more
-	if root, ok := os.LookupEnv("SYSTEMROOT"); ok && goruntime.GOOS == "windows" {
-		env = append(env, "SYSTEMROOT="+root)
-	}
-	return env
 }
 
 // bounded keeps the beginning of what is written to it.

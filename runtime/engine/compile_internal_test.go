@@ -68,7 +68,8 @@ func TestBombsDieInTheWorker(t *testing.T) {
 	}{
 		"a br_table of 500,000": {
 			function([]byte{0x02, 0x40, 0x41, 0, 0x0e}, binary.AppendUvarint(nil, 500_000), times(500_001, 0), []byte{0x0b}),
-			CompileLimits{CPU: 2 * time.Second}, []string{"limit of cpu", "limit of memory", "limit of time"},
+			CompileLimits{CPU: 2 * time.Second},
+			[]string{"limit of cpu", "limit of memory", "limit of time"},
 		},
 		"50,000 nested blocks": {function(times(50_000, 0x02, 0x40), times(50_000, 0x0b)), small, []string{"limit of cpu", "limit of time"}},
 		"10^6 nested blocks":   {function(times(1e6, 0x02, 0x40), times(1e6, 0x0b)), small, []string{"limit of cpu", "limit of memory", "limit of time"}},

@@ -84,7 +84,7 @@ func addressSpace() (uint64, error) {
 	}
 	pages, _, _ := strings.Cut(string(statm), " ")
 	n, err := strconv.ParseUint(pages, 10, 52)
-	return n * uint64(os.Getpagesize()), err //nolint:gosec // a page's size is positive
+	return n * uint64(os.Getpagesize()), err
 }
 
 // yieldToOthers lowers the priority of every thread; those to come inherit it.
