@@ -29,7 +29,7 @@ const (
 // header is the size of the magic number and the version.
 const header = 8
 
-// checkHeader tells a core module from everything else.
+// CheckHeader tells a core module from everything else.
 // CheckHeader looks at the first 8 bytes of a module: whether it is one. It
 // answers fault.NotWasm, fault.WasmComponent or fault.WasmMalformed.
 func CheckHeader(src []byte) error {
