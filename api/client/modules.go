@@ -44,6 +44,16 @@ func (c *Client) PushModule(ctx context.Context, wasm io.ReadSeeker, manifest []
 	return m, status == http.StatusCreated, nil
 }
 
+// PushExtism uploads an Extism manifest with a module in it.
+func (c *Client) PushExtism(ctx context.Context, manifest io.ReadSeeker) (m Module, created bool, err error) {
+	r := call{method: http.MethodPost, path: "/api/modules", body: manifest, kind: "application/json"}
+	status, err := c.exchange(ctx, r, &m)
+	if err != nil {
+		return m, false, err
+	}
+	return m, status == http.StatusCreated, nil
+}
+
 // digestOf reads a module once, before it is sent.
 func digestOf(wasm io.ReadSeeker) (string, error) {
 	sum := sha256.New()

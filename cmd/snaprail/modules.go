@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 func (a *app) modulesCommand() *cobra.Command {
@@ -23,7 +25,7 @@ func (a *app) modulesPush() *cobra.Command {
 	var manifest string
 	c := &cobra.Command{
 		Use:   "push module.wasm",
-		Short: "Upload a module",
+		Short: "Upload a module, or an Extism manifest (.json) with a module in it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
@@ -52,7 +54,17 @@ func (a *app) push(ctx context.Context, api *client.Client, file, manifest strin
 		return fault.Wrap(fault.Usage, err, "cannot read").WithHint("Name a file that exists and is readable.")
 	}
 	defer f.Close()
-	m, created, err := api.PushModule(ctx, f, sidecar)
+	var m client.Module
+	var created bool
+	switch isJSON := strings.HasSuffix(file, ".json"); {
+	case isJSON && sidecar != nil:
+		return fault.New(fault.Usage, "%s is an Extism manifest, and --manifest is for modules", file).
+			WithHint(`Put the module's manifest into the field "snaprail" of the Extism manifest.`)
+	case isJSON:
+		m, created, err = api.PushExtism(ctx, f)
+	default:
+		m, created, err = api.PushModule(ctx, f, sidecar)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,9 +129,21 @@ func (a *app) printModule(m client.Module) {
 		{"used by", orDash(strings.Join(m.UsedBy, ", "))},
 	})
 	a.printAbilities(m.Anatomy, m.Can, m.Cannot, m.Needs)
+	if m.Proposal != nil {
+		fmt.Fprintf(a.out, "\nIt came with a proposal; nothing of it is granted:\n%s\n", proposed(m.Proposal))
+	}
 	if len(m.Manifest.ConfigSchema) > 0 {
 		fmt.Fprintf(a.out, "\nIts config follows this schema:\n%s\n", indented(m.Manifest.ConfigSchema))
 	}
+}
+
+// proposed is a proposal as people read it.
+func proposed(p *spec.Proposal) string {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return err.Error()
+	}
+	return indented(raw)
 }
 
 func (a *app) modulesRemove() *cobra.Command {
