@@ -63,6 +63,7 @@ type rig struct {
 	service *control.Service
 	restart supervisor.Restart
 	outbox  outbox.Config
+	ceiling spec.Ceiling
 	streams []*control.Stream
 }
 
@@ -103,7 +104,7 @@ func (r *rig) start() {
 	}
 	r.super = supervisor.New(ctx, supervisor.Config{
 		Dir: filepath.Join(r.dir, "outbox"), Store: r.store, Catalog: cat, Engine: r.engine, Groups: groups,
-		Outbox: r.outbox, Restart: r.restart, Log: log,
+		Outbox: r.outbox, Restart: r.restart, Ceiling: r.ceiling, Log: log,
 	})
 	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: r.super, Engine: r.engine, Groups: groups})
 	if err := r.super.AddTenant(ctx, "plant"); err != nil {

@@ -54,6 +54,8 @@ func (e *echo) act(action string, frame []byte, input int, step *snaprail.Step) 
 		time.Sleep(duration(argument))
 	case "gc":
 		return e.collect(frame)
+	case "kv_flood", "kv_fill", "kv_drain", "log_flood", "records", "recurse":
+		return e.flood(word, argument, step)
 	default:
 		return e.misbehave(word, step)
 	}
