@@ -343,6 +343,23 @@ func TestStartFunctionsRunUnderTheDeadline(t *testing.T) {
 	}
 }
 
+// The start section comes before _initialize, as it does without us.
+func TestStartSectionIsFirst(t *testing.T) {
+	e := newEngine(t)
+	section := uint32(0)
+	m := compile(t, e, w.Module{
+		Pages: 1, Start: &section,
+		Functions: []w.Function{
+			{Body: w.Join(w.I32(0), w.I32(0), w.Load32(0), w.I32(1), w.Op(0x6a), w.Store32(0))},
+			{Export: "_initialize", Body: w.Join(w.I32(0), w.Load32(0), w.I32(1), w.Op(0x47), w.If(w.Unreachable()))},
+		},
+	}.Bytes())
+	i := instantiate(t, e, m, engine.InstanceConfig{})
+	if u := i.Usage(); u.Fuel == 0 || u.Calls != 0 {
+		t.Errorf("usage after the start: %+v", u)
+	}
+}
+
 // A start section runs before the instance is complete, and may call out.
 func TestStartSectionMayCallTheHost(t *testing.T) {
 	e := newEngine(t)

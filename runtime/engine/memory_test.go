@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func measure(t *testing.T) (heap, mapped int64, goroutines int) {
 	t.Helper()
 	var s runtime.MemStats
 	for range 3 {
-		runtime.GC()
+		debug.FreeOSMemory() // so that the heap does not blur what is backed
 	}
 	runtime.ReadMemStats(&s)
 	mapped, _ = pages4K(t)
@@ -73,7 +74,7 @@ func TestMemoryIsLentByTheSystem(t *testing.T) {
 	}
 	after, _, _ := measure(t)
 	_, full := pages4K(t)
-	if i.Memory() != limit || full-before < limit*9/10 {
+	if i.Memory() != limit || full-before < limit/4*3 {
 		t.Errorf("the guest has %d bytes, and %d are backed", i.Memory(), full-before)
 	}
 	if after-heap > 1<<20 {
@@ -85,7 +86,7 @@ func TestMemoryIsLentByTheSystem(t *testing.T) {
 	if err := i.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	runtime.GC()
+	debug.FreeOSMemory()
 	if _, left := pages4K(t); left-before > 16<<20 {
 		t.Errorf("%d KiB stay backed after Close", (left-before)>>10)
 	}
@@ -197,9 +198,9 @@ func TestAbuse16FreshMemory(t *testing.T) {
 func TestHammerMemory(t *testing.T) {
 	e := newEngine(t)
 	m := compile(t, e, hoarder())
-	rounds := 300
+	rounds := 100
 	if testing.Short() {
-		rounds = 50
+		rounds = 20
 	}
 	var group sync.WaitGroup
 	for worker := range 4 {
