@@ -169,7 +169,7 @@ func (r *reader) readImports(c *cursor) {
 		if c.err != nil {
 			return
 		}
-		r.info.HasExtism = r.info.HasExtism || imp.Module == extismModule
+		r.info.HasExtism = r.info.HasExtism || strings.HasPrefix(imp.Module, extismModules)
 		r.info.Imports = append(r.info.Imports, imp)
 	}
 }

@@ -42,7 +42,8 @@ type Info struct {
 	// UsesSegments says whether code names data segments (memory.init,
 	// data.drop), so that they cannot be merged.
 	UsesSegments bool
-	// HasExtism says whether the module imports the kernel of Extism.
+	// HasExtism says whether the module imports what Extism guests do: the
+	// kernel, or functions of the host.
 	HasExtism bool
 	// Toolchain is who made the module, as it says itself: names and versions,
 	// at most 16.
@@ -63,8 +64,9 @@ const (
 	tag // of the proposal for exceptions
 )
 
-// extismModule is the module that Extism's kernel functions come from.
-const extismModule = "extism:host/env"
+// extismModules is what the modules that Extism guests import from begin with:
+// the kernel, and functions of the host.
+const extismModules = "extism:host/"
 
 // String is the name of the kind.
 func (k Kind) String() string {
