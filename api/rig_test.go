@@ -54,8 +54,10 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.must(err)
 	cat, err := catalog.New(catalog.Config{Dir: filepath.Join(r.dir, "modules"), Store: store, Engine: eng, Groups: groups, Log: log})
 	r.must(err)
+	audit := identity.NewAudit(ctx, store, log)
 	super := supervisor.New(ctx, supervisor.Config{
-		Dir: filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log,
+		Audit: audit,
+		Dir:   filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log,
 		Restart: supervisor.Restart{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond},
 	})
 	r.must(super.AddTenant(ctx, "plant"))
@@ -63,8 +65,8 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.must(super.Start(ctx))
 	r.tokens = identity.New(store.System())
 	cfg := Config{
-		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups}),
-		Tokens:  r.tokens, Log: log, Version: "1.2.3-test",
+		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Operator: "plant"}),
+		Audit:   audit, Tokens: r.tokens, Log: log, Version: "1.2.3-test",
 	}
 	for _, a := range adjust {
 		a(&cfg)
@@ -78,6 +80,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		r.check(super.Stop(ctx))
+		r.check(audit.Close(ctx))
 		r.check(eng.Close(ctx))
 		r.check(store.Close())
 	})
