@@ -60,7 +60,7 @@ func (i *Instance) begin(now time.Time) {
 
 // settle books what a call used since the guest last paused.
 func (i *Instance) settle() {
-	i.spend(i.engine.now(), i.fuel.spent(int64(i.fuel.left.Get())))
+	i.spend(i.engine.now(), i.fuel.spent(int64(i.fuel.left.Get()))) //nolint:gosec // an i64 of the guest
 }
 
 // finish ends a call, and the instance if it did not survive.

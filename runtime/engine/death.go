@@ -63,7 +63,7 @@ func (i *Instance) diagnose(entry string, err error) *fault.Fault {
 // outOfStack reports whether a trap was that of wasmbin's Meter for calls that
 // are nested too deeply, or that of an interpreter, which has a bound of its own.
 func (i *Instance) outOfStack(err error) bool {
-	return i.fuel.stack != nil && int64(i.fuel.stack.Get()) < 0 || err != nil && strings.Contains(err.Error(), "stack overflow")
+	return i.fuel.stack != nil && int64(i.fuel.stack.Get()) < 0 || err != nil && strings.Contains(err.Error(), "stack overflow") //nolint:gosec // an i64 of the guest
 }
 
 // outOfTable reports whether the guest was refused entries of its table:

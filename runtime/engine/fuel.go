@@ -92,7 +92,7 @@ func buildMeter(ctx context.Context, r wazero.Runtime) (api.Module, error) {
 // slice, and may be overdrawn.
 func yield(ctx context.Context, _ api.Module, stack []uint64) {
 	i := caller(ctx)
-	i.pause(i.fuel.spent(int64(stack[0])))
+	i.pause(i.fuel.spent(int64(stack[0]))) //nolint:gosec // an i64 of the guest
 	i.fuel.given = Slice
 	stack[0] = Slice
 }
