@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
@@ -62,11 +66,34 @@ func (a *app) setCeiling(ctx context.Context, data, tenant string, change func(*
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	c, err := supervisor.SetCeiling(ctx, s, tenant, change)
+	var was spec.Ceiling
+	c, err := supervisor.SetCeiling(ctx, s, tenant, func(c *spec.Ceiling) {
+		was = *c
+		change(c)
+	})
+	if err == nil && !reflect.DeepEqual(was, c) {
+		err = ceilingEvent(ctx, s, tenant, c)
+	}
 	if err != nil {
 		return err
 	}
 	return a.show(c, func() { a.printCeiling(c) })
+}
+
+// ceilingEvent writes a tenant's new ceiling into its audit trail.
+func ceilingEvent(ctx context.Context, s store.Store, tenant string, c spec.Ceiling) error {
+	space, err := s.Tenant(tenant)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "ceiling")
+	}
+	return identity.Record(ctx, space, identity.Event{
+		Who: identity.Who{Kind: identity.ByLocal}, Action: identity.LimitsChange, On: "tenant " + tenant,
+		Outcome: identity.Done, Detail: "the ceiling is now " + string(raw),
+	})
 }
 
 func (a *app) printCeiling(c spec.Ceiling) {

@@ -50,7 +50,7 @@ func Dissect(info *wasmbin.Info) Anatomy {
 		{"table entries", int(info.TableMin), wasmbin.MaxTable},
 		{"custom sections", len(info.Custom), wasmbin.MaxCustom},
 	} {
-		a.Bounds = append(a.Bounds, Bound{b.what, uint64(b.used), uint64(b.most)}) //nolint:gosec // counts
+		a.Bounds = append(a.Bounds, Bound{b.what, uint64(b.used), uint64(b.most)})
 	}
 	slices.SortStableFunc(a.Bounds, func(x, y Bound) int { return cmp.Compare(y.Share(), x.Share()) })
 	return a
@@ -75,15 +75,15 @@ func (a Anatomy) Sentences() []string {
 	if a.StartsCode {
 		s = append(s, "It runs code as soon as it is loaded, before it is opened; its deadline and its limits hold there too.")
 	}
-	var close []string
+	var tight []string
 	for _, b := range a.Bounds {
 		if b.Share() >= near {
-			close = append(close, fmt.Sprintf("%s, %d of %d", b.What, b.Used, b.Most))
+			tight = append(tight, fmt.Sprintf("%s, %d of %d", b.What, b.Used, b.Most))
 		}
 	}
 	switch {
-	case len(close) > 0:
-		s = append(s, "It comes near a bound of what is taken in: "+strings.Join(close, "; ")+".")
+	case len(tight) > 0:
+		s = append(s, "It comes near a bound of what is taken in: "+strings.Join(tight, "; ")+".")
 	case len(a.Bounds) > 0:
 		b := a.Bounds[0]
 		s = append(s, fmt.Sprintf("It is far from every bound of what is taken in; the nearest is %s, %d of %d.", b.What, b.Used, b.Most))

@@ -256,6 +256,22 @@ func TestGrantsKeepWhoAndWhen(t *testing.T) {
 	}
 }
 
+func TestLimitsThatChangeAreNoted(t *testing.T) {
+	r := newRig(t)
+	in := control.ConnectorInput{Name: "c", Module: r.asking(abi.KindConnector, "1.0.0", false)}
+	v := r.create(in)
+	for _, bytes := range []uint64{8 << 20, 8 << 20, 0} { // the second is no change
+		in.Limits.MemoryBytes = bytes
+		if _, err := r.UpdateConnector(t.Context(), v.ID, in, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, _, err := r.Audit(t.Context(), control.AuditQuery{Action: "limits.change"}, control.Page{})
+	if err != nil || len(events) != 2 || events[1].Detail != "memory_bytes default to 8388608" || events[0].Detail != "memory_bytes 8388608 to default" {
+		t.Errorf("%+v, %v", events, err)
+	}
+}
+
 func TestWarningsTellGrantsOfNoUse(t *testing.T) {
 	r := newRig(t)
 	in := control.ConnectorInput{Name: "c", Module: r.asking(abi.KindConnector, "1.0.0", false, needs("serial"), abi.Capability{Group: "kv", Reason: "Counts."})}
@@ -264,7 +280,10 @@ func TestWarningsTellGrantsOfNoUse(t *testing.T) {
 	}
 	in.Name = "d"
 	in.Grants = []spec.Grant{
-		{Group: "serial", Resources: []string{"/dev/a"}, Rights: []spec.Right{spec.Write}}, {Group: "serial"}, {Group: "clock"}, {Group: "kv"},
+		{Group: "serial", Resources: []string{"/dev/a"}, Rights: []spec.Right{spec.Write}},
+		{Group: "serial"},
+		{Group: "clock"},
+		{Group: "kv"},
 		{Group: "serial", Resources: []string{"/dev/b"}},
 	}
 	v := r.create(in)

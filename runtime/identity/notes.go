@@ -168,6 +168,9 @@ func (a *Audit) due(all bool) map[string][]Event {
 func (n *notes) take(now time.Time, all bool) (events []Event) {
 	n.tokens = min(burst, n.tokens+float64(now.Sub(n.filled))/float64(refill))
 	n.filled = now
+	if !all && n.tokens < 1 {
+		return nil
+	}
 	for e, t := range n.pending {
 		e.Time, e.Count = t.last, t.count
 		if t.count > 1 {

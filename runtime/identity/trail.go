@@ -142,7 +142,7 @@ func backwards(r store.Reader, oldest, before uint64) func(yield func([]byte, er
 			if n == 0 {
 				after, n = "", MaxEvents
 			}
-			entries, err := r.List(store.Audit, "", after, int(min(page, n, next-oldest))) //nolint:gosec // at most a page
+			entries, err := r.List(store.Audit, "", after, int(min(page, n, next-oldest)))
 			if err == nil && len(entries) == 0 {
 				err = fault.New(fault.Integrity, "the event %d of the audit trail is missing", next-1)
 			}
