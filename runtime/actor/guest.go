@@ -167,7 +167,7 @@ func (g *guest) fell(entry string, err error) {
 	default:
 		return
 	}
-	g.quota.reached(name)
+	_ = g.quota.reached(name) // the engine has said so already
 }
 
 // drawsOn is the limit that the calls of a group draw on beside the one of all

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -66,16 +67,13 @@ func TestEveryLimitHasItsOwnFault(t *testing.T) {
 	}
 }
 
-func limitOf(q *quota, name string) (l struct {
-	Hits  uint64
-	Limit float64
-}) {
+func limitOf(q *quota, name string) lifecycle.Limit {
 	for _, row := range q.status() {
 		if row.Name == name {
-			l.Hits, l.Limit = row.Hits, row.Limit
+			return row
 		}
 	}
-	return l
+	return lifecycle.Limit{}
 }
 
 // TestHostCallsCostNoAllocation, let through and refused alike.

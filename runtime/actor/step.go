@@ -245,7 +245,7 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 	l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
 	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(f.Text, maxReason)}
 	if wait := retryAfter(cause); wait > 0 {
-		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(wait.Milliseconds()) //nolint:gosec // above 0
+		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(wait.Milliseconds())
 	}
 	var b outbox.Block
 	now := time.Now()

@@ -53,7 +53,7 @@ const applyWait = time.Second
 func (h *host) applyUntilDone(ctx context.Context, b *outbox.Block) error {
 	for told := false; ; told = true {
 		grown, err := h.apply(ctx, b)
-		h.kept.Add(uint64(grown)) //nolint:gosec // less is more by the two's complement
+		h.kept.Add(uint64(grown)) // less is more by the two's complement
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (h *host) countKept(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			kept += uint64(len(e.ID) - len(prefix) + len(e.Value)) //nolint:gosec // no id is shorter than its prefix
+			kept += uint64(len(e.ID) - len(prefix) + len(e.Value))
 		}
 		return nil
 	})

@@ -184,7 +184,7 @@ func TestFailedSwapKeepsTheOldGuest(t *testing.T) {
 		{"no grant for the port", func(in *control.ConnectorInput) { in.Grants = port("/dev/other") }, fault.Guest, fmt.Sprintf("denied: serial: no grant covers %q", l.port)},
 		{"no grant for what is required", func(in *control.ConnectorInput) {
 			*in = r.serialline(nil, l.port)
-			in.Name, in.Grants = "echo", nil
+			in.Name, in.Grants, in.Consent = "echo", nil, []string{in.Module}
 		}, fault.CapabilityNotGranted, `the module needs "serial", which is not granted`},
 		{"port of another", func(in *control.ConnectorInput) {
 			*in = r.echoOn(taken, nil)
