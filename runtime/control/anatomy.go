@@ -86,7 +86,7 @@ func (a Anatomy) Sentences() []string {
 		s = append(s, "It comes near a bound of what is taken in: "+strings.Join(tight, "; ")+".")
 	case len(a.Bounds) > 0:
 		b := a.Bounds[0]
-		s = append(s, fmt.Sprintf("It is far from every bound of what is taken in; the nearest is %s, %d of %d.", b.What, b.Used, b.Most))
+		s = append(s, fmt.Sprintf("It is within every bound of what is taken in; the nearest is %s, %d of %d.", b.What, b.Used, b.Most))
 	}
 	return append(s, "Its instructions are counted as it runs: it cannot outlast a deadline, and its share of the processor can be bounded.")
 }
