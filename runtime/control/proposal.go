@@ -48,10 +48,8 @@ func (t *Tenant) proposed(ctx context.Context, digest string, config *json.RawMe
 // that is no object stays as it is.
 func merged(proposed, given json.RawMessage) (json.RawMessage, error) {
 	var fields, own map[string]json.RawMessage
-	if len(proposed) == 0 || json.Unmarshal(proposed, &fields) != nil {
-		return given, nil
-	}
-	if len(given) > 0 && json.Unmarshal(given, &own) != nil {
+	isObject := func(raw json.RawMessage, fields *map[string]json.RawMessage) bool { return json.Unmarshal(raw, fields) == nil }
+	if len(proposed) == 0 || !isObject(proposed, &fields) || len(given) > 0 && !isObject(given, &own) {
 		return given, nil
 	}
 	maps.Copy(fields, own)

@@ -69,39 +69,39 @@ func newKernel(i *Instance, cfg InstanceConfig) *kernel {
 // takes its result.
 type kernelFunction struct {
 	name, params, results string
-	call                  func(i *Instance, p []uint64)
+	call                  api.GoFunc
 }
 
 // kernelFunctions are those of the reference implementation.
 func kernelFunctions() []kernelFunction {
 	return []kernelFunction{
 		{"alloc", "I", "I", kernelAlloc},
-		{"free", "I", "", func(i *Instance, p []uint64) { i.kernel.Free(p[0]) }},
-		{"length", "I", "I", func(i *Instance, p []uint64) { p[0] = i.kernel.Length(p[0]) }},
-		{"length_unsafe", "I", "I", func(i *Instance, p []uint64) { p[0] = i.kernel.Length(p[0]) }},
-		{"load_u8", "I", "i", func(i *Instance, p []uint64) { p[0] = uint64(i.kernel.Load8(p[0])) }},
-		{"load_u64", "I", "I", func(i *Instance, p []uint64) { p[0] = i.kernel.Load64(p[0]) }},
-		{"store_u8", "Ii", "", func(i *Instance, p []uint64) { i.kernel.Store8(p[0], byte(p[1])) }},
-		{"store_u64", "II", "", func(i *Instance, p []uint64) { i.kernel.Store64(p[0], p[1]) }},
-		{"input_set", "II", "", func(i *Instance, p []uint64) { i.kernel.SetInput(p[0], p[1]) }},
-		{"input_length", "", "I", func(i *Instance, p []uint64) { _, p[0] = i.kernel.Input() }},
-		{"input_offset", "", "I", func(i *Instance, p []uint64) { p[0], _ = i.kernel.Input() }},
-		{"input_load_u8", "I", "i", func(i *Instance, p []uint64) { p[0] = uint64(i.kernel.InputLoad8(p[0])) }},
-		{"input_load_u64", "I", "I", func(i *Instance, p []uint64) { p[0] = i.kernel.InputLoad64(p[0]) }},
-		{"output_set", "II", "", func(i *Instance, p []uint64) { i.kernel.SetOutput(p[0], p[1]) }},
-		{"output_length", "", "I", func(i *Instance, p []uint64) { _, p[0] = i.kernel.OutputRange() }},
-		{"output_offset", "", "I", func(i *Instance, p []uint64) { p[0], _ = i.kernel.OutputRange() }},
-		{"error_set", "I", "", func(i *Instance, p []uint64) { i.kernel.SetError(p[0]) }},
-		{"error_get", "", "I", func(i *Instance, p []uint64) { p[0] = i.kernel.Error() }},
-		{"reset", "", "", func(i *Instance, _ []uint64) { i.kernel.Reset() }},
-		{"memory_bytes", "", "I", func(i *Instance, p []uint64) { p[0] = i.kernel.Memory() }},
+		{"free", "I", "", func(ctx context.Context, p []uint64) { enter(ctx).kernel.Free(p[0]) }},
+		{"length", "I", "I", func(ctx context.Context, p []uint64) { p[0] = enter(ctx).kernel.Length(p[0]) }},
+		{"length_unsafe", "I", "I", func(ctx context.Context, p []uint64) { p[0] = enter(ctx).kernel.Length(p[0]) }},
+		{"load_u8", "I", "i", func(ctx context.Context, p []uint64) { p[0] = uint64(enter(ctx).kernel.Load8(p[0])) }},
+		{"load_u64", "I", "I", func(ctx context.Context, p []uint64) { p[0] = enter(ctx).kernel.Load64(p[0]) }},
+		{"store_u8", "Ii", "", func(ctx context.Context, p []uint64) { enter(ctx).kernel.Store8(p[0], byte(p[1]&0xff)) }},
+		{"store_u64", "II", "", func(ctx context.Context, p []uint64) { enter(ctx).kernel.Store64(p[0], p[1]) }},
+		{"input_set", "II", "", func(ctx context.Context, p []uint64) { enter(ctx).kernel.SetInput(p[0], p[1]) }},
+		{"input_length", "", "I", func(ctx context.Context, p []uint64) { _, p[0] = enter(ctx).kernel.Input() }},
+		{"input_offset", "", "I", func(ctx context.Context, p []uint64) { p[0], _ = enter(ctx).kernel.Input() }},
+		{"input_load_u8", "I", "i", func(ctx context.Context, p []uint64) { p[0] = uint64(enter(ctx).kernel.InputLoad8(p[0])) }},
+		{"input_load_u64", "I", "I", func(ctx context.Context, p []uint64) { p[0] = enter(ctx).kernel.InputLoad64(p[0]) }},
+		{"output_set", "II", "", func(ctx context.Context, p []uint64) { enter(ctx).kernel.SetOutput(p[0], p[1]) }},
+		{"output_length", "", "I", func(ctx context.Context, p []uint64) { _, p[0] = enter(ctx).kernel.OutputRange() }},
+		{"output_offset", "", "I", func(ctx context.Context, p []uint64) { p[0], _ = enter(ctx).kernel.OutputRange() }},
+		{"error_set", "I", "", func(ctx context.Context, p []uint64) { enter(ctx).kernel.SetError(p[0]) }},
+		{"error_get", "", "I", func(ctx context.Context, p []uint64) { p[0] = enter(ctx).kernel.Error() }},
+		{"reset", "", "", func(ctx context.Context, _ []uint64) { enter(ctx).kernel.Reset() }},
+		{"memory_bytes", "", "I", func(ctx context.Context, p []uint64) { p[0] = enter(ctx).kernel.Memory() }},
 		{"config_get", "I", "I", kernelConfig},
 		{"var_get", "I", "I", kernelVar},
 		{"var_set", "II", "", kernelSetVar},
 		{"http_request", "II", "I", kernelRequest},
-		{"http_status_code", "", "i", func(_ *Instance, p []uint64) { p[0] = 0 }},
-		{"http_headers", "", "I", func(_ *Instance, p []uint64) { p[0] = 0 }},
-		{"get_log_level", "", "i", func(i *Instance, p []uint64) { p[0] = api.EncodeI32(i.kernel.LogLevel()) }},
+		{"http_status_code", "", "i", func(ctx context.Context, p []uint64) { enter(ctx); p[0] = 0 }},
+		{"http_headers", "", "I", func(ctx context.Context, p []uint64) { enter(ctx); p[0] = 0 }},
+		{"get_log_level", "", "i", func(ctx context.Context, p []uint64) { p[0] = api.EncodeI32(enter(ctx).kernel.LogLevel()) }},
 		{"log_trace", "I", "", kernelLog(extism.LevelTrace, abi.LogDebug)},
 		{"log_debug", "I", "", kernelLog(extism.LevelDebug, abi.LogDebug)},
 		{"log_info", "I", "", kernelLog(extism.LevelInfo, abi.LogInfo)},
@@ -110,17 +110,21 @@ func kernelFunctions() []kernelFunction {
 	}
 }
 
+// enter is the instance that a function of the kernel was called from, which
+// is charged for it.
+func enter(ctx context.Context) *Instance {
+	i := caller(ctx)
+	i.bill(kernelUnits)
+	return i
+}
+
 // buildKernel makes the module that all guests import the kernel from.
 func buildKernel(ctx context.Context, r wazero.Runtime) (api.Module, error) {
 	b := r.NewHostModuleBuilder(kernelModule)
 	for _, f := range kernelFunctions() {
-		call := f.call
-		b.NewFunctionBuilder().WithGoModuleFunction(
-			api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
-				i := caller(ctx)
-				i.bill(kernelUnits)
-				call(i, stack)
-			}), valueTypes(f.params), valueTypes(f.results)).Export(f.name)
+		b.NewFunctionBuilder().
+			WithGoFunction(f.call, valueTypes(f.params), valueTypes(f.results)). // no module for wazero to look for
+			Export(f.name)
 	}
 	return instantiateHost(ctx, r, b)
 }
@@ -136,7 +140,8 @@ func (i *Instance) refuse(err error) {
 	panic(err) // wazero makes it the guest's trap
 }
 
-func kernelAlloc(i *Instance, p []uint64) {
+func kernelAlloc(ctx context.Context, p []uint64) {
+	i := enter(ctx)
 	n := p[0]
 	p[0] = i.kernel.Alloc(n)
 	if p[0] == 0 {
@@ -146,28 +151,32 @@ func kernelAlloc(i *Instance, p []uint64) {
 	i.bill(int64(n / bytesPerUnit)) //nolint:gosec // there is a block of n bytes
 }
 
-func kernelConfig(i *Instance, p []uint64) {
+func kernelConfig(ctx context.Context, p []uint64) {
+	i := enter(ctx)
 	at, err := i.kernel.Config(p[0])
 	i.refuse(err)
 	i.bill(int64(i.kernel.Length(at) / bytesPerUnit)) //nolint:gosec // the length of a block
 	p[0] = at
 }
 
-func kernelVar(i *Instance, p []uint64) {
+func kernelVar(ctx context.Context, p []uint64) {
+	i := enter(ctx)
 	at, err := i.kernel.Var(p[0])
 	i.refuse(err)
 	i.bill(int64(i.kernel.Length(at) / bytesPerUnit)) //nolint:gosec // the length of a block
 	p[0] = at
 }
 
-func kernelSetVar(i *Instance, p []uint64) {
+func kernelSetVar(ctx context.Context, p []uint64) {
+	i := enter(ctx)
 	i.charge(len(i.kernel.Block(p[0])) + len(i.kernel.Block(p[1])))
 	i.refuse(i.kernel.SetVar(p[0], p[1]))
 }
 
 // kernelRequest is never granted: it checks the name of a host and not where
 // that leads. The group http takes its place.
-func kernelRequest(i *Instance, p []uint64) {
+func kernelRequest(ctx context.Context, p []uint64) {
+	i := enter(ctx)
 	i.used.denied.Add(1)
 	i.host.Denied("http", "extism http_request")
 	i.charge(len(i.kernel.Block(p[0])))
@@ -175,8 +184,9 @@ func kernelRequest(i *Instance, p []uint64) {
 }
 
 // kernelLog takes a text of the guest's log, a line at a time.
-func kernelLog(level extism.Level, as abi.LogLevel) func(*Instance, []uint64) {
-	return func(i *Instance, p []uint64) {
+func kernelLog(level extism.Level, as abi.LogLevel) api.GoFunc {
+	return func(ctx context.Context, p []uint64) {
+		i := enter(ctx)
 		if i.kernel.Takes(level) {
 			text := i.kernel.Block(p[0])
 			i.charge(len(text))

@@ -50,7 +50,7 @@ func exited(err error) (code uint32, ok bool) {
 func (i *Instance) readExtism(entry string) ([]byte, error) {
 	k := i.kernel
 	out := k.Output()
-	i.output.Store(uint32(min(len(out), 1<<32-1))) //nolint:gosec // bounded
+	i.output.Store(uint32(min(len(out), 1<<32-1)))
 	if len(out) > int(i.maxOutput) {
 		return nil, fault.New(fault.GuestOutput, "%s answered %d bytes, and %d are allowed", entry, len(out), i.maxOutput)
 	}

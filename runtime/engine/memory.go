@@ -87,7 +87,7 @@ func (m *memory) beside(least, most uint64) uint64 {
 		return 0
 	}
 	granted := min(most, left)
-	m.total.Add(int64(granted) - int64(m.aside))
+	m.total.Add(int64(granted) - int64(m.aside)) //nolint:gosec // both are at most the limit
 	m.aside = granted
 	m.tell()
 	return granted

@@ -103,7 +103,7 @@ func propose(m *sdk.Manifest) (p spec.Proposal, err error) {
 		p.Limits.MemoryBytes = max(2*pages*pageBytes, 1<<20)
 	}
 	if ms := m.Timeout; ms > 0 {
-		p.Limits.CallTimeout = spec.Duration(time.Duration(min(ms, uint64(longestTimeout/time.Millisecond))) * time.Millisecond) //nolint:gosec // a day at most
+		p.Limits.CallTimeout = spec.Duration(time.Duration(min(ms, uint64(longestTimeout/time.Millisecond))) * time.Millisecond)
 	}
 	if bytes := m.Memory.MaxVarBytes; bytes >= 0 && bytes != DefaultMaxVars {
 		note("max_var_bytes is %d: variables may take %d bytes here", bytes, DefaultMaxVars)

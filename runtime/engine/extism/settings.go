@@ -57,7 +57,7 @@ func (k *Kernel) LogLevel() int32 { return k.settings.LogLevel.Number() }
 // The errors that end a guest.
 var (
 	// ErrVarsDisabled says that the guest may set no variables.
-	ErrVarsDisabled = errors.New("Vars are disabled by this host") //nolint:staticcheck // guests of go-sdk know this text
+	ErrVarsDisabled = errors.New("Vars are disabled by this host") // guests of go-sdk know this text
 	// ErrVarsFull says that a variable does not fit under MaxVars.
 	ErrVarsFull = errors.New("Variable store is full") //nolint:staticcheck // guests of go-sdk know this text
 	// ErrNoRoom says that the kernel has no memory left for the host's answer.
