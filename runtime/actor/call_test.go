@@ -20,10 +20,7 @@ import (
 // and a batch of frames for it.
 func openedFrame(tb testing.TB, records int) (*guest, []byte) {
 	tb.Helper()
-	wasm, err := os.ReadFile("../../connectors-wasm/dist/textframe.wasm")
-	if err != nil {
-		tb.Fatal("textframe.wasm is not built: run `make wasm`")
-	}
+	wasm := textframe(tb)
 	e, err := engine.New(tb.Context(), engine.Config{})
 	if err != nil {
 		tb.Fatal(err)
@@ -58,6 +55,15 @@ func openedFrame(tb testing.TB, records int) (*guest, []byte) {
 		b.Records = append(b.Records, abi.Record{Device: "weather-1", Time: int64(i), Payload: fmt.Appendf(nil, "%02d2498\n", 10+i%90)})
 	}
 	return g, b.Append(nil)
+}
+
+func textframe(tb testing.TB) []byte {
+	tb.Helper()
+	wasm, err := os.ReadFile("../../connectors-wasm/dist/textframe.wasm")
+	if err != nil {
+		tb.Fatal("textframe.wasm is not built: run `make wasm`")
+	}
+	return wasm
 }
 
 // TestCallCostsNoAllocation: in the steady state the host's side of a step
