@@ -48,7 +48,9 @@ func (t *Tenant) proposed(ctx context.Context, digest string, config *json.RawMe
 // that is no object stays as it is.
 func merged(proposed, given json.RawMessage) (json.RawMessage, error) {
 	var fields, own map[string]json.RawMessage
-	isObject := func(raw json.RawMessage, fields *map[string]json.RawMessage) bool { return json.Unmarshal(raw, fields) == nil }
+	isObject := func(raw json.RawMessage, fields *map[string]json.RawMessage) bool {
+		return json.Unmarshal(raw, fields) == nil
+	}
 	if len(proposed) == 0 || !isObject(proposed, &fields) || len(given) > 0 && !isObject(given, &own) {
 		return given, nil
 	}
