@@ -57,6 +57,7 @@ type bodies struct {
 	inside    int    // how many loops are open
 	fuelAt    uint32 // the local of the fuel; behind it one for lengths
 	lengths   bool   // that one is needed
+	inline    int    // instructions on ranges that are done in place
 	loopFirst int    // the site of a loop that is reached before anything else; -1: there is none
 	straight  bool   // nothing but straight code was seen
 	extra     int    // what a branch costs more, because it may move locals
@@ -67,7 +68,7 @@ func (b *bodies) rewrite(out []byte, c *cursor, fn *funcType) []byte {
 	locals := c.locals(fn.params)
 	code := c.pos
 	b.extra = (int(fn.words) + locals.words) / localsPerUnit
-	b.fuelAt, b.lengths = locals.next, false
+	b.fuelAt, b.lengths, b.inline = locals.next, false, 0
 	if b.read(c); c.err != nil {
 		return out
 	}
@@ -164,6 +165,8 @@ func (b *bodies) read(c *cursor) {
 			b.calls = b.calls || s.a >= b.m.imported
 		case opCallIndirect:
 			b.calls = true
+		case opMemoryInit, opDataDrop:
+			b.m.usesData = true
 		default:
 			b.vectors = b.vectors || in.op&^0xff == prefixVector
 		}

@@ -17,6 +17,8 @@ const (
 	// so far does a short instruction on a range bring the next check nearer
 	wholeSince = straightUnits / 4
 
+	mostInline = 64 // of them are done in place in a function
+
 	wholeBytes = 64 << 10  // more than this is done in pieces
 	pieceBytes = 256 << 10 // of this size
 

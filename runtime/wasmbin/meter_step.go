@@ -244,9 +244,6 @@ func (b *bodies) plain(s *step) {
 		b.height -= 3
 	case opTableGrow:
 		b.bulk(s, 1, helper{kind: growTable, index: s.a})
-	case opDataDrop:
-		b.m.usesData = true
-		b.weigh(s, 1)
 	default:
 		p := b.m.prices.of(s.op)
 		if p.units > 0 {
@@ -272,8 +269,13 @@ func (b *bodies) bulk(s *step, pops int, h helper) {
 }
 
 // bulkInline takes one that is mostly short: a short one is charged and done in
-// place, and checked with what follows.
+// place, and checked with what follows. A function with very many of them gets
+// no more than calls, because branches are what compiling takes long for.
 func (b *bodies) bulkInline(s *step, h helper) {
+	if b.inline++; b.inline > mostInline {
+		b.bulk(s, 3, h)
+		return
+	}
 	b.since += wholeSince
 	b.weigh(s, bulkUnits)
 	b.height -= 3
@@ -294,7 +296,6 @@ func (b *bodies) before(s *step, h helper) {
 
 // memoryInit takes a copy from a data segment; only a large one can be long.
 func (b *bodies) memoryInit(s *step) {
-	b.m.usesData = true
 	if b.m.segmentSize(s.a) > wholeBytes {
 		b.bulk(s, 3, helper{kind: initMemory, index: s.a})
 		return

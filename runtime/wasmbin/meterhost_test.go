@@ -53,12 +53,15 @@ func (h *host) yield(_ context.Context, stack []uint64) {
 	if h.onYield != nil {
 		h.onYield(fuel)
 	}
-	if h.budget < h.slice {
-		panic(errSpent)
+	for more := true; more; more = fuel < 0 {
+		if h.budget < h.slice {
+			panic(errSpent)
+		}
+		h.budget -= h.slice
+		h.given += h.slice
+		fuel += h.slice
 	}
-	h.budget -= h.slice
-	h.given += h.slice
-	stack[0] = uint64(fuel + h.slice)
+	stack[0] = uint64(fuel)
 }
 
 // instance instantiates a module and calls its start function. Of a plain
