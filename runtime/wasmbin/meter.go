@@ -19,7 +19,78 @@ const (
 	MeterStart  = "snaprail.start" // function, if the module has a start function
 )
 
-// Meter rewrites a module that Read has accepted.
+// Meter rewrites a module that Read has accepted, so that it counts what it
+// does: the result does the same as the module, and asks the host for fuel
+// whenever it has used up what it had. The same module gives the same bytes.
+//
+// # What it adds
+//
+//   - the import snaprail:meter yield (fuel i64) -> fuel i64. It is called with
+//     the fuel that is left, which is negative: that much was used beyond what
+//     was there. What it answers is what the guest goes on with; less than 0 and
+//     it yields again at the next check. It may be ended there by a panic.
+//   - the mutable global snaprail.fuel (i64): units left. What a call used is
+//     what the host handed out less what is left.
+//   - the mutable global snaprail.stack (i64): words of call stack left. A call
+//     that takes it below 0 traps with unreachable and leaves it there; after a
+//     trap it is not what it was before, so the host sets it for each call.
+//   - the mutable global snaprail.table (i32): the most entries of a table. A
+//     table.grow beyond it answers -1, as one beyond the table's own maximum
+//     does, which is 65,536 if the module names none or a larger one.
+//   - the function snaprail.start, if the module has a start function: that is
+//     not run when the module is instantiated, but when the host calls it, once,
+//     before anything else.
+//
+// All globals are 0 at first.
+//
+// # What is charged
+//
+// These are units of fuel, and a promise: quotas count in them.
+//
+//	constants, local.get, drop, nop, ref.null,             0
+//	block, loop, else, end, unreachable
+//	any other instruction                                  1
+//	br, br_if, br_table, if, return, and the meeting       1 (meeting: 0)
+//	of ways behind a block or an if                        + (params + locals) / 32
+//	br, br_if, br_table, return with n values              + n / 8
+//	vector instructions                                    2
+//	division, remainder, square root                       4
+//	call                                                   2 + (params + results) / 8
+//	call_indirect                                          6 + (params + results) / 8
+//	ref.func, which leaves compiled code                   250
+//	memory.grow                                            1,000
+//	memory.copy, .fill, .init of n bytes                   10 + n / 4, and 8 for each piece of a long one
+//	table.copy, .fill, .init of n entries                  10 + 2 n
+//	table.grow by n entries                                1,010 + 32 n
+//
+// (A vector of 128 bits counts as two locals, and two words of stack.) The
+// costs are summed along each way through a function and charged together, when
+// more than 64 units are due and where functions end and loops go round, at
+// their start, for the costliest way: so a run is charged what its instructions
+// cost or more, by at most 64 units for each call and each round of a loop. It
+// depends on nothing but the module and its input. Only a trap is not charged
+// for what it ran since the last charge, less than 4,100 units.
+//
+// # Where it is checked
+//
+// At the entry of each function, at each round of a loop, and inside code
+// without either every 4,096 units. An instruction on more than 64 KiB of memory
+// is done in pieces of 256 KiB with a check before each, after its whole range
+// was checked: it traps as the instruction itself does, with nothing written. So
+// between two yields lies no more than the fuel that was handed out and what one
+// piece costs, 65,544 units; or a table's, 131,082.
+//
+// # What a call takes of the stack
+//
+// 8 words, and one for each parameter, each local and each operand that the
+// function holds at once. A function that calls none takes none: it cannot
+// recurse.
+//
+// # What else changes
+//
+// Custom sections go, except the names of functions, for traps. Data segments
+// that follow each other closely become one, because each costs time and memory
+// in each instance.
 func Meter(src []byte) ([]byte, error) {
 	m := meter{src: src, prices: newPrices(), helperAt: make(map[helper]uint32), addedAt: make(map[string]uint32)}
 	if err := walk(src, m.keep); err != nil {
@@ -126,7 +197,7 @@ func (m *meter) writeBodies() ([]byte, error) {
 		if body.err != nil {
 			return nil, body.err
 		}
-		scratch = b.rewrite(scratch[:0], &body, m.typeOf(m.imported+uint32(i))) //nolint:gosec // less than total
+		scratch = b.rewrite(scratch[:0], &body, m.typeOf(m.imported+uint32(i)))
 		if body.err != nil {
 			return nil, body.err
 		}

@@ -149,7 +149,7 @@ func (b *bodies) read(c *cursor) {
 	b.vectors, b.calls = false, false
 	for len(b.loops) > 0 && c.more() {
 		in := c.instruction()
-		s := step{at: uint32(in.at), a: uint32(in.a), b: uint32(in.b), op: in.op}
+		s := step{at: uint32(in.at), a: uint32(in.a), b: uint32(in.b), op: in.op} //nolint:gosec // indexes and offsets
 		switch in.op {
 		case opBlock, opIf:
 			b.loops = append(b.loops, -1)

@@ -2,7 +2,6 @@ package wasmbin_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,10 +161,7 @@ func BenchmarkMeteredCode(b *testing.B) {
 			metered()
 			units := h.used()
 			n := 1
-			for {
-				if took(n, plain) > 2*time.Millisecond {
-					break
-				}
+			for took(n, plain) < 2*time.Millisecond {
 				n *= 2
 			}
 			var ratios, plains, meters []float64
@@ -186,7 +182,7 @@ func BenchmarkMeteredCode(b *testing.B) {
 			b.ReportMetric(plains[len(plains)/2], "plain-ns")
 			b.ReportMetric(meters[len(meters)/2], "metered-ns")
 			b.ReportMetric(plains[len(plains)/2]/float64(units), "plain-ns/unit")
-			b.Log(fmt.Sprintf("%.2f..%.2f", ratios[0], ratios[len(ratios)-1]))
+			b.Logf("%.2f..%.2f", ratios[0], ratios[len(ratios)-1])
 		})
 	}
 }
@@ -197,4 +193,30 @@ func took(n int, f func()) time.Duration {
 		f()
 	}
 	return time.Since(began)
+}
+
+// BenchmarkCompileMetered compares how long wazero compiles a metered module
+// with how long it compiles the plain one.
+func BenchmarkCompileMetered(b *testing.B) {
+	plain := goModule(b)
+	metered := meter(b, plain)
+	compile := func(src []byte) func() {
+		return func() {
+			r := wazero.NewRuntimeWithConfig(b.Context(), wazero.NewRuntimeConfigCompiler())
+			if _, err := r.CompileModule(b.Context(), src); err != nil {
+				b.Fatal(err)
+			}
+			_ = r.Close(b.Context())
+		}
+	}
+	var ratios []float64
+	for b.Loop() {
+		for range 7 {
+			p, m := took(1, compile(plain)), took(1, compile(metered))
+			ratios = append(ratios, float64(m)/float64(p))
+		}
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x-plain")
+	b.Logf("%.2f..%.2f", ratios[0], ratios[len(ratios)-1])
 }

@@ -10,7 +10,7 @@ type segment struct {
 }
 
 func (s *segment) size() int    { return s.end - s.data }
-func (s *segment) stop() uint64 { return uint64(s.offset) + uint64(s.size()) } //nolint:gosec // not negative
+func (s *segment) stop() uint64 { return uint64(s.offset) + uint64(s.size()) }
 
 func (m *meter) loadData(c *cursor) {
 	for n := c.u32(); n > 0 && c.err == nil; n-- {
@@ -166,7 +166,7 @@ func (m *meter) gap() uint64 {
 			const head = 6 // at most: the form, an address, the end, the size
 			size += head + run[len(run)-1].stop() - uint64(run[0].offset)
 		})
-		if size <= uint64(most) { //nolint:gosec // a size
+		if size <= uint64(most) {
 			return gap
 		}
 	}

@@ -91,7 +91,7 @@ func (b *bodies) loadFuel(out []byte) []byte {
 // bulkSite charges for the length that lies on the stack, and lets a helper
 // do what is long.
 func (b *bodies) bulkSite(out []byte, s *site) []byte {
-	get := func(out []byte, op opcode) []byte { return uleb(append(out, byte(op)), uint64(b.fuelAt)+1) }
+	get := func(out []byte, op opcode) []byte { return uleb(append(out, byte(op)), uint64(b.fuelAt)+1) } //nolint:gosec // a plain opcode
 	out = get(get(out, opLocalTee), opLocalGet)
 	out = sleb(append(out, byte(opI32Const)), wholeBytes)
 	out = append(out, i32GtU, byte(opIf))
@@ -150,10 +150,10 @@ func (b *bodies) checkHeader(out []byte, s *site) []byte {
 
 // code is what is put in everywhere: instructions on the globals.
 type code struct {
-	fuel, stack, table              uint32 // indexes of the globals
-	getFuel, setFuel                []byte
-	getStack, setStack              []byte
-	negative, negativeOne, yielding []byte
+	fuel, stack, table uint32 // indexes of the globals
+	getFuel, setFuel   []byte
+	getStack, setStack []byte
+	negative, yielding []byte
 }
 
 func newCode(globals, pause uint32) code {

@@ -73,6 +73,7 @@ func (m *meter) unitsOf(in instruction) int {
 		return bulkUnits
 	case opTableGrow:
 		return growUnits
+	default:
+		return int(m.prices.of(in.op).units)
 	}
-	return int(m.prices.of(in.op).units)
 }

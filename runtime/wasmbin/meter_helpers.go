@@ -46,8 +46,9 @@ func (m *meter) helperType(h helper) (params, results []byte) {
 		return []byte{i}, []byte{i}
 	case growTable:
 		return []byte{m.tableType(h.index), i}, []byte{i}
+	default:
+		return nil, nil
 	}
-	return nil, nil
 }
 
 // helperBody is the body of a helper, with its declarations of locals.

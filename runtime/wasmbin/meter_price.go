@@ -24,6 +24,8 @@ const (
 
 	zerosPercent = 2 // of the module's size, for zeros between data segments
 
+	mostStale = 4 // loads of the fuel that are put in for the sake of one loop
+
 	frameBase = 8       // words that a call takes beside its values
 	maxFrame  = 1 << 20 // words of one function's locals, far beyond what Read allows
 )
@@ -49,8 +51,9 @@ func (p *prices) of(op opcode) price {
 		return p.vector[op&0xff]
 	case prefixMisc:
 		return p.misc[op&0xff]
+	default:
+		return p.plain[op&0xff]
 	}
-	return p.plain[op&0xff]
 }
 
 func newPrices() *prices {

@@ -28,7 +28,7 @@ func (o outcome) same(p outcome) bool {
 func ran(tb testing.TB, config wazero.RuntimeConfig, src []byte, budget int64) outcome {
 	tb.Helper()
 	h := newHost(tb, config)
-	defer h.Close(context.Background())
+	defer func() { _ = h.Close(context.Background()) }()
 	h.budget = budget
 	mod, err := h.instance(tb.Context(), src, "")
 	if err != nil {

@@ -23,7 +23,7 @@ func (m *meter) load() error {
 			return c.err
 		}
 	}
-	m.total = uint32(len(m.funcs)) //nolint:gosec // less than the bytes of the module
+	m.total = uint32(len(m.funcs))
 	m.to = m.total
 	return nil
 }
@@ -153,7 +153,7 @@ func (m *meter) addType(params, results []byte) uint32 {
 func (m *meter) addRawType(t []byte) uint32 {
 	n, ok := m.addedAt[string(t)]
 	if !ok {
-		n = uint32(len(m.types) + len(m.added)) //nolint:gosec // less than the bytes of the module
+		n = uint32(len(m.types) + len(m.added))
 		m.addedAt[string(t)] = n
 		m.added = append(m.added, t)
 	}

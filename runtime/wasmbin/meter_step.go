@@ -97,7 +97,7 @@ func (b *bodies) header(f *frame) {
 	if f.start.due > header.units {
 		before.units = f.start.due
 	}
-	if !f.held { // each way back has called something
+	if !f.held || b.stale(f) > mostStale {
 		header.held = false
 		return
 	}
@@ -105,6 +105,16 @@ func (b *bodies) header(f *frame) {
 	for at := f.stale; at >= 0; at = b.sites[at].earlier {
 		b.sites[at].load = true
 	}
+}
+
+// stale is how many branches go back to a loop after a call: before each the
+// local of the fuel would have to be loaded.
+func (b *bodies) stale(f *frame) int {
+	n := 0
+	for at := f.stale; at >= 0; at = b.sites[at].earlier {
+		n++
+	}
+	return n
 }
 
 // crossed is how many loops were put in that a branch goes out of.
@@ -115,7 +125,7 @@ func (b *bodies) crossed(label uint32) uint32 {
 // shift mends the label of a branch out of loops that were put in.
 func (b *bodies) shift(s *step) {
 	if n := b.crossed(s.a); n > 0 {
-		b.replace(s, byte(s.op), s.a+n)
+		b.replace(s, byte(s.op), s.a+n) //nolint:gosec // a plain opcode
 	}
 }
 
@@ -207,13 +217,14 @@ func (b *bodies) dead(s *step) {
 		b.pop()
 	case opCall, opRefFunc:
 		b.moved(s)
+	default:
 	}
 }
 
 // moved mends a reference to the function whose number the import took.
 func (b *bodies) moved(s *step) {
 	if s.a == b.m.imported {
-		b.replace(s, byte(s.op), b.m.to)
+		b.replace(s, byte(s.op), b.m.to) //nolint:gosec // a plain opcode
 	}
 }
 
@@ -277,7 +288,7 @@ func (b *bodies) bulkInline(s *step, h helper) {
 		return
 	}
 	b.since += wholeSince
-	b.weigh(s, bulkUnits)
+	b.weigh(s, bulkUnits+2)
 	b.height -= 3
 	b.held, b.straight, b.lengths = false, false, true
 	word := []byte{byte(i32), byte(i32), byte(i32)}

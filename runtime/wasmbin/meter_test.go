@@ -41,7 +41,7 @@ func TestMeterKeepsItsSize(t *testing.T) {
 		t.Error("a second time gives other bytes")
 	}
 	r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(t.Context())
+	defer func() { _ = r.Close(t.Context()) }()
 	if _, err := r.CompileModule(t.Context(), out); err != nil {
 		t.Fatal(err)
 	}
