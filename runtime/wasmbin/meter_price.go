@@ -24,7 +24,7 @@ const (
 
 	zerosPercent = 2 // of the module's size, for zeros between data segments
 
-	mostStale = 4 // loads of the fuel that are put in for the sake of one loop
+	mostStale = 16 // loads of the fuel that are put in for the sake of one loop
 
 	frameBase = 8       // words that a call takes beside its values
 	maxFrame  = 1 << 20 // words of one function's locals, far beyond what Read allows
