@@ -65,6 +65,7 @@ func (i *Instance) settle() {
 
 // finish ends a call, and the instance if it did not survive.
 func (i *Instance) finish(ctx context.Context, entry string, reply []byte, err error) ([]byte, error) {
+	i.rests()
 	over := i.meter.leave(i.dying)
 	if over != nil && !i.dying { // the reply came too late
 		reply, err = nil, i.die(entry, over)

@@ -3,8 +3,11 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"math"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -52,6 +55,10 @@ type Engine struct {
 	offer      Offer
 	started    time.Time // the zero of the guests' monotonic clocks
 	stats      counters
+	// computing counts the guests that use up slices now, beside the number of
+	// processors that Go code may use.
+	computing  atomic.Int32
+	processors int32
 
 	mu        sync.Mutex
 	closed    bool
@@ -69,11 +76,12 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{
-		started:   time.Now(),
-		drained:   make(chan struct{}),
-		modules:   make(map[string]*compiled),
-		instances: make(map[*Instance]struct{}),
-		accounts:  make(map[string]*account),
+		started:    time.Now(),
+		processors: int32(min(runtime.GOMAXPROCS(0), math.MaxInt32)), //nolint:gosec // bounded
+		drained:    make(chan struct{}),
+		modules:    make(map[string]*compiled),
+		instances:  make(map[*Instance]struct{}),
+		accounts:   make(map[string]*account),
 	}
 	if err := e.start(ctx, cfg, log); err != nil {
 		return nil, errorsOf(err, e.removePrivate())

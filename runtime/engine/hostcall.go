@@ -46,6 +46,7 @@ func served(group, function string) api.GoModuleFunc {
 			return
 		}
 		began := i.engine.now()
+		i.rests()
 		reply, err := i.serve(group, function, in, out[:0]) //nolint:contextcheck // the Host's is the meter
 		i.returned(began, i.wasi.clock.tick(i.engine.started))
 		i.charge(len(in) + len(reply))

@@ -90,6 +90,7 @@ func user(group, function string) api.GoModuleFunc {
 		i.used.hostCalls.Add(1)
 		in := k.Block(stack[0])
 		began := i.engine.now()
+		i.rests()
 		reply, err := i.serve(group, function, in, k.reply[:0]) //nolint:contextcheck // the Host's is the meter
 		i.returned(began, i.wasi.clock.tick(i.engine.started))
 		i.charge(len(in) + len(reply))

@@ -78,6 +78,7 @@ func clockTimeGet(i *Instance, p []uint64) errno {
 func (i *Instance) sleep(ns int64) {
 	w, began := &i.wasi, i.engine.now()
 	until := w.clock.mono + ns
+	i.rests()
 	i.fuel.wait(time.Duration(ns), i.meter.Done(), nil)
 	i.returned(began, w.clock.tick(i.engine.started))
 	w.clock.advance(max(until-w.clock.mono, 0))
