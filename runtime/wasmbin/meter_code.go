@@ -29,7 +29,7 @@ type frame struct {
 }
 
 // step is an instruction without what the meter does not need. For a loop b
-// says whether a branch goes back to it.
+// says whether a branch goes back to it; for a branch, whether it was shortened.
 type step struct {
 	at   uint32
 	a, b uint32
@@ -39,13 +39,14 @@ type step struct {
 // bodies walks over one function after the other and writes each anew. Its
 // slices are used again for each.
 type bodies struct {
-	m      *meter
-	src    []byte
-	steps  []step
-	loops  []int // of open blocks: the step of a loop, else -1
-	open   []frame
-	sites  []site
-	tables []byte // branch tables that are written anew
+	m          *meter
+	src        []byte
+	steps      []step
+	loops      []int // the steps that opened the blocks; -1: the function
+	open       []frame
+	sites      []site
+	tables     []byte // branch tables that are written anew
+	dispatcher dispatcher
 
 	path
 	live      bool
@@ -145,22 +146,24 @@ func (c *cursor) locals(params uint32) localGroups {
 func (b *bodies) read(c *cursor) {
 	b.src = c.src
 	b.steps, b.sites, b.loops = b.steps[:0], b.sites[:0], append(b.loops[:0], -1)
-	b.tables = b.tables[:0]
+	b.tables, b.dispatcher.loop = b.tables[:0], -1
 	b.vectors, b.calls = false, false
 	for len(b.loops) > 0 && c.more() {
 		in := c.instruction()
 		s := step{at: uint32(in.at), a: uint32(in.a), b: uint32(in.b), op: in.op} //nolint:gosec // indexes and offsets
 		switch in.op {
-		case opBlock, opIf:
-			b.loops = append(b.loops, -1)
-		case opLoop:
+		case opBlock, opIf, opLoop:
 			b.loops = append(b.loops, len(b.steps))
 		case opEnd:
 			b.loops = b.loops[:len(b.loops)-1]
-		case opBr, opBrIf:
+		case opBr:
+			b.shorten(&s)
+			b.mark(s.a)
+		case opBrIf:
 			b.mark(s.a)
 		case opBrTable:
 			b.targets(&s, b.mark)
+			b.dispatch(&s)
 		case opCall:
 			b.calls = b.calls || s.a >= b.m.imported
 		case opCallIndirect:
@@ -179,7 +182,7 @@ func (b *bodies) read(c *cursor) {
 
 // mark notes a branch, if it goes back to a loop.
 func (b *bodies) mark(label uint32) {
-	if n := len(b.loops) - 1 - int(label); n >= 0 && b.loops[n] >= 0 {
+	if n := len(b.loops) - 1 - int(label); n > 0 && b.steps[b.loops[n]].op == opLoop {
 		b.steps[b.loops[n]].b = 1
 	}
 }

@@ -21,8 +21,8 @@ func (b *bodies) step(s *step) {
 		b.otherwise()
 	case opEnd:
 		b.end(s)
-	case opBr:
-		b.weighBranch(s, 1+b.extra+b.arity(s.a)/valuesPerUnit)
+	case opBr: // a shortened one is charged for the branch table too
+		b.weighBranch(s, (1+b.extra)*(1+int(s.b))+b.arity(s.a)/valuesPerUnit)
 		b.reload(s, s.a)
 		b.jump(s.a)
 		b.shift(s)
@@ -122,9 +122,10 @@ func (b *bodies) crossed(label uint32) uint32 {
 	return uint32(b.open[len(b.open)-1].wraps - b.label(label).wraps)
 }
 
-// shift mends the label of a branch out of loops that were put in.
+// shift mends the label of a branch that was shortened, or that goes out of
+// loops that were put in.
 func (b *bodies) shift(s *step) {
-	if n := b.crossed(s.a); n > 0 {
+	if n := b.crossed(s.a); n > 0 || s.op == opBr && s.b > 0 {
 		b.replace(s, byte(s.op), s.a+n) //nolint:gosec // a plain opcode
 	}
 }

@@ -242,7 +242,7 @@ func (g *generated) statement(depth int) {
 		g.op(0x21, g.someLocal())
 		return
 	}
-	switch g.r.IntN(13) {
+	switch g.r.IntN(14) {
 	case 0, 1:
 		g.i32(3)
 		g.op(0x21, g.someLocal())
@@ -281,6 +281,8 @@ func (g *generated) statement(depth int) {
 		g.label = g.label[:len(g.label)-1]
 	case 10:
 		g.leave()
+	case 12:
+		g.machine()
 	case 11: // several results through a block
 		g.op(0x02, 5)
 		g.i32(2)
@@ -345,6 +347,43 @@ func (g *generated) dispatch(depth int) {
 		g.label = g.label[:len(g.label)-1]
 		g.statement(min(depth-1, 1))
 	}
+}
+
+// machine is a loop around a branch table, with jumps in it forwards and back,
+// as Go's compiler writes each function.
+func (g *generated) machine() {
+	n := 2 + g.r.IntN(4)
+	counter, state := byte(g.own()), byte(g.own()+2)
+	g.constant(int64(g.r.IntN(12)))
+	g.op(0x21, counter)
+	g.constant(int64(g.r.IntN(n)))
+	g.op(0x21, state, 0x02, 0x40, 0x03, 0x40)
+	for range n {
+		g.op(0x02, 0x40)
+	}
+	g.op(0x20, state, 0x0e, byte(n))
+	for range n + 1 {
+		g.op(byte(g.r.IntN(n)))
+	}
+	for left := n - 1; left >= 0; left-- { // blocks that are still open
+		g.op(0x0b)
+		g.i32(1)
+		g.op(0x21, byte(g.own()+1))
+		g.op(0x20, counter, 0x45, 0x0d, byte(left+1))
+		g.op(0x20, counter, 0x41, 1, 0x6b, 0x21, counter)
+		always := g.r.IntN(4) == 0
+		if !always {
+			g.op(0x20, byte(g.own()+1), 0x41, 3, 0x71, 0x04, 0x40)
+			left++
+		}
+		g.constant(int64(g.r.IntN(n+3) - 1))
+		g.op(0x21, state, 0x0c, byte(left))
+		if !always {
+			g.op(0x0b)
+			left--
+		}
+	}
+	g.op(0x0b, 0x0b)
 }
 
 // ranged is an instruction on a range: short, long, or out of bounds.
