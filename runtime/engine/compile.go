@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -161,28 +160,28 @@ func (b *bounded) firstLine() string {
 
 // compileHere compiles in this process: for tests, and for tools that run
 // modules of their own.
-func (e *Engine) compileHere(ctx context.Context, digest string, wasm []byte) (wazero.CompiledModule, error) {
+func (e *Engine) compileHere(ctx context.Context, digest string, wasm []byte) (translation, error) {
 	metered, kept, err := e.metered(digest, wasm)
 	if err != nil {
-		return nil, err
+		return translation{}, err
 	}
-	native, err := e.translate(ctx, metered)
+	code, err := e.translate(ctx, metered)
 	if err != nil && e.cache != nil && e.cache.mend(err) {
-		native, err = e.translate(ctx, metered)
+		code, err = e.translate(ctx, metered)
 	}
 	if err == nil && e.cache != nil {
 		e.cache.record(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, fault.Of(ctx.Err())
+		return translation{}, fault.Of(ctx.Err())
 	case err != nil:
-		return nil, fault.Wrap(fault.WasmInvalid, err, "the compiler refuses the module")
+		return translation{}, fault.Wrap(fault.WasmInvalid, err, "the compiler refuses the module")
 	}
 	if e.cache != nil && !kept {
 		e.cache.keepOwn(ctx, digest, metered)
 	}
-	return native, nil
+	return code, nil
 }
 
 // metered is the rewritten module, from the cache if it is kept there.
@@ -196,50 +195,47 @@ func (e *Engine) metered(digest string, wasm []byte) (metered []byte, kept bool,
 	return metered, false, err
 }
 
-// loadKept loads a module that has compiled within its limits before; nil: it
-// is not in the cache, or what is there is damaged or of another processor.
-func (e *Engine) loadKept(ctx context.Context, digest string) wazero.CompiledModule {
+// loadKept loads a module that has compiled within its limits before; nothing:
+// it is not in the cache, or what is there is damaged or of another processor.
+func (e *Engine) loadKept(ctx context.Context, digest string) translation {
 	if e.compiler == nil {
-		return nil
+		return translation{}
 	}
 	metered, entry, kept := e.cache.metered(digest)
 	if !kept {
-		return nil
+		return translation{}
 	}
-	native, err := e.load(ctx, metered)
-	if err != nil {
-		if ctx.Err() == nil {
-			e.cache.drop(entry)
-		}
-		return nil
+	code, err := e.load(ctx, metered)
+	if err != nil && ctx.Err() == nil {
+		e.cache.drop(entry)
 	}
-	return native
+	return code
 }
 
 // compileOutside compiles in a process of its own. Here the module is but
 // loaded: never before a process has compiled it within its limits, and never
 // if its code is not in the cache.
-func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte) (wazero.CompiledModule, error) {
+func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte) (translation, error) {
 	metered, err := wasmbin.Meter(wasm)
 	if err != nil {
-		return nil, err
+		return translation{}, err
 	}
 	const tries = 2 // another engine's look at the cache may take an entry away
 	for range tries {
 		if err = e.compileInto(ctx, digest, metered); err != nil {
-			return nil, err
+			return translation{}, err
 		}
-		var native wazero.CompiledModule
-		if native, err = e.load(ctx, metered); err == nil {
+		var code translation
+		if code, err = e.load(ctx, metered); err == nil {
 			e.bound()
-			return native, nil
+			return code, nil
 		}
 		e.cache.forget(digest)
 		if ctx.Err() != nil {
-			return nil, fault.Of(ctx.Err())
+			return translation{}, fault.Of(ctx.Err())
 		}
 	}
-	return nil, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
+	return translation{}, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
 }
 
 // compileInto has a worker compile a rewritten module into the cache.
@@ -268,7 +264,7 @@ func (e *Engine) compileInto(ctx context.Context, digest string, metered []byte)
 // load makes a module of what is in the cache. With a context that has ended
 // wazero compiles nothing, and gives up where it would have to: what is not in
 // the cache is not loaded. The interpreter has no such cache.
-func (e *Engine) load(ctx context.Context, metered []byte) (wazero.CompiledModule, error) {
+func (e *Engine) load(ctx context.Context, metered []byte) (translation, error) {
 	if e.kind == Interpreter {
 		return e.translate(ctx, metered)
 	}
@@ -277,14 +273,20 @@ func (e *Engine) load(ctx context.Context, metered []byte) (wazero.CompiledModul
 	return e.translate(ctx, metered)
 }
 
-func (e *Engine) translate(ctx context.Context, metered []byte) (native wazero.CompiledModule, err error) {
+func (e *Engine) translate(ctx context.Context, metered []byte) (code translation, err error) {
+	if code.image, err = wasmbin.Image(metered); err != nil {
+		return translation{}, err
+	}
 	const several = 2 // one alone does not look whether the context has ended
 	ctx = experimental.WithCompilationWorkers(ctx, max(several, goruntime.GOMAXPROCS(0)))
 	err = guard(func() (err error) {
-		native, err = e.runtime.CompileModule(ctx, metered)
+		code.native, err = e.runtime.CompileModule(ctx, metered)
 		return err
 	})
-	return native, err
+	if err != nil {
+		return translation{}, err
+	}
+	return code, nil
 }
 
 // startCompiler opens the cache and, if there is a command for it, prepares to

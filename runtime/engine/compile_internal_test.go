@@ -110,17 +110,17 @@ func TestBombsDieInTheWorker(t *testing.T) {
 func TestLoadCompilesNothing(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	wasm := function()
-	if native, err := e.load(t.Context(), wasm); err == nil {
-		t.Fatalf("loaded %v, which nobody has compiled", native)
+	if code, err := e.load(t.Context(), wasm); err == nil {
+		t.Fatalf("loaded %v, which nobody has compiled", code)
 	}
 	if err := e.compileInto(t.Context(), strings.Repeat("ab", 32), wasm); err != nil {
 		t.Fatal(err)
 	}
-	native, err := e.load(t.Context(), wasm)
+	code, err := e.load(t.Context(), wasm)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := native.Close(t.Context()); err != nil {
+	if err := code.native.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

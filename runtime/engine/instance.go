@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -259,7 +260,11 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// initialize makes the wazero instance and runs its start functions.
+// errOutside is the trap of a data segment that does not lie inside the memory.
+var errOutside = errors.New("data: out of bounds memory access")
+
+// initialize makes the wazero instance, fills its memory and runs its start
+// functions.
 func (i *Instance) initialize(link Link) error {
 	i.fuel.arm(i.wasi.clock.tick(i.engine.started), i.meter.deadline.Sub(i.engine.started))
 	var ctx context.Context = &i.inside
@@ -276,6 +281,11 @@ func (i *Instance) initialize(link Link) error {
 	}
 	if !i.fuel.find(i.module) {
 		return i.die(initialize, fault.New(fault.Internal, "the module was compiled without a meter"))
+	}
+	for _, s := range i.code.image {
+		if !i.memory.write(s) {
+			return i.die(initialize, errOutside)
+		}
 	}
 	i.fuel.table.Set(uint64(i.tableLimit))
 	i.fuel.left.Set(Slice)

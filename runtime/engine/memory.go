@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // pageSize is the unit of linear memory.
@@ -91,6 +93,13 @@ func (m *memory) beside(least, most uint64) uint64 {
 	m.aside = granted
 	m.tell()
 	return granted
+}
+
+// write puts a part of the module's image in its place, if it lies inside.
+func (m *memory) write(s wasmbin.Segment) bool {
+	place, inside := m.at(s.Offset, uint32(len(s.Bytes))) //nolint:gosec // less than a module
+	copy(place, s.Bytes)
+	return inside
 }
 
 // at is the range that a guest named, if it lies inside.

@@ -28,14 +28,20 @@ type compiled struct {
 	digest string
 	refs   int // under Engine.mu
 
-	ready   chan struct{} // closed when what follows is set
-	err     error
-	native  wazero.CompiledModule
+	ready chan struct{} // closed when what follows is set
+	err   error
+	translation
 	info    *wasmbin.Info
 	imports []spec.Import
 	exports []string
 	// entries numbers the exports that have the signature of an entry point.
 	entries map[string]int
+}
+
+// translation is a rewritten module that is ready to run.
+type translation struct {
+	native wazero.CompiledModule
+	image  []wasmbin.Segment // what its memory starts with
 }
 
 // Compile compiles a module, once for each digest: a module that is compiled
@@ -120,7 +126,7 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err err
 	var refusal error
 	var check sync.WaitGroup
 	check.Go(func() { info, refusal = wasmbin.Read(wasm) })
-	c.native = e.loadKept(ctx, c.digest)
+	c.translation = e.loadKept(ctx, c.digest)
 	check.Wait()
 	switch {
 	case refusal != nil:
@@ -129,9 +135,9 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err err
 		err = fault.Of(ctx.Err())
 	case c.native != nil:
 	case e.compiler != nil:
-		c.native, err = e.compileOutside(ctx, c.digest, wasm)
+		c.translation, err = e.compileOutside(ctx, c.digest, wasm)
 	default:
-		c.native, err = e.compileHere(ctx, c.digest, wasm)
+		c.translation, err = e.compileHere(ctx, c.digest, wasm)
 	}
 	if err != nil {
 		return err

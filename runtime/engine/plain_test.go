@@ -49,6 +49,15 @@ func newPlain(tb testing.TB, wasm []byte, closeOnDone bool) *plain {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	image, err := wasmbin.Image(wasm)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, s := range image {
+		if !p.module.Memory().Write(s.Offset, s.Bytes) {
+			tb.Fatal("data: out of bounds memory access")
+		}
+	}
 	if words, ok := p.module.ExportedGlobal(wasmbin.MeterStack).(api.MutableGlobal); ok {
 		words.Set(engine.DefaultStackWords)
 	}

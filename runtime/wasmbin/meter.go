@@ -6,7 +6,7 @@ import (
 
 // MeterVersion is part of the key of everything that is kept of a metered
 // module. It changes with each change of what Meter writes.
-const MeterVersion = 1
+const MeterVersion = 2
 
 // The names that a metered module has beside its own; Read refuses modules that
 // use them.
@@ -89,8 +89,10 @@ const (
 // # What else changes
 //
 // Custom sections go, except the names of functions, for traps. Data segments
-// that follow each other closely become one, because each costs time and memory
-// in each instance.
+// go into a custom section, from which Image takes them, because each costs time
+// and memory in each instance: the host writes them into the memory before it
+// calls anything. They stay where that would not do the same: if the memory is
+// imported, if code names them, or if they overlap.
 func Meter(src []byte) ([]byte, error) {
 	m := meter{src: src, prices: newPrices(), helperAt: make(map[helper]uint32), addedAt: make(map[string]uint32)}
 	if err := walk(src, m.keep); err != nil {

@@ -22,8 +22,6 @@ const (
 	wholeBytes = 64 << 10  // more than this is done in pieces
 	pieceBytes = 256 << 10 // of this size
 
-	zerosPercent = 2 // of the module's size, for zeros between data segments
-
 	mostStale = 16 // loads of the fuel that are put in for the sake of one loop
 
 	frameBase = 8       // words that a call takes beside its values

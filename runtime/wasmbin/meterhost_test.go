@@ -64,8 +64,8 @@ func (h *host) yield(_ context.Context, stack []uint64) {
 	stack[0] = uint64(fuel)
 }
 
-// instance instantiates a module and calls its start function. Of a plain
-// module wazero does both.
+// instance instantiates a module, writes its image and calls its start function.
+// Of a plain module wazero does all of it.
 func (h *host) instance(ctx context.Context, src []byte, name string) (api.Module, error) {
 	compiled, err := h.CompileModule(ctx, src)
 	if err != nil {
@@ -79,6 +79,10 @@ func (h *host) instance(ctx context.Context, src []byte, name string) (api.Modul
 		return mod, nil
 	}
 	h.instances = append(h.instances, mod)
+	if err := writeImage(src, mod); err != nil {
+		_ = mod.Close(ctx)
+		return nil, err
+	}
 	if mod.ExportedFunction(wasmbin.MeterStart) != nil {
 		if _, err := h.call(ctx, mod, wasmbin.MeterStart); err != nil {
 			_ = mod.Close(ctx)
@@ -86,6 +90,20 @@ func (h *host) instance(ctx context.Context, src []byte, name string) (api.Modul
 		}
 	}
 	return mod, nil
+}
+
+// writeImage writes what the memory starts with.
+func writeImage(metered []byte, mod api.Module) error {
+	image, err := wasmbin.Image(metered)
+	if err != nil {
+		return err
+	}
+	for _, s := range image {
+		if !mod.Memory().Write(s.Offset, s.Bytes) {
+			return errors.New("data: out of bounds memory access")
+		}
+	}
+	return nil
 }
 
 // arm gives each instance stack, and takes its fuel away.
