@@ -58,5 +58,5 @@ func (b *bodies) shorten(s *step) {
 	if to <= d.depth || to >= len(b.loops) || b.loops[to] != d.loop+to-d.depth {
 		return // the block is closed: the branch goes back
 	}
-	s.a, s.b = uint32(len(b.loops)-1-to), 1 //nolint:gosec // at most what it was
+	s.a, s.b = uint32(len(b.loops)-1-to), 1
 }

@@ -45,3 +45,25 @@ func TestMeterShortensJumpsOfADispatcher(t *testing.T) {
 		}
 	}
 }
+
+// A loop that a branch leads past does not check in place of the entry: this
+// function calls itself without ever coming to its loop.
+func TestMeterChecksTheEntryOfAFunctionThatMayPassItsLoop(t *testing.T) {
+	src := wasmtest.Module{Functions: []wasmtest.Function{{
+		Export: "run", Params: "i", Results: "i",
+		Body: wasmtest.Join(
+			wasmtest.Get(0), []byte{0x04, 0x40},
+			[]byte{0x03, 0x40}, wasmtest.Get(0), wasmtest.I32(1), wasmtest.Op(0x6b), []byte{0x22, 0, 0x0d, 0, 0x0b},
+			[]byte{0x0b},
+			wasmtest.Get(0), wasmtest.Call(0),
+		),
+	}}}.Bytes()
+	h := newHost(t, wazero.NewRuntimeConfigCompiler())
+	mod, err := h.instance(t.Context(), meter(t, src), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.call(t.Context(), mod, "run", 0); trapOf(err) != "unreachable" || !h.overflowed() {
+		t.Errorf("endless recursion: %v", err)
+	}
+}

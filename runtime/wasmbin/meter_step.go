@@ -73,7 +73,7 @@ func (b *bodies) loop(s *step) {
 		b.loopFirst = len(b.sites)
 	}
 	b.weighBranch(s, b.extra)
-	if b.loopFirst == len(b.sites)-1 {
+	if b.loopFirst >= 0 && b.loopFirst == len(b.sites)-1 {
 		b.loopFirst++ // behind what is charged before it
 	}
 	f.start, f.wraps = b.path, 1
