@@ -95,7 +95,7 @@ func (fc fieldConfig) field() (field, error) {
 		return f, fmt.Errorf("%q: type %q is not int, uint, double, string or bool", fc.Name, fc.Type)
 	}
 	if fc.Scale == nil && fc.Offset == nil {
-		f.plain = f.kind == signed && f.to != toEnd
+		f.plain = f.kind == signed && f.to != toEnd && f.to-f.from <= 18
 		return f, nil
 	}
 	if f.kind == text || f.kind == boolean {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -23,26 +22,14 @@ type field struct {
 	// point is where the field's value goes: name and unit stand there already.
 	point *abi.Point
 
-	plain         bool // an int with an end, not scaled
+	plain         bool // an int with an end, not scaled, of no more digits than fit
 	scaled        bool
 	scale, offset float64
 }
 
 // read puts the field's part of a text into its point. ascii says that a
-// character is a byte. An int of digits alone in such a text is nearly every
-// field of nearly every device: it is read without a detour (package wire says
-// what a jump or a call costs a guest).
+// character is a byte.
 func (f *field) read(text []byte, ascii bool) error {
-	if ascii && f.plain && f.from <= f.to && f.to <= len(text) {
-		if n, ok := parseUint(text[f.from:f.to]); ok && n <= math.MaxInt64 {
-			f.point.Value = abi.Int(int64(n))
-			return nil
-		}
-	}
-	return f.readAny(text, ascii)
-}
-
-func (f *field) readAny(text []byte, ascii bool) error {
 	part, ok := f.slice(text, ascii)
 	if !ok {
 		return f.tooShort(text)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -247,4 +248,25 @@ func BenchmarkConvert64(b *testing.B) {
 		reply, _ = guest.Call(abi.EntryConvert, input, reply[:0])
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/64, "ns/record")
+}
+
+// TestDigits holds the fast way of whole numbers to parseInt.
+func TestDigits(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		text := make([]byte, 1+random.IntN(18))
+		for i := range text {
+			text[i] = byte('0' + random.IntN(10))
+		}
+		if random.IntN(2) == 0 {
+			text[random.IntN(len(text))] = byte(random.IntN(0x80))
+		}
+		c := &converter{telemetry: make([]abi.Point, 1)}
+		c.fields = []field{{name: "v", to: len(text), kind: signed, point: &c.telemetry[0], plain: true}}
+		err := c.cut(text)
+		want, ok := parseInt(trim(text))
+		if ok != (err == nil) || ok && c.telemetry[0].Value.Int() != want {
+			t.Fatalf("%q: %d, %v; want %d, %v", text, c.telemetry[0].Value.Int(), err, want, ok)
+		}
+	}
 }

@@ -13,7 +13,11 @@ import (
 // first.
 type encoder struct {
 	devices, types, names table
-	tables                []byte // as they are written a second time
+	tables                []byte // encoded
+	// again says that tables, device and points are still those of the first
+	// record of the batch before.
+	again       bool
+	contentType string // of that record
 
 	device stub   // of the record before
 	points []stub // of the records before, by their place in the record
@@ -40,21 +44,24 @@ const room = 2 + 8 + 9 + 8
 // the bounds of a crossing: the caller counts records and bytes, and the other
 // side refuses what is beyond.
 func (b *Batch) Append(dst []byte) []byte {
-	e := &b.enc
-	e.devices.reset()
-	e.types.reset()
-	e.names.reset()
-	e.points = e.points[:0]
 	if len(b.Records) == 0 {
 		return dst
 	}
-	e.learn(&b.Records[0])
+	e, first := &b.enc, &b.Records[0]
+	if !e.again || !e.looksLike(first) {
+		e.learn(first)
+	}
 	start, known := len(dst), e.known()
-	dst = e.appendTables(dst)
-	mark, base := len(dst), b.Records[0].Time
+	dst = append(dst, e.tables...)
+	mark, base := len(dst), first.Time
 	dst = wire.AppendFixed64(dst, 4, uint64(base))
-	for i := range b.Records {
-		dst = e.record(dst, &b.Records[i], base)
+	for rest := b.Records; len(rest) > 0; rest = rest[1:] {
+		var n int
+		if dst, n = e.plain(dst, rest, base); n == len(rest) {
+			break
+		}
+		rest = rest[n:]
+		dst = e.record(dst, &rest[0], base)
 	}
 	if e.known() != known {
 		dst = e.replaceTables(dst, start, mark)
@@ -62,13 +69,33 @@ func (b *Batch) Append(dst []byte) []byte {
 	return dst
 }
 
+// looksLike reports whether the record points to what the first record of the
+// batch before did.
+func (e *encoder) looksLike(r *Record) bool {
+	if !identical(r.Device, e.device.text) || !identical(r.ContentType, e.contentType) || len(r.Points) != len(e.points) {
+		return false
+	}
+	for i := range r.Points {
+		if !e.knows(i, &r.Points[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // learn takes in what the first record points to: what most of the batch does.
 func (e *encoder) learn(r *Record) {
+	e.devices.reset()
+	e.types.reset()
+	e.names.reset()
+	e.points = e.points[:0]
 	e.learnDevice(r.Device)
 	e.types.optional(r.ContentType, 1)
 	for i := range r.Points {
 		e.learnPoint(i, &r.Points[i])
 	}
+	e.tables = e.appendTables(e.tables[:0])
+	e.contentType, e.again = r.ContentType, true
 }
 
 // known is how many strings the tables hold.
@@ -86,7 +113,7 @@ func (e *encoder) appendTables(dst []byte) []byte {
 // written from start to end. To move what follows, once in a batch, is less
 // than a pass over all records before.
 func (e *encoder) replaceTables(dst []byte, start, end int) []byte {
-	e.tables = e.appendTables(e.tables[:0])
+	e.tables, e.again = e.appendTables(e.tables[:0]), false
 	written := len(dst)
 	dst = append(dst, e.tables[:start+len(e.tables)-end]...) // for the length
 	copy(dst[start+len(e.tables):], dst[end:written])
@@ -94,16 +121,12 @@ func (e *encoder) replaceTables(dst []byte, start, end int) []byte {
 	return dst
 }
 
-// record writes one record.
+// record writes a record of any form.
 func (e *encoder) record(dst []byte, r *Record, base int64) []byte {
 	mark := len(dst) + 1
-	dst = e.lead(dst, r, base)
+	dst = e.lead(dst, r, wire.Zigzag(r.Time-base))
 	for i := range r.Points {
 		dst = e.point(dst, &r.Points[i], i, r.Time)
-	}
-	if n := len(dst) - mark - 1; n < 0x80 && len(r.Key)|len(r.Headers)|len(r.SourceKey) == 0 {
-		dst[mark] = byte(n)
-		return dst
 	}
 	dst = wire.AppendBytes(dst, 7, r.Key)
 	dst = appendHeaders(dst, 8, r.Headers)
@@ -111,32 +134,75 @@ func (e *encoder) record(dst []byte, r *Record, base int64) []byte {
 	return wire.End(dst, mark)
 }
 
-// lead begins a record with what comes before its points. The fast way is
-// telemetry of the same device as before, without a payload.
-func (e *encoder) lead(dst []byte, r *Record, base int64) []byte {
-	after := wire.Zigzag(r.Time - base)
-	n := len(dst)
-	if cap(dst)-n >= room && after < wire.MaxWord && identical(r.Device, e.device.text) &&
-		int(r.Kind)|len(r.ContentType)|len(r.Payload) == 0 {
-		dst = dst[:n+room]
-		dst[n], dst[n+1] = 5<<3|wire.Bytes, 0
-		binary.LittleEndian.PutUint64(dst[n+2:], e.device.word)
-		n += 2 + e.device.size
+// plain writes records that are as most are, up to the first that is not, and
+// answers how many: telemetry of the same device as before, of good numbers
+// under the names that the record before had.
+func (e *encoder) plain(dst []byte, records []Record, base int64) ([]byte, int) {
+	lead, leadSize := e.device.word, e.device.size
+	for i := range records {
+		r := &records[i]
+		n, after, count := len(dst), wire.Zigzag(r.Time-base), len(r.Points)
+		if cap(dst)-n < (1+count)*room || after >= wire.MaxWord || !identical(r.Device, e.device.text) ||
+			int(r.Kind)|len(r.ContentType)|len(r.Payload)|len(r.Key)|len(r.Headers)|len(r.SourceKey) != 0 ||
+			count > len(e.points) {
+			return dst, i
+		}
+		out := dst[:n+(1+count)*room]
+		out[n] = 5<<3 | wire.Bytes
+		binary.LittleEndian.PutUint64(out[n+2:], lead)
+		at := n + 2 + leadSize
 		word, size := wire.Word(3<<3|wire.Varint, after)
 		if after == 0 {
 			size = 0
 		}
-		binary.LittleEndian.PutUint64(dst[n:], word)
-		return dst[:n+size]
+		binary.LittleEndian.PutUint64(out[at:], word)
+		end := e.numbers(out, at+size, r.Points)
+		if size := end - n - 2; 0 <= size && size < 0x80 {
+			out[n+1] = byte(size)
+			dst = out[:end]
+			continue
+		}
+		return dst, i
 	}
-	return e.slowLead(dst, r, after)
+	return dst, len(records)
 }
 
-func (e *encoder) slowLead(dst []byte, r *Record, after uint64) []byte {
+// numbers writes points that are good numbers under the names that the record
+// before had, and answers where they end; 0 if they are not all so.
+func (e *encoder) numbers(out []byte, at int, points []Point) int {
+	stubs := e.points[:len(points)]
+	for i := range points {
+		p, s := &points[i], &stubs[i]
+		if !identical(p.Name, s.text) || !identical(p.Unit, s.unit) || uint64(p.Quality)|uint64(p.SourceTime) != 0 {
+			return 0
+		}
+		out[at] = 6<<3 | wire.Bytes
+		binary.LittleEndian.PutUint64(out[at+2:], s.word)
+		value := at + 2 + s.size
+		if num := p.Value.varint(); p.Value.isVarint() && num < wire.MaxWord {
+			word, size := wire.Word(p.Value.kind.tag(), num)
+			binary.LittleEndian.PutUint64(out[value:], word)
+			out[at+1] = byte(s.size + size)
+			at = value + size
+			continue
+		}
+		if p.Value.kind != ValueDouble {
+			return 0
+		}
+		out[value] = 6<<3 | wire.Fixed64
+		binary.LittleEndian.PutUint64(out[value+1:], p.Value.num)
+		out[at+1] = byte(s.size + 9)
+		at = value + 9
+	}
+	return at
+}
+
+// lead begins a record with what comes before its points.
+func (e *encoder) lead(dst []byte, r *Record, after uint64) []byte {
 	if !identical(r.Device, e.device.text) {
 		e.learnDevice(r.Device)
 	}
-	dst = slices.Grow(dst, room+len(r.Payload))
+	dst = slices.Grow(dst, (1+len(r.Points))*room+len(r.Payload))
 	dst = append(dst, 5<<3|wire.Bytes, 0)
 	dst = wire.AppendUint(dst, 1, uint64(e.device.textIndex))
 	dst = wire.AppendUint(dst, 2, uint64(r.Kind))
@@ -146,35 +212,8 @@ func (e *encoder) slowLead(dst []byte, r *Record, after uint64) []byte {
 	return wire.AppendBytes(dst, 5, r.Payload)
 }
 
-// point writes the record's point number i. The fast way is a number under the
-// names that the point number i of the record before had.
+// point writes the record's point number i.
 func (e *encoder) point(dst []byte, p *Point, i int, recordTime int64) []byte {
-	n := len(dst)
-	if cap(dst)-n >= room && e.knows(i, p) {
-		s := &e.points[i]
-		if uint64(p.Quality)|uint64(p.SourceTime) == 0 {
-			dst := dst[:n+room]
-			dst[n] = 6<<3 | wire.Bytes
-			binary.LittleEndian.PutUint64(dst[n+2:], s.word)
-			at := n + 2 + s.size
-			if num := p.Value.varint(); p.Value.isVarint() && num < wire.MaxWord {
-				word, size := wire.Word(p.Value.kind.tag(), num)
-				dst[n+1] = byte(s.size + size)
-				binary.LittleEndian.PutUint64(dst[at:], word)
-				return dst[:at+size]
-			}
-			if p.Value.kind == ValueDouble {
-				dst[n+1] = byte(s.size + 9)
-				dst[at] = 6<<3 | wire.Fixed64
-				binary.LittleEndian.PutUint64(dst[at+1:], p.Value.num)
-				return dst[:at+9]
-			}
-		}
-	}
-	return e.slowPoint(dst, p, i, recordTime)
-}
-
-func (e *encoder) slowPoint(dst []byte, p *Point, i int, recordTime int64) []byte {
 	if !e.knows(i, p) {
 		e.learnPoint(i, p)
 	}
@@ -216,7 +255,7 @@ func (v *Value) append(dst []byte) []byte {
 	case ValueString:
 		return wire.AppendStringAlways(dst, 7, v.str)
 	case ValueBytes:
-		return wire.AppendBytesAlways(dst, 8, v.raw)
+		return wire.AppendStringAlways(dst, 8, v.str)
 	default:
 		return wire.AppendUintAlways(dst, int(v.kind.tag()>>3), v.varint())
 	}
@@ -241,6 +280,7 @@ func (e *encoder) knows(i int, p *Point) bool {
 
 // learnPoint makes the stub of point number i, of which all before have one.
 func (e *encoder) learnPoint(i int, p *Point) {
+	e.again = false
 	switch {
 	case i < len(e.points):
 	case i < cap(e.points):

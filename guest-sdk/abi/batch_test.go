@@ -1,8 +1,10 @@
 package abi_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -344,5 +346,90 @@ func BenchmarkBatch(b *testing.B) {
 		bench("Append", func() error { batch.Append(dst); return nil })
 		bench("Decode", func() error { return got.Decode(src) })
 		bench("Check", func() error { _, err := abi.CheckBatch(src); return err })
+	}
+}
+
+// TestBatchesDoNotKnowTheOnesBefore holds a batch that has seen others, and so
+// takes the ways that are faster then, to one that has not.
+func TestBatchesDoNotKnowTheOnesBefore(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(of ...string) string { return of[random.IntN(len(of))] }
+	var used, read abi.Batch
+	var before []byte
+	for range 20_000 {
+		used.Records = used.Records[:0]
+		for i := range 1 + random.IntN(4) {
+			r := abi.Record{Device: pick("a", "a", "a", "b"), Time: 1_750_000_000_000_000_000 + int64(i)}
+			if random.IntN(8) == 0 {
+				r.ContentType, r.Payload = pick("", "text/plain"), []byte("payload")
+			}
+			if random.IntN(8) == 0 {
+				r.Key = []byte("key")
+			}
+			for range random.IntN(4) {
+				p := abi.Point{Name: pick("x", "x", "x", "y"), Unit: pick("", "Cel")}
+				p.Value = []abi.Value{
+					abi.Int(int64(random.Uint64())), abi.Int(-3), abi.Double(-1.5e300), abi.Uint(random.Uint64()),
+					abi.Bool(true),
+					{},
+					abi.String("text"), abi.Bytes([]byte("bytes")),
+				}[random.IntN(8)]
+				if random.IntN(8) == 0 {
+					p.Quality = 1 << 31
+				}
+				r.Points = append(r.Points, p)
+			}
+			used.Records = append(used.Records, r)
+		}
+		fresh := abi.Batch{Records: used.Records}
+		want, got := fresh.Append(nil), used.Append(make([]byte, 0, 512))
+		if string(got) != string(want) {
+			t.Fatalf("%+v is written as\n%x, and fresh as\n%x", used.Records, got, want)
+		}
+		if random.IntN(4) == 0 && len(before) > 0 { // the start of the one before, and broken
+			got = append(bytes.Clone(before[:random.IntN(len(before))]), got[random.IntN(len(got)):]...)
+		}
+		before = got
+		var alone abi.Batch
+		wantErr, err := alone.Decode(got), read.Decode(got)
+		if fmt.Sprint(wantErr) != fmt.Sprint(err) || fmt.Sprintf("%+v", alone.Records) != fmt.Sprintf("%+v", read.Records) {
+			t.Fatalf("%x is read as\n%+v, %v, and fresh as\n%+v, %v", got, read.Records, err, alone.Records, wantErr)
+		}
+	}
+}
+
+// TestTablesAfterTheTime reads a batch twice whose fields stand in another
+// order than we write them.
+func TestTablesAfterTheTime(t *testing.T) {
+	src := protowire.AppendFixed64(protowire.AppendTag(nil, 4, protowire.Fixed64Type), 1000)
+	src = protowire.AppendString(protowire.AppendTag(src, 1, protowire.BytesType), "a")
+	src = protowire.AppendBytes(protowire.AppendTag(src, 5, protowire.BytesType), nil)
+	src = protowire.AppendString(protowire.AppendTag(src, 2, protowire.BytesType), "text/plain")
+	var b abi.Batch
+	for range 3 {
+		if err := b.Decode(src); err != nil || len(b.Records) != 1 || b.Records[0].Device != "a" || b.Records[0].Time != 1000 {
+			t.Fatalf("got %+v, %v", b.Records, err)
+		}
+	}
+}
+
+// TestStringsDoNotAliasEarlierBytes reads a string where the batch before had
+// the same as bytes, which alias their input.
+func TestStringsDoNotAliasEarlierBytes(t *testing.T) {
+	batch := func(v abi.Value) []byte {
+		b := abi.Batch{Records: []abi.Record{{Device: "a", Points: []abi.Point{{Name: "x", Value: v}}}}}
+		return b.Append(nil)
+	}
+	var b abi.Batch
+	src := batch(abi.Bytes([]byte("text")))
+	for _, v := range []abi.Value{abi.Bytes([]byte("text")), abi.String("text")} {
+		copy(src, batch(v))
+		if err := b.Decode(src); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clear(src)
+	if got := b.Records[0].Points[0].Value.String(); got != "text" {
+		t.Errorf("the string became %q", got)
 	}
 }

@@ -1,6 +1,9 @@
 package abi
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // ValueType says which of a Value's forms is set.
 type ValueType uint8
@@ -21,8 +24,7 @@ const (
 type Value struct {
 	kind ValueType
 	num  uint64
-	str  string
-	raw  []byte
+	str  string // or the bytes, because points are copied often: a slice would make them larger
 }
 
 // Bool is a value that holds v.
@@ -46,7 +48,7 @@ func Double(v float64) Value { return Value{kind: ValueDouble, num: math.Float64
 func String(v string) Value { return Value{kind: ValueString, str: v} }
 
 // Bytes is a value that holds v, which is not copied.
-func Bytes(v []byte) Value { return Value{kind: ValueBytes, raw: v} }
+func Bytes(v []byte) Value { return Value{kind: ValueBytes, str: aliasing(v)} }
 
 // Type says which form is set.
 func (v Value) Type() ValueType { return v.kind }
@@ -79,7 +81,22 @@ func (v Value) Double() float64 {
 }
 
 // String is the value of a ValueString, else "".
-func (v Value) String() string { return v.str }
+func (v Value) String() string {
+	if v.kind != ValueString {
+		return ""
+	}
+	return v.str
+}
 
 // Bytes is the value of a ValueBytes, else nil.
-func (v Value) Bytes() []byte { return v.raw }
+func (v Value) Bytes() []byte {
+	if v.kind != ValueBytes {
+		return nil
+	}
+	return unsafe.Slice(unsafe.StringData(v.str), len(v.str)) //nolint:gosec // what Bytes was given
+}
+
+// aliasing is b as a string that is b's memory.
+func aliasing(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // taken apart in Bytes alone
+}

@@ -11,6 +11,14 @@ import (
 // Call reuses the guest's memory: a Guest is called from one goroutine.
 type Guest struct {
 	handler any
+	// The handlers are looked up once: in a guest that costs as much as a record.
+	opener       Opener
+	closer       Closer
+	poller       Poller
+	eventHandler EventHandler
+	runner       Runner
+	converter    Converter
+	tester       Tester
 
 	open   abi.OpenInput
 	close  abi.CloseInput
@@ -23,7 +31,15 @@ type Guest struct {
 
 // NewGuest makes a guest of a value with handlers.
 func NewGuest(handler any) *Guest {
-	return &Guest{handler: handler}
+	g := &Guest{handler: handler}
+	g.opener, _ = handler.(Opener)
+	g.closer, _ = handler.(Closer)
+	g.poller, _ = handler.(Poller)
+	g.eventHandler, _ = handler.(EventHandler)
+	g.runner, _ = handler.(Runner)
+	g.converter, _ = handler.(Converter)
+	g.tester, _ = handler.(Tester)
+	return g
 }
 
 // Call runs the handler of an entry point on an encoded input, and appends the
@@ -86,8 +102,8 @@ func (g *Guest) describe(reply []byte) []byte {
 }
 
 func (g *Guest) onOpen(input []byte) error {
-	h, ok := g.handler.(Opener)
-	if !ok {
+	h := g.opener
+	if h == nil {
 		return unsupported(abi.EntryOpen)
 	}
 	if err := g.open.Decode(input); err != nil {
@@ -97,8 +113,8 @@ func (g *Guest) onOpen(input []byte) error {
 }
 
 func (g *Guest) onClose(input []byte) error {
-	h, ok := g.handler.(Closer)
-	if !ok {
+	h := g.closer
+	if h == nil {
 		return unsupported(abi.EntryClose)
 	}
 	if err := g.close.Decode(input); err != nil {
@@ -108,8 +124,8 @@ func (g *Guest) onClose(input []byte) error {
 }
 
 func (g *Guest) onPoll(input []byte) error {
-	h, ok := g.handler.(Poller)
-	if !ok {
+	h := g.poller
+	if h == nil {
 		return unsupported(abi.EntryPoll)
 	}
 	if err := g.poll.Decode(input); err != nil {
@@ -119,8 +135,8 @@ func (g *Guest) onPoll(input []byte) error {
 }
 
 func (g *Guest) onEvents(input []byte) error {
-	h, ok := g.handler.(EventHandler)
-	if !ok {
+	h := g.eventHandler
+	if h == nil {
 		return unsupported(abi.EntryOnEvents)
 	}
 	if err := g.events.Decode(input); err != nil {
@@ -134,8 +150,8 @@ func (g *Guest) onEvents(input []byte) error {
 }
 
 func (g *Guest) onRun() error {
-	h, ok := g.handler.(Runner)
-	if !ok {
+	h := g.runner
+	if h == nil {
 		return unsupported(abi.EntryRun)
 	}
 	g.loop.start(&g.step)
@@ -143,8 +159,8 @@ func (g *Guest) onRun() error {
 }
 
 func (g *Guest) onConvert(input []byte) error {
-	h, ok := g.handler.(Converter)
-	if !ok {
+	h := g.converter
+	if h == nil {
 		return unsupported(abi.EntryConvert)
 	}
 	if err := g.batch.Decode(input); err != nil {
@@ -154,8 +170,8 @@ func (g *Guest) onConvert(input []byte) error {
 }
 
 func (g *Guest) onTest(input, reply []byte) ([]byte, error) {
-	h, ok := g.handler.(Tester)
-	if !ok {
+	h := g.tester
+	if h == nil {
 		return nil, unsupported(abi.EntryTest)
 	}
 	if err := g.open.Decode(input); err != nil {

@@ -36,6 +36,13 @@ type Reader struct {
 // alias src.
 func Read(src []byte) Reader { return Reader{src: src} }
 
+// Reset makes r what Read answers. For a Reader that is kept, it spares a guest
+// to clear a new one (see word.go).
+func (r *Reader) Reset(src []byte) {
+	r.src, r.err = src, nil
+	r.next, r.num, r.tag, r.from, r.to = 0, 0, 0, 0, 0
+}
+
 // Next moves to the next field. It reports false at the end and after the
 // first fault; Err tells them apart.
 func (r *Reader) Next() bool {
@@ -56,7 +63,7 @@ func (r *Reader) Next() bool {
 		tag, word := Tag(src[at]), binary.LittleEndian.Uint64(src[at+1:])
 		v, size := word, 8
 		if tag&7 == Varint {
-			v, size = gather(word)
+			v, size = Number(word)
 		}
 		if tag&7&^Fixed64 == 0 && size > 0 {
 			r.tag, r.num, r.next = tag, v, at+1+size
@@ -122,7 +129,7 @@ func (r *Reader) malformed() bool {
 // or 0 if there is none.
 func uvarint(src []byte, at int) (v uint64, next int) {
 	if len(src)-at >= 8 {
-		if v, n := gather(binary.LittleEndian.Uint64(src[at:])); n > 0 {
+		if v, n := Number(binary.LittleEndian.Uint64(src[at:])); n > 0 {
 			return v, at + n
 		}
 	}
@@ -153,6 +160,10 @@ func (r *Reader) Bytes() []byte { return r.src[r.from:r.to:r.to] }
 
 // Span is where the current length-delimited field stands in the input.
 func (r *Reader) Span() (from, to int) { return r.from, r.to }
+
+// Seek makes the next field the one at this place of the input, beyond the
+// current one.
+func (r *Reader) Seek(at int) { r.next = at }
 
 // Text is the current length-delimited field as a string that does not alias
 // the input. It is old itself when old says the same, which spares a copy.

@@ -4,12 +4,16 @@ import "math/bits"
 
 // In a Go guest a jump and a call cost what a dozen other instructions do,
 // because a function there is a row of basic blocks behind a dispatcher.
-// Hence two habits of the hot paths in this package and in abi:
+// To clear or copy a struct in one piece is dear as well: it becomes a call out
+// of the guest. Hence three habits of the hot paths in this package, in abi and
+// in the SDK:
 //
 //   - Varints of up to eight bytes are put together, and taken apart, in one
 //     word, without the usual loop over their bytes.
 //   - The common case is the body of an if that returns, and all the rest
 //     comes after it: the compiler lays the body out without a jump.
+//   - Structs of more than two words are filled field by field, and a literal
+//     names all its fields, so that none is cleared before.
 
 // MaxWord is beyond the numbers that Word takes.
 const MaxWord = 1 << 49
@@ -22,7 +26,7 @@ func Word(tag Tag, v uint64) (word uint64, size int) {
 	return word<<8 | uint64(tag), size + 1
 }
 
-// The bits of a word that spread and gather move by four, by two, and by one.
+// The bits of a word that spread and Number move by four, by two, and by one.
 const (
 	low28 = 0x0000_0000_0fff_ffff
 	low14 = 0x0000_3fff_0000_3fff
@@ -39,9 +43,9 @@ func spread(v uint64) (word uint64, size int) {
 	return v | more&(1<<((size-1)<<3&63)-1), size
 }
 
-// gather undoes spread on the start of a word, and says how many bytes it
-// was; 0 if a varint does not end in this word.
-func gather(word uint64) (v uint64, size int) {
+// Number undoes spread on the start of a word, and says how many bytes it was;
+// 0 if a varint does not end in this word.
+func Number(word uint64) (v uint64, size int) {
 	last := ^word & more
 	if last == 0 {
 		return 0, 0
