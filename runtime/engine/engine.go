@@ -59,6 +59,7 @@ type Engine struct {
 	// processors that Go code may use.
 	computing  atomic.Int32
 	processors int32
+	poller     poller
 
 	mu        sync.Mutex
 	closed    bool
@@ -146,6 +147,7 @@ func (e *Engine) Close(ctx context.Context) error {
 			return err
 		}
 	}
+	e.poller.close()
 	err := e.runtime.Close(ctx)
 	if e.cache != nil {
 		err = errorsOf(err, e.cache.Close(ctx), e.removePrivate())

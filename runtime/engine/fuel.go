@@ -141,9 +141,19 @@ func (i *Instance) pause(units uint64) {
 	if now-i.fuel.shared < i.turn() {
 		return
 	}
-	runtime.Gosched()
+	i.handOver(now)
 	i.fuel.shared = i.engine.now()
 	i.fuel.resumed = i.fuel.shared
+}
+
+// handOver lets others run, and once in a while those for whom there is input
+// as well.
+func (i *Instance) handOver(now time.Duration) {
+	e := i.engine
+	if e.computing.Load() >= e.processors && e.poller.due(now) && e.poller.wait(e.now) == nil {
+		return
+	}
+	runtime.Gosched()
 }
 
 // turn is how long the guest may go on before others are due. A guest computes

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// pollEvery is how long input that has arrived may wait while guests compute on
+// all processors.
+const pollEvery = 500 * time.Microsecond
+
+// poller sees to it that input reaches those who wait for it while guests
+// compute on all processors. Go's scheduler looks for input when a processor
+// has nothing else to run, and otherwise once in ten milliseconds: guests that
+// hand over with runtime.Gosched alone, each to the next, make everybody who
+// reads from a device, a pipe or a socket wait that long, at each read.
+//
+// So every now and then the guests wait for input themselves, for a byte that
+// is in a pipe already. As soon as a processor has nothing else to run for
+// that, the scheduler looks for input, finds that of all others as well, and
+// the guests go on. The zero value has begun nothing.
+type poller struct {
+	polled atomic.Int64 // when it was looked for the last time, since the engine was started
+
+	mu          sync.Mutex
+	read, write *os.File      // the pipe; nil: there is none yet
+	next        chan struct{} // closed when the look under way is over; nil: none is
+}
+
+// due reports whether it is time for a look.
+func (p *poller) due(now time.Duration) bool {
+	return now-time.Duration(p.polled.Load()) >= pollEvery
+}
+
+// wait waits until the scheduler has looked for input; now is the clock to note
+// that with. An error means that the system has no pipe to spare.
+func (p *poller) wait(now func() time.Duration) error {
+	next, err := p.ask(now)
+	if err == nil {
+		<-next
+	}
+	return err
+}
+
+// ask begins a look, unless one is under way.
+func (p *poller) ask(now func() time.Duration) (<-chan struct{}, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next != nil {
+		return p.next, nil
+	}
+	if p.read == nil {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		p.read, p.write = r, w
+	}
+	raw, err := p.read.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	p.next = make(chan struct{})
+	go p.look(raw, p.next, now)
+	return p.next, nil
+}
+
+// look writes a byte and waits for it, though it is there: that is the point.
+// An error means that the byte was not waited for, and no harm: there is a next
+// time.
+func (p *poller) look(raw syscall.RawConn, done chan struct{}, now func() time.Duration) {
+	defer close(done)
+	waited, one := false, [1]byte{}
+	err := raw.Read(func(uintptr) bool {
+		if waited {
+			return true
+		}
+		waited = true
+		_, err := p.write.Write(one[:])
+		return err != nil
+	})
+	if err == nil {
+		_, _ = p.read.Read(one[:])
+	}
+	p.polled.Store(int64(now()))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = nil
+}
+
+// close ends what wait began. Nobody may be waiting.
+func (p *poller) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.read != nil {
+		_, _ = p.read.Close(), p.write.Close()
+	}
+}
