@@ -39,7 +39,7 @@ GO_TEST  := $(GO) run ./.ci/summary $(if $(filter 1,$(STRICT)),-strict) -p 2 -ti
 
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help build wasm run test-setup test race lint fmt tidy-check bench fuzz soak clean
+.PHONY: help build wasm run test-setup test race lint fmt tidy-check bench fuzz soak abuse clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,11 @@ fuzz: test-setup ## run each fuzz target for FUZZTIME (30s)
 
 soak: test-setup ## run the tests named Soak at their full length
 	SNAPRAIL_SOAK=1 $(GO) test -count 1 -timeout 2h -p 1 -v -run Soak ./...
+
+abuse: test-setup ## run the abuse cases at full length (20 minutes), then what was measured as a table
+	$(GO) vet -tags abuse ./runtime/...
+	@$(GO_TEST) -tags abuse -count 1 -p 1 -timeout 30m -run Abuse $$($(GO) list ./... | grep -v /runtime/abusetest)
+	$(GO) test -tags abuse -count 1 -timeout 1h -v ./runtime/abusetest
 
 clean: ## remove what was built
 	rm -rf bin connectors-wasm/dist/*.wasm testdata/guests/dist $(AS_DIR)/node_modules

@@ -70,7 +70,7 @@ runtime/supervisor       guest-sdk/abi runtime
 runtime/control          guest-sdk/abi runtime
 runtime/cluster          guest-sdk/abi runtime
 runtime/backup           guest-sdk/abi runtime
-runtime/abusetest        guest-sdk/abi runtime
+runtime/abusetest        guest-sdk/abi runtime runtime/wasmbin/wasmtest
 
 hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/egress runtime/flow
 hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/egress runtime/flow runtime/engine
