@@ -6,7 +6,7 @@ import (
 
 // MeterVersion is part of the key of everything that is kept of a metered
 // module. It changes with each change of what Meter writes.
-const MeterVersion = 2
+const MeterVersion = 3
 
 // The names that a metered module has beside its own; Read refuses modules that
 // use them.
@@ -66,7 +66,8 @@ const (
 // (A vector of 128 bits counts as two locals, and two words of stack.) The
 // costs are summed along each way through a function and charged together, when
 // more than 64 units are due and where functions end and loops go round, at
-// their start, for the costliest way: so a run is charged what its instructions
+// their start, for the costliest way (of a dispatcher at the branches that go
+// back, each for its own): so a run is charged what its instructions
 // cost or more, by at most 64 units for each call and each round of a loop. It
 // depends on nothing but the module and its input. Only a trap is not charged
 // for what it ran since the last charge, less than 4,100 units.
@@ -87,6 +88,9 @@ const (
 // recurse.
 //
 // # What else changes
+//
+// A branch back to a loop that starts with a branch table goes at once to where
+// the table leads, if that is known and lies ahead; it is charged as both.
 //
 // Custom sections go, except the names of functions, for traps. Data segments
 // go into a custom section, from which Image takes them, because each costs time

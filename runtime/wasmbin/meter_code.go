@@ -23,18 +23,26 @@ type frame struct {
 	start   path // the way to the if or to the loop
 	label   path // the costliest branch to its label
 	site    int  // of a loop's header; -1: it has none
+	atBack  bool // a loop's round is charged and checked where it goes back
 	wraps   int  // loops that were put around this frame's loop, and around the frames outside
 	stale   int  // the last branch to it where the fuel is not held; -1: there is none
 	held    bool // the fuel is held where some branch goes back to the loop
 }
 
 // step is an instruction without what the meter does not need. For a loop b
-// says whether a branch goes back to it; for a branch, whether it was shortened.
+// says which branches go back to it; for a branch, whether it was shortened.
 type step struct {
 	at   uint32
 	a, b uint32
 	op   opcode
 }
+
+// What branches go back to a loop.
+const (
+	backPlain = 1 << iota // br
+	backOther             // br_if, br_table
+	backTable             // it is a dispatcher
+)
 
 // bodies walks over one function after the other and writes each anew. Its
 // slices are used again for each.
@@ -60,6 +68,7 @@ type bodies struct {
 	lengths   bool   // that one is needed
 	inline    int    // instructions on ranges that are done in place
 	loopFirst int    // the site of a loop that is reached before anything else; -1: there is none
+	first     int    // what is due before that
 	straight  bool   // nothing but straight code was seen
 	extra     int    // what a branch costs more, because it may move locals
 }
@@ -86,7 +95,7 @@ func (b *bodies) rewrite(out []byte, c *cursor, fn *funcType) []byte {
 	if b.loopFirst >= 0 {
 		b.sites[b.loopFirst].stack = words > 0
 	}
-	out = b.m.enter(out, exit.label.due, words, b.loopFirst < 0)
+	out = b.m.enter(out, exit.label.due+b.first, words, b.loopFirst < 0)
 	wrapped := words > 0 && exit.hit
 	if wrapped {
 		out = append(out, byte(opBlock))
@@ -158,11 +167,11 @@ func (b *bodies) read(c *cursor) {
 			b.loops = b.loops[:len(b.loops)-1]
 		case opBr:
 			b.shorten(&s)
-			b.mark(s.a)
+			b.mark(s.a, backPlain)
 		case opBrIf:
-			b.mark(s.a)
+			b.mark(s.a, backOther)
 		case opBrTable:
-			b.targets(&s, b.mark)
+			b.targets(&s, func(label uint32) { b.mark(label, backOther) })
 			b.dispatch(&s)
 		case opCall:
 			b.calls = b.calls || s.a >= b.m.imported
@@ -181,9 +190,9 @@ func (b *bodies) read(c *cursor) {
 }
 
 // mark notes a branch, if it goes back to a loop.
-func (b *bodies) mark(label uint32) {
+func (b *bodies) mark(label, how uint32) {
 	if n := len(b.loops) - 1 - int(label); n > 0 && b.steps[b.loops[n]].op == opLoop {
-		b.steps[b.loops[n]].b = 1
+		b.steps[b.loops[n]].b |= how
 	}
 }
 
@@ -199,7 +208,7 @@ func (b *bodies) targets(s *step, visit func(uint32)) {
 // is to be put in where.
 func (b *bodies) walk(fn *funcType) {
 	b.path, b.live, b.height, b.highest, b.inside = path{}, true, 0, 0, 0
-	b.loopFirst, b.straight = -1, true
+	b.loopFirst, b.first, b.straight = -1, 0, true
 	b.open = b.open[:0]
 	b.push(frame{op: opNop, results: int(fn.results)})
 	for i := range len(b.steps) - 1 {

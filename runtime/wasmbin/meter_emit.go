@@ -10,6 +10,7 @@ const (
 	siteCheck                   // units, and a check
 	siteLoop                    // a loop around a loop, where it yields
 	siteHeader                  // a check and units at the loop's header
+	siteBack                    // a check and units where a loop goes back
 	siteEnd                     // the end of the loop around
 	siteLoad                    // the local of the fuel, if it is needed
 	siteReplace                 // an opcode and an index
@@ -50,6 +51,12 @@ func (b *bodies) emit(out []byte, from, to int) []byte {
 			out = b.loopAround(out, s)
 		case siteHeader:
 			out = b.checkHeader(out, s)
+		case siteBack:
+			out = b.charge(out, s)
+			out = append(b.getHeld(out, s.held && s.units == 0), b.m.negative...)
+			out = append(out, byte(opIf), blockNothing)
+			out = uleb(append(out, byte(opBr)), uint64(s.index)+1)
+			out = append(out, byte(opEnd))
 		case siteEnd:
 			out = append(out, byte(opEnd))
 		case siteLoad:

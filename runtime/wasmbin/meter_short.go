@@ -34,6 +34,7 @@ func (b *bodies) dispatch(s *step) {
 	d.loop, d.blocks, d.local = first-1, at-first, b.steps[at].a
 	d.depth = len(b.loops) - 1 - d.blocks
 	d.labels = d.labels[:0]
+	b.steps[d.loop].b |= backTable
 	b.targets(s, func(label uint32) { d.labels = append(d.labels, label) })
 }
 

@@ -2,6 +2,7 @@ package wasmbin_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -43,6 +44,19 @@ func TestMeterShortensJumpsOfADispatcher(t *testing.T) {
 		if got, err := h.call(t.Context(), mod, "run", 0); err != nil || got[0] != want {
 			t.Errorf("to %d: %d, %v, want %d", state, got, err, want)
 		}
+	}
+}
+
+// A dispatcher that goes round for ever asks for fuel.
+func TestMeterStopsADispatcher(t *testing.T) {
+	h := newHost(t, wazero.NewRuntimeConfigCompiler())
+	mod, err := h.instance(t.Context(), meter(t, jumping(0)), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.budget = 10 * testSlice
+	if _, err := h.call(t.Context(), mod, "run", 0); !errors.Is(err, errSpent) || h.yields < 10 {
+		t.Errorf("%d yields, %v", h.yields, err)
 	}
 }
 

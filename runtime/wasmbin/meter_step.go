@@ -24,6 +24,7 @@ func (b *bodies) step(s *step) {
 	case opBr: // a shortened one is charged for the branch table too
 		b.weighBranch(s, (1+b.extra)*(1+int(s.b))+b.arity(s.a)/valuesPerUnit)
 		b.reload(s, s.a)
+		b.back(s)
 		b.jump(s.a)
 		b.shift(s)
 		b.live = false
@@ -64,7 +65,7 @@ func (b *bodies) leave(s *step) {
 func (b *bodies) loop(s *step) {
 	params, results := b.m.blockType(s.a)
 	f := frame{op: opLoop, params: params, results: results}
-	if s.b == 0 {
+	if s.b&^backTable == 0 {
 		f.op = opBlock // of its label only the branches to it count, and there are none
 		b.push(f)
 		return
@@ -77,6 +78,10 @@ func (b *bodies) loop(s *step) {
 		b.loopFirst++ // behind what is charged before it
 	}
 	f.start, f.wraps = b.path, 1
+	if f.atBack = s.b == backPlain|backTable; f.atBack {
+		b.aroundTable(s, f)
+		return
+	}
 	b.push(f)
 	b.inside++
 	b.open[len(b.open)-1].site = len(b.sites) + 1
@@ -86,12 +91,40 @@ func (b *bodies) loop(s *step) {
 	b.path = path{due: b.extra, since: b.extra, held: true}
 }
 
+// aroundTable takes a dispatcher to which only plain branches go back. They are
+// few once it is shortened, and each charges and checks what it costs: so its
+// header, through which each call of the function comes, does neither.
+func (b *bodies) aroundTable(s *step, f frame) {
+	around := site{at: s.at, kind: siteLoop, held: b.held, index: b.next, units: b.due}
+	if b.loopFirst == len(b.sites) {
+		b.first, around.units = b.due, 0 // charged at the entry
+	}
+	b.push(f)
+	b.sites = append(b.sites, around)
+	b.path = path{due: b.extra, since: b.since + b.extra}
+}
+
+// back charges and checks a round of a dispatcher at a branch back to it.
+func (b *bodies) back(s *step) {
+	if !b.label(s.a).atBack {
+		return
+	}
+	b.sites = append(b.sites, site{
+		at: s.at, kind: siteBack, units: b.due, held: b.held,
+		index: s.a + b.crossed(s.a) + 1, // the loop around
+	})
+	b.path = path{}
+}
+
 // header puts down what a loop's header charges: the most that is due where a
 // branch goes back to it. What is due before the loop beyond that is charged
 // before.
 func (b *bodies) header(f *frame) {
-	b.inside--
 	b.sites = append(b.sites, site{at: b.next, kind: siteEnd})
+	if f.atBack {
+		return
+	}
+	b.inside--
 	before, header := &b.sites[f.site-1], &b.sites[f.site]
 	header.units = f.label.due
 	if f.start.due > header.units {
