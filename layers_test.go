@@ -56,6 +56,7 @@ runtime/capability       guest-sdk/abi runtime/fault runtime/spec
 runtime/egress           runtime/fault runtime/spec
 
 runtime/wasmbin          runtime/fault
+runtime/wasmbin/wasmtest -
 runtime/engine           guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/wasmbin
 
 runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/capability runtime/wasmbin runtime/engine
