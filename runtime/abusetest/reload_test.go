@@ -58,7 +58,7 @@ func TestAbuse18Reload(t *testing.T) {
 	judge(t, "18", fmt.Sprintf("longest wait of a record in each of %d reloads", reloads), "p99 at most 20 ms",
 		fmt.Sprintf("%s, median %s, without reloads %s", abusetest.Millis(pauses.P99()), abusetest.Millis(pauses.Median()), abusetest.Millis(calm.P99())),
 		pauses.P99() <= 20*time.Millisecond)
-	if pauses.Median() > 250*time.Millisecond {
+	if pauses.Median() > time.Second {
 		t.Errorf("the median of the pauses is %s", pauses.Median())
 	}
 	if s := b.status(); len(s.Sessions) != 1 || s.Sessions[0].Opens != 1 || s.Sessions[0].Dropped != 0 {
