@@ -12,7 +12,7 @@ import (
 
 // TestAbuse08WhatPassesCompilesInTime makes modules of about a megabyte that
 // are just within a bound, in the shapes that take the compiler longest for
-// each byte, and compiles them.
+// each byte, and compiles what Meter makes of them.
 func TestAbuse08WhatPassesCompilesInTime(t *testing.T) {
 	const most = 10 * time.Second // an idle machine takes 2 s; the child process may take 10
 	zero, global := w.I32(0), w.GetGlobal(0)
@@ -25,6 +25,8 @@ func TestAbuse08WhatPassesCompilesInTime(t *testing.T) {
 	}
 	loop := w.Join([]byte{0x03, 0x40}, global, w.BrIf(0), []byte{0x0b})
 	for name, shape := range map[string]func(n int) []byte{
+		"loops":                           func(n int) []byte { return functions(n, 0, w.Repeat(wasmbin.MaxLoops, loop)) },
+		"loops that nothing goes back to": func(n int) []byte { return functions(n, 0, w.Repeat(wasmbin.MaxLoops, []byte{0x03, 0x40, 0x0b})) },
 		"large functions of branches": func(n int) []byte {
 			return functions(n, 0, w.Block("", w.Repeat(2_000, global, w.BrIf(0))))
 		},
@@ -47,7 +49,7 @@ func TestAbuse08WhatPassesCompilesInTime(t *testing.T) {
 		"long functions of stores": func(n int) []byte {
 			return functions(n, 0, w.Repeat(37_000, zero, zero, w.Store32(0)))
 		},
-		"many parameters": func(n int) []byte { return functions(n, 0, []byte{0}, ints(500)) },
+		"many parameters": func(n int) []byte { return functions(n, 0, []byte{0}, ints(128)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, size := 1, 1<<20
@@ -63,12 +65,13 @@ func TestAbuse08WhatPassesCompilesInTime(t *testing.T) {
 			if !accepted(src) {
 				t.Fatal("not even one passes")
 			}
+			metered := meter(t, src)
 			start := time.Now()
-			if err := compileError(t, src); err != nil {
+			if err := compileError(t, metered); err != nil {
 				t.Fatal(err)
 			}
 			took := time.Since(start)
-			t.Logf("%d functions, %d bytes: %v", n, len(src), took)
+			t.Logf("%d functions, %d bytes, %d metered: %v", n, len(src), len(metered), took)
 			if took > most {
 				t.Errorf("%v for %d bytes", took, len(src))
 			}

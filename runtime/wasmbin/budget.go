@@ -12,6 +12,7 @@ type budget struct {
 	values  int // moved by calls, blocks and branches
 	ways    int // squares of the functions' blocks and branches, weighted
 	width   int // blocks and branches times the function's locals
+	rounds  int // loops times the function's locals: to each belongs a check of Meter's
 	targets int // of branch tables
 	calls   int // calls and instructions that compile to as much, weighted
 }
@@ -22,6 +23,7 @@ func newBudget(size int) budget {
 		values:  1<<20 + size,
 		ways:    1<<26 + 32*size,
 		width:   12<<20 + 2*size,
+		rounds:  1<<20 + size,
 		targets: 1<<16 + size/16,
 		calls:   1<<16 + size/8,
 	}
@@ -73,7 +75,19 @@ func (v *validator) way(at, weight int) {
 		v.c.refuse(fault.WasmBody, at, "byte %d: too many blocks and branches in large functions", at)
 	}
 	n := len(v.locals)
-	v.spend(&v.budget.width, weight*(n+n*n/manyLocals), fault.WasmLocals, at, "local variables, in functions of many branches,")
+	v.spend(&v.budget.width, weight*followed(n), fault.WasmLocals, at, "local variables, in functions of many branches,")
+}
+
+// followed is the price of following so many locals through a branch.
+func followed(locals int) int { return locals + locals*locals/manyLocals }
+
+// round counts loops.
+func (v *validator) round(at int) {
+	if v.loops++; v.loops > MaxLoops {
+		v.c.refuse(fault.WasmBody, at, "byte %d: more than %d loops in a function", at, MaxLoops)
+		return
+	}
+	v.spend(&v.budget.rounds, followed(len(v.locals)), fault.WasmLocals, at, "local variables, in functions of many loops,")
 }
 
 func (v *validator) called(at, effort int) {

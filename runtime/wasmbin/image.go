@@ -67,7 +67,7 @@ func Image(metered []byte) ([]Segment, error) {
 		s.Bytes = s.Bytes[:stop-uint64(s.Offset)]
 	})
 	for i, s := range image {
-		image[i].Bytes = s.Bytes[:len(s.Bytes):len(s.Bytes)]
+		image[i].Bytes = slices.Clip(s.Bytes)
 	}
 	return image, err
 }

@@ -9,6 +9,8 @@ type funcSpans struct {
 
 type extent struct{ start, end uint32 }
 
+func (e extent) size() uint32 { return e.end - e.start }
+
 type globalType struct {
 	of      valueType
 	mutable bool
@@ -18,6 +20,7 @@ func (r *reader) params(t funcSpans) []byte  { return r.src[t.params.start:t.par
 func (r *reader) results(t funcSpans) []byte { return r.src[t.results.start:t.results.end] }
 
 func (r *reader) readTypes(c *cursor) {
+	values := uint32(0)
 	for range c.count("types", MaxTypes, fault.WasmTypes) {
 		at := c.pos
 		switch form := c.byte(); form {
@@ -31,7 +34,11 @@ func (r *reader) readTypes(c *cursor) {
 		if c.err != nil {
 			return
 		}
-		if t.results.end-t.results.start > 1 {
+		if values += t.params.size() + t.results.size(); values > MaxValues {
+			c.refuse(fault.WasmTypes, at, "byte %d: more than %d parameters and results of all types", at, MaxValues)
+			return
+		}
+		if t.results.size() > 1 {
 			r.info.features |= multiValue
 		}
 		r.types = append(r.types, t)

@@ -17,6 +17,7 @@ type validator struct {
 	floor    int // operands that belong to outer blocks
 	dead     bool
 	ways     int // weight of the function's blocks and branches
+	loops    int // of the function
 	budget   budget
 }
 
@@ -39,7 +40,7 @@ func (f *scope) label() []byte {
 
 // body checks one function body, which c covers, locals and all.
 func (v *validator) body(c cursor, t funcSpans) error {
-	v.c, v.top, v.floor, v.dead, v.ways = c, 0, 0, false, 0
+	v.c, v.top, v.floor, v.dead, v.ways, v.loops = c, 0, 0, false, 0, 0
 	v.scopes = append(v.scopes[:0], scope{op: opBlock, results: v.results(t), at: c.pos})
 	v.readLocals(v.params(t))
 	for v.c.err == nil && len(v.scopes) > 0 {

@@ -67,6 +67,9 @@ func (v *validator) open(in *instruction) {
 		v.c.refuse(fault.WasmNesting, in.at, "byte %d: blocks are nested more than %d deep", in.at, MaxNesting)
 		return
 	}
+	if in.op == opLoop {
+		v.round(in.at)
+	}
 	v.way(in.at, waysOf(in.op))
 	v.popAll(in.at, f.params)
 	f.floor, f.dead = v.floor, v.dead

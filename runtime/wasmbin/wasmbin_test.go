@@ -131,7 +131,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a type that is no function", header + section(1, "\x01\x61"), fault.WasmMalformed, 11, "0x61"},
 		{"a value of no type", header + section(1, "\x01\x60\x01\x01\x00"), fault.WasmMalformed, 13, "no type of a value"},
 		{"a type that goes on", header + section(1, "\x01\x60\x00\x00\x00"), fault.WasmMalformed, 14, "goes on for 1 bytes"},
-		{"many parameters", header + section(1, "\x01\x60\xe9\x07"+strings.Repeat("\x7f", 1001)+"\x00"), fault.WasmTypes, 13, "1001 parameters"},
+		{"many parameters", header + section(1, "\x01\x60\x81\x01"+strings.Repeat("\x7f", 129)+"\x00"), fault.WasmTypes, 13, "129 parameters"},
 		{"an import of no kind", header + section(2, "\x01\x01m\x00\x05\x00"), fault.WasmMalformed, 14, "kind 5"},
 		{"an import of no type", header + section(2, "\x01\x01m\x00\x00\x00"), fault.WasmInvalid, 15, "type 0"},
 		{"a name that is not UTF-8", header + section(2, "\x01\x01\xff\x00\x00\x00"), fault.WasmMalformed, 11, "UTF-8"},
