@@ -121,7 +121,9 @@ func (b *bodies) frameWords(fn *funcType, locals int) int {
 	if b.vectors {
 		operands *= 2
 	}
-	return frameBase + int(fn.words) + locals + operands
+	// The compiler keeps a place for each value that it has ever put aside.
+	aside := max(0, len(b.steps)-freeSteps) / stepsPerWord
+	return frameBase + int(fn.words) + locals + operands + aside
 }
 
 // localGroups is what a function declares.

@@ -24,8 +24,12 @@ const (
 
 	mostStale = 16 // loads of the fuel that are put in for the sake of one loop
 
-	frameBase = 8       // words that a call takes beside its values
-	maxFrame  = 1 << 20 // words of one function's locals, far beyond what Read allows
+	frameBase = 8    // words that a call takes beside its values
+	freeSteps = 4096 // instructions of a function for whose values that is enough
+
+	stepsPerWord = 8 // of the instructions beyond
+
+	maxFrame = 1 << 20 // words of one function's locals, far beyond what Read allows
 )
 
 // price is what a plain instruction costs, and by how much it makes the stack
