@@ -6,7 +6,7 @@ import (
 
 // MeterVersion is part of the key of everything that is kept of a metered
 // module. It changes with each change of what Meter writes.
-const MeterVersion = 4
+const MeterVersion = 5
 
 // The names that a metered module has beside its own; Read refuses modules that
 // use them.
@@ -84,7 +84,7 @@ const (
 // # What a call takes of the stack
 //
 // 8 words, and one for each parameter, each local and each operand that the
-// function holds at once, and one for each 8 instructions beyond 4,096. A function
+// function holds at once, and one for each 8 instructions beyond 1,024. A function
 // that calls none takes none: it cannot recurse.
 //
 // # What else changes

@@ -25,7 +25,7 @@ const (
 	mostStale = 16 // loads of the fuel that are put in for the sake of one loop
 
 	frameBase = 8    // words that a call takes beside its values
-	freeSteps = 4096 // instructions of a function for whose values that is enough
+	freeSteps = 1024 // instructions of a function for whose values that is enough
 
 	stepsPerWord = 8 // of the instructions beyond
 
