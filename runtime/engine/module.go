@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"sync"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
@@ -119,21 +118,22 @@ func (e *Engine) release(ctx context.Context, code *compiled) {
 	}
 }
 
-// compile checks the module and makes it ready to run. What is in the cache has
-// passed the check before, and is loaded beside it.
+// compile makes the module ready to run. What is in the cache has passed the
+// check and is not checked again: a check that becomes stricter takes another
+// wasmbin.MeterVersion.
 func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err error) {
-	var info *wasmbin.Info
-	var refusal error
-	var check sync.WaitGroup
-	check.Go(func() { info, refusal = wasmbin.Read(wasm) })
-	c.translation = e.loadKept(ctx, c.digest)
-	check.Wait()
+	if err := ctx.Err(); err != nil {
+		return fault.Of(err)
+	}
+	if c.translation = e.loadKept(ctx, c.digest); c.native != nil {
+		return c.outline(wasm)
+	}
+	info, err := wasmbin.Read(wasm)
 	switch {
-	case refusal != nil:
-		return refusal // release closes what was loaded
+	case err != nil:
+		return err
 	case ctx.Err() != nil:
-		err = fault.Of(ctx.Err())
-	case c.native != nil:
+		return fault.Of(ctx.Err())
 	case e.compiler != nil:
 		c.translation, err = e.compileOutside(ctx, c.digest, wasm)
 	default:
@@ -144,6 +144,15 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err err
 	}
 	c.describe(info)
 	return nil
+}
+
+// outline describes a module that was in the cache.
+func (c *compiled) outline(wasm []byte) error {
+	info, err := wasmbin.Outline(wasm)
+	if err == nil {
+		c.describe(info)
+	}
+	return err // release closes what was loaded
 }
 
 // entryType is the type of the module's entry points: (ptr, len) -> i64, or

@@ -29,6 +29,9 @@ func (r *reader) readCode(c *cursor) {
 			return
 		}
 		r.info.LargestBody = max(r.info.LargestBody, size)
+		if r.outline {
+			continue
+		}
 		if c.err = v.body(body, r.types[own[i]]); c.err != nil {
 			return
 		}
