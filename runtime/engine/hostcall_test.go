@@ -152,6 +152,34 @@ func TestWaitingHostCallEndsWithTheCall(t *testing.T) {
 	})
 }
 
+// A caller's context ends with its call: that it is cancelled later does not
+// concern the next one.
+func TestCallOutlivesTheContextOfTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, cancel := context.WithCancel(t.Context())
+		calls := 0
+		e := newEngine(t)
+		i := instantiate(t, e, compile(t, e, tiny()), engine.InstanceConfig{
+			Link: allLinked(),
+			Host: &host{serve: func(ctx context.Context, _, out []byte) ([]byte, error) {
+				if calls++; calls == 1 {
+					_ = ctx.Done() // follows the first caller
+				} else {
+					cancel()
+					synctest.Wait()
+				}
+				return out, nil
+			}},
+		})
+		if _, err := i.Call(first, "call", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := i.Call(t.Context(), "call", nil); err != nil {
+			t.Errorf("the second call ended with the first one's context: %v", err)
+		}
+	})
+}
+
 type traceKey struct{}
 
 func TestHostSeesTheCallersValues(t *testing.T) {

@@ -168,7 +168,8 @@ func (m *meter) follow(parent context.Context) {
 	m.unfollow = context.AfterFunc(parent, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.phase == armed && m.followed == done {
+		// By now another call may be under way, which nobody had to follow.
+		if m.phase == armed && m.parent.Done() == done {
 			m.stop(parent.Err())
 		}
 	})
