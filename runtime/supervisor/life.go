@@ -19,6 +19,7 @@ type life struct {
 	version actor.Version
 	release func(context.Context)
 	refused uint64 // revision that could not take over
+	revoked bool   // the running version holds what was taken away from the connector
 	swap    *swapping
 }
 
@@ -112,7 +113,9 @@ func (l *life) guest(ctx context.Context) (*spec.Connector, error) {
 			l.callOff(ctx)
 			return &l.version.Connector, err
 		case err := <-swapped:
-			l.swapped(ctx, err)
+			if l.swapped(ctx, err); l.revoked {
+				return &l.version.Connector, l.finish(ctx, kill, stop, ended)
+			}
 		case <-l.super.ending.Done():
 			return &l.version.Connector, l.finish(ctx, kill, stop, ended)
 		case <-l.changed:
@@ -185,8 +188,9 @@ func (l *life) callOff(ctx context.Context) {
 }
 
 // swapped takes the result of a swap. If it failed the old version goes on, and
-// the status says so; a swap that was called off, or whose lane had ended, is
-// no failure of the new version.
+// the status says so, unless it holds a grant that was taken away: then it ends,
+// and its sessions with it. A swap that was called off, or whose lane had
+// ended, is no failure of the new version.
 func (l *life) swapped(ctx context.Context, err error) {
 	s := l.swap
 	l.swap = nil
@@ -204,6 +208,10 @@ func (l *life) swapped(ctx context.Context, err error) {
 	case fault.WrongState, fault.Canceled:
 		l.actor.Keep(nil)
 	default:
+		if takesAway(l.version.Connector.Grants, s.spec.Grants) {
+			l.revoked = true
+			return
+		}
 		l.refused = s.spec.Revision
 		l.actor.Keep(fault.Wrap(f.Kind, err,
 			"revision %d could not take over, revision %d goes on", s.spec.Revision, l.version.Connector.Revision))

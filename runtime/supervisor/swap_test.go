@@ -181,13 +181,9 @@ func TestFailedSwapKeepsTheOldGuest(t *testing.T) {
 			onOpen(t, l, "spin")(in)
 			in.Limits.OpenTimeout = spec.Duration(200 * time.Millisecond)
 		}, fault.GuestDeadline, "open"},
-		{"no grant for the port", func(in *control.ConnectorInput) { in.Grants = port("/dev/other") }, fault.Guest, fmt.Sprintf("denied: serial: no grant covers %q", l.port)},
-		{"no grant for what is required", func(in *control.ConnectorInput) {
-			*in = r.serialline(nil, l.port)
-			in.Name, in.Grants, in.Consent = "echo", nil, []string{in.Module}
-		}, fault.CapabilityNotGranted, `the module needs "serial", which is not granted`},
 		{"port of another", func(in *control.ConnectorInput) {
 			*in = r.echoOn(taken, nil)
+			in.Grants = port(taken.port, l.port)
 		}, fault.Guest, fmt.Sprintf("port_in_use: serial port %s is owned by", taken.port)},
 		{"converter that does not open", func(in *control.ConnectorInput) {
 			in.Converter = &spec.Converter{Module: r.module("textframe"), Config: config(t, map[string]any{"fields": []any{
@@ -281,5 +277,47 @@ func TestChangeThatIsNotTheGuestsIsNoSwap(t *testing.T) {
 	v := r.connect(r.echoOn(l, nil))
 	if st := r.update(v.ID, r.echoOn(l, nil)); st.State != lifecycle.Running || st.Swaps != 0 || st.Generation != 1 {
 		t.Errorf("status %+v", st)
+	}
+}
+
+// A version that goes on because the next one cannot take over does not keep
+// what was taken away from its connector.
+func TestATakenGrantEndsTheGuest(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*rig, *control.ConnectorInput)
+		state  lifecycle.State
+		reason string
+	}{
+		"another port": {
+			func(_ *rig, in *control.ConnectorInput) { in.Grants = port("/dev/other") },
+			lifecycle.BackingOff, "denied: serial: no grant covers",
+		},
+		"none of what is required": {
+			func(r *rig, in *control.ConnectorInput) {
+				*in = r.serialline(nil, "/dev/other")
+				in.Name, in.Grants, in.Consent = "echo", nil, []string{in.Module}
+			},
+			lifecycle.Failed, `the module needs "serial", which is not granted`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			l := newLine(t)
+			good := r.echoOn(l, nil)
+			v, s := r.connect(good), r.stream("now")
+			l.send(t, "before\n")
+			s.wants("before\n")
+			in := good
+			tt.change(r, &in)
+			r.update(v.ID, in)
+			st := r.state(v.ID, tt.state)
+			if !strings.Contains(st.Reason, tt.reason) || len(st.Sessions) != 0 {
+				t.Errorf("%+v; want %q and no session", st, tt.reason)
+			}
+			st = r.update(v.ID, good) // granted again
+			if st.State != lifecycle.Running || len(st.Sessions) != 1 {
+				t.Errorf("after the grant came back: %+v", st)
+			}
+		})
 	}
 }
