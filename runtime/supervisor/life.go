@@ -21,6 +21,7 @@ type life struct {
 	refused uint64 // revision that could not take over
 	revoked bool   // the running version holds what was taken away from the connector
 	swap    *swapping
+	again   <-chan time.Time // when what was refused for a while is tried again; nil: never
 }
 
 // swapping is a swap under way, on a goroutine of its own, so that the runner
@@ -118,6 +119,9 @@ func (l *life) guest(ctx context.Context) (*spec.Connector, error) {
 			}
 		case <-l.super.ending.Done():
 			return &l.version.Connector, l.finish(ctx, kill, stop, ended)
+		case <-l.again:
+			l.again, l.refused = nil, 0
+			l.poke()
 		case <-l.changed:
 			c, err := l.desired(ctx, l.id)
 			if err != nil {
@@ -156,6 +160,9 @@ func (l *life) finish(ctx context.Context, kill func(), stop chan struct{}, ende
 // that is under way is called off: it would put in what is not wanted any more.
 func (l *life) update(ctx context.Context, c *spec.Connector) {
 	l.callOff(ctx)
+	if c.Revision != l.refused {
+		l.again = nil
+	}
 	switch {
 	case c.Revision == l.version.Connector.Revision || c.Revision == l.refused:
 		l.handle(c.Revision)
@@ -213,6 +220,9 @@ func (l *life) swapped(ctx context.Context, err error) {
 			return
 		}
 		l.refused = s.spec.Revision
+		if f.Kind.Info().Retry { // memory may become free, a port may come back
+			l.again = time.After(l.super.cfg.Restart.Max)
+		}
 		l.actor.Keep(fault.Wrap(f.Kind, err,
 			"revision %d could not take over, revision %d goes on", s.spec.Revision, l.version.Connector.Revision))
 	}

@@ -210,6 +210,25 @@ func TestMemoryOfTheTenant(t *testing.T) {
 	}
 }
 
+// TestUpdateThatLacksMemoryIsTriedAgain: a swap holds two guests for a moment.
+// When there is no memory for that the old one goes on, until there is.
+func TestUpdateThatLacksMemoryIsTriedAgain(t *testing.T) {
+	r := newRig(t, func(r *rig) { r.ceiling = spec.Ceiling{MemoryBytes: 100 << 20} })
+	v := r.connect(r.ticking("one", "", spec.Limits{MemoryBytes: 32 << 20}))
+	other := r.connect(r.ticking("other", "", spec.Limits{MemoryBytes: 64 << 20}))
+	s := r.update(v.ID, r.ticking("one", "", spec.Limits{MemoryBytes: 33 << 20}))
+	if s.State != lifecycle.Running || s.Code != fault.TenantMemory.String() || s.Generation != 1 {
+		t.Fatalf("%+v; want the old guest for lack of memory", s)
+	}
+	if _, err := r.tenant.Deactivate(t.Context(), other.ID); err != nil {
+		t.Fatal(err)
+	}
+	s = r.until(v.ID, "the new guest", func(s lifecycle.Status) bool { return s.Generation == 2 })
+	if s.Code != "" || s.Reason != "" {
+		t.Errorf("%+v; want no reason any more", s)
+	}
+}
+
 // TestAbuse11HostCallFlood: a guest that calls the host as often as it can is
 // answered errors beyond its rates, each call costs it fuel, its log stays
 // small, and its neighbour goes on.
