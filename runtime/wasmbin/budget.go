@@ -8,16 +8,17 @@ import "github.com/snaprail/snaprail/runtime/fault"
 // share for each byte. Real modules use less than a third of each; a module of a
 // megabyte that uses up one compiles in about two seconds.
 type budget struct {
-	locals  int // local variables and parameters
-	values  int // moved by calls, blocks and branches
-	ways    int // squares of the functions' blocks and branches, weighted
-	width   int // blocks and branches times the function's locals
-	rounds  int // loops times the function's locals: to each belongs a check of Meter's
-	targets int // of branch tables
-	calls   int // calls and instructions that compile to as much, weighted
+	locals  int64 // local variables and parameters
+	values  int64 // moved by calls, blocks and branches
+	ways    int64 // squares of the functions' blocks and branches, weighted
+	width   int64 // blocks and branches times the function's locals
+	rounds  int64 // loops times the function's locals: to each belongs a check of Meter's
+	targets int64 // of branch tables
+	calls   int64 // calls and instructions that compile to as much, weighted
 }
 
-func newBudget(size int) budget {
+func newBudget(bytes int) budget {
+	size := int64(bytes)
 	return budget{
 		locals:  1<<20 + size,
 		values:  1<<20 + size,
@@ -62,8 +63,13 @@ func waysOf(op opcode) int {
 
 // spend takes n from what is left, and refuses the module when that is not
 // enough.
-func (v *validator) spend(left *int, n int, k fault.Kind, at int, what string) {
-	if *left -= n; *left < 0 {
+func (v *validator) spend(left *int64, n int, k fault.Kind, at int, what string) {
+	v.spendProduct(left, 1, int64(n), k, at, what)
+}
+
+// spendProduct takes a product, which an int of 32 bits may not hold.
+func (v *validator) spendProduct(left *int64, n int, each int64, k fault.Kind, at int, what string) {
+	if *left -= int64(n) * each; *left < 0 {
 		v.c.refuse(k, at, "byte %d: too many %s for a module of this size", at, what)
 	}
 }
@@ -71,15 +77,16 @@ func (v *validator) spend(left *int, n int, k fault.Kind, at int, what string) {
 // way counts blocks and branches. The price of a function goes with their
 // square, and with how many locals have to be followed through them.
 func (v *validator) way(at, weight int) {
-	if v.ways += weight; v.ways*v.ways > v.budget.ways {
+	if v.ways += weight; square(v.ways) > v.budget.ways {
 		v.c.refuse(fault.WasmBody, at, "byte %d: too many blocks and branches in large functions", at)
 	}
-	n := len(v.locals)
-	v.spend(&v.budget.width, weight*followed(n), fault.WasmLocals, at, "local variables, in functions of many branches,")
+	v.spendProduct(&v.budget.width, weight, followed(len(v.locals)), fault.WasmLocals, at, "local variables, in functions of many branches,")
 }
 
 // followed is the price of following so many locals through a branch.
-func followed(locals int) int { return locals + locals*locals/manyLocals }
+func followed(locals int) int64 { return int64(locals) + square(locals)/manyLocals }
+
+func square(n int) int64 { return int64(n) * int64(n) }
 
 // round counts loops.
 func (v *validator) round(at int) {
@@ -87,7 +94,7 @@ func (v *validator) round(at int) {
 		v.c.refuse(fault.WasmBody, at, "byte %d: more than %d loops in a function", at, MaxLoops)
 		return
 	}
-	v.spend(&v.budget.rounds, followed(len(v.locals)), fault.WasmLocals, at, "local variables, in functions of many loops,")
+	v.spendProduct(&v.budget.rounds, 1, followed(len(v.locals)), fault.WasmLocals, at, "local variables, in functions of many loops,")
 }
 
 func (v *validator) called(at, effort int) {

@@ -54,7 +54,7 @@ func (b *bodies) shorten(s *step) {
 	if value.op != opI32Const || set.op != opLocalSet || set.a != d.local {
 		return
 	}
-	label := d.labels[min(int(value.a), len(d.labels)-1)]
+	label := d.labels[min(uint64(value.a), uint64(len(d.labels)-1))]
 	to := d.depth + d.blocks - int(label)
 	if to <= d.depth || to >= len(b.loops) || b.loops[to] != d.loop+to-d.depth {
 		return // the block is closed: the branch goes back

@@ -52,7 +52,7 @@ func (v *validator) body(c cursor, t funcSpans) error {
 	if v.c.err == nil && v.c.pos != v.c.end {
 		v.c.invalid(v.c.pos, "byte %d: a function goes on behind its end", v.c.pos)
 	}
-	v.budget.ways -= v.ways * v.ways
+	v.budget.ways -= square(v.ways)
 	return v.c.err
 }
 
