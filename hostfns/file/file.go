@@ -14,6 +14,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,6 +28,9 @@ import (
 
 // MaxRead bounds one read, in bytes.
 const MaxRead = 512 << 10
+
+// maxPath bounds a path, in bytes: Linux opens none that is longer.
+const maxPath = 4096
 
 const name = "file"
 
@@ -52,6 +56,10 @@ func (*Group) Target(args []byte) (capability.Target, error) {
 	var req abi.FileOpen
 	if err := req.Decode(args); err != nil {
 		return capability.Target{}, fault.Wrap(fault.Invalid, err, "file.open")
+	}
+	if len(req.Path) > maxPath {
+		return capability.Target{}, fault.New(fault.Invalid, "file.open: the path has %d bytes", len(req.Path)).
+			WithFields(fault.Field{Pointer: "/path", Detail: fmt.Sprintf("want at most %d bytes", maxPath)})
 	}
 	if !filepath.IsAbs(req.Path) || filepath.Clean(req.Path) != req.Path || strings.ContainsRune(req.Path, 0) {
 		return capability.Target{}, fault.New(fault.Invalid, "file.open: %q is no absolute, clean path", req.Path).

@@ -84,10 +84,17 @@ func TestContract(t *testing.T) {
 }
 
 func TestOnlyCleanPathsAreOpened(t *testing.T) {
-	for _, path := range []string{"", "a", "./a", "/a/../b", "/a/", "/a//b", "/a\x00b"} {
+	const maxPath = 4096
+	for _, path := range []string{"", "a", "./a", "/a/../b", "/a/", "/a//b", "/a\x00b", "/" + strings.Repeat("a", maxPath)} {
 		if _, err := file.New().Target(abi.FileOpen{Path: path}.Append(nil)); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%q: %v", path, err)
+			t.Errorf("%.80q: %v", path, err)
+		} else if n := len(err.Error()); n > 2*maxPath {
+			t.Errorf("%.80q: the error has %d bytes", path, n)
 		}
+	}
+	longest := "/" + strings.Repeat("a", maxPath-1)
+	if got, err := file.New().Target(abi.FileOpen{Path: longest}.Append(nil)); err != nil || got.Resource != longest {
+		t.Errorf("a path of %d bytes: %v", maxPath, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -311,9 +312,13 @@ func (g *guest) Denied(group, function string) {
 	g.refusals.add(time.Now(), Refusal{Group: group, Function: function, Code: fault.Denied.String()})
 }
 
-// refuse counts a call that was refused for want of a right.
+// refuse counts a call that was refused for want of a right. What it asked for
+// is kept and logged, and the guest has made it up.
 func (g *guest) refuse(group, function, resource string, err error) {
-	g.refusals.add(time.Now(), Refusal{Group: group, Function: function, Resource: resource, Code: fault.Of(err).Kind.String()})
+	g.refusals.add(time.Now(), Refusal{
+		Group: group, Function: function, Resource: strings.Clone(fault.Clip(resource, maxRefused)),
+		Code: fault.Of(err).Kind.String(),
+	})
 }
 
 func (g *guest) mayCall(group string, f capability.Function, resource string) error {

@@ -18,7 +18,8 @@ type Refusal struct {
 
 // The bounds of what the refusals of one connector may tell its host.
 const (
-	refusalKinds = 64 // kept apart; the others are told together
+	refusalKinds = 64  // kept apart; the others are told together
+	maxRefused   = 256 // bytes of what was asked for
 	refusalPause = time.Second
 	refusalStale = time.Minute // after which a kind makes room for another
 )

@@ -2,8 +2,11 @@ package actor
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // TestRefusalsAreToldAtABoundedRate: a million refusals are a few calls, and
@@ -57,5 +60,26 @@ func TestRefusalsOfManyKindsAreToldTogether(t *testing.T) {
 	r.add(now.Add(2*refusalStale), Refusal{Group: "file", Code: "denied"})
 	if last := told[len(told)-1]; last.Group != "file" {
 		t.Errorf("old kinds make room: %+v", last)
+	}
+}
+
+// TestWhatARefusedGuestMadeUpIsKeptInPart: a guest may ask for a mebibyte in
+// each kind of refusal.
+func TestWhatARefusedGuestMadeUpIsKeptInPart(t *testing.T) {
+	var told []Refusal
+	g := &guest{surroundings: &surroundings{refusals: &refusals{tell: func(one Refusal) { told = append(told, one) }}}}
+	denied := fault.New(fault.Denied, "no grant")
+	g.refuse("file", "open", "/etc/passwd", denied)
+	g.refuse("file", "open", "/"+strings.Repeat("é", 1<<19), denied)
+	if len(told) != 2 || told[0].Resource != "/etc/passwd" || told[0].Code != "denied" {
+		t.Fatalf("told %+.200v", told)
+	}
+	if n := len(told[1].Resource); n != maxRefused-1 { // the last é has no room
+		t.Errorf("%d bytes are told of what was asked for", n)
+	}
+	for kind := range g.refusals.kinds {
+		if len(kind.Resource) > maxRefused {
+			t.Errorf("%d bytes are kept of what was asked for", len(kind.Resource))
+		}
 	}
 }

@@ -74,6 +74,14 @@ func TestCheckNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestCheckSaysLittleOfALongName: a guest that asks for a mebibyte is not quoted.
+func TestCheckSaysLittleOfALongName(t *testing.T) {
+	f := fault.Of(capability.Check("file", nil, "/"+strings.Repeat("\x00", 1<<20), spec.Read))
+	if f.Kind != fault.Denied || len(f.Text) > 4<<10 || len(f.Advice()) > 4<<10 || !strings.Contains(f.Text, `..."`) {
+		t.Errorf("%s: %d bytes, and a hint of %d: %.100s", f.Kind, len(f.Text), len(f.Advice()), f.Text)
+	}
+}
+
 // FuzzAllows: what a grant covers is what path.Match says of its pattern, and
 // never more.
 func FuzzAllows(f *testing.F) {

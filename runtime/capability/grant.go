@@ -25,8 +25,20 @@ func Check(group string, grants []spec.Grant, resource string, right spec.Right)
 	if need == "" {
 		need = spec.Read
 	}
-	return fault.New(fault.Denied, "%s: no grant covers %q with the right to %s", group, resource, need).
-		WithHint("add a grant to the connector: group %q, resources [%q], rights [%q]", group, resource, need)
+	shown := shown(resource)
+	return fault.New(fault.Denied, "%s: no grant covers %q with the right to %s", group, shown, need).
+		WithHint("add a grant to the connector: group %q, resources [%q], rights [%q]", group, shown, need)
+}
+
+// maxShown bounds what an error says of a resource, in bytes: its name may come
+// from a guest, and errors are logged and kept.
+const maxShown = 256
+
+func shown(resource string) string {
+	if len(resource) <= maxShown {
+		return resource
+	}
+	return fault.Clip(resource, maxShown) + "..."
 }
 
 func holds(g spec.Grant, right spec.Right) bool {
