@@ -151,14 +151,18 @@ func FromABI(e *abi.Error) *Fault {
 const maxRetryAfter = time.Hour
 
 // Clip cuts a text to at most n bytes, at the border of a character, and makes
-// it valid UTF-8: what a guest or a device says may be anything.
+// it valid UTF-8: what a guest or a device says may be anything. What it answers
+// holds nothing of a longer text alive.
 func Clip(text string, n int) string {
-	text = strings.ToValidUTF8(text, "?")
-	if len(text) <= n {
+	valid := strings.ToValidUTF8(text, "?")
+	if len(valid) <= n && valid == text {
 		return text
 	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
+	if len(valid) > n {
+		for n > 0 && !utf8.RuneStart(valid[n]) {
+			n--
+		}
+		valid = valid[:n]
 	}
-	return text[:n]
+	return strings.Clone(valid) // of what was mended too: that has room for all of text
 }

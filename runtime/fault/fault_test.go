@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -161,4 +162,49 @@ func TestGuestCannotAskForALongWait(t *testing.T) {
 			t.Errorf("%d ms became %s, want %s", ms, got, want)
 		}
 	}
+}
+
+func TestClip(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		n    int
+		want string
+	}{
+		{"", 0, ""},
+		{"abc", 3, "abc"},
+		{"abc", 2, "ab"},
+		{"aé", 3, "aé"},
+		{"aé", 2, "a"},
+		{"é", 1, ""},
+		{"a\xff\xfe", 3, "a?"},
+		{"\xffabc", 2, "?a"},
+	} {
+		if got := fault.Clip(tt.text, tt.n); got != tt.want {
+			t.Errorf("Clip(%q, %d) is %q, want %q", tt.text, tt.n, got, tt.want)
+		}
+	}
+}
+
+// TestClipHoldsNothingOfTheRest: what was cut off can be freed.
+func TestClipHoldsNothingOfTheRest(t *testing.T) {
+	const size, texts = 1 << 20, 32
+	for name, part := range map[string]string{"long": "a", "long and invalid": "\xff\xffa", "short when mended": "\xff"} {
+		before := heap()
+		var kept [texts]string
+		for i := range kept {
+			kept[i] = fault.Clip(strings.Repeat(part, size/len(part)), 8)
+		}
+		if grown := int64(heap()) - int64(before); grown > size*texts/4 {
+			t.Errorf("%s: %d texts of at most 8 bytes hold %d", name, texts, grown)
+		}
+		runtime.KeepAlive(kept)
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

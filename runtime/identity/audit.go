@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -117,8 +118,12 @@ func (e Event) bounded() Event {
 	if e.Count == 0 {
 		e.Count = 1
 	}
-	e.Who.ID, e.Who.Name = fault.Clip(e.Who.ID, maxWho), fault.Clip(e.Who.Name, maxWho)
-	e.Name, e.On = fault.Clip(e.Name, 4*maxOn), fault.Clip(e.On, maxOn)
-	e.Detail = fault.Clip(e.Detail, MaxDetail)
+	e.Who.ID, e.Who.Name = own(e.Who.ID, maxWho), own(e.Who.Name, maxWho)
+	e.Name, e.On = own(e.Name, 4*maxOn), own(e.On, maxOn)
+	e.Detail = own(e.Detail, MaxDetail)
 	return e
 }
+
+// own is a text of at most n bytes that is part of no other, which it would
+// keep in memory for as long as the event waits.
+func own(text string, n int) string { return strings.Clone(fault.Clip(text, n)) }

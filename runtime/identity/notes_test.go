@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +57,34 @@ func TestEqualNotesAreOneEvent(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestNotesHoldWhatTheySay: a text that is part of a larger one, be it cut or
+// short enough, does not keep that in memory while it waits.
+func TestNotesHoldWhatTheySay(t *testing.T) {
+	const size, notes = 1 << 20, 32
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc) //nolint:gosec // far below
+	}
+	for name, part := range map[string]int{"cut": size, "short": 20} {
+		a := identity.NewAudit(t.Context(), memory.New(), quiet())
+		before := heap()
+		for i := range notes {
+			large := fmt.Sprintf("%d ", i) + strings.Repeat("x", size)
+			e := refusal("con_1", large[:part])
+			e.Who.Name, e.Name, e.Detail = large[:part], large[:part], large[:part]
+			a.Note("plant", e)
+		}
+		if grown := heap() - before; grown > size*notes/4 {
+			t.Errorf("%s: %d notes hold %d bytes", name, notes, grown)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestAGuestCannotTurnTheTrailOver: who is refused all day, in as many ways as
