@@ -20,9 +20,10 @@ func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Print who did what, and what was refused to whom",
-		Long: "Audit prints the audit trail, the newest event last: tokens, modules, connectors, grants, limits and\n" +
-			"consent, and the host calls that were refused to modules. Equal refusals that come in a row are one\n" +
-			"event with a count. The server keeps the newest 10000 events.\n\n" +
+		Long: "Audit prints the audit trail in the order in which it was written: tokens, modules, connectors,\n" +
+			"grants, limits and consent, and the host calls that were refused to modules. Refusals are written up\n" +
+			"to half a minute late, and equal ones that come in a row are one event with a count. The server keeps\n" +
+			"the newest 10000 events.\n\n" +
 			"The server's own trail has what belongs to no tenant, such as callers that were not let in.",
 		Example: "  snaprail audit\n  snaprail audit --connector meter --since 24h\n  snaprail audit --action consent -o json\n" +
 			"  snaprail audit --trail server",

@@ -23,7 +23,7 @@ func (a *app) printInspection(i *inspection) {
 		a.printDifference(i.Difference)
 	}
 	if i.Verdict.Fits {
-		fmt.Fprintln(a.out, "\nVerdict: a server of this version takes it in.")
+		fmt.Fprintln(a.out, "\nVerdict: by its bytes and its manifest a server of this version takes it in.\nWhich entry points it handles shows when the server starts it, at the upload.")
 		return
 	}
 	fmt.Fprintf(a.out, "\nVerdict: refused (%s).\n", i.Verdict.Code)

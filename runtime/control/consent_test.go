@@ -68,6 +68,16 @@ func TestCompareTellsWhatNeedsConsent(t *testing.T) {
 	}
 }
 
+// A manifest that a server keeps has lost its white space, and nothing else.
+func TestCompareReadsSchemasNotTheirSpaces(t *testing.T) {
+	old, now := module(nil), module(nil)
+	old.Manifest.ConfigSchema = json.RawMessage("{\n  \"type\": \"object\",\n  \"required\": []\n}")
+	now.Manifest.ConfigSchema = json.RawMessage(`{"type":"object","required":[]}`)
+	if d := control.Compare(old, now, plant()); len(d.Other) != 0 {
+		t.Errorf("%q", d.Other)
+	}
+}
+
 func TestCompareTellsTheRest(t *testing.T) {
 	old := module([]abi.Capability{{Group: "serial", Reason: "Reads.", Rights: []string{"read", "write"}}, {Group: "file", Reason: "x"}}, imports("serial.write")...)
 	now := module([]abi.Capability{{Group: "serial", Optional: true, Reason: "Talks.", Rights: []string{"read", "write"}}, {Group: "log", Reason: "Says."}}, imports("serial.write", "serial.flush")...)

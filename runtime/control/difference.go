@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,7 +150,7 @@ func (d *Difference) manifests(old, now *abi.Manifest) {
 			d.Other = append(d.Other, fmt.Sprintf("Its %s was %s and is %s.", p.what, orNone(p.old), orNone(p.now)))
 		}
 	}
-	if !bytes.Equal(old.ConfigSchema, now.ConfigSchema) {
+	if !sameJSON(old.ConfigSchema, now.ConfigSchema) {
 		d.Other = append(d.Other, "The schema of its config is another one.")
 	}
 }
