@@ -21,6 +21,11 @@ const maxConsents = 32
 // the one before it without having read what that is. It notes in the connector
 // whose word each module runs on, and answers the events of that.
 //
+// A converter where there was none needs no consent: there is nothing that it
+// asks for more than, and a converter is given no grants, whatever it asks for.
+// Were converters to get grants, one that is added to a connector that has some
+// would have to be asked about here.
+//
 // It has to come before the change is applied to the connector.
 func (t *Tenant) consented(r store.Reader, c *spec.Connector, in *ConnectorInput, now time.Time) ([]identity.Event, error) {
 	var events []identity.Event
