@@ -79,7 +79,7 @@ func frames64(n int) []byte {
 	var b abi.Batch
 	for i := range n {
 		b.Records = append(b.Records, abi.Record{
-			Device: "weather-1", Time: int64(1_700_000_000_000_000_000 + i*5_000_000),
+			Device: "weather-1", Time: 1_700_000_000_000_000_000 + int64(i)*5_000_000,
 			ContentType: "application/octet-stream", Payload: fmt.Appendf(nil, "%02d%02d%02d\n", 10+i%90, 24, 98),
 		})
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -50,7 +51,7 @@ func exited(err error) (code uint32, ok bool) {
 func (i *Instance) readExtism(entry string) ([]byte, error) {
 	k := i.kernel
 	out := k.Output()
-	i.output.Store(uint32(min(len(out), 1<<32-1)))
+	i.output.Store(uint32(min(uint64(len(out)), math.MaxUint32)))
 	if len(out) > int(i.maxOutput) {
 		return nil, fault.New(fault.GuestOutput, "%s answered %d bytes, and %d are allowed", entry, len(out), i.maxOutput)
 	}

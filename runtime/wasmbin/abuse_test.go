@@ -16,7 +16,7 @@ import (
 
 // functions is a module of n functions of this code, with locals of i32, a table and
 // a memory. Types are: none, and what is given.
-func functions(n, locals int, code []byte, types ...string) []byte {
+func functions(n int, locals uint32, code []byte, types ...string) []byte {
 	body := w.Join([]byte{0}, code, []byte{0x0b})
 	if locals > 0 {
 		body = w.Join([]byte{1}, []byte(uleb(uint64(locals))), []byte{0x7f}, code, []byte{0x0b})

@@ -84,7 +84,7 @@ func TestReadTakesWhatIsAtABound(t *testing.T) {
 		{"functions", func(n int) []byte { return functions(n, 0, nil) }, wasmbin.MaxFunctions, fault.WasmFunctions},
 		{"nested blocks", func(n int) []byte { return functions(1, 0, w.Nested(n)) }, wasmbin.MaxNesting, fault.WasmNesting},
 		{"targets", func(n int) []byte { return functions(1, 0, w.Join(zero, w.BrTable(make([]uint32, n+1)...))) }, wasmbin.MaxBranches, fault.WasmBranches},
-		{"locals", func(n int) []byte { return functions(1, n, nil) }, wasmbin.MaxLocals, fault.WasmLocals},
+		{"locals", func(n int) []byte { return functions(1, uint32(n), nil) }, wasmbin.MaxLocals, fault.WasmLocals},
 		{"operands", func(n int) []byte { return functions(1, 0, w.Join(w.Repeat(n, zero), w.Repeat(n, w.Drop()))) }, wasmbin.MaxOperands, fault.WasmOperands},
 		{"bytes of a body", func(n int) []byte { return functions(1, 0, w.Repeat(n-2, w.Nop())) }, wasmbin.MaxBody, fault.WasmBody},
 		{"entries of a table", func(n int) []byte { return w.Module{Tables: []w.Table{{Min: 1, Max: uint32(n)}}}.Bytes() }, wasmbin.MaxTable, fault.WasmTable},
