@@ -109,17 +109,6 @@ func (e *Engine) Usage(name string) Usage {
 	return a.usage()
 }
 
-// Accounts reads all accounts, by name.
-func (e *Engine) Accounts() map[string]Usage {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	all := make(map[string]Usage, len(e.accounts))
-	for name, a := range e.accounts {
-		all[name] = a.usage()
-	}
-	return all
-}
-
 // accountOf finds or makes an account. The caller holds mu.
 func (e *Engine) accountOf(name string) *account {
 	a, ok := e.accounts[name]
@@ -146,7 +135,6 @@ func (e *Engine) reserve(i *Instance, name string) error {
 	}
 	for at := a; at != nil; at = at.within {
 		at.hold(i.memory.limit)
-		i.fuel.due = max(i.fuel.due, at.turn()) // a fresh guest stands in line as well
 	}
 	i.account = a
 	i.fuel.due = a.charge(e.now(), 0, 0) // a fresh guest stands in line as well

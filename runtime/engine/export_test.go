@@ -5,3 +5,10 @@ const RaceEnabled = raceEnabled
 
 // Computing is how many guests use up slices now.
 func (e *Engine) Computing() int32 { return e.computing.Load() }
+
+// Accounts is how many accounts there are.
+func (e *Engine) Accounts() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.accounts)
+}

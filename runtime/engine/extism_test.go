@@ -18,6 +18,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/engine/extism"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -144,7 +145,7 @@ func compareWithGoSDK(t *testing.T, e *engine.Engine, wasm []byte, p plugin) {
 	m := compile(t, e, wasm)
 	cfg := engine.InstanceConfig{
 		Host: &logbook{}, CallTimeout: time.Minute,
-		Extism: &engine.ExtismSettings{Config: p.config, LogLevel: engine.ExtismTrace},
+		Extism: &engine.ExtismSettings{Config: p.config, LogLevel: extism.LevelTrace},
 	}
 	if p.refused != "" {
 		_, err := e.Instantiate(t.Context(), m, cfg)

@@ -185,7 +185,7 @@ func (i *Instance) spend(now time.Duration, units uint64) {
 	cpu := max(now-f.resumed, 0)
 	f.resumed = now
 	i.used.units.Add(units)
-	i.used.cpu.Add(uint64(cpu))
+	i.used.cpu.Add(int64(cpu))
 	if i.account != nil {
 		f.due = i.account.charge(now, cpu, units)
 	}
@@ -193,7 +193,7 @@ func (i *Instance) spend(now time.Duration, units uint64) {
 
 // sound keeps the deepest point of the guest's stack that the host has seen.
 func (i *Instance) sound() {
-	words := int64(i.stackLimit) - int64(i.fuel.stack.Get())
+	words := int64(i.stackLimit) - int64(i.fuel.stack.Get()) //nolint:gosec // an i64 of the guest
 	words = min(max(words, 0), int64(i.stackLimit))
 	if words > int64(i.deepest.Load()) {
 		i.deepest.Store(uint32(words))
@@ -222,7 +222,7 @@ func (i *Instance) throttle(now time.Duration) {
 // waited counts a wait for the account's share.
 func (i *Instance) waited(d time.Duration) {
 	i.fuel.throttled += d
-	i.used.throttled.Add(uint64(d))
+	i.used.throttled.Add(int64(d))
 	i.account.waited(d)
 }
 

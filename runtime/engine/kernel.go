@@ -21,13 +21,6 @@ const (
 // ExtismSettings are what a guest with an Extism PDK finds in its kernel.
 type ExtismSettings = extism.Settings
 
-// The weights of the lines that such a guest logs, for ExtismSettings.
-const (
-	ExtismTrace = extism.LevelTrace
-	ExtismInfo  = extism.LevelInfo
-	ExtismOff   = extism.LevelOff
-)
-
 // LogHost is a Host that takes the lines that a guest with an Extism PDK logs.
 // A Host that is none gets them as lines of stderr.
 type LogHost interface {

@@ -80,7 +80,7 @@ func TestMemoryIsLentByTheSystem(t *testing.T) {
 	if after-heap > 1<<20 {
 		t.Errorf("the heap grew by %d KiB", (after-heap)>>10)
 	}
-	if u := i.Usage(); u.MemoryPeak != limit || u.MemoryLimit != limit || !u.Outgrown(0) {
+	if u := i.Usage(); u.MemoryPeak != limit || u.MemoryLimit != limit {
 		t.Errorf("usage: %+v", u)
 	}
 	if err := i.Close(t.Context()); err != nil {
@@ -92,26 +92,6 @@ func TestMemoryIsLentByTheSystem(t *testing.T) {
 	}
 	if u := i.Usage(); u.Memory != 0 || u.MemoryPeak != limit {
 		t.Errorf("usage after Close: %+v", u)
-	}
-}
-
-func TestOutgrown(t *testing.T) {
-	e := newEngine(t)
-	i := instantiate(t, e, compile(t, e, hoarder()), engine.InstanceConfig{MemoryBytes: 64 << 20})
-	opened := i.Usage().MemoryPeak
-	for range 32 * 3 {
-		if i.Usage().Outgrown(opened) {
-			t.Fatalf("outgrown at %d", i.Memory())
-		}
-		if _, err := i.Call(t.Context(), "grow", nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := i.Call(t.Context(), "grow", nil); err != nil {
-		t.Fatal(err)
-	}
-	if u := i.Usage(); !u.Outgrown(opened) || u.Outgrown(u.MemoryPeak) {
-		t.Errorf("after growing to %d of %d: %v", u.Memory, opened, u.Outgrown(opened))
 	}
 }
 

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -57,11 +56,7 @@ func BenchmarkFirstStart(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%s", name, where), func(b *testing.B) {
 				for b.Loop() {
 					b.StopTimer()
-					dir, err := os.MkdirTemp(b.TempDir(), "cache")
-					if err != nil {
-						b.Fatal(err)
-					}
-					e, err := engine.New(b.Context(), engine.Config{CacheDir: dir, Worker: command, Groups: append(goGroups(), group("test"), group("opt"))})
+					e, err := engine.New(b.Context(), engine.Config{CacheDir: b.TempDir(), Worker: command, Groups: append(goGroups(), group("test"), group("opt"))})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -53,7 +53,8 @@ type counters struct {
 // counts, anybody may read.
 type used struct {
 	calls, hostCalls, denied atomic.Uint64
-	units, cpu, throttled    atomic.Uint64 // units, ns, ns
+	units                    atomic.Uint64
+	cpu, throttled           atomic.Int64 // ns
 }
 
 // add adds what another has used.
@@ -78,13 +79,6 @@ type InstanceUsage struct {
 	StackPeak, StackLimit    uint32        // words; the peak is the deepest that the host has seen
 	TableLimit               uint32        // entries
 	Output, OutputLimit      uint32        // bytes of the last reply
-}
-
-// Outgrown reports whether an instance should be replaced before it meets its
-// limit: its memory, which cannot shrink, is above three quarters of the limit,
-// or four times of what it was after open.
-func (u InstanceUsage) Outgrown(opened uint64) bool {
-	return u.MemoryPeak > u.MemoryLimit/4*3 || opened > 0 && u.MemoryPeak > 4*opened
 }
 
 // Usage reads what the instance uses. Readings are exact between calls; during
