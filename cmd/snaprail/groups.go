@@ -9,7 +9,8 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 )
 
-// groups is all that a guest can be granted in this version.
-func groups() capability.Registry {
-	return capability.NewRegistry(serial.New(serial.Config{}), file.New(), log.New(), clock.New(), kv.New())
+// groups is all that a guest can be granted in this version. Files in the
+// folders closed are not among it.
+func groups(closed ...string) capability.Registry {
+	return capability.NewRegistry(serial.New(serial.Config{}), file.New(closed...), log.New(), clock.New(), kv.New())
 }

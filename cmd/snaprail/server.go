@@ -65,7 +65,7 @@ func openServer(ctx context.Context, dir string, maxModule int64, ceiling spec.C
 	if s.store, err = badger.Open(badger.Config{Dir: filepath.Join(dir, "store"), Key: key, Logger: log}); err != nil {
 		return nil, err
 	}
-	groups := groups()
+	groups := groups(dir)
 	compiler, err := worker()
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -35,10 +36,25 @@ const maxPath = 4096
 const name = "file"
 
 // Group is the host's files.
-type Group struct{}
+type Group struct {
+	closed []string
+}
 
-// New is the group.
-func New() *Group { return &Group{} }
+// New is the group. Nothing in the folders closed, nor what the kernel shows of
+// the process, is ever opened, whatever is granted.
+func New(closed ...string) *Group {
+	g := &Group{closed: []string{"/proc", "/sys"}}
+	for _, dir := range closed {
+		if whole, err := filepath.Abs(dir); err == nil {
+			dir = whole
+		}
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real
+		}
+		g.closed = append(g.closed, dir)
+	}
+	return g
+}
 
 // Name implements capability.Group.
 func (*Group) Name() string { return name }
@@ -74,21 +90,32 @@ func (g *Group) Open(_ context.Context, scope capability.Scope, args []byte) (ca
 	if err != nil {
 		return nil, err
 	}
-	f, err := open(scope.Grants, target.Resource)
+	f, err := g.open(scope.Grants, target.Resource)
 	if err != nil {
 		return nil, err
 	}
-	return &session{file: f, path: target.Resource, grants: scope.Grants}, nil
+	return &session{group: g, file: f, path: target.Resource, grants: scope.Grants}, nil
+}
+
+// isClosed reports whether a path without links lies where nothing is opened.
+func (g *Group) isClosed(real string) bool {
+	return slices.ContainsFunc(g.closed, func(dir string) bool {
+		return real == dir || strings.HasPrefix(real, strings.TrimSuffix(dir, "/")+"/")
+	})
 }
 
 // open opens what the path leads to, if that is a regular file and granted.
-func open(grants []spec.Grant, path string) (*os.File, error) {
+func (g *Group) open(grants []spec.Grant, path string) (*os.File, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, openFault(path, err)
 	}
 	if err := capability.Check(name, grants, real, spec.Read); err != nil {
 		return nil, err
+	}
+	if g.isClosed(real) {
+		return nil, fault.New(fault.Denied, "file.open: %s is the server's own and is never opened", path).
+			WithHint("name a file outside of the server's data directory, /proc and /sys")
 	}
 	f, err := openWithoutLinks(real)
 	if err != nil {
@@ -118,6 +145,7 @@ func openFault(path string, err error) error {
 
 // session is one open file.
 type session struct {
+	group  *Group
 	file   *os.File
 	path   string
 	grants []spec.Grant
@@ -177,7 +205,7 @@ func (s *session) follow(old os.FileInfo) (replaced bool, err error) {
 	if errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(info, old) {
 		return false, nil
 	}
-	f, err := open(s.grants, s.path)
+	f, err := s.group.open(s.grants, s.path)
 	if err != nil {
 		return false, err
 	}

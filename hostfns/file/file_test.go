@@ -195,3 +195,45 @@ func closed(t *testing.T, s capability.Session) {
 		t.Error(err)
 	}
 }
+
+// TestTheServersOwnFilesAreNeverOpened: whoever may grant any path does not
+// reach the server's keys and tokens by it, nor what the kernel shows of it.
+func TestTheServersOwnFilesAreNeverOpened(t *testing.T) {
+	data, other := t.TempDir(), t.TempDir()
+	for _, dir := range []string{data, other, data + "-beside"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "token"), []byte("secret"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(other, "link")
+	if err := os.Symlink(filepath.Join(data, "token"), link); err != nil {
+		t.Fatal(err)
+	}
+	alias := filepath.Join(t.TempDir(), "alias")
+	if err := os.Symlink(data, alias); err != nil {
+		t.Fatal(err)
+	}
+	g := file.New(alias)
+	for path, want := range map[string]bool{
+		filepath.Join(data, "token"):           false,
+		filepath.Join(alias, "token"):          false,
+		link:                                   false,
+		"/proc/self/environ":                   false,
+		filepath.Join(other, "token"):          true,
+		filepath.Join(data+"-beside", "token"): true,
+	} {
+		scope := granted("/*/*", path, filepath.Join(data, "*"), "/proc/*/*")
+		s, err := g.Open(t.Context(), scope, abi.FileOpen{Path: path}.Append(nil))
+		if err == nil {
+			err = s.Close(t.Context())
+			if !want {
+				t.Errorf("%s was opened", path)
+			}
+		} else if want || !fault.Is(err, fault.Denied) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
