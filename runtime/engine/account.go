@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,7 +67,8 @@ type account struct {
 }
 
 // SetBudget bounds an account, from now on: an instance that exists keeps its
-// memory, and waits for its share of the processor from its next slice on.
+// memory, and waits for its share of the processor from its next slice on. What
+// was used beyond a share before is still to come in, under the new one.
 func (e *Engine) SetBudget(name string, b Budget) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -78,9 +80,20 @@ func (e *Engine) SetBudget(name string, b Budget) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.paid = a.owed(e.now(), b.CPU)
 	a.budget, a.closed = b, false
 	a.limited.Store(b.CPU > 0)
-	a.paid = 0 // what was used under another share is forgiven
+}
+
+// owed is when all that was used will have come in under another share: what is
+// owed stays, so that nobody has it forgiven by beginning anew. Without a share
+// nothing is owed. The caller holds mu.
+func (a *account) owed(now time.Duration, share float64) time.Duration {
+	if a.budget.CPU <= 0 || share <= 0 || a.paid <= now {
+		return min(a.paid, now)
+	}
+	wait := float64(a.paid-now) * (a.budget.CPU / share)
+	return now + time.Duration(min(wait, math.MaxInt64/4))
 }
 
 // DropAccount forgets an account when its last instance is gone.

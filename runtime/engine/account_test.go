@@ -228,11 +228,44 @@ func TestCallThatCannotWaitForItsShare(t *testing.T) {
 		wantFault(t, <-done, fault.Canceled)
 
 		// In the middle of a call there is no way but to end the guest.
+		<-time.After(time.Hour) // all is paid
 		e.SetBudget("acme", engine.Budget{CPU: 0.01})
 		err = work(t.Context(), i, 100_000)
 		wantFault(t, err, fault.TenantCPU, "calls may take 200ms")
 		if i.State() != engine.Dead {
 			t.Errorf("the guest is %v", i.State())
+		}
+	})
+}
+
+// TestDebtOutlivesANewBudget: an account that is given its budget again, as at
+// each start of its connector, has not paid for what it used before.
+func TestDebtOutlivesANewBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		m := compile(t, e, tiny())
+		i := busy(t, e, m, 50*time.Millisecond)
+		e.SetBudget("acme", engine.Budget{CPU: 0.001})
+		if err := work(t.Context(), i, 45); err != nil { // 1.8 s at this share, and no pause
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			share float64
+			owed  time.Duration
+		}{{0.001, 1700 * time.Millisecond}, {0.002, 800 * time.Millisecond}, {0.0005, 3500 * time.Millisecond}} {
+			e.SetBudget("acme", engine.Budget{CPU: tt.share})
+			_, err := e.Instantiate(t.Context(), m, engine.InstanceConfig{
+				Link: allLinked(), CallTimeout: 50 * time.Millisecond, Account: "acme",
+			})
+			f := fault.Of(err)
+			if f == nil || f.Kind != fault.TenantCPU || f.RetryAfter < tt.owed-20*time.Millisecond || f.RetryAfter > tt.owed+20*time.Millisecond {
+				t.Errorf("with a share of %v: %v, want a wait of %v", tt.share, f, tt.owed)
+			}
+		}
+		e.SetBudget("acme", engine.Budget{})
+		e.SetBudget("acme", engine.Budget{CPU: 0.001})
+		if err := work(t.Context(), i, 1); err != nil {
+			t.Errorf("after a time without a bound: %v", err)
 		}
 	})
 }
