@@ -168,11 +168,11 @@ func buffers(info *wasmbin.Info) map[string]wasmbin.Kind {
 	return map[string]wasmbin.Kind{abi.ExportMemory: wasmbin.Memory, abi.ExportAlloc: wasmbin.Function}
 }
 
-// describe instantiates the module once, linked to refusals, and calls its
-// describe; nil: it has none.
+// describe instantiates the module once, linked to refusals and within the
+// tenant's budget, and calls its describe; nil: it has none.
 func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Manifest) ([]byte, error) {
 	inst, err := s.catalog.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
-		Link: s.link(m), Host: denyAll{}, CallTimeout: s.catalog.patience,
+		Link: s.link(m), Host: denyAll{}, CallTimeout: s.catalog.patience, Account: s.tenant,
 	})
 	if err != nil {
 		return nil, rejected(err)

@@ -2,8 +2,10 @@ package catalog_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	w "github.com/snaprail/snaprail/runtime/wasmbin/wasmtest"
 )
@@ -316,6 +319,56 @@ func TestModulesThatFailWhenStartedAreRefused(t *testing.T) {
 	r.SetPatience(catalog.DescribeTimeout)
 	if _, created := r.add("plant", tiny(packed(manifest(t))), nil); !created {
 		t.Error("the catalog does not work any more")
+	}
+}
+
+// TestAdmissionIsOnTheTenantsAccount: what a module uses while it is admitted,
+// and the memory that it is given for that, are its tenant's.
+func TestAdmissionIsOnTheTenantsAccount(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Engine.SetBudget("plant", engine.Budget{CPU: 0.01})
+	spin := tiny(packed(manifest(t)), starts(w.Forever()))
+	_, _, err := r.shelf("plant").Add(t.Context(), bytes.NewReader(spin), nil)
+	u := r.cfg.Engine.Usage("plant")
+	if !fault.Is(err, fault.TenantCPU) || u.CPU <= 0 || u.CPU > time.Second || u.Instances != 0 {
+		t.Errorf("an endless loop is refused with %v, and has used %+v", err, u)
+	}
+	r.cfg.Engine.SetBudget("plant", engine.Budget{MemoryBytes: engine.DefaultMemoryBytes - 1})
+	_, _, err = r.shelf("plant").Add(t.Context(), bytes.NewReader(tiny(packed(manifest(t)))), nil)
+	if !fault.Is(err, fault.TenantMemory) {
+		t.Errorf("beyond the tenant's memory: %v", err)
+	}
+}
+
+// TestOneTenantLeavesPlacesToOthers: modules of one tenant that take long to
+// admit do not hold up those of another.
+func TestOneTenantLeavesPlacesToOthers(t *testing.T) {
+	r := newRig(t)
+	r.SetPatience(10 * time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	for n := range 4 {
+		spin := tiny(packed(manifest(t)), starts(w.Forever()), func(m *w.Module) { m.Pages = uint32(3 + n) })
+		s := r.shelf("plant")
+		go func() {
+			_, _, err := s.Add(ctx, bytes.NewReader(spin), nil)
+			done <- err
+		}()
+	}
+	for until := time.Now().Add(10 * time.Second); r.cfg.Engine.Usage("plant").Instances < 2; runtime.Gosched() {
+		if time.Now().After(until) {
+			t.Fatal("no module is being admitted")
+		}
+	}
+	r.add("other", tiny(packed(manifest(t))), nil)
+	if u := r.cfg.Engine.Usage("plant"); u.Instances != 2 {
+		t.Errorf("of one tenant %d are admitted at once", u.Instances)
+	}
+	cancel()
+	for range 4 {
+		if err := <-done; !fault.Is(err, fault.Canceled) {
+			t.Error(err)
+		}
 	}
 }
 

@@ -60,7 +60,8 @@ type Catalog struct {
 // The bounds of what comes in at once.
 const (
 	admissionsAtOnce = 4
-	uploadsAtOnce    = 4 // of one tenant
+	admissionsOfOne  = admissionsAtOnce / 2 // tenant: others need not wait for it
+	uploadsAtOnce    = 4                    // of one tenant
 )
 
 // New opens the catalog in its folder and sweeps what an interrupted upload
@@ -139,7 +140,8 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 // AddProposed is Add for a module that comes with a proposal, which is kept
 // with it; nil: none.
 func (s *Shelf) AddProposed(ctx context.Context, body io.Reader, manifest []byte, p *spec.Proposal) (m spec.Module, created bool, err error) {
-	if err := s.catalog.uploads.begin(s.tenant); err != nil {
+	turns, err := s.catalog.uploads.begin(s.tenant)
+	if err != nil {
 		return m, false, err
 	}
 	defer s.catalog.uploads.end(s.tenant)
@@ -148,7 +150,7 @@ func (s *Shelf) AddProposed(ctx context.Context, body io.Reader, manifest []byte
 		return m, false, err
 	}
 	defer in.discard()
-	if m, err = s.admitInTurn(ctx, in, manifest); err != nil {
+	if m, err = s.admitInTurn(ctx, turns, in, manifest); err != nil {
 		s.catalog.unload(context.WithoutCancel(ctx), in.digest)
 		return m, false, err
 	}
@@ -162,14 +164,17 @@ func (s *Shelf) AddProposed(ctx context.Context, body io.Reader, manifest []byte
 	return m, created, nil
 }
 
-// admitInTurn admits a module when there is room.
-func (s *Shelf) admitInTurn(ctx context.Context, in *incoming, manifest []byte) (spec.Module, error) {
-	select {
-	case s.catalog.admissions <- struct{}{}:
-	case <-ctx.Done():
-		return spec.Module{}, fault.Of(ctx.Err())
+// admitInTurn admits a module when there is room: among the tenant's own, and
+// then among all.
+func (s *Shelf) admitInTurn(ctx context.Context, turns chan struct{}, in *incoming, manifest []byte) (spec.Module, error) {
+	for _, places := range []chan struct{}{turns, s.catalog.admissions} {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		case <-ctx.Done():
+			return spec.Module{}, fault.Of(ctx.Err())
+		}
 	}
-	defer func() { <-s.catalog.admissions }()
 	return s.admit(ctx, in, manifest)
 }
 

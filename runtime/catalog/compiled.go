@@ -48,28 +48,41 @@ func (c *Catalog) unload(ctx context.Context, digest string) {
 
 // uploads counts what each tenant is uploading.
 type uploads struct {
-	mu    sync.Mutex
-	count map[string]int
+	mu sync.Mutex
+	of map[string]*tenantUploads
 }
 
-func (u *uploads) begin(tenant string) error {
+// tenantUploads are those of one tenant.
+type tenantUploads struct {
+	count int
+	turns chan struct{} // the places that its admissions may take at once
+}
+
+// begin counts an upload in, and answers its tenant's places.
+func (u *uploads) begin(tenant string) (turns chan struct{}, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.count[tenant] >= uploadsAtOnce {
-		return fault.New(fault.Exhausted, "%d modules are being uploaded already", uploadsAtOnce).
+	one := u.of[tenant]
+	if one == nil {
+		one = &tenantUploads{turns: make(chan struct{}, admissionsOfOne)}
+	}
+	if one.count >= uploadsAtOnce {
+		return nil, fault.New(fault.Exhausted, "%d modules are being uploaded already", uploadsAtOnce).
 			WithRetryAfter(time.Second).WithHint("Upload one after the other.")
 	}
-	if u.count == nil {
-		u.count = make(map[string]int)
+	if u.of == nil {
+		u.of = make(map[string]*tenantUploads)
 	}
-	u.count[tenant]++
-	return nil
+	u.of[tenant] = one
+	one.count++
+	return one.turns, nil
 }
 
 func (u *uploads) end(tenant string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.count[tenant]--; u.count[tenant] == 0 {
-		delete(u.count, tenant)
+	one := u.of[tenant]
+	if one.count--; one.count == 0 {
+		delete(u.of, tenant)
 	}
 }
