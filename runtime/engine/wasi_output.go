@@ -67,8 +67,10 @@ func (i *Instance) print(stream int, text []byte) {
 	}
 }
 
-// line hands on a whole line.
+// line hands on a whole line. It costs as much as a host call, which it is to
+// the Host: a write can hold tens of thousands of empty ones.
 func (i *Instance) line(stream int, line []byte) {
+	i.charge(len(line))
 	if stream == 2 && isVerdict(line) {
 		i.wasi.verdict = append(i.wasi.verdict[:0], line[:min(len(line), maxErrorText)]...)
 	}

@@ -442,6 +442,26 @@ func TestWASIOutputIsCutIntoLines(t *testing.T) {
 	})
 }
 
+// A line costs what a host call does, however many there are in a write.
+func TestLinesOfOutputCostFuel(t *testing.T) {
+	wasi(t, func(t *testing.T, i *engine.Instance, _ *host) {
+		t.Helper()
+		in := binary.LittleEndian.AppendUint32(nil, 0x8000)
+		in = binary.LittleEndian.AppendUint32(in, 0x8008)
+		in = binary.LittleEndian.AppendUint32(in, 4000)
+		call(t, i, "poke", append(in, bytes.Repeat([]byte{'\n'}, 4000)...))
+		var args []byte
+		for _, v := range []uint64{1, 0x8000, 1, 0x7000} {
+			args = binary.LittleEndian.AppendUint64(args, v)
+		}
+		before := i.Usage().Fuel
+		call(t, i, "fd_write", args)
+		if used := i.Usage().Fuel - before; used < 4000*1000 {
+			t.Errorf("4,000 lines cost %d units", used)
+		}
+	})
+}
+
 func TestWASIRandomDiffersBetweenInstances(t *testing.T) {
 	e := newEngine(t)
 	m := compile(t, e, wasiGuest(t))
