@@ -224,8 +224,17 @@ func (b *bodies) walk(fn *funcType) {
 		}
 	}
 	if b.live {
-		b.open[0].label.join(b.path)
+		b.finish(b.steps[len(b.steps)-1].at)
 	}
+}
+
+// finish takes the end of the body. Ways that return before do not pay for the
+// last part of the others: what is due of it is charged where it ends.
+func (b *bodies) finish(at uint32) {
+	if b.open[0].hit && b.due > pathUnits {
+		b.settle(at)
+	}
+	b.open[0].label.join(b.path)
 }
 
 // weigh adds a cost. Long code without branches is charged and checked inside.
