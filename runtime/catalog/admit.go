@@ -47,7 +47,7 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 		Digest: in.digest, Size: in.size, Uploaded: time.Now().UTC().Truncate(time.Second),
 		Imports: compiled.Imports(), Exports: compiled.Exports(),
 	}
-	described, err := s.describe(ctx, compiled, manifest)
+	described, err := s.describe(ctx, compiled, info, manifest)
 	if err != nil {
 		return m, err
 	}
@@ -170,12 +170,21 @@ func buffers(info *wasmbin.Info) map[string]wasmbin.Kind {
 
 // describe instantiates the module once, linked to refusals and within the
 // tenant's budget, and calls its describe; nil: it has none.
-func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Manifest) ([]byte, error) {
+func (s *Shelf) describe(
+	ctx context.Context, compiled *engine.Module, info *wasmbin.Info, m *abi.Manifest,
+) (out []byte, err error) {
+	memory := s.trialMemory(info)
+	defer func() {
+		if fault.Is(err, fault.GuestMemory) && memory < engine.DefaultMemoryBytes {
+			err = fault.Wrap(fault.TenantMemory, err, "the module was started to describe itself in what the tenant's memory has left")
+		}
+		err = rejected(err)
+	}()
 	inst, err := s.catalog.cfg.Engine.Instantiate(ctx, compiled, engine.InstanceConfig{
-		Link: s.link(m), Host: denyAll{}, CallTimeout: s.catalog.patience, Account: s.tenant,
+		Link: s.link(m), Host: denyAll{}, CallTimeout: s.catalog.patience, Account: s.tenant, MemoryBytes: memory,
 	})
 	if err != nil {
-		return nil, rejected(err)
+		return nil, err
 	}
 	defer func() {
 		if err := inst.Close(context.WithoutCancel(ctx)); err != nil {
@@ -185,14 +194,25 @@ func (s *Shelf) describe(ctx context.Context, compiled *engine.Module, m *abi.Ma
 	if !inst.Has(abi.EntryDescribe) {
 		return nil, nil
 	}
-	out, err := inst.Call(ctx, abi.EntryDescribe, nil)
+	out, err = inst.Call(ctx, abi.EntryDescribe, nil)
 	if fault.Is(err, fault.Unsupported) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, rejected(err)
+	return slices.Clone(out), err
+}
+
+// trialMemory is how much memory a module is tried with: what any guest has, or
+// what its tenant has left, if that is enough to begin with. A tenant whose
+// connectors hold nearly all can still upload.
+func (s *Shelf) trialMemory(info *wasmbin.Info) uint64 {
+	const page = 64 << 10
+	u := s.catalog.cfg.Engine.Usage(s.tenant)
+	most := u.Budget.MemoryBytes
+	if most == 0 {
+		return engine.DefaultMemoryBytes
 	}
-	return slices.Clone(out), nil
+	least := max(uint64(info.MemoryMin), 1) * page
+	return min(max(most-min(u.MemoryBytes, most), least), engine.DefaultMemoryBytes)
 }
 
 // rejected makes a guest's failure a refusal of the module; what linking

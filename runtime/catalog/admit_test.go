@@ -330,14 +330,29 @@ func TestAdmissionIsOnTheTenantsAccount(t *testing.T) {
 	spin := tiny(packed(manifest(t)), starts(w.Forever()))
 	_, _, err := r.shelf("plant").Add(t.Context(), bytes.NewReader(spin), nil)
 	u := r.cfg.Engine.Usage("plant")
-	if !fault.Is(err, fault.TenantCPU) || u.CPU <= 0 || u.CPU > time.Second || u.Instances != 0 {
+	refused := fault.Is(err, fault.TenantCPU) || fault.Is(err, fault.ModuleRejected) // whichever is seen first
+	if !refused || u.CPU <= 0 || u.CPU > time.Second || u.Instances != 0 {
 		t.Errorf("an endless loop is refused with %v, and has used %+v", err, u)
 	}
-	r.cfg.Engine.SetBudget("plant", engine.Budget{MemoryBytes: engine.DefaultMemoryBytes - 1})
-	_, _, err = r.shelf("plant").Add(t.Context(), bytes.NewReader(tiny(packed(manifest(t)))), nil)
-	if !fault.Is(err, fault.TenantMemory) {
-		t.Errorf("beyond the tenant's memory: %v", err)
+	const page = 64 << 10
+	hoard := w.While(w.I32(1), w.Grow(), w.I32(-1), w.Op(0x47)) // until no more is given
+	hoarder := tiny(packed(manifest(t)), starts(hoard, w.Unreachable()))
+	for _, tt := range []struct {
+		pages uint64
+		src   []byte
+		want  fault.Kind
+	}{
+		{1, tiny(packed(manifest(t))), fault.TenantMemory},
+		{8, hoarder, fault.TenantMemory}, {1024, hoarder, fault.ModuleRejected},
+	} {
+		r.cfg.Engine.SetBudget("plant", engine.Budget{MemoryBytes: tt.pages * page})
+		_, _, err := r.shelf("plant").Add(t.Context(), bytes.NewReader(tt.src), nil)
+		if !fault.Is(err, tt.want) {
+			t.Errorf("a tenant of %d pages: %v", tt.pages, err)
+		}
 	}
+	r.cfg.Engine.SetBudget("plant", engine.Budget{MemoryBytes: 2 * page})
+	r.add("plant", tiny(packed(manifest(t))), nil)
 }
 
 // TestOneTenantLeavesPlacesToOthers: modules of one tenant that take long to
