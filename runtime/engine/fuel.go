@@ -19,6 +19,14 @@ import (
 // microseconds; then the guest yields.
 const Slice = 50_000
 
+// What a slice lasts when the guest's memory is slow: reads that miss every
+// cache take two hundred times as long as arithmetic, so slices are cut to the
+// time that they take, down to leastSlice.
+const (
+	slowSlice  = 200 * time.Microsecond
+	leastSlice = 500
+)
+
 // What a host call costs, in units.
 const (
 	hostCallUnits = 1_000
@@ -48,6 +56,7 @@ type fuel struct {
 	left, stack, table api.MutableGlobal // the guest's own counters
 
 	given     int64         // units at the last refill
+	slice     int64         // units of the next
 	charged   int64         // units of host calls since the last pause
 	resumed   time.Duration // when the guest went on, since the engine was started
 	shared    time.Duration // when others could run for the last time
@@ -71,10 +80,23 @@ func (f *fuel) find(m api.Module) bool {
 func (f *fuel) arm(now, deadline time.Duration) {
 	f.resumed, f.deadline = now, deadline
 	f.charged, f.throttled = 0, 0
-	f.given = Slice
-	if f.left != nil { // nil: not instantiated yet
-		f.left.Set(Slice)
+	if f.slice == 0 {
+		f.slice = Slice
 	}
+	f.given = f.slice
+	if f.left != nil { // nil: not instantiated yet
+		f.left.Set(uint64(f.slice)) //nolint:gosec // above 0
+	}
+}
+
+// cut sizes the next slice by how long so many units took.
+func (f *fuel) cut(units uint64, took time.Duration) {
+	if took <= slowSlice {
+		f.slice = min(f.slice*2, Slice)
+		return
+	}
+	f.slice = int64(float64(min(units, Slice)) * float64(slowSlice) / float64(took))
+	f.slice = min(max(f.slice, leastSlice), Slice)
 }
 
 // spent is how many units were used since the last look.
@@ -103,9 +125,11 @@ func buildMeter(ctx context.Context, r wazero.Runtime) (api.Module, error) {
 // slice, and may be overdrawn.
 func yield(ctx context.Context, _ api.Module, stack []uint64) {
 	i := caller(ctx)
-	i.pause(i.fuel.spent(int64(stack[0]))) //nolint:gosec // an i64 of the guest
-	i.fuel.given = Slice
-	stack[0] = Slice
+	f := &i.fuel
+	units, began := f.spent(int64(stack[0])), f.resumed //nolint:gosec // an i64 of the guest
+	f.cut(units, i.pause(units)-began)
+	f.given = f.slice
+	stack[0] = uint64(f.slice) //nolint:gosec // above 0
 }
 
 // charge bills the guest for work that the host does for it.
@@ -125,9 +149,10 @@ func (i *Instance) bill(work int64) {
 
 // pause accounts for a slice, ends the guest if its time is over, lets it wait
 // for its share of the processor, and lets others run after each turn. The
-// collector of garbage can stop the guest at every pause.
-func (i *Instance) pause(units uint64) {
-	now := i.engine.now()
+// collector of garbage can stop the guest at every pause. It answers when the
+// pause began.
+func (i *Instance) pause(units uint64) (now time.Duration) {
+	now = i.engine.now()
 	i.sound()
 	i.spend(now, units)
 	i.check(now)
@@ -139,11 +164,12 @@ func (i *Instance) pause(units uint64) {
 		i.throttle(now)
 	}
 	if now-i.fuel.shared < i.turn() {
-		return
+		return now
 	}
 	i.handOver(now)
 	i.fuel.shared = i.engine.now()
 	i.fuel.resumed = i.fuel.shared
+	return now
 }
 
 // handOver lets others run, and once in a while those for whom there is input

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	w "github.com/snaprail/snaprail/runtime/wasmbin/wasmtest"
@@ -57,5 +58,28 @@ func TestWazeroVersionIsThatOfGoMod(t *testing.T) {
 	}
 	if !strings.Contains(string(mod), "github.com/tetratelabs/wazero "+wazeroVersion) {
 		t.Errorf("go.mod names another release than %s", wazeroVersion)
+	}
+}
+
+// A guest whose memory is slow gets slices that do not last longer for it, and
+// whole ones again when it is quick.
+func TestSlicesAreCutToTheirTime(t *testing.T) {
+	f := fuel{slice: Slice}
+	for _, c := range []struct {
+		units uint64
+		took  time.Duration
+		want  int64
+	}{
+		{Slice, 40 * time.Microsecond, Slice},
+		{Slice, 10 * time.Millisecond, Slice / 50},
+		{Slice / 50, 200 * time.Microsecond, Slice / 25},
+		{Slice, time.Second, leastSlice},
+		{1 << 40, 400 * time.Microsecond, Slice / 2}, // a bulk instruction
+		{Slice / 2, 10 * time.Microsecond, Slice},
+		{Slice, 10 * time.Microsecond, Slice},
+	} {
+		if f.cut(c.units, c.took); f.slice != c.want {
+			t.Errorf("after %d units in %v the slice is %d, want %d", c.units, c.took, f.slice, c.want)
+		}
 	}
 }

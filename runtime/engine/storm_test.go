@@ -40,7 +40,9 @@ func TestAbuse15TrapStorm(t *testing.T) {
 	if after-heap > 1<<20 {
 		t.Errorf("the heap grew by %d KiB", (after-heap)>>10)
 	}
-	if mappedAfter-mapped > engine.DefaultMemoryBytes {
+	// A thread that the system starts meanwhile maps 72 MiB for itself; one
+	// instance of a hundred that kept its memory would map 64 GiB.
+	if mappedAfter-mapped > 16*engine.DefaultMemoryBytes {
 		t.Errorf("%d KiB are mapped that were not", (mappedAfter-mapped)>>10)
 	}
 	if left > goroutines+2 {
