@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -194,6 +196,69 @@ func TestUploadsAtOnceAreBounded(t *testing.T) {
 	if n := r.api.uploads.count(); n != 0 {
 		t.Errorf("%d uploads are counted after all have ended", n)
 	}
+}
+
+// TestExtismUploadsAtOnceAreBounded: these are in memory as a whole, so that the
+// server takes few in at once, whosever they are, and holds none that waits.
+func TestExtismUploadsAtOnceAreBounded(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	r := newRig(t)
+	r.api.extism.patience = time.Millisecond
+	var leave []func()
+	for range extismAtOnce {
+		one, err := r.api.extism.take(t.Context())
+		r.must(err)
+		leave = append(leave, one)
+	}
+	upload := func(with ...func(*http.Request)) reply {
+		return r.do(r.request("POST", "/api/modules", strings.NewReader(`{"wasm": []}`), append(with, header("Content-Type", "application/json"))...))
+	}
+	p := upload()
+	if got := p.problem(fault.Exhausted); p.header.Get("Retry-After") != "5" || got.RetryAfterMS != 5000 {
+		t.Errorf("%v %+v", p.header, got)
+	}
+	upload(header("Authorization", "Bearer "+r.other)).problem(fault.Exhausted)
+	r.do(r.request("POST", "/api/modules", strings.NewReader("x"), wasm())).problem(fault.NotWasm)
+
+	leave[0]()
+	for range extismAtOnce + 1 {
+		upload().problem(fault.ManifestInvalid)
+	}
+	leave[1]()
+	if n := len(r.api.extism.taken); n != 0 {
+		t.Errorf("%d turns are taken after all have ended", n)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) != 0 {
+		t.Errorf("files are left: %v %v", left, err)
+	}
+}
+
+// TestSlowExtismUploadsTakeNoTurn: else two clients could stop all others.
+func TestSlowExtismUploadsTakeNoTurn(t *testing.T) {
+	r := newRig(t)
+	from, to := io.Pipe()
+	q, w := r.request("POST", "/api/modules", from, header("Content-Type", "application/json")), httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.api.ServeHTTP(w, q)
+	}()
+	_, err := io.WriteString(to, `{"wasm": [`) // returns when the server has read it
+	r.must(err)
+	if n := len(r.api.extism.taken); n != 0 {
+		t.Errorf("%d turns are taken by a client that has not sent all", n)
+	}
+	r.must(to.Close())
+	<-done
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("half of a manifest: status %d", w.Code)
+	}
+}
+
+func TestLargeExtismUploadsAreRefused(t *testing.T) {
+	r := newRig(t)
+	r.do(r.request("POST", "/api/modules", &endless{left: maxExtism + 1}, header("Content-Type", "application/json"))).problem(fault.ModuleTooLarge)
 }
 
 // stripped is a module without its manifest.

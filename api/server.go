@@ -57,6 +57,7 @@ type Server struct {
 	pages   *pages
 	streams *gate
 	uploads *gate
+	extism  *turns
 	pace    pace
 	started time.Time
 	ending  chan struct{} // closed when streams have to end
@@ -70,6 +71,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, echo: echo.New(), started: time.Now(),
 		streams: newGate("streams", cfg.Streams),
 		uploads: newGate("uploads", cfg.Uploads),
+		extism:  newTurns("Extism manifests", extismAtOnce, extismWait),
 		pace:    usualPace(),
 		ending:  make(chan struct{}),
 	}

@@ -26,6 +26,12 @@ const (
 	uploadSlack = abi.MaxManifest + 64<<10
 	// maxExtism is the most that an Extism manifest may have, module included.
 	maxExtism = 32 << 20
+	// extismAtOnce is how many Extism manifests the server reads at once, of all
+	// tenants. Each is in memory with its JSON taken apart and its module, which
+	// is about three times its size.
+	extismAtOnce = 2
+	// extismWait is how long one that has come waits for its turn.
+	extismWait = 30 * time.Second
 )
 
 // upload takes a module in as it comes: raw, or as a part of a form with the
@@ -72,18 +78,44 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 	return c.JSON(status, moduleForm(m))
 }
 
-// uploadExtism takes in an Extism manifest with a module in it. It is in memory
-// as a whole, so that it has a bound of its own.
+// uploadExtism takes in an Extism manifest with a module in it. It has to be in
+// memory as a whole, so it has a bound of its own, and few are there at once. It
+// waits for its turn in a file, so that a slow client takes nobody's.
 func (s *Server) uploadExtism(c echo.Context, t *control.Tenant, from io.Reader) (m spec.Module, created bool, err error) {
-	src, err := io.ReadAll(io.LimitReader(from, maxExtism+1))
+	f, err := spool(&boundedReader{from: from, left: maxExtism, err: extismTooLarge})
 	if err != nil {
-		return m, false, broken(err)
+		return m, false, err
 	}
-	if len(src) > maxExtism {
-		return m, false, fault.New(fault.ModuleTooLarge, "the Extism manifest is larger than %d bytes", maxExtism).
-			WithHint("Upload the module as application/wasm, and set config, limits and grants with the connector.")
+	defer func() { _ = f.Close() }() // it has no name any more
+	ctx := c.Request().Context()
+	leave, err := s.extism.take(ctx)
+	if err != nil {
+		return m, false, err
 	}
-	return t.AddExtismModule(c.Request().Context(), src, nil)
+	defer leave()
+	src, err := whole(f)
+	if err != nil {
+		return m, false, err
+	}
+	return t.AddExtismModule(ctx, src, nil)
+}
+
+func extismTooLarge() error {
+	return fault.New(fault.ModuleTooLarge, "the Extism manifest is larger than %d bytes", maxExtism).
+		WithHint("Upload the module as application/wasm, and set config, limits and grants with the connector.")
+}
+
+// whole is all of a file that was just written.
+func whole(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "upload")
+	}
+	src := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, src); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "upload")
+	}
+	return src, nil
 }
 
 // uploadForm reads the parts one after the other, and holds none but the
