@@ -73,8 +73,10 @@ func (i *Instance) finish(ctx context.Context, entry string, reply []byte, err e
 	if !i.dying {
 		return reply, err
 	}
-	i.bury(ctx)
-	i.meter.died()
+	defer i.meter.died()
+	if i.bury(ctx); i.broken != nil && err == nil { // its last words
+		return nil, fault.Wrap(fault.Internal, i.broken, "%s: the host failed", entry)
+	}
 	return reply, err
 }
 

@@ -142,13 +142,16 @@ func (e *Engine) Close(ctx context.Context) error {
 		all = append(all, i)
 	}
 	e.mu.Unlock()
+	var failed error
 	for _, i := range all {
-		if err := i.Close(ctx); err != nil {
+		if err := i.Close(ctx); fault.Is(err, fault.Timeout) {
 			return err
+		} else if err != nil { // it is gone nevertheless
+			failed = err
 		}
 	}
 	e.poller.close()
-	err := e.runtime.Close(ctx)
+	err := errorsOf(e.runtime.Close(ctx), failed)
 	if e.cache != nil {
 		err = errorsOf(err, e.cache.Close(ctx), e.removePrivate())
 	}

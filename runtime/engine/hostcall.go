@@ -63,9 +63,8 @@ func denied(group, function string) api.GoModuleFunc {
 	answer := encodeError(nil, notGranted(group))
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
 		i := caller(ctx)
-		i.used.denied.Add(1)
 		i.pending.drop()
-		i.host.Denied(group, function)
+		i.deny(group, function)
 		i.charge(0)
 		_, out, _ := i.ranges(stack)
 		stack[0] = i.answer(out, answer, abi.HostErrorBit)
@@ -118,16 +117,32 @@ func badRange(group, function string, stack []uint64) error {
 // serve calls the Host. Its panic ends this guest alone, and says whose fault
 // it was.
 func (i *Instance) serve(group, function string, in, out []byte) (reply []byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			i.broken = fmt.Errorf("%s.%s panicked: %v\n%s", group, function, r, debug.Stack())
-			panic(sys.NewExitError(1))
-		}
-	}()
+	defer i.blame(group, function)
 	if len(in) > MaxCrossing {
 		return nil, fault.New(fault.TooLarge, "a request of %d bytes, and %d are allowed", len(in), MaxCrossing)
 	}
 	return i.host.HostCall(&i.meter, group, function, in, out)
+}
+
+// blame is deferred where the Host is called.
+func (i *Instance) blame(group, function string) {
+	if r := recover(); r != nil {
+		i.broken = fmt.Errorf("%s.%s panicked: %v\n%s", group, function, r, debug.Stack())
+		panic(sys.NewExitError(1))
+	}
+}
+
+// deny tells the Host of a call that was not granted.
+func (i *Instance) deny(group, function string) {
+	defer i.blame("host", "Denied")
+	i.used.denied.Add(1)
+	i.host.Denied(group, function)
+}
+
+// tell gives the Host a line of output.
+func (i *Instance) tell(stream int, line []byte) {
+	defer i.blame("host", "Output")
+	i.host.Output(stream, line)
 }
 
 // answer hands a reply to the guest: in the room that it offered, or pending.

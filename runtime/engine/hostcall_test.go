@@ -13,6 +13,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
+	w "github.com/snaprail/snaprail/runtime/wasmbin/wasmtest"
 )
 
 // A reply comes back whole whether or not it fits, whoever owns its memory.
@@ -263,3 +264,49 @@ func (quiet) HostCall(_ context.Context, _, _ string, in, out []byte) ([]byte, e
 }
 func (quiet) Output(int, []byte)    {}
 func (quiet) Denied(string, string) {}
+
+// rude is a host that panics whatever it is told.
+type rude struct{}
+
+func (rude) HostCall(context.Context, string, string, []byte, []byte) ([]byte, error) { panic("oops") }
+func (rude) Output(int, []byte)                                                       { panic("oops") }
+func (rude) Denied(string, string)                                                    { panic("oops") }
+
+// TestPanicOfTheHostThatIsToldSomething ends this guest alone as well, be it in
+// a call or when what is left of the output is handed on after it.
+func TestPanicOfTheHostThatIsToldSomething(t *testing.T) {
+	said := func(text string) []byte {
+		m := tinyModule()
+		m.Imports = append(m.Imports, w.Import{Module: "wasi_snapshot_preview1", Name: "fd_write", Params: "iiii", Results: "i"})
+		m.Data = append(m.Data, w.Data{Offset: 0x300, Bytes: []byte("\x00\x05\x00\x00" + string(rune(len(text))) + "\x00\x00\x00")},
+			w.Data{Offset: 0x500, Bytes: []byte(text)})
+		m.Functions = append(m.Functions, w.Function{Export: "say", Params: "ii", Results: "I", Body: w.Join(
+			w.I32(1), w.I32(0x300), w.I32(1), w.I32(0x400), w.Call(fnImports), w.Drop(), w.I64(0))})
+		return m.Bytes()
+	}
+	e := newEngine(t)
+	on := func(wasm []byte) *engine.Instance {
+		return instantiate(t, e, compile(t, e, wasm), engine.InstanceConfig{Link: allLinked(), Host: rude{}})
+	}
+	_, err := on(tiny()).Call(t.Context(), "opt", nil)
+	wantFault(t, err, fault.Internal, "host.Denied panicked: oops")
+	_, err = on(said("a line\n")).Call(t.Context(), "say", nil)
+	wantFault(t, err, fault.Internal, "host.Output panicked: oops")
+
+	i := on(said("no line"))
+	for _, entry := range []string{"say", "empty"} {
+		if _, err := i.Call(t.Context(), entry, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantFault(t, i.Close(t.Context()), fault.Internal, "host.Output panicked: oops")
+	i = on(said("no line"))
+	if _, err := i.Call(t.Context(), "say", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err = i.Call(t.Context(), "trap", nil)
+	wantFault(t, err, fault.GuestTrap)
+	if s := e.Stats(); s.HostFailures != 4 || s.Traps != 1 || s.Idle+s.Running != 0 || i.State() != engine.Dead {
+		t.Errorf("stats: %+v", s)
+	}
+}

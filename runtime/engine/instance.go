@@ -338,13 +338,16 @@ func (i *Instance) State() InstanceState { return i.meter.current() }
 func (i *Instance) Memory() uint64 { return i.memory.size.Load() }
 
 // Close ends the guest and frees its memory. A call that is under way is
-// cancelled and waited for, until ctx ends. It may be called more than once.
+// cancelled and waited for, until ctx ends. It may be called more than once. The
+// guest is gone as well when the error is that its Host panicked.
 func (i *Instance) Close(ctx context.Context) error {
 	for {
 		taken, over := i.meter.take()
 		if taken {
-			i.bury(ctx)
-			i.meter.died()
+			defer i.meter.died()
+			if i.bury(ctx); i.broken != nil {
+				return fault.Wrap(fault.Internal, i.broken, "the host failed")
+			}
 			return nil
 		}
 		if over == nil {
@@ -360,7 +363,7 @@ func (i *Instance) Close(ctx context.Context) error {
 
 // bury frees everything that the guest had.
 func (i *Instance) bury(ctx context.Context) {
-	i.wasi.flush(i.host)
+	i.lastOutput()
 	if i.module != nil {
 		_ = i.module.Close(ctx) // never fails: there are no files
 	}
@@ -373,6 +376,15 @@ func (i *Instance) bury(ctx context.Context) {
 	i.reply, i.scratch, i.pending = nil, nil, pending{}
 	i.engine.settle(i)
 	i.engine.forget(ctx, i)
+}
+
+// lastOutput hands on what the guest has not ended with a line feed. The guest
+// is gone whatever the Host makes of that.
+func (i *Instance) lastOutput() {
+	before := i.broken
+	if guard(func() error { i.flush(); return nil }) != nil && before == nil {
+		i.engine.stats.hostFailures.Add(1)
+	}
 }
 
 // noHost is the Host of a guest that may reach nothing.

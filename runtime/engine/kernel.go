@@ -170,8 +170,7 @@ func kernelSetVar(ctx context.Context, p []uint64) {
 // that leads. The group http takes its place.
 func kernelRequest(ctx context.Context, p []uint64) {
 	i := enter(ctx)
-	i.used.denied.Add(1)
-	i.host.Denied("http", "extism http_request")
+	i.deny("http", "extism http_request")
 	i.charge(len(i.kernel.Block(p[0])))
 	i.refuse(i.kernel.RefuseRequest(p[0]))
 }
@@ -190,16 +189,20 @@ func kernelLog(level extism.Level, as abi.LogLevel) api.GoFunc {
 }
 
 func (i *Instance) log(level abi.LogLevel, text []byte) {
-	h, ok := i.host.(LogHost)
 	for line := range strings.Lines(string(text)) { // the Host keeps none of the kernel's bytes
-		line := []byte(strings.TrimSuffix(line, "\n"))
-		if ok {
-			h.Log(level, line)
-		} else {
-			i.host.Output(2, line)
-		}
+		i.logLine(level, []byte(strings.TrimSuffix(line, "\n")))
 		i.bill(kernelUnits)
 	}
+}
+
+func (i *Instance) logLine(level abi.LogLevel, line []byte) {
+	h, ok := i.host.(LogHost)
+	if !ok {
+		i.tell(2, line)
+		return
+	}
+	defer i.blame("host", "Log")
+	h.Log(level, line)
 }
 
 // ExtismUpload is an Extism manifest with the module that it holds.

@@ -80,8 +80,7 @@ func user(group, function string) api.GoModuleFunc {
 		k := i.kernel
 		k.failure = k.failure[:0]
 		if access, _ := k.link.access(group); access != Linked {
-			i.used.denied.Add(1)
-			i.host.Denied(group, function)
+			i.deny(group, function)
 			i.charge(0)
 			k.failure = append(k.failure, refused...)
 			stack[0] = 0

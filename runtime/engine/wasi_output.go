@@ -74,7 +74,7 @@ func (i *Instance) line(stream int, line []byte) {
 	if stream == 2 && isVerdict(line) {
 		i.wasi.verdict = append(i.wasi.verdict[:0], line[:min(len(line), maxErrorText)]...)
 	}
-	i.host.Output(stream, line)
+	i.tell(stream, line)
 }
 
 // isVerdict recognizes the line in which a language's runtime says why it gives
@@ -108,10 +108,10 @@ func (l *lines) add(text []byte) bool {
 func (l *lines) reset() { l.part, l.cut = l.part[:0], false }
 
 // flush hands on lines that will not end.
-func (w *wasiState) flush(h Host) {
-	for n := range w.output {
-		if l := &w.output[n]; len(l.part) > 0 {
-			h.Output(n+1, l.part)
+func (i *Instance) flush() {
+	for n := range i.wasi.output {
+		if l := &i.wasi.output[n]; len(l.part) > 0 {
+			i.tell(n+1, l.part)
 			l.reset()
 		}
 	}
