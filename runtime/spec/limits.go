@@ -133,7 +133,7 @@ func LimitTable() []Limit {
 	return []Limit{
 		count(LimitMemory, Bytes, "linear memory", 64*mib, mib, 1024*mib, 0, func(l *Limits) *uint64 { return &l.MemoryBytes }),
 		count(LimitTableEntries, Entries, "entries of a table of functions", 65_536, 1, 65_536, 0, func(l *Limits) *uint64 { return &l.TableEntries }),
-		count(LimitStack, Words, "depth of calls", 32_768, 1_024, 1_048_576, 0, func(l *Limits) *uint64 { return &l.StackWords }),
+		count(LimitStack, Words, "depth of calls", 32_768, 1_024, 131_072, 0, func(l *Limits) *uint64 { return &l.StackWords }),
 		duration(LimitCall, "time for a call", 5*time.Second, func(l *Limits) *Duration { return &l.CallTimeout }),
 		// open leaves a port the ten seconds that it may take.
 		duration(LimitOpen, "time for open and test", 15*time.Second, func(l *Limits) *Duration { return &l.OpenTimeout }),

@@ -6,7 +6,7 @@ import (
 
 // MeterVersion is part of the key of everything that is kept of a metered
 // module. It changes with each change of what Meter writes.
-const MeterVersion = 5
+const MeterVersion = 6
 
 // The names that a metered module has beside its own; Read refuses modules that
 // use them.
@@ -68,18 +68,24 @@ const (
 // more than 64 units are due and where functions end and loops go round, at
 // their start, for the costliest way (of a dispatcher at the branches that go
 // back, each for its own): so a run is charged what its instructions
-// cost or more, by at most 64 units for each call and each round of a loop. It
+// cost or more, by at most 64 units for each of these charges. It
 // depends on nothing but the module and its input. Only a trap is not charged
 // for what it ran since the last charge, less than 4,100 units.
 //
 // # Where it is checked
 //
 // At the entry of each function, at each round of a loop, and inside code
-// without either every 4,096 units. An instruction on more than 64 KiB of memory
+// without either every 4,096 units. Behind a call of a function of the module
+// also at the next one and where the function ends, if more than 4 units for
+// each word of its parameters and locals and the 8 of a call, or more than 64,
+// were done since: so a recursion that goes back is charged and checked too. An instruction on more than 64 KiB of memory
 // is done in pieces of 256 KiB with a check before each, after its whole range
-// was checked: it traps as the instruction itself does, with nothing written. So
-// between two yields lies no more than the fuel that was handed out and what one
-// piece costs, 65,544 units; or a table's, 131,082.
+// was checked: it traps as the instruction itself does, with nothing written. A
+// piece costs 65,544 units, an instruction on a table at most 131,082; what is
+// done in one function between two checks is no more than one of them and four
+// short ones of 16,394 each. So between two yields lies no more than the fuel that
+// was handed out, 270,000 units, and four for each word of the stack that a call
+// may take.
 //
 // # What a call takes of the stack
 //

@@ -4,12 +4,29 @@ package wasmbin
 type path struct {
 	due   int  // units not charged yet
 	since int  // units since the last check, charged or not
+	late  int  // those of them behind a call that may have recursed
+	call  bool // there was such a call since the last check
 	held  bool // the local of the fuel holds what the global does
+}
+
+// add adds a cost.
+func (p *path) add(units int) {
+	p.due += units
+	p.pass(units)
+}
+
+// pass brings the next check nearer.
+func (p *path) pass(units int) {
+	p.since += units
+	if p.call {
+		p.late += units
+	}
 }
 
 // join makes it the costlier of two ways that meet.
 func (p *path) join(q path) {
 	p.due, p.since, p.held = max(p.due, q.due), max(p.since, q.since), p.held && q.held
+	p.late, p.call = max(p.late, q.late), p.call || q.call
 }
 
 // frame is an open block, loop, if or function body.
@@ -70,6 +87,8 @@ type bodies struct {
 	loopFirst int    // the site of a loop that is reached before anything else; -1: there is none
 	first     int    // what is due before that
 	straight  bool   // nothing but straight code was seen
+	charges   bool   // something is charged inside
+	mostLate  int    // so much may be late where the function calls or ends
 	extra     int    // what a branch costs more, because it may move locals
 }
 
@@ -78,6 +97,7 @@ func (b *bodies) rewrite(out []byte, c *cursor, fn *funcType) []byte {
 	locals := c.locals(fn.params)
 	code := c.pos
 	b.extra = (int(fn.words) + locals.words) / localsPerUnit
+	b.mostLate = min(pathUnits, unwindUnits*(frameBase+int(fn.words)+locals.words))
 	b.fuelAt, b.lengths, b.inline = locals.next, false, 0
 	if b.read(c); c.err != nil {
 		return out
@@ -95,7 +115,9 @@ func (b *bodies) rewrite(out []byte, c *cursor, fn *funcType) []byte {
 	if b.loopFirst >= 0 {
 		b.sites[b.loopFirst].stack = words > 0
 	}
-	out = b.m.enter(out, exit.label.due+b.first, words, b.loopFirst < 0)
+	if due := exit.label.due + b.first; due > 0 || words > 0 || b.charges {
+		out = b.m.enter(out, due, words, b.loopFirst < 0)
+	}
 	wrapped := words > 0 && exit.hit
 	if wrapped {
 		out = append(out, byte(opBlock))
@@ -210,7 +232,7 @@ func (b *bodies) targets(s *step, visit func(uint32)) {
 // is to be put in where.
 func (b *bodies) walk(fn *funcType) {
 	b.path, b.live, b.height, b.highest, b.inside = path{}, true, 0, 0, 0
-	b.loopFirst, b.first, b.straight = -1, 0, true
+	b.loopFirst, b.first, b.straight, b.charges = -1, 0, true, false
 	b.open = b.open[:0]
 	b.push(frame{op: opNop, results: int(fn.results)})
 	for i := range len(b.steps) - 1 {
@@ -232,17 +254,29 @@ func (b *bodies) walk(fn *funcType) {
 // last part of the others: what is due of it is charged where it ends.
 func (b *bodies) finish(at uint32) {
 	if b.open[0].hit && b.due > pathUnits {
-		b.settle(at)
+		b.settle(at, false)
 	}
+	b.catchUp(at)
 	b.open[0].label.join(b.path)
 }
 
+// catchUp charges and checks, before a call and where the function ends, if much
+// was done behind another call. All of it would be charged at the entry else:
+// while a recursion goes back, no fuel would be used, and nothing would yield.
+func (b *bodies) catchUp(at uint32) {
+	if b.late > b.mostLate {
+		b.settle(at, true)
+	}
+}
+
+// ends says whether a label is the end of the function.
+func (b *bodies) ends(label uint32) bool { return int(label) == len(b.open)-1 }
+
 // weigh adds a cost. Long code without branches is charged and checked inside.
 func (b *bodies) weigh(s *step, units int) {
-	b.due += units
-	b.since += units
+	b.add(units)
 	if b.since > straightUnits {
-		b.settle(s.at)
+		b.settle(s.at, true)
 	}
 }
 
@@ -252,16 +286,16 @@ func (b *bodies) weighBranch(s *step, units int) {
 	b.straight = false
 	b.weigh(s, units)
 	if b.due > pathUnits {
-		b.settle(s.at)
+		b.settle(s.at, false)
 	}
 }
 
-// settle charges what is due, with a check if the last one is far away.
-func (b *bodies) settle(at uint32) {
-	b.straight = false
+// settle charges what is due, and checks if it is to.
+func (b *bodies) settle(at uint32, check bool) {
+	b.straight, b.charges = false, true
 	kind := siteCharge
-	if b.since > straightUnits {
-		kind, b.since = siteCheck, 0
+	if check {
+		kind, b.since, b.late, b.call = siteCheck, 0, 0, false
 	}
 	b.sites = append(b.sites, site{at: at, kind: kind, units: b.due, held: b.held, hold: b.inside > 0})
 	b.due, b.held = 0, b.inside > 0

@@ -213,9 +213,6 @@ func (c *code) check(out []byte, stack bool) []byte {
 
 // enter charges at the entry of a function, and counts the stack.
 func (c *code) enter(out []byte, units, words int, check bool) []byte {
-	if units == 0 && words == 0 {
-		return out
-	}
 	out = c.charge(out, units)
 	if words > 0 {
 		out = c.addStack(out, words, i64Sub)

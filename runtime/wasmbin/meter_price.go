@@ -5,6 +5,7 @@ package wasmbin
 const (
 	pathUnits     = 64    // a way is charged when it owes more than this
 	straightUnits = 4_096 // a way is checked when it has gone on for this long
+	unwindUnits   = 4     // so much for each word of a call's stack may be done unchecked when it goes back
 	localsPerUnit = 32    // a branch costs a unit more for so many locals
 	valuesPerUnit = 8     // a call or a branch costs a unit more for so many values
 	hostUnits     = 250   // an instruction that leaves compiled code

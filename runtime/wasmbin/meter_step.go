@@ -23,6 +23,7 @@ func (b *bodies) step(s *step) {
 		b.end(s)
 	case opBr: // a shortened one is charged for the branch table too
 		b.weighBranch(s, (1+b.extra)*(1+int(s.b))+b.arity(s.a)/valuesPerUnit)
+		b.exit(s, b.ends(s.a))
 		b.reload(s, s.a)
 		b.back(s)
 		b.jump(s.a)
@@ -31,12 +32,14 @@ func (b *bodies) step(s *step) {
 	case opBrIf:
 		b.height--
 		b.weighBranch(s, 1+b.extra+b.arity(s.a)/valuesPerUnit)
+		b.exit(s, b.ends(s.a))
 		b.reload(s, s.a)
 		b.jump(s.a)
 		b.shift(s)
 	case opBrTable:
 		b.height--
 		b.weighBranch(s, 1+b.extra+b.tableArity(s)/valuesPerUnit)
+		b.targets(s, func(label uint32) { b.exit(s, b.ends(label)) })
 		b.targets(s, func(label uint32) { b.reload(s, label) })
 		b.targets(s, b.jump)
 		b.shiftTable(s)
@@ -53,10 +56,18 @@ func (b *bodies) step(s *step) {
 func (b *bodies) leave(s *step) {
 	function := uint32(len(b.open) - 1)
 	b.weighBranch(s, 1+b.extra+b.arity(function)/valuesPerUnit)
+	b.exit(s, true)
 	b.jump(function)
 	b.live = false
 	if b.calls {
 		b.replace(s, byte(opBr), function+b.crossed(function))
+	}
+}
+
+// exit takes a way that may leave the function.
+func (b *bodies) exit(s *step, leaves bool) {
+	if leaves {
+		b.catchUp(s.at)
 	}
 }
 
@@ -129,6 +140,10 @@ func (b *bodies) header(f *frame) {
 	header.units = f.label.due
 	if f.start.due > header.units {
 		before.units = f.start.due
+	}
+	if !f.hit { // nothing goes back: a header that charges nothing loads nothing
+		before.load = true
+		return
 	}
 	if !f.held || b.stale(f) > mostStale {
 		header.held = false
@@ -226,8 +241,7 @@ func (b *bodies) pop() {
 		ways++
 	}
 	if ways > 0 {
-		b.due += b.extra
-		b.since += b.extra
+		b.add(b.extra)
 	}
 	b.height = f.height + f.results
 	b.open = b.open[:len(b.open)-1]
@@ -270,10 +284,10 @@ func (b *bodies) replace(s *step, op byte, index uint32) {
 func (b *bodies) plain(s *step) {
 	switch s.op {
 	case opCall:
-		b.call(s, b.m.typeOf(s.a), 2, 0)
+		b.invoke(s, b.m.typeOf(s.a), 2, 0, s.a >= b.m.imported)
 		b.moved(s)
 	case opCallIndirect:
-		b.call(s, b.m.typeAt(s.a), 6, 1)
+		b.invoke(s, b.m.typeAt(s.a), 6, 1, true)
 	case opRefFunc:
 		b.weigh(s, hostUnits)
 		b.height++
@@ -298,9 +312,16 @@ func (b *bodies) plain(s *step) {
 	}
 }
 
-func (b *bodies) call(s *step, fn *funcType, units, pops int) {
-	b.held, b.straight = false, false
+// invoke takes a call. Behind it the local of the fuel holds nothing, even if it
+// was loaded right before it.
+func (b *bodies) invoke(s *step, fn *funcType, units, pops int, own bool) {
+	b.straight = false
 	b.weigh(s, units+int(fn.params+fn.results)/valuesPerUnit)
+	if own {
+		b.catchUp(s.at)
+		b.call = true
+	}
+	b.held = false
 	b.height += int(fn.results) - int(fn.params) - pops
 }
 
@@ -321,7 +342,7 @@ func (b *bodies) bulkInline(s *step, h helper) {
 		b.bulk(s, 3, h)
 		return
 	}
-	b.since += wholeSince
+	b.pass(wholeSince)
 	b.weigh(s, bulkUnits+2)
 	b.height -= 3
 	b.held, b.straight, b.lengths = false, false, true

@@ -30,7 +30,7 @@ type host struct {
 
 const (
 	testSlice = 50_000
-	testStack = 1 << 20 // words
+	testStack = 1 << 17 // words
 	testTable = 1 << 16 // entries
 )
 
