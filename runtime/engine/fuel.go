@@ -46,6 +46,10 @@ const (
 	aloneTurn   = time.Millisecond
 )
 
+// partOfOthers bounds how much longer than a guest's turn the others' may be:
+// Go code of the host that computes has turns of ten milliseconds.
+const partOfOthers = 12
+
 // errShare ends a call that would have to wait for its account's share of the
 // processor until after its deadline.
 var errShare = errors.New("the share of the processor is used up")
@@ -60,6 +64,7 @@ type fuel struct {
 	charged   int64         // units of host calls since the last pause
 	resumed   time.Duration // when the guest went on, since the engine was started
 	shared    time.Duration // when others could run for the last time
+	away      time.Duration // how long the others then ran
 	computing bool          // it is counted among those that compute
 	deadline  time.Duration
 	due       time.Duration // when the account lets the guest go on
@@ -168,6 +173,7 @@ func (i *Instance) pause(units uint64) (now time.Duration) {
 	}
 	i.handOver(now)
 	i.fuel.shared = i.engine.now()
+	i.fuel.away = i.fuel.shared - now
 	i.fuel.resumed = i.fuel.shared
 	return now
 }
@@ -194,7 +200,7 @@ func (i *Instance) turn() time.Duration {
 	if e.computing.Load() < e.processors {
 		return aloneTurn
 	}
-	return crowdedTurn
+	return min(max(i.fuel.away/partOfOthers, crowdedTurn), aloneTurn)
 }
 
 // rests ends that the guest counts as one that computes.

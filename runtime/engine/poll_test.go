@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,5 +67,40 @@ func TestInputArrivesBesideGuestsThatCompute(t *testing.T) {
 	t.Logf("input took %v, and %v at most", took[50], took[99])
 	if took[50] > 3*time.Millisecond && !engine.RaceEnabled {
 		t.Errorf("half of the input took more than %v", took[50])
+	}
+}
+
+// TestGuestsComputeBesideABusyHost: guests are not held up by the looks for
+// input while Go code of the host leaves no processor idle.
+func TestGuestsComputeBesideABusyHost(t *testing.T) {
+	if engine.RaceEnabled {
+		t.Skip("it measures time")
+	}
+	e := newEngine(t)
+	m := compile(t, e, tiny())
+	ctx, end := context.WithTimeout(t.Context(), 2*time.Second)
+	defer end()
+	procs := runtime.GOMAXPROCS(0)
+	var all sync.WaitGroup
+	var native atomic.Int64 // rounds, so that they are not left out
+	var guests []*engine.Instance
+	for range procs {
+		i := instantiate(t, e, m, engine.InstanceConfig{Link: allLinked(), Host: quiet{}, CallTimeout: time.Minute})
+		guests = append(guests, i)
+		all.Go(func() { _, _ = i.Call(ctx, "spin", nil) })
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				native.Store(int64(n))
+			}
+		})
+	}
+	all.Wait()
+	var used time.Duration
+	for _, i := range guests {
+		used += i.Usage().CPU
+	}
+	t.Logf("%d guests had %v in 2 s", procs, used)
+	if least := 2 * time.Second * time.Duration(procs) / 40; used < least {
+		t.Errorf("%d guests had %v in 2 s beside as many goroutines of the host, want %v", procs, used, least)
 	}
 }
