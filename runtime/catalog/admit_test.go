@@ -343,7 +343,8 @@ func TestAdmissionIsOnTheTenantsAccount(t *testing.T) {
 		want  fault.Kind
 	}{
 		{1, tiny(packed(manifest(t))), fault.TenantMemory},
-		{8, hoarder, fault.TenantMemory}, {1024, hoarder, fault.ModuleRejected},
+		{8, hoarder, fault.TenantMemory},
+		{1024, hoarder, fault.ModuleRejected},
 	} {
 		r.cfg.Engine.SetBudget("plant", engine.Budget{MemoryBytes: tt.pages * page})
 		_, _, err := r.shelf("plant").Add(t.Context(), bytes.NewReader(tt.src), nil)

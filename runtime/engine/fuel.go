@@ -90,7 +90,7 @@ func (f *fuel) arm(now, deadline time.Duration) {
 	}
 	f.given = f.slice
 	if f.left != nil { // nil: not instantiated yet
-		f.left.Set(uint64(f.slice)) //nolint:gosec // above 0
+		f.left.Set(uint64(f.slice))
 	}
 }
 
@@ -134,7 +134,7 @@ func yield(ctx context.Context, _ api.Module, stack []uint64) {
 	units, began := f.spent(int64(stack[0])), f.resumed //nolint:gosec // an i64 of the guest
 	f.cut(units, i.pause(units)-began)
 	f.given = f.slice
-	stack[0] = uint64(f.slice) //nolint:gosec // above 0
+	stack[0] = uint64(f.slice)
 }
 
 // charge bills the guest for work that the host does for it.

@@ -269,8 +269,10 @@ func (quiet) Denied(string, string) {}
 type rude struct{}
 
 func (rude) HostCall(context.Context, string, string, []byte, []byte) ([]byte, error) { panic("oops") }
-func (rude) Output(int, []byte)                                                       { panic("oops") }
-func (rude) Denied(string, string)                                                    { panic("oops") }
+
+func (rude) Output(int, []byte) { panic("oops") }
+
+func (rude) Denied(string, string) { panic("oops") }
 
 // TestPanicOfTheHostThatIsToldSomething ends this guest alone as well, be it in
 // a call or when what is left of the output is handed on after it.

@@ -67,7 +67,7 @@ func TestNotesHoldWhatTheySay(t *testing.T) {
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc) //nolint:gosec // far below
+		return int64(m.HeapAlloc)
 	}
 	for name, part := range map[string]int{"cut": size, "short": 20} {
 		a := identity.NewAudit(t.Context(), memory.New(), quiet())

@@ -180,7 +180,7 @@ func TestGuestDiesOfItsOwnLimit(t *testing.T) {
 func TestShareOfTheProcessor(t *testing.T) {
 	r := newRig(t)
 	long := spec.Duration(time.Minute)
-	v := r.connect(r.ticking("c", "recurse 1000", spec.Limits{CPU: 0.05, CallTimeout: long, OpenTimeout: long}))
+	v := r.connect(r.ticking("c", "log_flood 20000", spec.Limits{CPU: 0.05, CallTimeout: long, OpenTimeout: long}))
 	s := r.until(v.ID, "throttled", func(s lifecycle.Status) bool { return s.Counters.ThrottledSeconds > 0 && s.Counters.FuelUnits > 0 })
 	if s.Counters.CPUSeconds <= 0 || limit(s, spec.LimitCPU).Limit != 0.05 {
 		t.Errorf("%+v", s)
