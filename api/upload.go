@@ -58,7 +58,7 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 	case "application/wasm", "application/octet-stream":
 		var digest string
 		if digest, err = announced(c.QueryParam("sha256"), r.Header); err == nil {
-			m, created, err = t.AddAnnouncedModule(r.Context(), s.bounded(patient), nil, digest)
+			m, created, err = t.AddModule(r.Context(), s.bounded(patient), nil, digest)
 		}
 	case "application/json":
 		m, created, err = s.uploadExtism(c, t, patient)
@@ -137,7 +137,7 @@ func (s *Server) uploadForm(c echo.Context, t *control.Tenant, form *multipart.R
 		part, err := form.NextRawPart()
 		switch {
 		case errors.Is(err, io.EOF) && early != nil:
-			return t.AddAnnouncedModule(c.Request().Context(), early, manifest, digest)
+			return t.AddModule(c.Request().Context(), early, manifest, digest)
 		case errors.Is(err, io.EOF):
 			return m, false, fault.New(fault.BodyInvalid, "the form has no part named module")
 		case err != nil:
@@ -148,7 +148,7 @@ func (s *Server) uploadForm(c echo.Context, t *control.Tenant, form *multipart.R
 			if digest, err = announced(digest, http.Header(part.Header)); err != nil {
 				return m, false, err
 			}
-			return t.AddAnnouncedModule(c.Request().Context(), s.bounded(part), manifest, digest)
+			return t.AddModule(c.Request().Context(), s.bounded(part), manifest, digest)
 		case part.FormName() == "module" && early == nil:
 			if digest, err = announced(digest, http.Header(part.Header)); err == nil {
 				early, err = spool(s.bounded(part))

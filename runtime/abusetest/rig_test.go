@@ -102,7 +102,7 @@ func wasm(t *testing.T, name string) []byte {
 
 func (n *node) upload(to *control.Tenant, src []byte) string {
 	n.t.Helper()
-	m, _, err := to.AddModule(n.t.Context(), bytes.NewReader(src), nil)
+	m, _, err := to.AddModule(n.t.Context(), bytes.NewReader(src), nil, "")
 	if err != nil {
 		n.t.Fatal(err)
 	}

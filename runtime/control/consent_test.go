@@ -132,7 +132,7 @@ func (r *rig) asking(kind abi.ModuleKind, version string, beside bool, capabilit
 		bin.Custom = []w.Custom{{Name: abi.ManifestSection, Body: raw}}
 		raw = nil
 	}
-	added, _, err := r.AddModule(r.t.Context(), bytes.NewReader(bin.Bytes()), raw)
+	added, _, err := r.AddModule(r.t.Context(), bytes.NewReader(bin.Bytes()), raw, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -18,15 +18,10 @@ import (
 
 // AddModule admits a module. manifest is a side-car that takes the place of
 // the module's own; nil: none. created is false when the tenant has the module
-// already.
-func (t *Tenant) AddModule(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
-	return t.AddAnnouncedModule(ctx, body, manifest, "")
-}
-
-// AddAnnouncedModule is AddModule for a module whose digest the caller knows: a
-// sha256 in hex. Another module than that is refused with fault.BodyInvalid,
-// and nothing is kept of it.
-func (t *Tenant) AddAnnouncedModule(ctx context.Context, body io.Reader, manifest []byte, digest string) (m spec.Module, created bool, err error) {
+// already. digest is what the caller knows the module by, a sha256 in hex: any
+// other module is refused with fault.BodyInvalid, and nothing is kept of it; "":
+// any will do.
+func (t *Tenant) AddModule(ctx context.Context, body io.Reader, manifest []byte, digest string) (m spec.Module, created bool, err error) {
 	if digest != "" && !isDigest(digest) {
 		return m, false, fault.New(fault.Invalid, "%.80q is no sha256 in hex", digest).
 			WithHint("Send the 64 digits that sha256sum prints.")

@@ -156,7 +156,7 @@ func (r *rig) opening(kind abi.ModuleKind, name, schema string, open []byte, dat
 
 func (r *rig) upload(src []byte) string {
 	r.t.Helper()
-	m, _, err := r.AddModule(r.t.Context(), bytes.NewReader(src), nil)
+	m, _, err := r.AddModule(r.t.Context(), bytes.NewReader(src), nil, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -147,17 +147,20 @@ func kernelAlloc(ctx context.Context, p []uint64) {
 func kernelConfig(ctx context.Context, p []uint64) {
 	i := enter(ctx)
 	at, err := i.kernel.Config(p[0])
-	i.refuse(err)
-	i.bill(int64(i.kernel.Length(at) / bytesPerUnit)) //nolint:gosec // the length of a block
-	p[0] = at
+	p[0] = i.kept(at, err)
 }
 
 func kernelVar(ctx context.Context, p []uint64) {
 	i := enter(ctx)
 	at, err := i.kernel.Var(p[0])
+	p[0] = i.kept(at, err)
+}
+
+// kept bills the block that a kept value was copied to.
+func (i *Instance) kept(at uint64, err error) uint64 {
 	i.refuse(err)
 	i.bill(int64(i.kernel.Length(at) / bytesPerUnit)) //nolint:gosec // the length of a block
-	p[0] = at
+	return at
 }
 
 func kernelSetVar(ctx context.Context, p []uint64) {

@@ -150,7 +150,7 @@ func (r *rig) module(name string) string {
 			continue
 		}
 		uploading.Lock()
-		m, _, err := r.tenant.AddModule(r.t.Context(), bytes.NewReader(src), nil)
+		m, _, err := r.tenant.AddModule(r.t.Context(), bytes.NewReader(src), nil, "")
 		uploading.Unlock()
 		if err != nil {
 			r.t.Fatalf("%s: %v", name, err)

@@ -7,13 +7,9 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// The names that the host keeps for itself.
-const (
-	// reservedModule is the module that the meter's import comes from.
-	reservedModule = "snaprail:meter"
-	// reservedPrefix starts the names of the meter's exports.
-	reservedPrefix = "snaprail."
-)
+// reservedPrefix starts the names of the meter's exports, which the host keeps
+// for itself.
+const reservedPrefix = "snaprail."
 
 // Read is the admission check of a module: all of it, but for what the host
 // offers and what the manifest says. Whatever it accepts is valid WebAssembly
@@ -148,7 +144,7 @@ func (r *reader) readImports(c *cursor) {
 		case c.err != nil:
 		case imp.Module == "":
 			c.invalid(at, "byte %d: the module of import %q has no name", at, imp.Name)
-		case imp.Module == reservedModule:
+		case imp.Module == MeterModule:
 			c.refuse(fault.WasmReserved, at, "byte %d: an import from %q", at, imp.Module)
 		}
 		at = c.pos
