@@ -61,6 +61,16 @@ const (
 	EntryConvert  = "convert"
 	EntryDeliver  = "deliver"
 	EntryTest     = "test"
+
+	// The optional entry points of a connector's configuration. What goes in and
+	// comes out is JSON: see ExchangeInput and its neighbours.
+	EntryNormalizeImport   = "normalize_import"
+	EntryExchangeOAuthCode = "exchange_oauth_code"
+	EntryOAuthAuthorizeURL = "oauth_authorize_url"
+
+	// OperationPrefix and a name are the entry point of a category's operation.
+	// Its arguments come in as a JSON object, its result goes out as JSON.
+	OperationPrefix = "op_"
 )
 
 // ErrorBit marks a reply that is an encoded Error: the top bit of the low 32

@@ -19,6 +19,19 @@ type Manifest struct {
 	DeviceTypes  []string        `json:"device_types,omitempty"`
 	EntryPoints  []string        `json:"entry_points,omitempty"` // beyond those of kind and mode
 	Extism       *Extism         `json:"extism,omitempty"`       // converters that are plain Extism plugins
+	OAuth        *OAuth          `json:"oauth,omitempty"`        // where its tokens come from
+}
+
+// OAuth names the endpoints of an authorization server (RFC 6749). The module
+// may override the first with the entry point oauth_authorize_url and the
+// exchange with exchange_oauth_code; both get the config.
+type OAuth struct {
+	AuthorizeURL string   `json:"authorize_url,omitempty"`
+	TokenURL     string   `json:"token_url,omitempty"` // the one host that an exchange may reach
+	Scopes       []string `json:"scopes,omitempty"`
+	// Issuer is what the parameter iss of a callback must be, if there is one
+	// (RFC 9207).
+	Issuer string `json:"issuer,omitempty"`
 }
 
 // Extism makes a converter of an Extism plugin that knows nothing of Snaprail:
@@ -52,6 +65,7 @@ const (
 	ModePoll  Mode = "poll"  // poll(cursor) at an interval
 	ModeEvent Mode = "event" // on_events(batch of host events)
 	ModeRun   Mode = "run"   // run(), a loop of its own around core.receive
+	ModeCall  Mode = "call"  // nothing of its own: it is called for operations
 )
 
 // Capability names a host group that a module imports.

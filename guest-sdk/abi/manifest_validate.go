@@ -34,8 +34,8 @@ func (m *Manifest) Validate() error {
 func (m *Manifest) validateKind(p *problems) {
 	switch m.Kind {
 	case KindConnector:
-		known := m.Mode == ModePoll || m.Mode == ModeEvent || m.Mode == ModeRun
-		p.check(known, "mode", "must be poll, event or run")
+		known := m.Mode == ModePoll || m.Mode == ModeEvent || m.Mode == ModeRun || m.Mode == ModeCall
+		p.check(known, "mode", "must be poll, event, run or call")
 	case KindConverter, KindSink:
 		p.check(m.Mode == "", "mode", "is for connectors only")
 	default:

@@ -92,6 +92,25 @@ const (
 	TenantCPU
 	AboveCeiling
 	ConsentRequired
+	TypeUnknown
+	OperationMissing
+	ProviderExists
+	SecretMissing
+	SecretInUse
+	KeyWrong
+	RoleRequired
+	NotGrantable
+	LoginFailed
+	LoginDelayed
+	CrossOrigin
+	QuotaReached
+	RateLimited
+	IdempotencyMismatch
+	IdempotencyBusy
+	EgressForbidden
+	PeerTLS
+	OAuthState
+	OAuthFailed
 	kinds // the number of kinds
 )
 
@@ -226,5 +245,24 @@ func table() [kinds]Info {
 		TenantCPU:            {"tenant_cpu", "The tenant's share of the processor is used up", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Let the modules do less, or ask for a larger share."},
 		AboveCeiling:         {"above_ceiling", "A limit is above what the tenant may have", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Lower the named limits, or ask an administrator for a higher ceiling."},
 		ConsentRequired:      {"consent_required", "The new module asks for more than the old one", http.StatusConflict, ExitConflict, abi.FaultDenied, false, "Read what it asks for, grant it if you agree, and send its digest as `consent` (command line: --consent)."},
+		TypeUnknown:          {"connector_not_found", "No provider of this type", http.StatusNotFound, ExitNotFound, abi.FaultNotFound, false, "`snaprail types` lists what was uploaded; upload a module of this category and provider type."},
+		OperationMissing:     {"operation_missing", "Module does not offer its category's operations", http.StatusUnprocessableEntity, ExitRefused, abi.FaultUnsupported, false, "Export op_<name> for each operation that the category asks for; `snaprail categories` lists them."},
+		ProviderExists:       {"provider_exists", "Another module has this type and version", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Raise the version in the manifest and pack again, or delete the module that is named."},
+		SecretMissing:        {"secret_missing", "A secret is not set", http.StatusUnprocessableEntity, ExitRefused, abi.FaultNotFound, false, "Set it with `snaprail secret set`."},
+		SecretInUse:          {"secret_in_use", "Secret is in use", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Take it out of the named connectors first."},
+		KeyWrong:             {"key_wrong", "Secrets cannot be opened with this key", http.StatusInternalServerError, ExitCorrupt, abi.FaultInternal, false, "Start the server with the key that the secrets were sealed under."},
+		RoleRequired:         {"role_required", "Your role or token does not allow this", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Ask an administrator of the tenant for a higher role, or for a token of wider scope."},
+		NotGrantable:         {"not_grantable", "The tenant may not grant this", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Ask the operator of the server to widen what the tenant may grant."},
+		LoginFailed:          {"login_failed", "Wrong name or password", http.StatusUnauthorized, ExitAuth, abi.FaultUnauthenticated, false, "Check the name, the password and the tenant."},
+		LoginDelayed:         {"login_delayed", "Too many failed attempts", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Wait for as long as Retry-After says."},
+		CrossOrigin:          {"cross_origin", "The request comes from another site", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Call the API from its own pages, or with a token in the Authorization header."},
+		QuotaReached:         {"quota_reached", "The tenant has as many as it may", http.StatusUnprocessableEntity, ExitRefused, abi.FaultExhausted, false, "Delete what is not needed, or ask the operator for a higher quota."},
+		RateLimited:          {"rate_limited", "Too many requests", http.StatusTooManyRequests, ExitTemporary, abi.FaultExhausted, true, "Wait for as long as Retry-After says."},
+		IdempotencyMismatch:  {"idempotency_mismatch", "The Idempotency-Key was used for another request", http.StatusUnprocessableEntity, ExitRefused, abi.FaultConflict, false, "Take a new key for each new request."},
+		IdempotencyBusy:      {"idempotency_busy", "A request with this Idempotency-Key is under way", http.StatusConflict, ExitTemporary, abi.FaultConflict, true, "Wait for the first request to end, then ask again."},
+		EgressForbidden:      {"egress_forbidden", "The address may not be reached", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Public addresses need a grant for the host; private ones a grant for their network in CIDR form; some may never be reached."},
+		PeerTLS:              {"peer_tls", "The peer's certificate was not accepted", http.StatusBadGateway, ExitFailure, abi.FaultUnavailable, false, "Check the peer's certificate, its name and its dates, or name its authority."},
+		OAuthState:           {"oauth_state", "The OAuth state is not valid", http.StatusBadRequest, ExitRefused, abi.FaultInvalid, false, "Start the connection again; a state is good once, for ten minutes, for the user who began it."},
+		OAuthFailed:          {"oauth_failed", "The authorization server refused", http.StatusBadGateway, ExitFailure, abi.FaultUnauthenticated, false, "Check the client's id and secret and its redirect address, then connect again."},
 	}
 }

@@ -63,6 +63,20 @@ type Ceiling struct {
 	// CPU is the share in cores of all guests of the tenant together; 0: none
 	// is set.
 	CPU float64 `json:"cpu,omitempty"`
+	// Quota bounds what the tenant may have of other things.
+	Quota Quota `json:"quota,omitzero"`
+	// Grantable is what the tenant's users may grant; nil: the server's word.
+	Grantable []Grant `json:"grantable,omitempty"`
+}
+
+// Quota bounds how much a tenant may keep and ask for. A zero field means the
+// server's default.
+type Quota struct {
+	Connectors        uint64 `json:"connectors,omitempty"`
+	Modules           uint64 `json:"modules,omitempty"`
+	ModuleBytes       uint64 `json:"module_bytes,omitempty"`        // of all modules together
+	RequestsPerMinute uint64 `json:"requests_per_minute,omitempty"` // to the API
+	ChangesPerMinute  uint64 `json:"changes_per_minute,omitempty"`  // of those, the ones that change something
 }
 
 // The names of the limits, as they stand in JSON, in status and in metrics.

@@ -42,15 +42,27 @@ type Import struct {
 
 // Connector is a configured instance of a module.
 type Connector struct {
-	ID        string          `json:"id"` // con_ and a ULID
-	Name      string          `json:"name"`
-	Module    string          `json:"module"` // digest
-	Config    json.RawMessage `json:"config,omitempty"`
-	Converter *Converter      `json:"converter,omitempty"` // for uplink; nil: records travel as they are
-	Grants    []Grant         `json:"grants,omitempty"`
-	Limits    Limits          `json:"limits,omitzero"`
-	Poll      Poll            `json:"poll,omitzero"` // poll mode only
-	Enabled   bool            `json:"enabled"`
+	ID   string `json:"id"` // con_ and a ULID
+	Name string `json:"name"`
+	// Category and ProviderType are the type that Module is a version of.
+	Category     string `json:"category,omitempty"`
+	ProviderType string `json:"provider_type,omitempty"`
+	Module       string `json:"module"` // digest
+	// Config is what the guest is configured with when there are no Params: an
+	// object, in which secret values are sealed ones.
+	Config json.RawMessage `json:"config,omitempty"`
+	// Params are assembled into the config, by sequence and then by key.
+	Params    []Param    `json:"params,omitempty"`
+	Converter *Converter `json:"converter,omitempty"` // for uplink; nil: records travel as they are
+	Grants    []Grant    `json:"grants,omitempty"`
+	Limits    Limits     `json:"limits,omitzero"`
+	Poll      Poll       `json:"poll,omitzero"` // poll mode only
+	Enabled   bool       `json:"enabled"`
+	// Default makes it the one that its category's calls of the tenant go to; at
+	// most one connector of each category is.
+	Default bool `json:"default,omitempty"`
+	// OAuth is what is known of its tokens; nil: it has none.
+	OAuth *OAuthTokens `json:"oauth,omitempty"`
 	// Status and what follows it are facts of the last connection test; they
 	// are stored beside the desired state because activation depends on them.
 	Status        ConnectionStatus `json:"status"`

@@ -22,7 +22,13 @@ func day(d int) time.Time { return time.Date(2026, 1, d, 10, 20, 30, 0, time.UTC
 func connector() spec.Connector {
 	return spec.Connector{
 		ID: "con_01KE2X7Q8Z5T3R9V1W4Y6A0BCD", Name: "Weather station", Module: digest('a'),
-		Config:    json.RawMessage(`{"devices":[{"name":"station","port":"/dev/ttyUSB0"}]}`),
+		Category: "telemetry", ProviderType: "serialline", Default: true,
+		Config: json.RawMessage(`{"devices":[{"name":"station","port":"/dev/ttyUSB0"}]}`),
+		Params: []spec.Param{{
+			Key: "installed.client_secret", Value: "v", FileID: "fil_1", Type: spec.ParamSecret, Sequence: 10,
+			Secret: &spec.SecretInfo{Set: true, Fingerprint: "f", UpdatedAt: day(1)},
+		}},
+		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late"},
 		Converter: &spec.Converter{Module: digest('b'), Config: json.RawMessage(`{"fields":[]}`), Limits: limits()},
 		Grants: []spec.Grant{{
 			Group: "serial", Resources: []string{"/dev/ttyUSB*"}, Rights: []spec.Right{spec.Read, spec.Write},
@@ -46,6 +52,7 @@ func module() spec.Module {
 			Capabilities: []abi.Capability{{Group: "serial", Optional: true, Reason: "Reads.", Rights: []string{"read"}}},
 			DeviceTypes:  []string{"serial"}, EntryPoints: []string{"close", "test"},
 			Extism: &abi.Extism{Convert: "count_vowels", ContentType: "application/json"},
+			OAuth:  &abi.OAuth{AuthorizeURL: "https://a/authorize", TokenURL: "https://a/token", Scopes: []string{"files"}, Issuer: "https://a"},
 		},
 		Imports: []spec.Import{{Module: "snaprail:serial", Function: "open"}},
 		Exports: []string{"open", "on_events"}, Uploaded: day(1),
@@ -64,7 +71,23 @@ func device() spec.Device {
 }
 
 func tenant() spec.Tenant {
-	return spec.Tenant{ID: "plant", Created: day(1), Ceiling: spec.Ceiling{Connector: limits(), MemoryBytes: 1 << 30, CPU: 1.5}}
+	return spec.Tenant{ID: "plant", Created: day(1), Ceiling: spec.Ceiling{
+		Connector: limits(), MemoryBytes: 1 << 30, CPU: 1.5,
+		Quota: spec.Quota{Connectors: 10, Modules: 20, ModuleBytes: 1 << 20, RequestsPerMinute: 600, ChangesPerMinute: 60},
+		Grantable: []spec.Grant{{
+			Group: "http", Resources: []string{"https://*"}, Rights: []spec.Right{spec.Read}, Reason: "r", GrantedBy: "root", GrantedAt: day(1),
+		}},
+	}}
+}
+
+func category() spec.Category {
+	return spec.Category{Name: "email", DisplayName: "E-mail", Description: "Sends.", BuiltIn: true, Operations: []spec.Operation{{
+		Name: "send_message", Description: "Send one.", Parameters: []string{"to"}, Optional: []string{"cc"},
+	}}}
+}
+
+func file() spec.File {
+	return spec.File{ID: "fil_1", Name: "key.pem", MIME: "application/x-pem-file", Size: 10, Digest: digest('e'), Created: day(1)}
 }
 
 // limits has every field set.
@@ -88,6 +111,8 @@ func TestStoredFormIsGolden(t *testing.T) {
 	golden(t, "module", module())
 	golden(t, "device", device())
 	golden(t, "tenant", tenant())
+	golden(t, "category", category())
+	golden(t, "file", file())
 }
 
 func golden[T any](t *testing.T, name string, full T) {
@@ -258,6 +283,9 @@ func TestKeyChangesWithWhatAGuestNotices(t *testing.T) {
 	for name, change := range map[string]func(*spec.Connector){
 		"module":             func(c *spec.Connector) { c.Module = digest('x') },
 		"config":             func(c *spec.Connector) { c.Config = json.RawMessage(`{}`) },
+		"a parameter":        func(c *spec.Connector) { c.Params[0].Value = "x" },
+		"a secret":           func(c *spec.Connector) { c.Params[0].Secret.Fingerprint = "x" },
+		"no parameters":      func(c *spec.Connector) { c.Params = nil },
 		"no config":          func(c *spec.Connector) { c.Config = nil },
 		"converter":          func(c *spec.Connector) { c.Converter = nil },
 		"converter's module": func(c *spec.Connector) { c.Converter.Module = digest('x') },
@@ -291,6 +319,9 @@ func TestKeyStaysWithoutSuchAChange(t *testing.T) {
 		"times":          func(c *spec.Connector) { c.Created, c.Updated, c.LastTestedAt = day(9), day(9), day(9) },
 		"revision":       func(c *spec.Connector) { c.Revision++ },
 		"tested":         func(c *spec.Connector) { c.Tested = "" },
+		"default":        func(c *spec.Connector) { c.Default = false },
+		"tokens":         func(c *spec.Connector) { c.OAuth = nil },
+		"same secret":    func(c *spec.Connector) { c.Params[0].Secret.UpdatedAt = day(9) },
 		"poll":           func(c *spec.Connector) { c.Poll.Interval++ },
 		"who granted":    func(c *spec.Connector) { c.Grants[0].GrantedBy = "root" },
 		"when granted":   func(c *spec.Connector) { c.Grants[0].GrantedAt = day(9) },

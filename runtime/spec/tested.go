@@ -16,13 +16,21 @@ func (c *Connector) TestKey() (string, error) {
 	for i, g := range c.Grants {
 		grants[i] = Grant{Group: g.Group, Resources: g.Resources, Rights: g.Rights}
 	}
+	params := make([]Param, len(c.Params))
+	for i, p := range c.Params {
+		if p.Secret != nil {
+			p.Secret = &SecretInfo{Set: p.Secret.Set, Fingerprint: p.Secret.Fingerprint}
+		}
+		params[i] = p
+	}
 	raw, err := json.Marshal(struct {
 		Module    string
 		Config    json.RawMessage
+		Params    []Param `json:",omitempty"`
 		Converter *Converter
 		Grants    []Grant
 		Limits    Limits
-	}{c.Module, c.Config, c.Converter, grants, c.Limits})
+	}{c.Module, c.Config, params, c.Converter, grants, c.Limits})
 	if err != nil {
 		return "", errors.New("config is not JSON")
 	}

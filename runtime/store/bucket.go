@@ -18,6 +18,14 @@ const (
 	// Audit is the audit trail: place in a ring → identity.Event. The system has
 	// one too, of what belongs to no tenant.
 	Audit Bucket = "audit"
+	// Types is category, provider type and version → digest of the module.
+	Types       Bucket = "types"
+	Categories  Bucket = "categories"   // name → spec.Category: those that the tenant added
+	Defaults    Bucket = "defaults"     // category → id of its default connector
+	Secrets     Bucket = "secrets"      // name → a sealed value
+	Files       Bucket = "files"        // id → spec.File with its bytes
+	OAuthStates Bucket = "oauth-states" // nonce → what began with it
+	Answers     Bucket = "answers"      // Idempotency-Key → what was answered
 )
 
 // The buckets of the system.
@@ -26,11 +34,19 @@ const (
 	ModuleRefs     Bucket = "module-refs"      // digest and tenant → nothing: who keeps a blob
 	Tokens         Bucket = "tokens"           // token id → what Verify needs
 	TokensByTenant Bucket = "tokens-by-tenant" // tenant and token id → nothing
+	Users          Bucket = "users"            // tenant and name → a user
+	Logins         Bucket = "logins"           // digest of a session's secret → a session
+	Setup          Bucket = "setup"            // digest of a one-time link's secret → what it is for
+	DataKeys       Bucket = "data-keys"        // tenant → its data key, wrapped
 )
 
 // Buckets lists all buckets.
 func Buckets() []Bucket {
-	return []Bucket{Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit, Tenants, ModuleRefs, Tokens, TokensByTenant}
+	return []Bucket{
+		Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit,
+		Types, Categories, Defaults, Secrets, Files, OAuthStates, Answers,
+		Tenants, ModuleRefs, Tokens, TokensByTenant, Users, Logins, Setup, DataKeys,
+	}
 }
 
 func (b Bucket) known() bool { return slices.Contains(Buckets(), b) }
