@@ -215,7 +215,7 @@ func TestWhoWasNotLetInIsNoted(t *testing.T) {
 	for range 20 {
 		r.call(http.MethodGet, "/api/connectors", "", header("Authorization", "Bearer snr_nonsense")).problem(fault.Unauthenticated)
 	}
-	r.call(http.MethodGet, "/api/audit?trail=server", "", header("Authorization", "Bearer "+r.other)).problem(fault.Denied)
+	r.call(http.MethodGet, "/api/audit?trail=server", "", header("Authorization", "Bearer "+r.other)).problem(fault.RoleRequired)
 	r.until("the refusals in the trail", func() bool {
 		p := r.call(http.MethodGet, "/api/audit?trail=server&action=login", "")
 		var list client.List[client.Event]

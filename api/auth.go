@@ -61,7 +61,7 @@ func (s *Server) enter(ctx context.Context, c echo.Context, token string) error 
 		return err
 	}
 	c.Set(keyIdentity, who)
-	c.Set(keyTenant, tenant.By(who.Who()))
+	c.Set(keyTenant, tenant.By(who))
 	return nil
 }
 

@@ -15,7 +15,11 @@ func (s *Server) limitRoutes() {
 	register(s, huma.Operation{
 		OperationID: "get-limits", Method: http.MethodGet, Path: "/api/limits", Tags: []string{"limits"},
 		Summary: "Show what the tenant may have and what it uses",
-	}, func(_ context.Context, in *limitsInput) (*body[lifecycle.TenantLimits], error) {
-		return &body[lifecycle.TenantLimits]{in.tenant.Limits()}, nil
+	}, func(ctx context.Context, in *limitsInput) (*body[lifecycle.TenantLimits], error) {
+		limits, err := in.tenant.Limits(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &body[lifecycle.TenantLimits]{limits}, nil
 	})
 }

@@ -29,6 +29,9 @@ type AuditQuery struct {
 // Audit is a page of the tenant's audit trail, the newest event first. A page
 // that has a next one may hold fewer events than were asked for, or none.
 func (t *Tenant) Audit(ctx context.Context, q AuditQuery, p Page) (list []identity.Event, next string, err error) {
+	if err := t.may(ctx, identity.Audits, identity.Read); err != nil {
+		return nil, "", err
+	}
 	limit, err := p.limit()
 	if err != nil {
 		return nil, "", err
@@ -42,8 +45,8 @@ func (t *Tenant) Audit(ctx context.Context, q AuditQuery, p Page) (list []identi
 	}
 	space := t.space
 	if q.Server {
-		if t.id != t.cfg.Operator {
-			return nil, "", fault.New(fault.Denied, "the server's own trail is for its operator")
+		if err := t.may(ctx, identity.Server, identity.Read); err != nil {
+			return nil, "", err
 		}
 		space = t.cfg.Store.System()
 	}

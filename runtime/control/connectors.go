@@ -19,6 +19,9 @@ const settle = 5 * time.Second
 
 // CreateConnector makes a connector, as a draft.
 func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
+		return ConnectorView{}, err
+	}
 	if err := t.propose(ctx, &in); err != nil {
 		return ConnectorView{}, err
 	}
@@ -58,6 +61,9 @@ func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (Connec
 
 // Connectors is a page of the tenant's connectors, by id.
 func (t *Tenant) Connectors(ctx context.Context, p Page) (list []ConnectorView, next string, err error) {
+	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
+		return nil, "", err
+	}
 	limit, err := p.limit()
 	if err != nil {
 		return nil, "", err
@@ -91,6 +97,9 @@ func (t *Tenant) Connectors(ctx context.Context, p Page) (list []ConnectorView, 
 
 // Connector finds a connector by id or by name.
 func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
+		return ConnectorView{}, err
+	}
 	var c spec.Connector
 	err := t.space.View(ctx, func(r store.Reader) (err error) {
 		c, err = find(r, idOrName)
@@ -107,6 +116,9 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 // swapped: when the new version cannot take over, the old one goes on and the
 // view's runtime says why.
 func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in ConnectorInput, revision uint64) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
+		return ConnectorView{}, err
+	}
 	v, err := t.Connector(ctx, idOrName) // first of all: whether there is one
 	if err != nil {
 		return v, err
@@ -148,6 +160,9 @@ func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revis
 // Activate makes a connector run. When no test has passed for what it is now,
 // one is made first, and a failed test refuses the activation.
 func (t *Tenant) Activate(ctx context.Context, idOrName string) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
+		return ConnectorView{}, err
+	}
 	v, err := t.Connector(ctx, idOrName)
 	if err != nil {
 		return v, err
@@ -192,6 +207,9 @@ func refusedBy(result TestResult) error {
 
 // Deactivate makes a connector stop, after the step it is in.
 func (t *Tenant) Deactivate(ctx context.Context, idOrName string) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
+		return ConnectorView{}, err
+	}
 	return t.change(ctx, idOrName, 0, func(w store.Writer, c *spec.Connector) error {
 		c.Enabled = false
 		return identity.Append(w, t.event(identity.ConnectorDeactivate, c))
@@ -201,6 +219,9 @@ func (t *Tenant) Deactivate(ctx context.Context, idOrName string) (ConnectorView
 // DeleteConnector stops a connector and forgets it with its devices and its
 // state. Its records stay until retention takes them.
 func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision uint64) error {
+	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
+		return err
+	}
 	var c spec.Connector
 	err := t.space.Update(ctx, func(w store.Writer) (err error) {
 		if c, err = find(w, idOrName); err != nil {

@@ -174,7 +174,7 @@ func TestGrantsRememberWhenTheyWereGiven(t *testing.T) {
 	began := time.Now()
 	v := r.create(control.ConnectorInput{Name: "c", Module: con, Grants: []spec.Grant{forged}})
 	first := v.Grants[0]
-	if first.GrantedAt.Before(began) || first.GrantedBy != "" {
+	if first.GrantedAt.Before(began) || first.GrantedBy != "server" {
 		t.Errorf("the caller's word was taken: %+v", first)
 	}
 	forged.Reason = "Reads more."

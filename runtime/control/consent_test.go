@@ -145,7 +145,7 @@ func needs(group string) abi.Capability {
 
 func TestAModuleThatAsksForMoreNeedsConsent(t *testing.T) {
 	r := newRig(t)
-	r.Tenant = r.By(identity.Who{Kind: identity.ByToken, ID: "t1", Name: "laptop"})
+	r.Tenant = r.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken, ID: "t1", Name: "laptop", Role: identity.Admin})
 	plain := r.asking(abi.KindConnector, "1.0.0", false)
 	wider := r.asking(abi.KindConnector, "2.0.0", false, needs("serial"))
 	widest := r.asking(abi.KindConnector, "3.0.0", false, needs("serial"), abi.Capability{Group: "kv", Reason: "Counts."})
@@ -234,7 +234,9 @@ func TestAConvertersModuleNeedsConsentToo(t *testing.T) {
 // keeps both.
 func TestGrantsKeepWhoAndWhen(t *testing.T) {
 	r := newRig(t)
-	as := func(id string) *control.Tenant { return r.By(identity.Who{Kind: identity.ByToken, ID: id, Name: "n"}) }
+	as := func(id string) *control.Tenant {
+		return r.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken, ID: id, Name: "n", Role: identity.Admin})
+	}
 	in := control.ConnectorInput{Name: "c", Module: r.asking(abi.KindConnector, "1.0.0", false, needs("serial"))}
 	a := spec.Grant{Group: "serial", Resources: []string{"/dev/a"}, Reason: "one", GrantedBy: "root"}
 	b := spec.Grant{Group: "serial", Resources: []string{"/dev/b"}, Rights: []spec.Right{spec.Read, spec.Write}}
@@ -315,7 +317,7 @@ func TestWarningsTellGrantsOfNoUse(t *testing.T) {
 func TestTheServersTrailIsForItsOperator(t *testing.T) {
 	r := newRig(t)
 	_, _, err := r.Audit(t.Context(), control.AuditQuery{Server: true}, control.Page{})
-	wantFault(t, err, fault.Denied)
+	wantFault(t, err, fault.RoleRequired)
 	r.create(control.ConnectorInput{Name: "c", Module: r.asking(abi.KindConnector, "1.0.0", false)})
 	if list, _, err := r.tenant("other").Audit(t.Context(), control.AuditQuery{}, control.Page{}); err != nil || len(list) != 0 {
 		t.Errorf("%+v, %v", list, err)

@@ -6,12 +6,16 @@ import (
 	"strings"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // Devices is a page of the devices of a connector, or of all when it is "".
 func (t *Tenant) Devices(ctx context.Context, connector string, p Page) (list []spec.Device, next string, err error) {
+	if err := t.may(ctx, identity.Devices, identity.Read); err != nil {
+		return nil, "", err
+	}
 	limit, err := p.limit()
 	if err != nil {
 		return nil, "", err

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -71,4 +73,9 @@ func aboveCeiling(above []fault.Field) error {
 }
 
 // Limits are the tenant's ceiling and what it uses now.
-func (t *Tenant) Limits() lifecycle.TenantLimits { return t.runtime.Limits() }
+func (t *Tenant) Limits(ctx context.Context) (lifecycle.TenantLimits, error) {
+	if err := t.may(ctx, identity.Limits, identity.Read); err != nil {
+		return lifecycle.TenantLimits{}, err
+	}
+	return t.runtime.Limits(), nil
+}

@@ -90,7 +90,10 @@ func TestAboveTheCeiling(t *testing.T) {
 // TestTenantLimits shows the ceiling and what is used of it.
 func TestTenantLimits(t *testing.T) {
 	r := newRigUnder(t, spec.Ceiling{MemoryBytes: 32 << 20, CPU: 0.5})
-	l := r.Limits()
+	l, err := r.Limits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(l.Limits) != 2 || l.Limits[0].Name != spec.LimitMemory || l.Limits[0].Limit != 32<<20 || l.Limits[1].Limit != 0.5 {
 		t.Errorf("%+v", l.Limits)
 	}

@@ -4,12 +4,16 @@ import (
 	"context"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
 // Logs starts reading a connector's log behind a sequence; 0: at the oldest
 // line that is kept.
 func (t *Tenant) Logs(ctx context.Context, idOrName string, after uint64) (*Logs, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
+		return nil, err
+	}
 	v, err := t.Connector(ctx, idOrName)
 	if err != nil {
 		return nil, err

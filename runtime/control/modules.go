@@ -22,6 +22,9 @@ import (
 // other module is refused with fault.BodyInvalid, and nothing is kept of it; "":
 // any will do.
 func (t *Tenant) AddModule(ctx context.Context, body io.Reader, manifest []byte, digest string) (m spec.Module, created bool, err error) {
+	if err := t.may(ctx, identity.Modules, identity.Write); err != nil {
+		return m, false, err
+	}
 	if digest != "" && !isDigest(digest) {
 		return m, false, fault.New(fault.Invalid, "%.80q is no sha256 in hex", digest).
 			WithHint("Send the 64 digits that sha256sum prints.")
@@ -33,6 +36,9 @@ func (t *Tenant) AddModule(ctx context.Context, body io.Reader, manifest []byte,
 // what the manifest asks for as a proposal. The module's own manifest is the
 // one given here, else the one in the field "snaprail", else the module's.
 func (t *Tenant) AddExtismModule(ctx context.Context, src, manifest []byte) (m spec.Module, created bool, err error) {
+	if err := t.may(ctx, identity.Modules, identity.Write); err != nil {
+		return m, false, err
+	}
 	u, err := engine.ReadExtismManifest(src)
 	if err != nil {
 		return m, false, err
@@ -80,6 +86,9 @@ func (t *Tenant) record(ctx context.Context, e identity.Event) error {
 
 // Modules is a page of the tenant's modules, by digest.
 func (t *Tenant) Modules(ctx context.Context, p Page) (list []spec.Module, next string, err error) {
+	if err := t.may(ctx, identity.Modules, identity.Read); err != nil {
+		return nil, "", err
+	}
 	limit, err := p.limit()
 	if err != nil {
 		return nil, "", err
@@ -94,6 +103,9 @@ func (t *Tenant) Modules(ctx context.Context, p Page) (list []spec.Module, next 
 // Module is one module with what it can and cannot do. The digest may be cut
 // to its first digits.
 func (t *Tenant) Module(ctx context.Context, digest string) (v ModuleView, err error) {
+	if err := t.may(ctx, identity.Modules, identity.Read); err != nil {
+		return v, err
+	}
 	src, m, err := t.shelf.Load(ctx, digest)
 	if err != nil {
 		return v, err
@@ -114,6 +126,9 @@ func (t *Tenant) Module(ctx context.Context, digest string) (v ModuleView, err e
 // Difference says what changes when one of the tenant's modules takes the place
 // of another. Digests may be cut to their first digits.
 func (t *Tenant) Difference(ctx context.Context, from, to string) (Difference, error) {
+	if err := t.may(ctx, identity.Modules, identity.Read); err != nil {
+		return Difference{}, err
+	}
 	now, err := t.shelf.Get(ctx, to)
 	if err != nil {
 		return Difference{}, err
@@ -130,6 +145,9 @@ func (t *Tenant) Difference(ctx context.Context, from, to string) (Difference, e
 
 // DeleteModule removes a module that no connector uses.
 func (t *Tenant) DeleteModule(ctx context.Context, digest string) error {
+	if err := t.may(ctx, identity.Modules, identity.Write); err != nil {
+		return err
+	}
 	m, err := t.shelf.Get(ctx, digest)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -100,7 +101,7 @@ func (r *rig) tenant(id string) *control.Tenant {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return t
+	return t.By(identity.OfServer(id))
 }
 
 // tiny uploads a hand-made module of this kind and name that accepts configs

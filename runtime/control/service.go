@@ -23,8 +23,8 @@ type Config struct {
 	Engine     *engine.Engine
 	Groups     capability.Registry
 	Audit      *identity.Audit // nil: what is refused is kept nowhere
-	// Operator is the tenant whose tokens may read the server's own audit
-	// trail; "": none.
+	// Operator is the tenant whose administrators run the server: they see its
+	// own audit trail and change the other tenants; "": none.
 	Operator string
 }
 
@@ -38,7 +38,8 @@ func New(cfg Config) *Service { return &Service{cfg} }
 type Tenant struct {
 	cfg     Config
 	id      string
-	who     identity.Who
+	as      identity.Identity
+	who     identity.Who // as, for events
 	space   store.Space
 	shelf   *catalog.Shelf
 	runtime *supervisor.Tenant
@@ -61,11 +62,12 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	return &Tenant{cfg: s.cfg, id: id, space: space, shelf: shelf, runtime: rt}, nil
 }
 
-// By is the same control plane in the hands of somebody: it is they who grant,
-// consent and are named in the audit trail.
-func (t *Tenant) By(who identity.Who) *Tenant {
+// By is the same control plane in the hands of somebody: their role and scopes
+// say what they may do with it, and it is they who grant, consent and are named
+// in the audit trail. Without By, nobody may do anything.
+func (t *Tenant) By(who identity.Identity) *Tenant {
 	held := *t
-	held.who = who
+	held.as, held.who = who, who.Who()
 	return &held
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
 )
 
@@ -19,6 +20,9 @@ const endOfBlock = 1 << 16
 // Stream starts reading the tenant's records, the durable ones only, oldest
 // first.
 func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
+	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
+		return nil, err
+	}
 	s := &Stream{log: t.runtime.Outbox()}
 	if o.Connector != "" {
 		v, err := t.Connector(ctx, o.Connector)

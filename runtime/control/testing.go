@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -16,6 +17,9 @@ const maxMessage = 512
 // TestConnector runs the module's own test in the sandbox, beside whatever
 // runs, and keeps the result. A failed test is a result, not an error.
 func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
+		return TestResult{}, err
+	}
 	v, err := t.Connector(ctx, idOrName)
 	if err != nil {
 		return TestResult{}, err

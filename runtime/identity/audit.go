@@ -53,6 +53,7 @@ type WhoKind string
 // The kinds of Who.
 const (
 	ByToken     WhoKind = "token"     // whoever holds this API token
+	ByUser      WhoKind = "user"      // this person, with a session
 	ByConnector WhoKind = "connector" // the guest of this connector
 	ByServer    WhoKind = "server"    // the server itself
 	ByLocal     WhoKind = "local"     // a command on the server's own machine
@@ -65,6 +66,7 @@ type Action string
 // The actions.
 const (
 	Login               Action = "login"
+	Access              Action = "access" // only when it is refused
 	TokenCreate         Action = "token.create"
 	TokenRevoke         Action = "token.revoke"
 	ModuleUpload        Action = "module.upload"
@@ -83,7 +85,7 @@ const (
 // Actions lists all actions.
 func Actions() []Action {
 	return []Action{
-		Login, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
+		Login, Access, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, GrantsChange, LimitsChange, ConsentGive, HostCall,
 	}
 }
@@ -96,9 +98,6 @@ const (
 	Done    Outcome = "done"
 	Refused Outcome = "refused"
 )
-
-// Who is whose token it is, for an event.
-func (i Identity) Who() Who { return Who{ByToken, i.TokenID, i.Name} }
 
 // String is who it is, for people: "laptop (token abcdefghijkl)".
 func (w Who) String() string {

@@ -1,27 +1,63 @@
-// Package identity says who is calling: it makes, verifies and revokes API
-// tokens. The tenant of a call comes from its token and from nowhere else.
+// Package identity says who is calling and what they may do: users and their
+// passwords, sessions, API tokens, roles and scopes, and the audit trail of
+// what all of them did. The tenant of a call comes from its credential and
+// from nowhere else.
 //
-// The API and cmd import it. Its invariants: a token is shown once, when it is
-// made, and only its digest is kept; a token that Verify was asked about after
-// Revoke returned is refused, because nothing here remembers one.
+// Control, the supervisor, the API and cmd import it. Its invariants: a token,
+// a session's secret and a one-time link are shown once, when they are made,
+// and only their digests are kept; one that Verify was asked about after it was
+// revoked is refused, because nothing here remembers one; a scope narrows a
+// role and never widens it.
 package identity
 
 import "time"
 
-// Identity is who a token stands for.
+// Kind is what an identity is.
+type Kind string
+
+// The kinds of Identity.
+const (
+	KindToken  Kind = "token"  // whoever holds an API token
+	KindUser   Kind = "user"   // a person with a session
+	KindServer Kind = "server" // the server itself, for what it does unasked
+	KindLocal  Kind = "local"  // a command on the server's own machine
+)
+
+// Identity is who a credential stands for. The zero Identity may nothing.
 type Identity struct {
-	Tenant  string
-	TokenID string
-	Name    string
-	Role    Role
+	Tenant string
+	Kind   Kind
+	ID     string // of the token, or of the user
+	Name   string // of the token, or of the user
+	Role   Role
+	// Scopes narrow the role, separated by blanks; "": they do not. It is one
+	// text, so that identities can be compared.
+	Scopes string
+	// User is the id of the user whose token or session it is; "": a token of
+	// the tenant's own.
+	User string
+	// Session is the id of the session; "": it came with a token.
+	Session string
 }
 
-// Role is what an identity may do within its tenant.
-type Role string
+// OfServer is the identity of the server within a tenant: it may everything.
+func OfServer(tenant string) Identity {
+	return Identity{Tenant: tenant, Kind: KindServer, Role: Admin}
+}
 
-// Admin may do everything within its tenant. It is the only role so far; it is
-// kept with each token from the start, so that narrower ones can join it.
-const Admin Role = "admin"
+// OfLocal is the identity, within a tenant, of whoever can read the data
+// directory: they may everything.
+func OfLocal(tenant string) Identity {
+	return Identity{Tenant: tenant, Kind: KindLocal, Role: Admin}
+}
+
+// Who is the identity as an event names it.
+func (i Identity) Who() Who {
+	if i.Kind == "" {
+		return Who{}
+	}
+	return Who{WhoKind(i.Kind), i.ID, i.Name}
+}
 
 // Info is what may be shown of a token.
 type Info struct {
@@ -30,4 +66,11 @@ type Info struct {
 	Name    string    `json:"name"`
 	Role    Role      `json:"role"`
 	Created time.Time `json:"created"` // UTC
+	// Scopes narrow the role; none: they do not.
+	Scopes []string `json:"scopes,omitempty"`
+	// Expires is when the token ends by itself, UTC; zero: never.
+	Expires time.Time `json:"expires,omitzero"`
+	// User is the id of the user whose own it is, and who it ends with; "": it
+	// is the tenant's.
+	User string `json:"user,omitempty"`
 }

@@ -41,7 +41,7 @@ func TestVerify(t *testing.T) {
 	b, infoB := create(t, tokens, "b", "laptop")
 	for token, info := range map[string]identity.Info{a: infoA, b: infoB} {
 		got, err := tokens.Verify(t.Context(), token)
-		want := identity.Identity{Tenant: info.Tenant, TokenID: info.ID, Name: "laptop", Role: identity.Admin}
+		want := identity.Identity{Tenant: info.Tenant, Kind: identity.KindToken, ID: info.ID, Name: "laptop", Role: identity.Admin}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}

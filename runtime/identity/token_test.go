@@ -73,7 +73,7 @@ func TestOneForm(t *testing.T) {
 		if form == good {
 			continue
 		}
-		if who, err := tokens.Verify(t.Context(), form); !fault.Is(err, fault.Unauthenticated) || who.TokenID != "" {
+		if who, err := tokens.Verify(t.Context(), form); !fault.Is(err, fault.Unauthenticated) || who.ID != "" {
 			t.Errorf("%q stands for %q as well: %+v, %v", form, info.ID, who, err)
 		}
 	}

@@ -93,7 +93,7 @@ func (t *Tokens) Verify(ctx context.Context, token string) (Identity, error) {
 	if subtle.ConstantTimeCompare(hash[:], r.Hash) != 1 {
 		return Identity{}, unauthenticated()
 	}
-	return Identity{Tenant: r.Tenant, TokenID: r.ID, Name: r.Name, Role: r.Role}, nil
+	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: r.Role, Scopes: strings.Join(r.Scopes, " "), User: r.User}, nil
 }
 
 // Revoke ends a tenant's token: every Verify that begins after Revoke returned
@@ -147,7 +147,7 @@ func create(w store.Writer, tenant, name string) (string, Info, error) {
 	}
 	id, token := newToken()
 	hash := sha256.Sum256([]byte(token))
-	r := record{Info{id, tenant, name, Admin, time.Now().UTC()}, hash[:]}
+	r := record{Info{ID: id, Tenant: tenant, Name: name, Role: Admin, Created: time.Now().UTC()}, hash[:]}
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return "", Info{}, fault.Wrap(fault.Internal, err, "the token cannot be stored")

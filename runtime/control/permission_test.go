@@ -1,0 +1,106 @@
+package control_test
+
+import (
+	"context"
+	"reflect"
+	"testing"
+
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+)
+
+// ask calls a method of a Tenant with nothing but a context, and returns the
+// error that it ends with.
+func ask(t *testing.T, of *control.Tenant, name string) error {
+	t.Helper()
+	method := reflect.ValueOf(of).MethodByName(name)
+	in := make([]reflect.Value, method.Type().NumIn())
+	for i := range in {
+		in[i] = reflect.Zero(method.Type().In(i))
+	}
+	if len(in) == 0 || method.Type().In(0) != reflect.TypeFor[context.Context]() {
+		t.Fatalf("%s takes no context first, so it cannot ask who may", name)
+	}
+	in[0] = reflect.ValueOf(t.Context())
+	call := method.Call
+	if method.Type().IsVariadic() {
+		call = method.CallSlice
+	}
+	out := call(in)
+	if len(out) == 0 || out[len(out)-1].Type() != reflect.TypeFor[error]() {
+		t.Fatalf("%s returns no error, so it cannot refuse", name)
+	}
+	err, _ := out[len(out)-1].Interface().(error)
+	return err
+}
+
+// TestEveryMethodAsksWhoMay: in the hands of nobody, of a stranger, of a token
+// without a scope for anything and of a caller without a role, each exported
+// method refuses before it looks at anything else.
+func TestEveryMethodAsksWhoMay(t *testing.T) {
+	r := newRig(t)
+	service, err := r.service.Tenant("plant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hands := map[string]*control.Tenant{
+		"nobody":                 service,
+		"another tenant's admin": service.By(identity.OfServer("other")),
+		"no role":                service.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken}),
+		"an unknown role":        service.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken, Role: "root"}),
+		"a scope of nothing":     service.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken, Role: identity.Admin, Scopes: "nothing"}),
+	}
+	methods := reflect.TypeFor[*control.Tenant]()
+	asked := 0
+	for i := range methods.NumMethod() {
+		name := methods.Method(i).Name
+		if name == "By" { // puts it into somebody's hands
+			continue
+		}
+		asked++
+		for whose, tenant := range hands {
+			if err := ask(t, tenant, name); !fault.Is(err, fault.RoleRequired) {
+				t.Errorf("%s in the hands of %s: %v", name, whose, err)
+			}
+		}
+	}
+	if asked < 18 {
+		t.Errorf("only %d methods", asked)
+	}
+}
+
+func TestRolesAndScopes(t *testing.T) {
+	r := newRig(t)
+	as := func(role identity.Role, scopes string) *control.Tenant {
+		return r.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken, Role: role, Scopes: scopes})
+	}
+	refused := func(tenant *control.Tenant, method string) bool {
+		return fault.Is(ask(t, tenant, method), fault.RoleRequired)
+	}
+	for _, c := range []struct {
+		role   identity.Role
+		scopes string
+		may    []string
+		not    []string
+	}{
+		{identity.Viewer, "", []string{"Connectors", "Modules", "Limits"}, []string{"Activate", "CreateConnector", "DeleteModule", "Audit"}},
+		{identity.Operator, "", []string{"Connectors", "Activate", "Deactivate", "TestConnector"}, []string{"CreateConnector", "DeleteConnector", "AddModule", "Audit"}},
+		{identity.Admin, "", []string{"Connectors", "Activate", "DeleteConnector", "DeleteModule", "Audit"}, nil},
+		{identity.Admin, "connectors:read", []string{"Connectors"}, []string{"Activate", "DeleteConnector", "Modules", "Audit"}},
+		{identity.Admin, "connectors:use modules", []string{"Connectors", "Activate", "DeleteModule"}, []string{"DeleteConnector", "Audit"}},
+		{identity.Viewer, "connectors:write", []string{"Connectors"}, []string{"Activate", "DeleteConnector"}},
+		{identity.Viewer, "modules", []string{"Modules"}, []string{"Connectors", "DeleteModule"}},
+	} {
+		for _, method := range c.may {
+			if refused(as(c.role, c.scopes), method) {
+				t.Errorf("%s with scopes %q may not %s", c.role, c.scopes, method)
+			}
+		}
+		for _, method := range c.not {
+			if !refused(as(c.role, c.scopes), method) {
+				t.Errorf("%s with scopes %q may %s", c.role, c.scopes, method)
+			}
+		}
+	}
+}
