@@ -49,7 +49,7 @@ type Version struct {
 }
 
 // Actor is one connector on this node. Run is called by one goroutine at a
-// time, Swap and Test by others; Status by anybody.
+// time, Swap, Test, Call and Ask by others; Status by anybody.
 type Actor struct {
 	cfg Config
 	env *surroundings
@@ -64,19 +64,21 @@ type Actor struct {
 	outages outages
 
 	install chan installation
+	calls   chan *request // of Call, for whichever lane runs
 	lane    chan struct{} // closed while no lane runs; guarded by mu
 
 	mu         sync.Mutex
 	status     lifecycle.Status
 	running    *guest        // nil: none
 	converting *surroundings // of the running version's converter; nil: there is none
+	serves     bool          // the running version answers calls
 }
 
 // New makes an actor that does nothing yet.
 func New(cfg Config) *Actor {
 	a := &Actor{
 		cfg: cfg, epoch: cfg.Epoch, cursor: cfg.Resume.Cursor,
-		install: make(chan installation), lane: closed(),
+		install: make(chan installation), calls: make(chan *request, maxCalls), lane: closed(),
 	}
 	now := time.Now()
 	a.timers.restore(cfg.Resume.Timers)

@@ -134,6 +134,9 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 		abi.EntryTest:  time.Duration(l.OpenTimeout),
 		abi.EntryClose: min(closeTimeout, time.Duration(l.CallTimeout)),
 		abi.EntryRun:   noTimeout,
+
+		abi.EntryNormalizeImport: time.Duration(l.OpenTimeout), abi.EntryExchangeOAuthCode: time.Duration(l.OpenTimeout),
+		abi.EntryOAuthAuthorizeURL: time.Duration(l.OpenTimeout),
 	}
 	for entry, t := range l.Timeouts {
 		all[entry] = time.Duration(t)
@@ -143,7 +146,9 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 
 // timeLimit is the limit on the time of an entry point.
 func timeLimit(entry string) string {
-	if entry == abi.EntryOpen || entry == abi.EntryTest || entry == initialize {
+	switch entry {
+	case abi.EntryOpen, abi.EntryTest, initialize,
+		abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL:
 		return spec.LimitOpen
 	}
 	return spec.LimitCall

@@ -76,6 +76,8 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 		return false, nil
 	case in := <-l.install:
 		return true, l.swap(ctx, in)
+	case r := <-l.calls:
+		return true, l.serve(ctx, r)
 	case <-l.env.sessions.wake:
 	case <-l.idle.C:
 	}
@@ -109,13 +111,16 @@ func (l *lane) step(ctx context.Context) (worked bool, err error) {
 		if !time.Now().Before(l.poll) {
 			return true, l.ask(ctx)
 		}
-	case abi.ModeEvent:
+	case abi.ModeEvent, abi.ModeCall:
 	}
 	return l.deliver(ctx)
 }
 
 // deliver hands the guest what its sources and timers have for it.
 func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
+	if l.version.Manifest.Mode == abi.ModeCall {
+		return l.pass(ctx)
+	}
 	now := time.Now()
 	if !l.gather(now) {
 		return false, nil

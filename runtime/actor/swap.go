@@ -101,7 +101,11 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	l.status.Generation++
 	l.status.Module, l.status.Revision = c.version.Connector.Module, c.version.Connector.Revision
 	l.running, l.converting = c.guest, converterOf(c.version.Converter)
+	l.serves = c.version.Manifest.Mode != abi.ModeRun
 	l.mu.Unlock()
+	if !l.serves {
+		l.refuseCalls()
+	}
 	l.env.hold(c.version.Limits)
 	return nil
 }

@@ -151,6 +151,7 @@ type Session struct {
 // Counters add up over the life of the server process.
 type Counters struct {
 	Events      uint64    `json:"events"`  // handed to the guest
+	Calls       uint64    `json:"calls"`   // of operations that were answered
 	Records     uint64    `json:"records"` // made durable
 	Blocks      uint64    `json:"blocks"`
 	Skipped     uint64    `json:"skipped"`

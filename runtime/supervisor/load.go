@@ -25,9 +25,14 @@ func (l loader) load(ctx context.Context, digest string) (*engine.Module, spec.M
 	return m, record, err
 }
 
-// version compiles what a spec names. release gives it back, after the guest
-// that was made from it.
+// version makes a spec ready for a guest. release gives it back, after the
+// guest that was made from it.
 func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Version, release func(context.Context), err error) {
+	return t.loaded(ctx, c)
+}
+
+// loaded compiles what a spec names, and takes its config as it stands.
+func (t *Tenant) loaded(ctx context.Context, c *spec.Connector) (v actor.Version, release func(context.Context), err error) {
 	m, record, err := t.modules.load(ctx, c.Module)
 	if err != nil {
 		return v, nil, err
