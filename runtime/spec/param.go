@@ -74,6 +74,11 @@ type OAuthTokens struct {
 	Account   string    `json:"account,omitempty"`
 	Scopes    []string  `json:"scopes,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // of the access token
-	Refreshed time.Time `json:"refreshed,omitzero"`
-	Failure   string    `json:"failure,omitempty"` // why the last refresh did not work
+	Refreshed time.Time `json:"refreshed,omitzero"`  // when the server last got tokens
+	Failure   string    `json:"failure,omitempty"`   // why the last attempt did not work
+	// Stopped says that the server tries no more: somebody has to connect it
+	// again.
+	Stopped bool `json:"stopped,omitempty"`
+	// RefreshExpiresAt is when the refresh token ends, where that is known.
+	RefreshExpiresAt time.Time `json:"refresh_expires_at,omitzero"`
 }

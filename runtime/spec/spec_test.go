@@ -28,7 +28,7 @@ func connector() spec.Connector {
 			Key: "installed.client_secret", Value: "v", FileID: "fil_1", Type: spec.ParamSecret, Sequence: 10,
 			Secret: &spec.SecretInfo{Set: true, Fingerprint: "f", UpdatedAt: day(1)},
 		}},
-		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late"},
+		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late", Stopped: true, RefreshExpiresAt: day(6)},
 		Converter: &spec.Converter{Module: digest('b'), Config: json.RawMessage(`{"fields":[]}`), Limits: limits()},
 		Grants: []spec.Grant{{
 			Group: "serial", Resources: []string{"/dev/ttyUSB*"}, Rights: []spec.Right{spec.Read, spec.Write},
