@@ -15,9 +15,18 @@ type Backend interface {
 	Close() error
 }
 
-// BackendTxn is one transaction, used by one goroutine. Rows given out belong
-// to the caller, and rows taken in may be changed by it afterwards.
+// BackendTxn is one transaction, used by one goroutine at a time.
 type BackendTxn interface {
+	Rows
+	// Commit makes what was set durable, all of it or nothing.
+	Commit() error
+	// Discard gives the transaction up; after Commit it does nothing.
+	Discard()
+}
+
+// Rows are what a transaction reads and writes. Those given out belong to the
+// caller, and those taken in may be changed by it afterwards.
+type Rows interface {
 	// Get returns the row, tombstones too, and whether there is one.
 	Get(b Bucket, id string) (Row, bool, error)
 	// Scan yields the rows, tombstones too, whose id begins with prefix and is
@@ -25,10 +34,6 @@ type BackendTxn interface {
 	// error.
 	Scan(b Bucket, prefix, from string) iter.Seq2[Row, error]
 	Set(b Bucket, row Row) error
-	// Commit makes what was set durable, all of it or nothing.
-	Commit() error
-	// Discard gives the transaction up; after Commit it does nothing.
-	Discard()
 }
 
 // Row is what a backend keeps under an id.

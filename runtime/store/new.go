@@ -63,7 +63,17 @@ func (s *space) View(ctx context.Context, fn func(Reader) error) error {
 		return err
 	}
 	defer s.store.under.Done()
-	return s.run(ctx, false, func(t *txn) error { return fn(&reader{t}) })
+	if err := ctx.Err(); err != nil {
+		return fault.Of(err)
+	}
+	rows, err := s.store.backend.Begin(s.name, false)
+	if err != nil {
+		return err
+	}
+	defer rows.Discard()
+	t := &txn{ctx: ctx, rows: rows}
+	defer func() { t.ended = true }()
+	return fn(&reader{t})
 }
 
 func (s *space) Update(ctx context.Context, fn func(Writer) error) error {
@@ -71,38 +81,76 @@ func (s *space) Update(ctx context.Context, fn func(Writer) error) error {
 		return err
 	}
 	defer s.store.under.Done()
-	leave, err := s.store.turns.take(ctx, s.name)
-	if err != nil {
-		return fault.Of(err)
-	}
-	defer leave()
-	return s.run(ctx, true, func(t *txn) error {
-		if err := fn(&writer{reader{t}}); err != nil {
-			return err
-		}
-		if err := t.check(); err != nil {
-			return err
-		}
-		if t.broken != nil {
-			return t.broken
-		}
-		if t.cost == 0 {
-			return nil
-		}
-		return t.rows.Commit()
-	})
-}
-
-func (s *space) run(ctx context.Context, write bool, fn func(*txn) error) error {
-	if err := ctx.Err(); err != nil {
-		return fault.Of(err)
-	}
-	rows, err := s.store.backend.Begin(s.name, write)
-	if err != nil {
+	b, err := s.write(ctx, fn)
+	if b == nil {
 		return err
 	}
-	defer rows.Discard()
-	t := &txn{ctx: ctx, rows: rows}
+	// What failed, or wrote nothing, has read what others of the batch wrote:
+	// nobody is told of that before it is durable.
+	if lost := b.wait(); err == nil {
+		return lost
+	}
+	return err
+}
+
+// write runs fn when it is its turn, and adds what it wrote to the batch that
+// it ran on. That is nil when it ran on none but what is durable.
+func (s *space) write(ctx context.Context, fn func(Writer) error) (on *batch, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Of(err)
+	}
+	q, err := s.store.turns.take(ctx, s.name)
+	if err != nil {
+		return nil, fault.Of(err)
+	}
+	defer s.store.turns.leave(s.name, q) // when fn panics, too
+	if q.batch == nil {
+		rows, err := s.store.backend.Begin(s.name, true)
+		if err != nil {
+			return nil, err
+		}
+		q.batch = newBatch(rows)
+	}
+	if q.batch.size > 0 {
+		on = q.batch
+	}
+	own := &staged{under: q.batch.rows}
+	t := &txn{ctx: ctx, rows: own}
 	defer func() { t.ended = true }()
-	return fn(t)
+	if err := fn(&writer{reader{t}}); err != nil {
+		return on, err
+	}
+	if err := t.check(); err != nil {
+		return on, err
+	}
+	if t.broken != nil {
+		return on, t.broken
+	}
+	if t.cost == 0 {
+		return on, nil
+	}
+	if on, err = s.roomFor(q, t.cost); err != nil {
+		return nil, err
+	}
+	on.add(own, t.cost)
+	return on, nil
+}
+
+// roomFor is a batch that can take these writes. When it is a new one, it shows
+// what the full one before it did, so that what was read still holds.
+func (s *space) roomFor(q *turn, cost int) (*batch, error) {
+	if q.batch.room(cost) {
+		return q.batch, nil
+	}
+	full := q.batch
+	q.batch = nil
+	if full.commit(); full.err != nil {
+		return nil, full.err
+	}
+	rows, err := s.store.backend.Begin(s.name, true)
+	if err != nil {
+		return nil, err
+	}
+	q.batch = newBatch(rows)
+	return q.batch, nil
 }

@@ -51,7 +51,9 @@ type Space interface {
 	// Update runs fn in a transaction: when fn returns nil, all it wrote is
 	// durable before Update returns, otherwise nothing is. Updates of a space
 	// are serialisable. Fn may run more than once, so that it must have no
-	// effects but its writes, and it must not call Update itself.
+	// effects but its writes. It must neither call Update itself nor wait for
+	// somebody who does: updates that come together share one commit, and an
+	// earlier one may not return before a later one has run.
 	//
 	// Errors are fn's own, those of ctx before the commit began,
 	// fault.DiskFull when the disk has no room to spare, and fault.Internal

@@ -11,22 +11,23 @@ import (
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
-		leave, err := turns.take(t.Context(), "a")
+		q, err := turns.take(t.Context(), "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		gaveUp, got := make(chan error, 1), make(chan func(), 1)
+		gaveUp, got := make(chan error, 1), make(chan *turn, 1)
 		go func() { _, err := turns.take(ctx, "a"); gaveUp <- err }()
+		synctest.Wait()
 		go func() {
-			leave, _ := turns.take(t.Context(), "a")
-			got <- leave
+			q, _ := turns.take(t.Context(), "a")
+			got <- q
 		}()
 		other, err := turns.take(t.Context(), "b")
 		if err != nil {
 			t.Fatal(err)
 		}
-		other()
+		turns.leave("b", other)
 		synctest.Wait()
 		if len(gaveUp) != 0 || len(got) != 0 {
 			t.Fatal("two are in one space")
@@ -35,12 +36,38 @@ func TestTurns(t *testing.T) {
 		if err := <-gaveUp; err == nil {
 			t.Fatal("a cancelled waiter got the turn")
 		}
-		leave()
-		(<-got)()
-		if len(turns.queue) != 0 {
-			t.Errorf("left behind: %v", turns.queue)
+		turns.leave("a", q)
+		turns.leave("a", <-got)
+		if len(turns.spaces) != 0 {
+			t.Errorf("left behind: %v", turns.spaces)
 		}
 	})
+}
+
+// TestTurnThatComesTooLate: who gives up at the moment that the turn comes
+// hands it on.
+func TestTurnThatComesTooLate(t *testing.T) {
+	for range 200 {
+		var turns turns
+		q, err := turns.take(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if q, err := turns.take(ctx, "a"); err == nil {
+				turns.leave("a", q)
+			}
+		}()
+		go cancel()
+		turns.leave("a", q)
+		<-done
+		if len(turns.spaces) != 0 {
+			t.Fatalf("left behind: %v", turns.spaces)
+		}
+	}
 }
 
 func TestBuckets(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // txn is what reader and writer of one transaction share.
 type txn struct {
 	ctx   context.Context //nolint:containedctx // it lives as long as the function it was given to
-	rows  BackendTxn
+	rows  Rows
 	ended bool
 
 	cost int // of the writes so far, bounded by MaxTxn

@@ -1,0 +1,58 @@
+package store
+
+import "time"
+
+// The bounds of a batch. They bound how long its first writer waits for the
+// functions of the others.
+const (
+	maxBatch     = 128
+	maxBatchTime = 5 * time.Millisecond
+)
+
+// batch is the writes of several updates of one space that one commit makes
+// durable. Each update runs on what those before it wrote, and none of them
+// returns before the commit, so that nobody learns of what may yet be lost.
+type batch struct {
+	rows  BackendTxn
+	began time.Time
+	size  int // updates in it
+	cost  int // of their writes
+
+	done chan struct{} // closed when err says what came of it
+	err  error
+}
+
+func newBatch(rows BackendTxn) *batch {
+	return &batch{rows: rows, began: time.Now(), done: make(chan struct{})}
+}
+
+func (b *batch) full() bool {
+	return b.size >= maxBatch || time.Since(b.began) >= maxBatchTime
+}
+
+// room reports whether one transaction can hold these writes too.
+func (b *batch) room(cost int) bool { return b.cost+cost <= MaxTxn }
+
+// add takes an update's writes in. One that fails may leave half of them
+// behind, so that the whole batch must fail.
+func (b *batch) add(s *staged, cost int) {
+	b.size++
+	b.cost += cost
+	if err := s.apply(b.rows); err != nil && b.err == nil {
+		b.err = err
+	}
+}
+
+func (b *batch) commit() {
+	defer close(b.done)
+	defer b.rows.Discard()
+	if b.err == nil && b.cost > 0 {
+		b.err = b.rows.Commit()
+	}
+}
+
+// wait is what came of the commit.
+func (b *batch) wait() error {
+	<-b.done
+	return b.err
+}
