@@ -20,9 +20,12 @@ package abi
 
 // Major and Minor are the version of the contract that this package speaks.
 // A host serves its major and the one before, and refuses a higher minor.
+//
+// Minor 1 added what a host may call beside the steps: operations, the mode
+// call, normalize_import, exchange_oauth_code and oauth_authorize_url.
 const (
 	Major = 1
-	Minor = 0
+	Minor = 1
 )
 
 // The bounds of one crossing: whichever is met first ends a batch.
@@ -71,6 +74,11 @@ const (
 	// OperationPrefix and a name are the entry point of a category's operation.
 	// Its arguments come in as a JSON object, its result goes out as JSON.
 	OperationPrefix = "op_"
+
+	// DescribeOperations stands among the entry points that describe answers for
+	// all operations, when a guest answers them in one place and its exports
+	// alone say which there are.
+	DescribeOperations = OperationPrefix + "*"
 )
 
 // ErrorBit marks a reply that is an encoded Error: the top bit of the low 32

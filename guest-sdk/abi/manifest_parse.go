@@ -143,6 +143,7 @@ func knownName(name string) string {
 		"abi", "kind", "mode", "lanes", "config_schema", "capabilities",
 		"device_types", "entry_points", "extism", "convert", "content_type",
 		"major", "minor", "group", "optional", "reason", "rights",
+		"oauth", "authorize_url", "token_url", "scopes", "issuer",
 	} {
 		if strings.EqualFold(plain, strings.ReplaceAll(known, "_", "")) {
 			return known

@@ -84,3 +84,18 @@ func exportConvert(ptr, n uint32) uint64 { return enter(abi.EntryConvert, ptr, n
 
 //go:wasmexport test
 func exportTest(ptr, n uint32) uint64 { return enter(abi.EntryTest, ptr, n) }
+
+//go:wasmexport normalize_import
+func exportNormalizeImport(ptr, n uint32) uint64 { return enter(abi.EntryNormalizeImport, ptr, n) }
+
+//go:wasmexport exchange_oauth_code
+func exportExchangeOAuthCode(ptr, n uint32) uint64 { return enter(abi.EntryExchangeOAuthCode, ptr, n) }
+
+//go:wasmexport oauth_authorize_url
+func exportOAuthAuthorizeURL(ptr, n uint32) uint64 { return enter(abi.EntryOAuthAuthorizeURL, ptr, n) }
+
+// Operation is the body of an export op_<name>: it hands the call to the
+// Operator that was registered.
+func Operation(name string, ptr, n uint32) uint64 {
+	return enter(abi.OperationPrefix+name, ptr, n)
+}

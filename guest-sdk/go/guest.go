@@ -1,6 +1,8 @@
 package snaprail
 
 import (
+	"strings"
+
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
 
@@ -19,6 +21,7 @@ type Guest struct {
 	runner       Runner
 	converter    Converter
 	tester       Tester
+	operator     Operator
 
 	open   abi.OpenInput
 	close  abi.CloseInput
@@ -39,6 +42,7 @@ func NewGuest(handler any) *Guest {
 	g.runner, _ = handler.(Runner)
 	g.converter, _ = handler.(Converter)
 	g.tester, _ = handler.(Tester)
+	g.operator, _ = handler.(Operator)
 	return g
 }
 
@@ -72,7 +76,12 @@ func (g *Guest) dispatch(entry string, input, reply []byte) ([]byte, error) {
 		err = g.onRun()
 	case abi.EntryConvert:
 		err = g.onConvert(input)
+	case abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL:
+		return g.onSetup(entry, input, reply)
 	default:
+		if name, ok := strings.CutPrefix(entry, abi.OperationPrefix); ok {
+			return g.onOperation(name, input, reply)
+		}
 		err = unsupported(entry)
 	}
 	if err != nil {

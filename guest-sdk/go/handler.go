@@ -54,6 +54,42 @@ type Tester interface {
 	Test(in *abi.OpenInput) abi.TestResult
 }
 
+// Operator answers the operations of the module's category: put and get of
+// storage, send_message of email. Each needs an export of its own beside it,
+// because the host checks at upload which there are:
+//
+//	//go:wasmexport op_put
+//	func opPut(ptr, n uint32) uint64 { return snaprail.Operation("put", ptr, n) }
+//
+// The arguments are a JSON object and the answer is JSON; none is null. Bytes
+// travel in base64, as encoding/json has them. Operations come between two
+// steps, so that what the guest put under its keys is durable when the caller
+// has the answer.
+type Operator interface {
+	Operate(name string, args []byte) ([]byte, error)
+}
+
+// ImportNormalizer gets an object that a user imports as configuration and
+// answers the one that is to be imported: it takes off what a service wraps
+// around its keys. It is called on a guest of its own that was not opened, and
+// so are the handlers of OAuth.
+type ImportNormalizer interface {
+	NormalizeImport(object []byte) ([]byte, error)
+}
+
+// OAuthExchanger trades an authorization code for tokens. It answers the
+// parameters to set, such as refresh_token, and may reach the token server of
+// the manifest and nothing else.
+type OAuthExchanger interface {
+	ExchangeOAuthCode(in *abi.ExchangeInput) (map[string]string, error)
+}
+
+// OAuthAuthorizer answers the address to which a user is sent to consent, if it
+// is not the manifest's with the usual parameters.
+type OAuthAuthorizer interface {
+	OAuthAuthorizeURL(in *abi.AuthorizeInput) (string, error)
+}
+
 // handlers says for each entry point whether a value has its handler and which
 // interface that is.
 var handlers = [...]struct {
@@ -68,6 +104,10 @@ var handlers = [...]struct {
 	{abi.EntryRun, "Runner", has[Runner]},
 	{abi.EntryConvert, "Converter", has[Converter]},
 	{abi.EntryTest, "Tester", has[Tester]},
+	{abi.DescribeOperations, "Operator", has[Operator]},
+	{abi.EntryNormalizeImport, "ImportNormalizer", has[ImportNormalizer]},
+	{abi.EntryExchangeOAuthCode, "OAuthExchanger", has[OAuthExchanger]},
+	{abi.EntryOAuthAuthorizeURL, "OAuthAuthorizer", has[OAuthAuthorizer]},
 }
 
 func has[H any](handler any) bool {

@@ -96,6 +96,60 @@ func (h *Harness) Test(config string) (abi.TestResult, error) {
 	return result, result.Decode(answer)
 }
 
+// Operate runs an operation of the guest's category: JSON in, JSON out.
+func (h *Harness) Operate(name, args string) (string, error) {
+	answer, err := h.Call(abi.OperationPrefix+name, []byte(args))
+	if err == nil && !json.Valid(answer) {
+		err = fmt.Errorf("%s%s answered what is not JSON: %.80q", abi.OperationPrefix, name, answer)
+	}
+	return string(answer), err
+}
+
+// MustOperate runs an operation and ends the test if it fails.
+func (h *Harness) MustOperate(name, args string) string {
+	h.tb.Helper()
+	answer, err := h.Operate(name, args)
+	if err != nil {
+		h.tb.Fatalf("the guest failed: %v", err)
+	}
+	return answer
+}
+
+// NormalizeImport hands an imported object in.
+func (h *Harness) NormalizeImport(object string) (string, error) {
+	answer, err := h.Call(abi.EntryNormalizeImport, []byte(object))
+	return string(answer), err
+}
+
+// ExchangeOAuthCode hands an authorization code in and answers the parameters
+// to set.
+func (h *Harness) ExchangeOAuthCode(in abi.ExchangeInput) (params map[string]string, err error) {
+	err = h.setup(abi.EntryExchangeOAuthCode, in, &params)
+	return params, err
+}
+
+// OAuthAuthorizeURL asks for the address to which a user is sent.
+func (h *Harness) OAuthAuthorizeURL(in abi.AuthorizeInput) (string, error) {
+	var out abi.AuthorizeOutput
+	err := h.setup(abi.EntryOAuthAuthorizeURL, in, &out)
+	return out.URL, err
+}
+
+func (h *Harness) setup(entry string, in, out any) error {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	answer, err := h.Call(entry, raw)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("%s: the answer cannot be read: %w", entry, err)
+	}
+	return nil
+}
+
 func (h *Harness) must(out *abi.Outcome, err error) *abi.Outcome {
 	h.tb.Helper()
 	if err != nil {

@@ -237,7 +237,7 @@ func offers(m *abi.Manifest, described []byte) error {
 	}
 	var missing []string
 	for _, e := range m.Required() {
-		if !slices.Contains(d.EntryPoints, e) && e != abi.EntryOpen {
+		if !slices.Contains(d.EntryPoints, e) && e != abi.EntryOpen && !operates(d.EntryPoints, e) {
 			missing = append(missing, e)
 		}
 	}
@@ -246,4 +246,10 @@ func offers(m *abi.Manifest, described []byte) error {
 			strings.Join(missing, ", "), m.Kind, m.Mode)
 	}
 	return nil
+}
+
+// operates reports whether e is an operation and the module answers all that it
+// exports.
+func operates(entries []string, e string) bool {
+	return strings.HasPrefix(e, abi.OperationPrefix) && slices.Contains(entries, abi.DescribeOperations)
 }
