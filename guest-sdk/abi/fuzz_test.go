@@ -23,6 +23,9 @@ func FuzzOpenInput(f *testing.F)  { fuzz(f, "OpenInput") }
 func FuzzTestResult(f *testing.F) { fuzz(f, "TestResult") }
 func FuzzSerialOpen(f *testing.F) { fuzz(f, "SerialOpen") }
 
+func FuzzHTTPRequest(f *testing.F)  { fuzz(f, "HTTPRequest") }
+func FuzzHTTPResponse(f *testing.F) { fuzz(f, "HTTPResponse") }
+
 // FuzzSmall takes turns through all messages, by the first byte.
 func FuzzSmall(f *testing.F) {
 	o := newOracle(f)

@@ -53,6 +53,10 @@ func messages() map[string]func() message {
 		"FileOpen":      func() message { return new(abi.FileOpen) },
 		"FileRead":      func() message { return new(abi.FileRead) },
 		"FileData":      func() message { return new(abi.FileData) },
+		"HTTPRequest":   func() message { return new(abi.HTTPRequest) },
+		"HTTPResponse":  func() message { return new(abi.HTTPResponse) },
+		"HTTPRead":      func() message { return new(abi.HTTPRead) },
+		"HTTPPiece":     func() message { return new(abi.HTTPPiece) },
 	}
 }
 
