@@ -18,6 +18,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 )
 
 // payloads are the payloads and the positions in a stream's text.
@@ -106,7 +107,7 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 	r.must(err)
 	lines := r.open("/api/stream?from=now", header("Authorization", "Bearer "+token))
 	defer lines.end()
-	r.must(r.tokens.Revoke(t.Context(), "plant", info.ID))
+	r.must(r.tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, "plant", info.ID))
 	if got := lastProblem(t, lines); got.Code != fault.Unauthenticated.String() {
 		t.Errorf("%+v", got)
 	}

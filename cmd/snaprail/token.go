@@ -98,7 +98,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
-				if err := identity.New(s.System()).Revoke(ctx, o.tenant, args[0]); err != nil {
+				if err := identity.New(s.System()).Revoke(ctx, identity.Who{Kind: identity.ByLocal}, o.tenant, args[0]); err != nil {
 					return err
 				}
 				gone := identity.Info{ID: args[0], Tenant: o.tenant}

@@ -22,10 +22,15 @@ const (
 type Event struct {
 	// Sequence counts the events of its trail, from 1 and without a gap, so
 	// that each can be bound to the one before it.
-	Sequence uint64    `json:"sequence"`
+	Sequence uint64 `json:"sequence"`
+	// Previous is the SHA-256, in hex, of the event before it as it is stored;
+	// "": there is none.
+	Previous string    `json:"previous,omitempty"`
 	Time     time.Time `json:"time"` // UTC; when Count is more than 1: of the last
 	Who      Who       `json:"who"`
 	Action   Action    `json:"action"`
+	// Tenant is whose it was done to, in the server's own trail.
+	Tenant string `json:"tenant,omitempty"`
 	// Connector is the id of the connector that it was done to, or that did it.
 	Connector string `json:"connector,omitempty"`
 	Name      string `json:"name,omitempty"`   // of that connector, then
@@ -69,6 +74,14 @@ const (
 	Access              Action = "access" // only when it is refused
 	TokenCreate         Action = "token.create"
 	TokenRevoke         Action = "token.revoke"
+	Logout              Action = "logout"
+	UserCreate          Action = "user.create"
+	UserUpdate          Action = "user.update"
+	UserDelete          Action = "user.delete"
+	UserPassword        Action = "user.password"
+	UserLink            Action = "user.link"
+	TenantCreate        Action = "tenant.create"
+	TenantDelete        Action = "tenant.delete"
 	ModuleUpload        Action = "module.upload"
 	ModuleDelete        Action = "module.delete"
 	ConnectorCreate     Action = "connector.create"
@@ -85,7 +98,7 @@ const (
 // Actions lists all actions.
 func Actions() []Action {
 	return []Action{
-		Login, Access, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
+		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, GrantsChange, LimitsChange, ConsentGive, HostCall,
 	}
 }

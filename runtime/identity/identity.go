@@ -70,7 +70,7 @@ type Info struct {
 	Scopes []string `json:"scopes,omitempty"`
 	// Expires is when the token ends by itself, UTC; zero: never.
 	Expires time.Time `json:"expires,omitzero"`
-	// User is the id of the user whose own it is, and who it ends with; "": it
+	// User is the name of the user whose own it is, and who it ends with; "": it
 	// is the tenant's.
 	User string `json:"user,omitempty"`
 }

@@ -58,12 +58,12 @@ func TestRevoke(t *testing.T) {
 	for _, at := range [][2]string{
 		{"b", info.ID}, {"a", "nothing"}, {"a", ""}, {"a", strings.Repeat("x", 1000)}, {"", "a/" + info.ID},
 	} {
-		wantFault(t, fault.NotFound, tokens.Revoke(t.Context(), at[0], at[1]))
+		wantFault(t, fault.NotFound, tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, at[0], at[1]))
 	}
 	if _, err := tokens.Verify(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
-	if err := tokens.Revoke(t.Context(), "a", info.ID); err != nil {
+	if err := tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, "a", info.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := tokens.Verify(t.Context(), token)
@@ -71,7 +71,7 @@ func TestRevoke(t *testing.T) {
 	if _, err := tokens.Verify(t.Context(), other); err != nil {
 		t.Error(err)
 	}
-	wantFault(t, fault.NotFound, tokens.Revoke(t.Context(), "a", info.ID))
+	wantFault(t, fault.NotFound, tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, "a", info.ID))
 }
 
 func TestList(t *testing.T) {
@@ -83,7 +83,7 @@ func TestList(t *testing.T) {
 	}
 	_, gone := create(t, tokens, "a", "gone")
 	create(t, tokens, "ab", "another tenant's")
-	if err := tokens.Revoke(t.Context(), "a", gone.ID); err != nil {
+	if err := tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, "a", gone.ID); err != nil {
 		t.Fatal(err)
 	}
 	list, err := tokens.List(t.Context(), "a")
@@ -126,7 +126,7 @@ func TestFirst(t *testing.T) {
 	if token, _, err := tokens.First(t.Context(), "other", "second", keep); token != "" || err != nil {
 		t.Errorf("a second first token: %v", err)
 	}
-	if err := tokens.Revoke(t.Context(), "default", info.ID); err != nil {
+	if err := tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, "default", info.ID); err != nil {
 		t.Fatal(err)
 	}
 	if again, _, err := tokens.First(t.Context(), "default", "again", keep); again == "" || again != kept || err != nil {

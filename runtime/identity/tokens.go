@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -32,20 +33,59 @@ type record struct {
 	// Hash is the token's SHA-256. A slow hash would protect nothing: nobody
 	// can try 2^256 secrets.
 	Hash []byte `json:"hash"`
+	// UserID is the id of User: a name may come back to another person.
+	UserID string `json:"user_id,omitempty"`
 }
 
-// Create makes a token for a tenant. The token is returned this once. A name
-// that is not 1 to 100 bytes of printable text, or a tenant that cannot be, is
-// fault.Invalid; a tenant has at most 1000 tokens (fault.Exhausted).
+// NewToken is what a token is to be.
+type NewToken struct {
+	Tenant, Name string
+	Role         Role
+	Scopes       []string  // none: all that the role may
+	Expires      time.Time // zero: never
+	// User is the name of the user whose own token it is: it has no more of a
+	// role than they have, and ends with them; "": the tenant's.
+	User string
+}
+
+// Create makes an administrator's token for a tenant, without an end. See
+// Issue.
 func (t *Tokens) Create(ctx context.Context, tenant, name string) (token string, info Info, err error) {
+	return t.Issue(ctx, Who{Kind: ByServer}, NewToken{Tenant: tenant, Name: name, Role: Admin})
+}
+
+// Issue makes a token for a tenant. The token is returned this once. A name
+// that is not 1 to 100 bytes of printable text, a role or a scope that is none,
+// an end that has passed, or a tenant that cannot be, is fault.Invalid; a
+// tenant has at most 1000 tokens (fault.Exhausted).
+func (t *Tokens) Issue(ctx context.Context, by Who, n NewToken) (token string, info Info, err error) {
 	err = t.system.Update(ctx, func(w store.Writer) error {
-		token, info, err = create(w, tenant, name)
-		return err
+		if token, info, err = create(w, n); err != nil {
+			return err
+		}
+		return Append(w, tokenEvent(by, TokenCreate, &info))
 	})
 	if err != nil {
 		return "", Info{}, err
 	}
 	return token, info, nil
+}
+
+// tokenEvent is what was done to a token, for the server's own trail.
+func tokenEvent(by Who, action Action, info *Info) Event {
+	return Event{Who: by, Tenant: info.Tenant, Action: action, On: info.ID, Outcome: Done, Detail: info.Describe()}
+}
+
+// Describe is what a token may, in a few words, for an event.
+func (i *Info) Describe() string {
+	text := i.Name + " (" + string(i.Role)
+	if len(i.Scopes) > 0 {
+		text += ": " + strings.Join(i.Scopes, " ")
+	}
+	if !i.Expires.IsZero() {
+		text += ", until " + i.Expires.Format(time.RFC3339)
+	}
+	return text + ")"
 }
 
 // First makes a token when there is none at all, of no tenant: the way in at
@@ -62,7 +102,10 @@ func (t *Tokens) First(ctx context.Context, tenant, name string, keep func(token
 		if err != nil || len(some) > 0 {
 			return err
 		}
-		if token, info, err = create(w, tenant, name); err != nil {
+		if token, info, err = create(w, NewToken{Tenant: tenant, Name: name, Role: Admin}); err != nil {
+			return err
+		}
+		if err := Append(w, tokenEvent(Who{Kind: ByServer}, TokenCreate, &info)); err != nil {
 			return err
 		}
 		return keep(token)
@@ -82,24 +125,47 @@ func (t *Tokens) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, unauthenticated()
 	}
 	var r record
+	role := Role("")
 	err := t.system.View(ctx, func(reader store.Reader) (err error) {
-		r, err = read(reader, id)
+		if r, err = read(reader, id); err != nil {
+			return err
+		}
+		role, err = r.roleNow(reader)
 		return err
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return Identity{}, err
 	}
 	hash := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(hash[:], r.Hash) != 1 {
+	if subtle.ConstantTimeCompare(hash[:], r.Hash) != 1 || role == "" || r.expired(time.Now()) {
 		return Identity{}, unauthenticated()
 	}
-	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: r.Role, Scopes: strings.Join(r.Scopes, " "), User: r.User}, nil
+	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: role, Scopes: strings.Join(r.Scopes, " "), User: r.UserID}, nil
 }
+
+// roleNow is the token's role, or its user's if that is lower; "": they are
+// gone or disabled.
+func (r *record) roleNow(reader store.Reader) (Role, error) {
+	if r.User == "" {
+		return r.Role, nil
+	}
+	user, err := readUser(reader, r.Tenant, r.User)
+	if err != nil || user.ID != r.UserID || user.Disabled {
+		return "", err
+	}
+	return lower(r.Role, user.Role), nil
+}
+
+func (r *record) expired(now time.Time) bool { return !r.Expires.IsZero() && !now.Before(r.Expires) }
 
 // Revoke ends a tenant's token: every Verify that begins after Revoke returned
 // refuses it. An id that is not the tenant's is fault.NotFound.
-func (t *Tokens) Revoke(ctx context.Context, tenant, id string) error {
+func (t *Tokens) Revoke(ctx context.Context, by Who, tenant, id string) error {
 	return t.system.Update(ctx, func(w store.Writer) error {
+		info := Info{ID: id, Tenant: tenant}
+		if r, err := read(w, id); err == nil && r.Tenant == tenant {
+			info = r.Info
+		}
 		err := w.Delete(store.TokensByTenant, indexKey(tenant, id))
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) { // too long to be one
 			return fault.New(fault.NotFound, "there is no token %.80q", id)
@@ -107,8 +173,48 @@ func (t *Tokens) Revoke(ctx context.Context, tenant, id string) error {
 		if err != nil {
 			return err
 		}
-		return w.Delete(store.Tokens, id)
+		if err := w.Delete(store.Tokens, id); err != nil {
+			return err
+		}
+		return Append(w, tokenEvent(by, TokenRevoke, &info))
 	})
+}
+
+// Get returns one token of a tenant, or fault.NotFound.
+func (t *Tokens) Get(ctx context.Context, tenant, id string) (info Info, err error) {
+	err = t.system.View(ctx, func(reader store.Reader) error {
+		r, err := read(reader, id)
+		if (err == nil && r.Tenant != tenant) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+			return fault.New(fault.NotFound, "there is no token %.80q", id)
+		}
+		info = r.Info
+		return err
+	})
+	return info, err
+}
+
+// DropTenant revokes all tokens of a tenant.
+func (t *Tokens) DropTenant(ctx context.Context, tenant string) error {
+	list, err := t.List(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(list, 200) { // within what one transaction may write
+		err := t.system.Update(ctx, func(w store.Writer) error {
+			for _, info := range part {
+				for b, key := range map[store.Bucket]string{store.Tokens: info.ID, store.TokensByTenant: indexKey(tenant, info.ID)} {
+					if err := w.Delete(b, key); err != nil && !fault.Is(err, fault.NotFound) {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // List returns a tenant's tokens, ordered by id.
@@ -130,13 +236,13 @@ func (t *Tokens) List(ctx context.Context, tenant string) (list []Info, err erro
 	return list, err
 }
 
-func create(w store.Writer, tenant, name string) (string, Info, error) {
-	if err := store.CheckTenant(tenant); err != nil {
+// create checks and writes a token.
+func create(w store.Writer, n NewToken) (string, Info, error) {
+	r, err := n.record(w)
+	if err != nil {
 		return "", Info{}, err
 	}
-	if err := checkName(name); err != nil {
-		return "", Info{}, err
-	}
+	tenant := n.Tenant
 	present, err := w.List(store.TokensByTenant, indexKey(tenant, ""), "", maxTokens)
 	if err != nil {
 		return "", Info{}, err
@@ -147,7 +253,7 @@ func create(w store.Writer, tenant, name string) (string, Info, error) {
 	}
 	id, token := newToken()
 	hash := sha256.Sum256([]byte(token))
-	r := record{Info{ID: id, Tenant: tenant, Name: name, Role: Admin, Created: time.Now().UTC()}, hash[:]}
+	r.ID, r.Hash = id, hash[:]
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return "", Info{}, fault.Wrap(fault.Internal, err, "the token cannot be stored")
@@ -159,6 +265,42 @@ func create(w store.Writer, tenant, name string) (string, Info, error) {
 		return "", Info{}, err
 	}
 	return token, r.Info, nil
+}
+
+// record checks what a token is to be.
+func (n *NewToken) record(reader store.Reader) (r record, err error) {
+	if err := store.CheckTenant(n.Tenant); err != nil {
+		return r, err
+	}
+	if err := checkName(n.Name); err != nil {
+		return r, err
+	}
+	role, err := ParseRole(string(n.Role))
+	if err != nil {
+		return r, err
+	}
+	scopes, err := JoinScopes(n.Scopes)
+	if err != nil {
+		return r, err
+	}
+	now := time.Now().UTC()
+	if !n.Expires.IsZero() && !n.Expires.After(now) {
+		return r, fault.New(fault.Invalid, "the token would have ended at %s already", n.Expires.UTC().Format(time.RFC3339)).
+			WithFields(fault.Field{Pointer: "/expires", Detail: "lies in the past"})
+	}
+	r.Info = Info{Tenant: n.Tenant, Name: n.Name, Role: role, Created: now, Scopes: strings.Fields(scopes), Expires: n.Expires.UTC()}
+	if n.Expires.IsZero() {
+		r.Expires = time.Time{}
+	}
+	if n.User == "" {
+		return r, nil
+	}
+	user, err := readUser(reader, n.Tenant, n.User)
+	if err != nil {
+		return r, err
+	}
+	r.User, r.UserID, r.Role = user.Name, user.ID, lower(role, user.Role)
+	return r, nil
 }
 
 func read(reader store.Reader, id string) (r record, err error) {

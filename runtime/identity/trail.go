@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -17,8 +19,22 @@ import (
 // places fall as the sequence rises, so that a list begins with the newest.
 const headID = "head"
 
+// The events are chained: each carries the hash of the one before it, as that
+// is stored. The head has the hash of the last one, and that of the one that
+// was dropped last, so that the oldest in the ring is held too.
 type head struct {
-	Sequence uint64 `json:"sequence"` // of the last event
+	Sequence uint64 `json:"sequence"`          // of the last event
+	Hash     string `json:"hash,omitempty"`    // of the last event
+	Dropped  string `json:"dropped,omitempty"` // hash of the last event that the ring has no place for
+	// From is the first event of the chain: those before it were written by a
+	// server that made none.
+	From uint64 `json:"from,omitempty"`
+}
+
+// digest is the hash of an event, or of a head, as it is stored.
+func digest(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // place is the id under which an event is kept.
@@ -39,14 +55,38 @@ func Append(w store.Writer, events ...Event) error {
 		if e.Time.IsZero() {
 			e.Time = now
 		}
-		e = e.bounded()
-		h.Sequence++
-		e.Sequence = h.Sequence
-		if err := put(w, place(e.Sequence), e); err != nil {
+		if err := h.append(w, e.bounded()); err != nil {
 			return err
 		}
 	}
-	return put(w, headID, h)
+	_, err = put(w, headID, h)
+	return err
+}
+
+// append writes one event behind the last one.
+func (h *head) append(w store.Writer, e Event) error {
+	if h.Hash == "" && h.Sequence > 0 { // the last one knew of no chain
+		last, err := w.Get(store.Audit, place(h.Sequence))
+		if err != nil {
+			return err
+		}
+		h.Hash = digest(last.Value)
+	}
+	h.Sequence++
+	if h.From == 0 {
+		h.From = h.Sequence
+	}
+	if h.Sequence > MaxEvents {
+		oldest, err := w.Get(store.Audit, place(h.Sequence))
+		if err != nil {
+			return err
+		}
+		h.Dropped = digest(oldest.Value)
+	}
+	e.Sequence, e.Previous = h.Sequence, h.Hash
+	raw, err := put(w, place(e.Sequence), e)
+	h.Hash = digest(raw)
+	return err
 }
 
 // Record is Append in a transaction of its own, for what has had its own
@@ -55,13 +95,12 @@ func Record(ctx context.Context, space store.Space, e Event) error {
 	return space.Update(ctx, func(w store.Writer) error { return Append(w, e) })
 }
 
-func put(w store.Writer, id string, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "audit")
+func put(w store.Writer, id string, v any) (raw []byte, err error) {
+	if raw, err = json.Marshal(v); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "audit")
 	}
 	_, err = w.Put(store.Audit, id, raw)
-	return err
+	return raw, err
 }
 
 func readHead(r store.Reader) (h head, err error) {
