@@ -20,7 +20,26 @@ type ConnectorPath struct {
 
 type connectorList struct {
 	PageQuery
+	Category       string `query:"category" maxLength:"64" doc:"Only of this category"`
+	ProviderType   string `query:"provider_type" maxLength:"64" doc:"Only of this provider type"`
+	Status         string `query:"status" enum:"draft,connected,error" doc:"Only with this outcome of the last test"`
+	IsEnabled      string `query:"is_enabled" enum:"true,false" doc:"Only those that are to run, or only the others"`
 	OrganizationID string `query:"organization_id" maxLength:"1024" doc:"Another than one's own gives an empty list"`
+}
+
+// filter is what the query asks for.
+func (in *connectorList) filter() control.ConnectorFilter {
+	f := control.ConnectorFilter{Category: in.Category, ProviderType: in.ProviderType, Status: spec.ConnectionStatus(in.Status)}
+	if in.IsEnabled != "" {
+		enabled := in.IsEnabled == "true"
+		f.Enabled = &enabled
+	}
+	return f
+}
+
+type connectorDefault struct {
+	Caller
+	Category string `query:"category" required:"true" minLength:"1" maxLength:"64" doc:"Category whose calls go to it"`
 }
 
 type connectorCreate struct {
@@ -60,6 +79,10 @@ func (s *Server) connectorRoutes() {
 		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{"connectors"}}
 	}
 	register(s, op("list-connectors", "/api/connectors", "List connectors, by id"), s.listConnectors)
+	register(s, op("get-default-connector", "/api/connectors/default", "Show the active default connector of a category"),
+		func(ctx context.Context, in *connectorDefault) (*connectorOutput, error) {
+			return answer(in.tenant.DefaultConnector(ctx, in.Category))
+		})
 	register(s, op("get-connector", "/api/connectors/{id}", "Show a connector"),
 		func(ctx context.Context, in *ConnectorPath) (*connectorOutput, error) {
 			return answer(in.tenant.Connector(ctx, in.ID))
@@ -80,7 +103,7 @@ func (s *Server) listConnectors(ctx context.Context, in *connectorList) (*body[c
 	if in.OrganizationID != "" && in.OrganizationID != in.id {
 		return out, nil
 	}
-	list, next, err := in.tenant.Connectors(ctx, in.page())
+	list, next, err := in.tenant.Connectors(ctx, in.filter(), in.page())
 	if err != nil {
 		return nil, err
 	}
@@ -150,17 +173,19 @@ func (s *Server) connectorVerbs() {
 // connectorOf is what a caller may set.
 func connectorOf(c client.Connector) control.ConnectorInput {
 	return control.ConnectorInput{
-		Name: c.Name, Module: c.Module, Config: c.Config, Converter: c.Converter,
-		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll, Consent: c.Consent,
+		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType, Version: c.Version,
+		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
+		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent,
 	}
 }
 
 func connectorForm(v control.ConnectorView) client.Connector {
 	c := v.Connector
 	return client.Connector{
-		ID: c.ID, Name: c.Name, Module: c.Module, Config: c.Config, Converter: c.Converter,
-		Grants: c.Grants, Limits: c.Limits, Poll: c.Poll, Enabled: c.Enabled,
-		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt,
+		ID: c.ID, Name: c.Name, Category: c.Category, ProviderType: c.ProviderType, Module: c.Module, OrganizationID: v.Tenant,
+		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
+		IsDefault: &c.Default, IsEnabled: &c.Enabled,
+		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt, OAuth: c.OAuth,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
 		Consents: c.Consents, Warnings: v.Warnings,
 	}

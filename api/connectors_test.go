@@ -41,7 +41,7 @@ func TestConnectorLife(t *testing.T) {
 		t.Errorf("%+v", tested)
 	}
 	r.call("POST", "/api/connectors/"+c.ID+"/activate", "").ok(http.StatusOK, &c)
-	if !c.Enabled || c.Status != spec.StatusConnected {
+	if !c.Enabled() || c.Status != spec.StatusConnected {
 		t.Errorf("%+v", c)
 	}
 	r.until("records", func() bool {
@@ -54,7 +54,7 @@ func TestConnectorLife(t *testing.T) {
 		r.call("GET", path, "").ok(http.StatusOK, &list)
 	}
 	r.call("POST", "/api/connectors/"+c.ID+"/deactivate", "").ok(http.StatusOK, &c)
-	if c.Enabled || c.Runtime.State != lifecycle.Stopped {
+	if c.Enabled() || c.Runtime.State != lifecycle.Stopped {
 		t.Errorf("%+v", c.Runtime)
 	}
 	r.call("DELETE", "/api/connectors/"+c.ID, "", header("If-Match", `"1"`)).problem(fault.StaleRevision)

@@ -71,7 +71,7 @@ func (s *Server) cookie(c echo.Context, token string, maxAge int) *http.Cookie {
 }
 
 func (d *statusData) fill(c echo.Context, t *control.Tenant) error {
-	list, next, err := t.Connectors(c.Request().Context(), control.Page{Limit: statusRows})
+	list, next, err := t.Connectors(c.Request().Context(), control.ConnectorFilter{}, control.Page{Limit: statusRows})
 	if err != nil {
 		return err
 	}

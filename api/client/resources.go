@@ -14,26 +14,58 @@ import (
 // fills in is skipped when it is sent, so that what was read can be changed
 // and sent back.
 type Connector struct {
-	ID        string          `json:"id" readOnly:"true" doc:"con_ and a ULID"`
-	Name      string          `json:"name" doc:"Unique within the tenant; may stand in place of the id"`
-	Module    string          `json:"module" doc:"Digest of the module, or its first digits, at least 8"`
-	Config    json.RawMessage `json:"config,omitempty" doc:"What the module's config_schema asks for"`
-	Converter *spec.Converter `json:"converter,omitempty" doc:"Module that turns the connector's records into records; none: they travel as they are"`
-	Grants    []spec.Grant    `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
-	Limits    spec.Limits     `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
-	Poll      spec.Poll       `json:"poll,omitzero" doc:"For modules in poll mode"`
-	Consent   []string        `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`
+	ID             string          `json:"id" readOnly:"true" doc:"con_ and a ULID"`
+	Name           string          `json:"name" doc:"Unique within the tenant; may stand in place of the id; 1 to 255 characters"`
+	Category       string          `json:"category,omitempty" maxLength:"64" doc:"Category of the type; none sent: the module's"`
+	ProviderType   string          `json:"provider_type,omitempty" maxLength:"64" doc:"With the category, the type; none sent: the module's"`
+	Version        string          `json:"version,omitempty" maxLength:"64" doc:"Only sent, with a type in place of a module: its version; none: the newest"`
+	Module         string          `json:"module,omitempty" doc:"Digest of the module, or its first digits, at least 8; none sent: the type says which"`
+	OrganizationID string          `json:"organization_id,omitempty" readOnly:"true" doc:"The tenant that owns it"`
+	Params         []spec.Param    `json:"params,omitempty" maxItems:"500" doc:"Rows that are assembled into the configuration, by sequence and then by key"`
+	Config         json.RawMessage `json:"config,omitempty" doc:"The configuration where there are no params; secret values are masked, and one that is sent masked stays"`
+	Converter      *spec.Converter `json:"converter,omitempty" doc:"Module that turns the connector's records into records; none: they travel as they are"`
+	Grants         []spec.Grant    `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
+	Limits         spec.Limits     `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
+	Poll           spec.Poll       `json:"poll,omitzero" doc:"For modules in poll mode"`
+	Consent        []string        `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`
+	IsDefault      *bool           `json:"is_default,omitempty" doc:"Whether its category's calls go to it; at most one of a category is. None sent: as it is, at first false"`
+	IsEnabled      *bool           `json:"is_enabled,omitempty" doc:"Whether it is to run. None sent: as it is, at first false; true needs a passed test: activate makes one"`
 
-	Enabled       bool                  `json:"enabled" readOnly:"true" doc:"Whether it is to run"`
-	Status        spec.ConnectionStatus `json:"status" readOnly:"true" enum:"draft,connected,error" doc:"Outcome of the last connection test"`
-	StatusMessage string                `json:"status_message,omitempty" readOnly:"true"`
+	Status        spec.ConnectionStatus `json:"status,omitempty" readOnly:"true" enum:"draft,connected,error" doc:"Outcome of the last connection test"`
+	StatusMessage string                `json:"status_message,omitempty" readOnly:"true" doc:"At most 512 bytes"`
 	LastTestedAt  time.Time             `json:"last_tested_at,omitzero" readOnly:"true"`
+	OAuth         *spec.OAuthTokens     `json:"oauth,omitempty" readOnly:"true" doc:"What is known of its tokens"`
 	Created       time.Time             `json:"created" readOnly:"true"`
 	Updated       time.Time             `json:"updated" readOnly:"true"`
 	Revision      uint64                `json:"revision" readOnly:"true" doc:"Counts changes; the ETag"`
 	Consents      []spec.Consent        `json:"consents,omitempty" readOnly:"true" doc:"Whose word its modules run on, of now and of before"`
 	Runtime       *lifecycle.Status     `json:"runtime,omitempty" readOnly:"true" doc:"What it does now"`
 	Warnings      []string              `json:"warnings,omitempty" readOnly:"true" doc:"Grants that do nothing, and those that are missing; lists do not have it"`
+}
+
+// Enabled reports whether the connector is to run.
+func (c *Connector) Enabled() bool { return c.IsEnabled != nil && *c.IsEnabled }
+
+// Default reports whether the connector is its category's default.
+func (c *Connector) Default() bool { return c.IsDefault != nil && *c.IsDefault }
+
+// Params are the rows of a connector's configuration.
+type Params struct {
+	Params []spec.Param `json:"params" maxItems:"500" doc:"By sequence and then by key; of a secret there is what may be known of it"`
+}
+
+// Assembled is a connector's configuration as it is put together.
+type Assembled struct {
+	Success bool            `json:"success"`
+	Config  json.RawMessage `json:"config" doc:"Secret values are masked, unless they were asked for"`
+}
+
+// Import is a configuration to be taken in: an object, or a file.
+type Import struct {
+	JSONData    json.RawMessage `json:"json_data,omitempty" doc:"Object that is flattened into params"`
+	FileContent string          `json:"file_content,omitempty" contentEncoding:"base64" doc:"In place of json_data: a file in base64"`
+	FileName    string          `json:"file_name,omitempty" maxLength:"255" doc:"Tells the format"`
+	FileMIME    string          `json:"file_mime,omitempty" maxLength:"255" doc:"Tells the format where the name does not"`
 }
 
 // Module is an uploaded module.

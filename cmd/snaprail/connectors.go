@@ -120,7 +120,7 @@ func (a *app) update(ctx context.Context, api *client.Client, id string, body js
 	}
 	a.warn(v)
 	fmt.Fprintf(a.err, "updated %s to revision %d\n", v.Name, v.Revision)
-	if v.Runtime != nil && v.Enabled && v.Runtime.Reason != "" {
+	if v.Runtime != nil && v.Enabled() && v.Runtime.Reason != "" {
 		fmt.Fprintf(a.err, "warning: it is %s: %s\n", v.Runtime.State, visible(v.Runtime.Reason))
 	}
 	return a.show(v, func() {})

@@ -41,7 +41,7 @@ func (a *app) printConnector(v client.Connector) {
 		rows = append(rows, []string{"converter", v.Converter.Module})
 	}
 	rows = append(rows,
-		[]string{"enabled", strconv.FormatBool(v.Enabled)},
+		[]string{"enabled", strconv.FormatBool(v.Enabled())},
 		[]string{"last test", strings.TrimSuffix(string(v.Status)+": "+v.StatusMessage, ": ")},
 		[]string{"tested", when(v.LastTestedAt)},
 		[]string{"created", when(v.Created)},

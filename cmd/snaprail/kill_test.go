@@ -159,7 +159,7 @@ func TestRestartBringsConnectorsBack(t *testing.T) {
 	}
 	t.Logf("start to first record: %v", times)
 	back, err := n.api.Connector(t.Context(), draft.ID)
-	if err != nil || back.Enabled || back.Runtime.State != lifecycle.Draft {
+	if err != nil || back.Enabled() || back.Runtime.State != lifecycle.Draft {
 		t.Errorf("the draft came back as %+v, %v", back, err)
 	}
 	history := n.history(client.StreamOptions{Connector: c.ID}, func(r client.Record) bool { return r.Epoch == 6 })

@@ -166,6 +166,12 @@ func changed(was, is *spec.Connector) (parts []string) {
 	if was.Poll != is.Poll {
 		parts = append(parts, "poll")
 	}
+	if keys := changedParams(was.Params, is.Params); len(keys) > 0 {
+		parts = append(parts, "params "+strings.Join(keys, ", "))
+	}
+	if was.Default != is.Default {
+		parts = append(parts, fmt.Sprintf("is_default %t", is.Default))
+	}
 	return parts
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
@@ -21,39 +23,68 @@ const (
 	minInterval = 10 * time.Millisecond
 )
 
-// check validates what a caller wants a connector to be, and puts whole
-// digests in the place of short ones. All faults are reported at once.
-func (t *Tenant) check(ctx context.Context, in *ConnectorInput) error {
-	var bad, above []fault.Field
-	wrong := func(pointer, format string, args ...any) {
-		bad = append(bad, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+// findings is what a check has found out: what is wrong, and the module that the
+// rest depends on. All faults are reported at once.
+type findings struct {
+	bad, above []fault.Field
+	module     spec.Module // zero: it is not there
+}
+
+func (f *findings) wrong(pointer, format string, args ...any) {
+	f.bad = append(f.bad, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+}
+
+// err refuses what is wrong; nil: nothing is.
+func (f *findings) err() error {
+	if len(f.bad) == 0 {
+		return aboveCeiling(f.above)
 	}
+	return invalid(append(slices.Clone(f.bad), f.above...))
+}
+
+// with is a copy, for a transaction that may run more than once.
+func (f *findings) with(bad []fault.Field) *findings {
+	g := *f
+	g.bad = append(slices.Clone(f.bad), bad...)
+	return &g
+}
+
+// check validates what a caller wants a connector to be, its configuration
+// apart, and puts whole digests in the place of short ones. What is wrong is in
+// the findings, unless the module itself is.
+func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, error) {
+	f := &findings{}
 	if in.Name == "" || utf8.RuneCountInString(in.Name) > maxName || !utf8.ValidString(in.Name) || strings.ContainsFunc(in.Name, unicode.IsControl) {
-		wrong("/name", "has 1 to %d characters, none of them a control character", maxName)
+		f.wrong("/name", "has 1 to %d characters, none of them a control character", maxName)
 	}
-	if err := t.module(ctx, "/module", "/config", &in.Module, &in.Config, abi.KindConnector, wrong); err != nil {
-		return err
+	var err error
+	if f.module, err = t.module(ctx, "/module", &in.Module, abi.KindConnector, f); err != nil {
+		return nil, err
+	}
+	f.typed(in)
+	if len(in.Config) > maxConfig {
+		f.wrong("/config", "has at most %d bytes", maxConfig)
 	}
 	if in.Converter != nil {
-		if err := t.module(ctx, "/converter/module", "/converter/config", &in.Converter.Module, &in.Converter.Config, abi.KindConverter, wrong); err != nil {
-			return err
+		if err := t.checkConverter(ctx, in, f); err != nil {
+			return nil, err
 		}
 	}
-	t.checkGrants(in.Grants, wrong)
-	limits := limitCheck{ceiling: t.runtime.Ceiling(), wrong: wrong, above: func(pointer, format string, args ...any) {
-		above = append(above, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	t.checkGrants(in.Grants, f.wrong)
+	limits := limitCheck{ceiling: t.runtime.Ceiling(), wrong: f.wrong, above: func(pointer, format string, args ...any) {
+		f.above = append(f.above, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}}
 	limits.check("/limits", &in.Limits)
 	if in.Converter != nil {
 		limits.check("/converter/limits", &in.Converter.Limits)
 	}
 	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
-		wrong("/poll/interval", "is at least %s", minInterval)
+		f.wrong("/poll/interval", "is at least %s", minInterval)
 	}
-	if len(bad) == 0 {
-		return aboveCeiling(above)
+	if f.module.Digest == "" || len(in.Config) > maxConfig {
+		return nil, f.err() // there is nothing to configure
 	}
-	return invalid(append(bad, above...))
+	return f, nil
 }
 
 func invalid(bad []fault.Field) error {
@@ -88,38 +119,55 @@ func summary(bad []fault.Field) string {
 	return s
 }
 
-// module checks a reference to a module and the config for it.
-func (t *Tenant) module(ctx context.Context, at, configAt string, digest *string, config *json.RawMessage, kind abi.ModuleKind, wrong func(string, string, ...any)) error {
+// module checks a reference to a module; the zero one: there is none of this
+// kind.
+func (t *Tenant) module(ctx context.Context, at string, digest *string, kind abi.ModuleKind, f *findings) (m spec.Module, err error) {
 	if *digest == "" {
-		wrong(at, "is required: the digest of an uploaded module")
-		return nil
+		f.wrong(at, "is required: the digest of an uploaded module")
+		return m, nil
 	}
-	m, err := t.shelf.Get(ctx, *digest)
+	m, err = t.shelf.Get(ctx, *digest)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		wrong(at, "%s", err.Error())
-		return nil
+		f.wrong(at, "%s", err.Error())
+		return spec.Module{}, nil
 	}
 	if err != nil {
-		return err
+		return m, err
 	}
 	*digest = m.Digest
 	if m.Manifest.Kind != kind {
-		wrong(at, "is a %s, and a %s is wanted here", m.Manifest.Kind, kind)
+		f.wrong(at, "is a %s, and a %s is wanted here", m.Manifest.Kind, kind)
+		return spec.Module{}, nil
 	}
-	if len(*config) > maxConfig {
-		wrong(configAt, "has at most %d bytes", maxConfig)
+	return m, nil
+}
+
+// checkConverter checks the converter with its config. The config is a plain
+// one: parameters and secrets are the connector's.
+func (t *Tenant) checkConverter(ctx context.Context, in *ConnectorInput, f *findings) error {
+	held := *in.Converter
+	in.Converter = &held
+	m, err := t.module(ctx, "/converter/module", &held.Module, abi.KindConverter, f)
+	if err != nil {
+		return err
+	}
+	if len(held.Config) > maxConfig {
+		f.wrong("/converter/config", "has at most %d bytes", maxConfig)
 		return nil
 	}
+	if m.Digest == "" {
+		return nil
+	}
+	bad, err := t.conforms(m, held.Config, "/converter/config")
+	f.bad = append(f.bad, bad...)
+	return err
+}
+
+// conforms checks a whole config against its module's schema.
+func (t *Tenant) conforms(m spec.Module, config json.RawMessage, at string) ([]fault.Field, error) {
 	schema, err := t.shelf.Schema(m.Manifest.ConfigSchema)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	fields, err := schema.Check(*config, configAt)
-	if err != nil {
-		return err
-	}
-	for _, f := range fields {
-		wrong(f.Pointer, "%s", f.Detail)
-	}
-	return nil
+	return schema.Check(config, at)
 }

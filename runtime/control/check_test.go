@@ -76,7 +76,7 @@ func TestEveryFaultOfAConnectorIsNamed(t *testing.T) {
 			}
 		})
 	}
-	list, _, err := r.Connectors(t.Context(), control.Page{})
+	list, _, err := r.Connectors(t.Context(), control.ConnectorFilter{}, control.Page{})
 	if err != nil || len(list) != 0 {
 		t.Errorf("left behind: %+v, %v", list, err)
 	}

@@ -65,7 +65,7 @@ func TestNamesAreUniqueWithinATenant(t *testing.T) {
 	}
 	other := &rig{Tenant: r.tenant("other"), t: t}
 	other.create(control.ConnectorInput{Name: "a", Module: other.tiny(abi.KindConnector, "con", "")})
-	list, _, err := r.Connectors(t.Context(), control.Page{})
+	list, _, err := r.Connectors(t.Context(), control.ConnectorFilter{}, control.Page{})
 	if err != nil || len(list) != 2 {
 		t.Errorf("%d connectors, %v", len(list), err)
 	}
@@ -267,7 +267,7 @@ func TestListsArePaged(t *testing.T) {
 	}
 	for name, page := range map[string]func(control.Page) ([]string, string, error){
 		"connectors": func(p control.Page) (ids []string, next string, err error) {
-			list, next, err := r.Connectors(t.Context(), p)
+			list, next, err := r.Connectors(t.Context(), control.ConnectorFilter{}, p)
 			for _, v := range list {
 				ids = append(ids, v.ID)
 			}

@@ -17,27 +17,62 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// ConnectorInput is what a caller may set of a connector.
+// ConnectorInput is what a caller may set of a connector. The JSON names are
+// those of the API: a merge patch is of this form.
 type ConnectorInput struct {
-	Name      string
-	Module    string // digest, or an unambiguous prefix of at least 8 digits
-	Config    json.RawMessage
-	Converter *spec.Converter
-	Grants    []spec.Grant
-	Limits    spec.Limits
-	Poll      spec.Poll
+	Name string `json:"name"`
+	// Module is a digest, or an unambiguous prefix of at least 8 digits. "": the
+	// type says which, by Category, ProviderType and Version, of which none is
+	// the newest. Where both are given, the module has to be of the type.
+	Module       string `json:"module"`
+	Category     string `json:"category"`
+	ProviderType string `json:"provider_type"`
+	Version      string `json:"version"`
+	// Params are the rows of the configuration. Where there are none, Config is
+	// the configuration; where neither was given to a new connector, it gets
+	// the rows of its module's schema.
+	Params    []spec.Param    `json:"params"`
+	Config    json.RawMessage `json:"config"`
+	Converter *spec.Converter `json:"converter"`
+	Grants    []spec.Grant    `json:"grants"`
+	Limits    spec.Limits     `json:"limits"`
+	Poll      spec.Poll       `json:"poll"`
+	// Default makes it its category's default in place of the one that was;
+	// nil: as it is.
+	Default *bool `json:"is_default"`
+	// Enabled starts it or stops it; nil: as it is. To start it so, a test of
+	// what it is to be must have passed already; Activate makes one.
+	Enabled *bool `json:"is_enabled"`
 	// Consent holds the digests of modules whose wider demands the caller has
 	// read; see fault.ConsentRequired.
-	Consent []string
+	Consent []string `json:"consent"`
 }
 
-// ConnectorView is a connector with what is known of it now.
+// ConnectorFilter says which connectors a list holds. What is empty says
+// nothing.
+type ConnectorFilter struct {
+	Category     string
+	ProviderType string
+	Status       spec.ConnectionStatus
+	Enabled      *bool
+}
+
+// ConnectorView is a connector with what is known of it now. Secret values of
+// its config are masked.
 type ConnectorView struct {
 	spec.Connector
+	Tenant  string
 	Runtime lifecycle.Status
 	// Warnings say which grants do nothing, and which are missing. A list does
 	// not have them.
 	Warnings []string
+}
+
+// Import is a configuration to be taken in: Object, or else a file.
+type Import struct {
+	Object     json.RawMessage
+	Name, MIME string // of the file; they tell its format
+	Body       []byte
 }
 
 // TestResult is the outcome of a connection test.

@@ -263,7 +263,7 @@ func TestTenantsAreApart(t *testing.T) {
 		if string(rec.Payload) != "of "+name+"\n" || rec.Connector != x.v.ID {
 			t.Errorf("%s: record %+v", name, rec)
 		}
-		list, _, err := x.tenant.Connectors(t.Context(), control.Page{})
+		list, _, err := x.tenant.Connectors(t.Context(), control.ConnectorFilter{}, control.Page{})
 		if err != nil || len(list) != 1 || list[0].ID != x.v.ID || list[0].Name != "echo" {
 			t.Errorf("%s: connectors %+v, %v", name, list, err)
 		}

@@ -1,0 +1,109 @@
+package control
+
+import (
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// draft is a connector on its way from what it was to what a caller wants it to
+// be, within one transaction.
+type draft struct {
+	*Tenant
+	in      *ConnectorInput
+	found   *findings
+	now     time.Time
+	was, is spec.Connector // was has no id when it is new
+	events  []identity.Event
+	others  []string // ids of the connectors that were changed with it
+}
+
+// settle makes it what is wanted, or says why it cannot be that.
+func (d *draft) settle(w store.Writer) error {
+	if d.found.err() == nil { // else only the configuration is left to look at
+		if err := d.arrange(w); err != nil {
+			return err
+		}
+	}
+	d.apply()
+	if err := d.configure(w); err != nil {
+		return err
+	}
+	if err := d.found.err(); err != nil {
+		return err
+	}
+	if err := d.setDefault(w); err != nil {
+		return err
+	}
+	return d.enable()
+}
+
+// arrange settles what others have a part in: modules, consents and names.
+func (d *draft) arrange(w store.Writer) error {
+	if err := d.in.present(w); err != nil {
+		return err
+	}
+	events, err := d.consented(w, &d.is, d.in, d.now)
+	if err != nil {
+		return err
+	}
+	if d.was.ID != "" { // else nothing was there that could have asked for less
+		d.events = events
+	}
+	if d.was.Name == d.in.Name {
+		return nil
+	}
+	if err := takeName(w, d.in.Name, d.is.ID); err != nil || d.was.ID == "" {
+		return err
+	}
+	return w.Delete(store.ConnectorNames, nameKey(d.was.Name))
+}
+
+// apply copies what a caller may set and needs no more than that.
+func (d *draft) apply() {
+	in, c := d.in, &d.is
+	c.Name, c.Module, c.Converter = in.Name, in.Module, in.Converter
+	c.Category, c.ProviderType = in.Category, in.ProviderType
+	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, d.now
+	c.Grants = settleGrants(c.Grants, in.Grants, d.by(), d.now)
+}
+
+// enable starts or stops it, if the caller says so. What a test has not passed
+// for as it is now is not started.
+func (d *draft) enable() error {
+	want := d.in.Enabled
+	if want == nil || *want == d.is.Enabled {
+		return nil
+	}
+	action := identity.ConnectorDeactivate
+	if *want {
+		key, err := d.is.TestKey()
+		if err != nil {
+			return fault.Wrap(fault.ConfigInvalid, err, "connector %s", d.is.ID)
+		}
+		if d.is.Tested != key {
+			return fault.New(fault.NotConnected, "no test has passed for what the connector is to be").
+				WithHint("Leave is_enabled out, then activate the connector: that makes the test.")
+		}
+		action = identity.ConnectorActivate
+	}
+	d.is.Enabled = *want
+	d.events = append(d.events, d.event(action, &d.is))
+	return nil
+}
+
+// done are the events of the change, that of the change itself first.
+func (d *draft) done(action identity.Action) []identity.Event {
+	return append(d.changes(action, &d.was, &d.is), d.events...)
+}
+
+// save stores a new connector.
+func (d *draft) save(w store.Writer, action identity.Action) error {
+	if err := identity.Append(w, d.done(action)...); err != nil {
+		return err
+	}
+	return save(w, &d.is)
+}
