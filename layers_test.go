@@ -90,6 +90,7 @@ github.com/dgraph-io                  runtime/store/badger
 github.com/labstack                   api
 github.com/danielgtaylor/huma         api
 go.bug.st/serial                      hostfns
+go.yaml.in/yaml                       runtime cmd
 github.com/creack/pty                 hostfns cmd
 github.com/spf13                      cmd
 github.com/prometheus                 api cmd

@@ -11,6 +11,9 @@ type Param struct {
 	Value  string    `json:"value,omitempty"`
 	FileID string    `json:"file_id,omitempty"` // of a row of type file; "": its file was removed
 	Type   ParamType `json:"value_type,omitempty"`
+	// Encoding is how a file's bytes become a text: "base64"; none: they are
+	// UTF-8.
+	Encoding string `json:"encoding,omitempty"`
 	// Sequence is 10 when none is given.
 	Sequence int `json:"sequence"`
 	// Secret is what may be known of a row of type secret; filled in by the

@@ -25,7 +25,7 @@ func connector() spec.Connector {
 		Category: "telemetry", ProviderType: "serialline", Default: true,
 		Config: json.RawMessage(`{"devices":[{"name":"station","port":"/dev/ttyUSB0"}]}`),
 		Params: []spec.Param{{
-			Key: "installed.client_secret", Value: "v", FileID: "fil_1", Type: spec.ParamSecret, Sequence: 10,
+			Key: "installed.client_secret", Value: "v", FileID: "fil_1", Type: spec.ParamSecret, Encoding: "base64", Sequence: 10,
 			Secret: &spec.SecretInfo{Set: true, Fingerprint: "f", UpdatedAt: day(1)},
 		}},
 		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late", Stopped: true, RefreshExpiresAt: day(6)},
