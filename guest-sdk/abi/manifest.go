@@ -14,7 +14,7 @@ type Manifest struct {
 	Kind         ModuleKind      `json:"kind"`
 	Mode         Mode            `json:"mode,omitempty"`  // connectors only
 	Lanes        string          `json:"lanes,omitempty"` // connector (the default), device, endpoint
-	ConfigSchema json.RawMessage `json:"config_schema,omitempty"`
+	ConfigSchema json.RawMessage `json:"config_schema,omitempty"` // JSON Schema, or a list of {key, label, required, secret}
 	Capabilities []Capability    `json:"capabilities,omitempty"`
 	DeviceTypes  []string        `json:"device_types,omitempty"`
 	EntryPoints  []string        `json:"entry_points,omitempty"` // beyond those of kind and mode

@@ -20,7 +20,8 @@ func (m *Manifest) Validate() error {
 	p.check(isSemver(m.Version), "version", "must be a semantic version such as 1.4.2")
 	p.check(m.ABI.Major > 0, "abi.major", "is required")
 	m.validateKind(&p)
-	p.check(m.ConfigSchema == nil || isObject(m.ConfigSchema), "config_schema", "must be a JSON object")
+	known := m.ConfigSchema == nil || isObject(m.ConfigSchema) || isFlat(m.ConfigSchema)
+	p.check(known, "config_schema", "must be a JSON Schema, or a list of {key, label, required, secret}")
 	m.validateCapabilities(&p)
 	if x := m.Extism; x != nil {
 		p.check(m.Kind == KindConverter, "extism", "is for converters only")
@@ -126,6 +127,16 @@ func (p *problems) distinct(field string, values []string, text string, good fun
 
 func isObject(raw json.RawMessage) bool {
 	return json.Valid(raw) && bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{"))
+}
+
+// isFlat reports whether a schema is a list of objects. What they hold is the
+// host's to check.
+func isFlat(raw json.RawMessage) bool {
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(list, func(entry json.RawMessage) bool { return !isObject(entry) })
 }
 
 func isName(s string) bool {
