@@ -5,16 +5,17 @@ import "encoding/json"
 // Manifest describes a module: what it is, how it is run and what it needs.
 // Its form is JSON.
 type Manifest struct {
-	Category     string          `json:"category"`
-	ProviderType string          `json:"provider_type"`
-	DisplayName  string          `json:"display_name"`
-	Description  string          `json:"description,omitempty"`
-	Version      string          `json:"version"` // semantic version
-	ABI          Version         `json:"abi"`
-	Kind         ModuleKind      `json:"kind"`
-	Mode         Mode            `json:"mode,omitempty"`  // connectors only
-	Lanes        string          `json:"lanes,omitempty"` // connector (the default), device, endpoint
-	ConfigSchema json.RawMessage `json:"config_schema,omitempty"` // JSON Schema, or a list of {key, label, required, secret}
+	Category     string     `json:"category"`
+	ProviderType string     `json:"provider_type"`
+	DisplayName  string     `json:"display_name"`
+	Description  string     `json:"description,omitempty"`
+	Version      string     `json:"version"` // semantic version
+	ABI          Version    `json:"abi"`
+	Kind         ModuleKind `json:"kind"`
+	Mode         Mode       `json:"mode,omitempty"`  // connectors only
+	Lanes        string     `json:"lanes,omitempty"` // connector (the default), device, endpoint
+	// ConfigSchema is a JSON Schema, or a list of {key, label, required, secret}.
+	ConfigSchema json.RawMessage `json:"config_schema,omitempty"`
 	Capabilities []Capability    `json:"capabilities,omitempty"`
 	DeviceTypes  []string        `json:"device_types,omitempty"`
 	EntryPoints  []string        `json:"entry_points,omitempty"` // beyond those of kind and mode
