@@ -59,8 +59,8 @@ runtime/wasmbin          runtime/fault
 runtime/wasmbin/wasmtest -
 runtime/engine           guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/wasmbin
 
-runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/capability runtime/wasmbin runtime/engine
 runtime/param            guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
+runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/param runtime/capability runtime/wasmbin runtime/engine
 runtime/device           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 runtime/deploy           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 
@@ -96,6 +96,7 @@ github.com/spf13                      cmd
 github.com/prometheus                 api cmd
 github.com/santhosh-tekuri/jsonschema runtime
 golang.org/x/crypto                   runtime
+golang.org/x/net                      runtime
 golang.org/x/sync                     runtime hostfns api cmd
 golang.org/x/sys                      runtime hostfns cmd
 golang.org/x/text                     runtime
