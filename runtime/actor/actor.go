@@ -40,12 +40,25 @@ type Config struct {
 // that it names, compiled.
 type Version struct {
 	Connector spec.Connector
+	// Config is what the guest is told, with its secrets opened; nil: the
+	// connector's own.
+	Config json.RawMessage
 	// Limits are what the guest is held to: the connector's, under the
 	// tenant's ceiling, with the defaults filled in.
 	Limits    spec.Limits
 	Manifest  abi.Manifest
 	Module    *engine.Module
 	Converter flow.Converter // nil: records travel as they are
+}
+
+func (v *Version) config() json.RawMessage {
+	switch {
+	case len(v.Config) > 0:
+		return v.Config
+	case len(v.Connector.Config) > 0:
+		return v.Connector.Config
+	}
+	return json.RawMessage("{}")
 }
 
 // Actor is one connector on this node. Run is called by one goroutine at a
@@ -270,7 +283,7 @@ func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest
 	} else {
 		a.env.holdFirst(limits)
 	}
-	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.Connector.Config, v.Connector.Grants, limits)
+	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.config(), v.Connector.Grants, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -280,12 +293,8 @@ func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest
 
 // input is what open and test are handed.
 func (a *Actor) input(g *guest, v Version, reason string) abi.OpenInput {
-	config := v.Connector.Config
-	if len(config) == 0 {
-		config = json.RawMessage("{}")
-	}
 	return abi.OpenInput{
-		Connector: v.Connector.Name, Config: config, Reason: reason, ABIMinor: abi.Minor,
+		Connector: v.Connector.Name, Config: v.config(), Reason: reason, ABIMinor: abi.Minor,
 		Groups: g.groupNames(), Cursor: a.position(),
 	}
 }
