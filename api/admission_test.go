@@ -25,8 +25,11 @@ import (
 func importing(t *testing.T, groups []string, imports ...w.Import) []byte {
 	t.Helper()
 	m := abi.Manifest{
-		Category: "test", ProviderType: "importing", DisplayName: "Importing", Version: "1.0.0",
+		Category: "telemetry", ProviderType: "importing", DisplayName: "Importing", Version: "1.0.0",
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: abi.KindConnector, Mode: abi.ModeEvent,
+	}
+	for _, i := range imports { // each is a type of its own
+		m.ProviderType += "_" + strings.ToLower(strings.NewReplacer(":", "_", "-", "_").Replace(i.Module+"_"+i.Name))
 	}
 	for _, g := range groups {
 		m.Capabilities = append(m.Capabilities, abi.Capability{Group: g, Optional: true, Reason: "Needs it."})

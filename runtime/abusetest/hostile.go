@@ -1,7 +1,10 @@
 package abusetest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -114,8 +117,9 @@ const functionsBefore = 2
 func guest(name string, m w.Module, body []byte) Guest { return assemble(name, m, nil, body) }
 
 func assemble(name string, m w.Module, open, body []byte) Guest {
+	sum := sha256.Sum256(slices.Concat([]byte(name), m.Bytes(), open, body)) // each is a type of its own
 	manifest, err := json.Marshal(abi.Manifest{
-		Category: "test", ProviderType: "hostile", DisplayName: name, Version: "1.0.0",
+		Category: "telemetry", ProviderType: "hostile_" + hex.EncodeToString(sum[:8]), DisplayName: name, Version: "1.0.0",
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: abi.KindConnector, Mode: abi.ModePoll,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
@@ -31,7 +32,7 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 	if err != nil {
 		return m, err
 	}
-	if err := s.checkUnrun(manifest, info); err != nil {
+	if err := s.checkUnrun(ctx, manifest, info); err != nil {
 		return m, err
 	}
 	compiled, err := s.catalog.cfg.Engine.Compile(ctx, src)
@@ -55,7 +56,7 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 		if manifest, err = manifestFrom(described); err != nil {
 			return m, err
 		}
-		if err := s.checkUnrun(manifest, info); err != nil {
+		if err := s.checkUnrun(ctx, manifest, info); err != nil {
 			return m, err
 		}
 	}
@@ -65,12 +66,12 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 
 // checkUnrun checks all that can be seen without running the module. One that
 // has no manifest yet must at least be able to describe itself.
-func (s *Shelf) checkUnrun(m *abi.Manifest, info *wasmbin.Info) error {
+func (s *Shelf) checkUnrun(ctx context.Context, m *abi.Manifest, info *wasmbin.Info) error {
 	if m == nil {
 		if e, found := info.Export(abi.EntryDescribe); !found || e.Kind != wasmbin.Function {
 			return missingManifest()
 		}
-	} else if err := s.checkManifest(m, info); err != nil {
+	} else if err := s.checkManifest(ctx, m, info); err != nil {
 		return err
 	}
 	return s.catalog.cfg.Engine.CheckImports(info, s.link(m))
@@ -123,11 +124,14 @@ func manifestFrom(described []byte) (*abi.Manifest, error) {
 }
 
 // checkManifest checks what can be seen without running the module.
-func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
+func (s *Shelf) checkManifest(ctx context.Context, m *abi.Manifest, info *wasmbin.Info) error {
 	if err := m.ABI.Served(); err != nil {
 		return fault.Wrap(fault.ABIUnsupported, err, "the module")
 	}
-	if _, err := s.Schema(m.ConfigSchema); err != nil {
+	if err := checkType(m); err != nil {
+		return err
+	}
+	if err := s.admitSchema(m.ConfigSchema); err != nil {
 		return err
 	}
 	if m.Extism != nil && !info.HasExtism {
@@ -156,7 +160,17 @@ func (s *Shelf) checkManifest(m *abi.Manifest, info *wasmbin.Info) error {
 			return fault.New(fault.ImportUnknown, "the manifest needs the group %q, which this server does not have", c.Group)
 		}
 	}
-	return nil
+	return s.space.View(ctx, func(r store.Reader) error { return checkCategory(r, m, entryPoints(info)) })
+}
+
+// entryPoints are the exports that can be called as one.
+func entryPoints(info *wasmbin.Info) (names []string) {
+	for _, e := range info.Exports {
+		if e.Kind == wasmbin.Function && engine.IsEntryPoint(info, e) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
 }
 
 // buffers are the exports that crossing the wall needs, whatever else a module

@@ -33,9 +33,9 @@ func says(t *testing.T, f *fault.Fault, words ...string) {
 func TestShippedModulesAreAdmitted(t *testing.T) {
 	r := newRig(t)
 	for name, want := range map[string]abi.Manifest{
-		"echo":       {Category: "test", ProviderType: "echo", DisplayName: "Echo", Kind: abi.KindConnector, Mode: abi.ModeEvent},
-		"serialline": {Category: "serial", ProviderType: "serialline", DisplayName: "Serial line", Kind: abi.KindConnector, Mode: abi.ModeEvent},
-		"textframe":  {Category: "serial", ProviderType: "textframe", DisplayName: "Text frame", Kind: abi.KindConverter},
+		"echo":       {Category: "telemetry", ProviderType: "echo", DisplayName: "Echo", Kind: abi.KindConnector, Mode: abi.ModeEvent},
+		"serialline": {Category: "telemetry", ProviderType: "serialline", DisplayName: "Serial line", Kind: abi.KindConnector, Mode: abi.ModeEvent},
+		"textframe":  {Category: "converter", ProviderType: "textframe", DisplayName: "Text frame", Kind: abi.KindConverter},
 	} {
 		src := built(t, name)
 		m, created := r.add("plant", src, nil)

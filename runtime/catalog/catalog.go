@@ -108,6 +108,17 @@ type Shelf struct {
 	catalog *Catalog
 	tenant  string
 	space   store.Space
+	// room refuses a module that the tenant may not have as well; nil: it may
+	// have all.
+	room func(store.Reader, *spec.Module) error
+}
+
+// Within is the same shelf, with a bound that each new module is held to in the
+// transaction that keeps it.
+func (s *Shelf) Within(room func(store.Reader, *spec.Module) error) *Shelf {
+	held := *s
+	held.room = room
+	return &held
 }
 
 // Tenant narrows the catalog to one tenant (I3).
@@ -116,7 +127,7 @@ func (c *Catalog) Tenant(id string) (*Shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Shelf{c, id, space}, nil
+	return &Shelf{catalog: c, tenant: id, space: space}, nil
 }
 
 // Load reads the bytes of one of the tenant's modules, with its record.
@@ -228,6 +239,17 @@ func (s *Shelf) record(ctx context.Context, m *spec.Module) (created bool, err e
 		if err != nil {
 			return fault.Wrap(fault.Internal, err, "module record")
 		}
+		if err := checkCategory(w, &m.Manifest, m.Exports); err != nil {
+			return err // it may have changed since the module was admitted
+		}
+		if err := index(w, m); err != nil {
+			return err
+		}
+		if s.room != nil {
+			if err := s.room(w, m); err != nil {
+				return err
+			}
+		}
 		created = true
 		_, err = w.PutIf(store.Modules, m.Digest, raw, 0)
 		return err
@@ -316,6 +338,9 @@ func (s *Shelf) Delete(ctx context.Context, digest string, unless func(store.Rea
 	defer s.catalog.blobs.Unlock()
 	err := s.space.Update(ctx, func(w store.Writer) error {
 		if err := unless(w); err != nil {
+			return err
+		}
+		if err := unindex(w, digest); err != nil {
 			return err
 		}
 		return w.Delete(store.Modules, digest)

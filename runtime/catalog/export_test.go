@@ -10,3 +10,6 @@ func (c *Catalog) SetPatience(d time.Duration) { c.patience = d }
 
 // Path is where the bytes of a module are.
 func (c *Catalog) Path(digest string) string { return c.path(digest) }
+
+// Newer orders versions.
+var Newer = newer //nolint:gochecknoglobals // for tests

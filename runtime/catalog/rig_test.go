@@ -185,7 +185,7 @@ func built(t testing.TB, name string) []byte {
 func manifest(t testing.TB, changes ...func(*abi.Manifest)) []byte {
 	t.Helper()
 	m := abi.Manifest{
-		Category: "test", ProviderType: "tiny", DisplayName: "Tiny", Version: "1.0.0",
+		Category: "telemetry", ProviderType: "tiny", DisplayName: "Tiny", Version: "1.0.0",
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: abi.KindConnector, Mode: abi.ModeEvent,
 	}
 	for _, change := range changes {

@@ -111,7 +111,7 @@ func TestCompareTellsTheRest(t *testing.T) {
 func (r *rig) asking(kind abi.ModuleKind, version string, beside bool, capabilities ...abi.Capability) string {
 	r.t.Helper()
 	m := abi.Manifest{
-		Category: "test", ProviderType: "asking", DisplayName: "Asking", Version: version,
+		Category: "telemetry", ProviderType: "asking_" + string(kind), DisplayName: "Asking", Version: version,
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: kind, Capabilities: capabilities,
 	}
 	if kind == abi.KindConnector {

@@ -37,7 +37,7 @@ func extismManifest(fields string) []byte {
 }
 
 // vowelsManifest is the plugin's manifest: a converter.
-const vowelsManifest = `, "snaprail": {"category": "text", "provider_type": "vowels", "display_name": "Vowels", "version": "1.0.0",
+const vowelsManifest = `, "snaprail": {"category": "converter", "provider_type": "vowels", "display_name": "Vowels", "version": "1.0.0",
 	"abi": {"major": 1}, "kind": "converter", "extism": {"convert": "count_vowels"}}`
 
 func TestExtismManifestIsAModuleAndAProposal(t *testing.T) {

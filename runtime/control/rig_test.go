@@ -131,7 +131,7 @@ func (r *rig) opening(kind abi.ModuleKind, name, schema string, open []byte, dat
 		return w.Function{Export: name, Params: "ii", Results: "I", Body: body}
 	}
 	m := abi.Manifest{
-		Category: "test", ProviderType: name, DisplayName: name, Version: "1.0.0",
+		Category: "telemetry", ProviderType: name, DisplayName: name, Version: "1.0.0",
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: kind,
 	}
 	if kind == abi.KindConnector {
