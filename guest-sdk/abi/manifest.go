@@ -30,8 +30,8 @@ type OAuth struct {
 	AuthorizeURL string   `json:"authorize_url,omitempty"`
 	TokenURL     string   `json:"token_url,omitempty"` // the one host that an exchange may reach
 	Scopes       []string `json:"scopes,omitempty"`
-	// Issuer is what the parameter iss of a callback must be, if there is one
-	// (RFC 9207).
+	// Issuer is what the parameter iss of a callback must be (RFC 9207). It is
+	// for servers that send it: a callback without it is refused then.
 	Issuer string `json:"issuer,omitempty"`
 }
 

@@ -89,6 +89,7 @@ const (
 	ConnectorDelete     Action = "connector.delete"
 	ConnectorActivate   Action = "connector.activate"
 	ConnectorDeactivate Action = "connector.deactivate"
+	ConnectorConnect    Action = "connector.connect" // its OAuth: begun, finished, ended
 	GrantsChange        Action = "grants.change"
 	LimitsChange        Action = "limits.change"
 	ConsentGive         Action = "consent.give"
@@ -99,7 +100,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, GrantsChange, LimitsChange, ConsentGive, HostCall,
+		ConnectorActivate, ConnectorDeactivate, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, HostCall,
 	}
 }
 
