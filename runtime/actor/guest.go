@@ -97,7 +97,9 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 		if access != engine.Linked || capability.Opens(group) {
 			continue
 		}
-		session, err := group.Open(ctx, g.scope(name), nil)
+		scope := g.scope(name)
+		scope.Caller = caller{g, name}
+		session, err := group.Open(ctx, scope, nil)
 		if err != nil {
 			g.drop(ctx)
 			return nil, err
@@ -275,6 +277,7 @@ func (g *guest) HostCall(ctx context.Context, group, function string, in, out []
 	if err := g.quota.call(own.draws, len(in)); err != nil {
 		return nil, err
 	}
+	defer g.quota.ended(own.draws)
 	reply, err := g.serve(ctx, own, group, function, in, out)
 	g.quota.replied(len(reply))
 	return reply, err
@@ -334,6 +337,25 @@ func (g *guest) mayCall(group string, f capability.Function, resource string) er
 		return nil
 	}
 	return capability.Check(group, grantsOf(g.grants, group), resource, f.Right)
+}
+
+// caller is a guest as its own session of a group sees it.
+type caller struct {
+	guest *guest
+	group string
+}
+
+// Allow implements capability.Caller.
+func (c caller) Allow(function string, right spec.Right) error {
+	if right == spec.Write && c.guest.candidate {
+		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", c.group, function)
+	}
+	return nil
+}
+
+// Refused implements capability.Caller.
+func (c caller) Refused(function, resource string, err error) {
+	c.guest.refuse(c.group, function, resource, err)
 }
 
 func (g *guest) core(ctx context.Context, function string, in, out []byte) ([]byte, error) {

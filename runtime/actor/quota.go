@@ -145,11 +145,36 @@ func (q *quota) call(draws *allowance, request int) error {
 	if draws == nil {
 		return nil
 	}
+	if draws.Burst == 0 {
+		return draws.begin()
+	}
 	err := draws.take(now, 1)
 	if err != nil && draws == q.lines {
 		q.lost++
 	}
 	return err
+}
+
+// begin counts a call under way, with the fault of the limit when there are as
+// many as may be. The error is nil, and not a nil fault, when it passes.
+func (a *allowance) begin() error {
+	if a.used+1 > a.amount {
+		a.hits++
+		return a.refused
+	}
+	a.use(a.used + 1)
+	return nil
+}
+
+// ended notes the end of a call that was let through, for a limit on calls under
+// way.
+func (q *quota) ended(draws *allowance) {
+	if draws == nil || draws.Burst > 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	draws.used--
 }
 
 // take is the bucket's, with the fault of the limit. The error is nil, and not

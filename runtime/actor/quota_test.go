@@ -168,3 +168,34 @@ func TestTiredConverters(t *testing.T) {
 		}
 	}
 }
+
+// A limit that is no rate bounds the calls under way, of all guests together.
+func TestCallsUnderWay(t *testing.T) {
+	q := newQuota()
+	q.hold(spec.Limits{HTTPInFlight: 2})
+	http := q.named[spec.LimitHTTP]
+	for range 2 {
+		if err := q.call(http, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.call(http, 1); !fault.Is(err, fault.HTTPLimit) {
+		t.Errorf("a third call at once: %v", err)
+	}
+	q.ended(http)
+	if err := q.call(http, 1); err != nil {
+		t.Errorf("after one has ended: %v", err)
+	}
+	q.ended(http)
+	q.ended(http)
+	q.ended(nil)
+	q.ended(q.lines) // a rate has no calls under way
+	for _, l := range q.status() {
+		if l.Name == spec.LimitHTTP && (l.Used != 0 || l.Peak != 2 || l.Hits != 1) {
+			t.Errorf("%+v", l)
+		}
+		if l.Name == spec.LimitLogLines && l.Used < 0 {
+			t.Errorf("%+v", l)
+		}
+	}
+}

@@ -128,6 +128,9 @@ type Scope struct {
 	Owner string
 	State State
 	Lines Lines
+	// Caller is the guest that the session belongs to; nil for a group with
+	// OpenFunction, whose sessions outlive guests.
+	Caller Caller
 	// Log is for the session's own notes, with the connector's attributes set.
 	Log *slog.Logger
 }

@@ -31,14 +31,15 @@ func (t *Tenant) checkGrants(grants []spec.Grant, wrong func(string, string, ...
 	}
 	for i, g := range grants {
 		at := fmt.Sprintf("/grants/%d", i)
-		if _, known := t.cfg.Groups.Group(g.Group); !known {
+		group, known := t.cfg.Groups.Group(g.Group)
+		if !known {
 			wrong(at+"/group", "is no group of this server: it has %s", strings.Join(t.groupNames(), ", "))
 		}
 		if len(g.Resources) > maxResources {
 			wrong(at+"/resources", "has at most %d entries", maxResources)
 		}
 		for j, p := range g.Resources {
-			if detail := badPattern(p); detail != "" {
+			if detail := badPattern(group, p); detail != "" {
 				wrong(fmt.Sprintf("%s/resources/%d", at, j), "%s", detail)
 			}
 		}
@@ -53,18 +54,24 @@ func (t *Tenant) checkGrants(grants []spec.Grant, wrong func(string, string, ...
 	}
 }
 
-// badPattern says what is wrong with the pattern of a resource; "": nothing.
-func badPattern(p string) string {
+// badPattern says what is wrong with the pattern of a resource; "": nothing. A
+// group whose resources are no paths has the last word.
+func badPattern(group capability.Group, p string) string {
+	own, isOwn := group.(capability.Matcher)
 	_, err := path.Match(p, "")
 	switch {
 	case p == "":
 		return "is empty: name a resource, or a pattern (as in /dev/ttyUSB*)"
 	case len(p) > maxPattern:
 		return fmt.Sprintf("is a pattern of more than %d bytes", maxPattern)
-	case err != nil:
-		return "is no pattern (as in /dev/ttyUSB*): a [ is not closed, or the last \\ has nothing behind it"
 	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
 		return "holds a control character, which no resource has"
+	case isOwn:
+		if err := own.CheckPattern(p); err != nil {
+			return "is no pattern: " + err.Error()
+		}
+	case err != nil:
+		return "is no pattern (as in /dev/ttyUSB*): a [ is not closed, or the last \\ has nothing behind it"
 	}
 	return ""
 }

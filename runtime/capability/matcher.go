@@ -1,0 +1,25 @@
+package capability
+
+import "github.com/snaprail/snaprail/runtime/spec"
+
+// Matcher is a Group whose resources are no paths, so that it reads the patterns
+// of its grants itself. Its resources are checked by its sessions.
+type Matcher interface {
+	Group
+	// Matches reports whether a pattern covers a resource, or all that another
+	// pattern covers. It is false for what it cannot read.
+	Matches(pattern, resource string) bool
+	// CheckPattern says what is wrong with a pattern; nil: nothing.
+	CheckPattern(pattern string) error
+}
+
+// Caller is the guest behind a call, for a group whose sessions belong to one
+// guest each (see OpenFunction) and whose rights depend on what is asked for, so
+// that nobody can check them before the session. It is used during a call alone.
+type Caller interface {
+	// Allow is nil if the guest may use the right now: a candidate for a swap may
+	// not write yet.
+	Allow(function string, right spec.Right) error
+	// Refused counts and tells a call that was refused for want of a right.
+	Refused(function, resource string, err error)
+}
