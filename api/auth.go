@@ -78,11 +78,24 @@ func bearer(header string) (string, error) {
 // authenticated is a handler that is only reached with a token.
 func (s *Server) authenticated(handle func(echo.Context, *control.Tenant) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if err := s.authenticate(c.Request().Context(), c); err != nil {
-			return err
-		}
-		return handle(c, tenantOf(c))
+		return s.admitted(c, func() error { return handle(c, tenantOf(c)) })
 	}
+}
+
+// admitted runs what is for callers with a credential alone, unless the
+// tenant's rate or a missing precondition is in its way. Nothing of a body has
+// been read by then. Every handler of that kind comes through here.
+func (s *Server) admitted(c echo.Context, handle func() error) error {
+	if err := s.authenticate(c.Request().Context(), c); err != nil {
+		return err
+	}
+	if err := s.limited(c); err != nil {
+		return err
+	}
+	if err := precondition(c); err != nil {
+		return err
+	}
+	return handle()
 }
 
 // tenantOf is the tenant of an authenticated request. Another one has none,

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,8 +54,12 @@ func forgetForeign(doc *huma.OpenAPI) {
 	delete(schemas, "ErrorDetail")
 }
 
-// schemaName names generic types without brackets.
+// schemaName names generic types without brackets, and tells the server's
+// version from the contract's.
 func schemaName(t reflect.Type, hint string) string {
+	if t == reflect.TypeFor[client.Version]() {
+		return "ServerVersion"
+	}
 	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "Client", "")
 }
 
@@ -97,11 +100,12 @@ func (c *operationContext) Unwrap() huma.Context { return c.callContext }
 // operation, so that no operation can be forgotten.
 func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	c := humaecho.Unwrap(ctx)
-	if err := s.authenticate(ctx.Context(), c); err != nil {
+	if err := s.admitted(c, func() error {
+		next(&operationContext{callContext: ctx})
+		return nil
+	}); err != nil {
 		s.fail(err, c)
-		return
 	}
-	next(&operationContext{callContext: ctx})
 }
 
 // Caller is the part of each operation's input that says whose call it is.
@@ -130,7 +134,9 @@ func (r *refusal) ContentType(string) string { return problemType }
 
 // register adds an operation whose errors are faults.
 func register[I, O any](s *Server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
-	op.Responses = map[string]*huma.Response{"default": s.problemResponse()}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
 	op.MaxBodyBytes = maxBody
 	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
@@ -160,7 +166,7 @@ func (s *Server) transform(ctx huma.Context, _ string, body any) (any, error) {
 	case *huma.ErrorModel:
 		f = fromHuma(e)
 	default:
-		return body, nil
+		return body, tag(ctx, body)
 	}
 	if o, ok := ctx.(*operationContext); ok {
 		o.status = f.Kind.Info().Status
@@ -212,21 +218,3 @@ func pointerOf(location string) (place, pointer string) {
 	}
 	return "", b.String()
 }
-
-// parseRevision reads If-Match: "7", W/"7"; 0 for none and for *.
-func parseRevision(header string) (uint64, error) {
-	header = strings.TrimSpace(header)
-	if header == "" || header == "*" {
-		return 0, nil
-	}
-	tag := strings.TrimPrefix(header, "W/")
-	n, err := strconv.ParseUint(strings.Trim(tag, `"`), 10, 64)
-	if err != nil || n == 0 || len(tag) < 2 || tag[0] != '"' {
-		return 0, fault.New(fault.StaleRevision, "If-Match %q is not the ETag of any revision", header).
-			WithHint(`Send the ETag of the revision that you read, with its quotes: "7".`)
-	}
-	return n, nil
-}
-
-// etag is a revision as a strong ETag.
-func etag(revision uint64) string { return `"` + strconv.FormatUint(revision, 10) + `"` }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -27,10 +28,25 @@ type body[T any] struct{ Body T }
 // nothing is an answer without a body.
 type nothing struct{}
 
-type moduleInput struct {
+// ModuleInput names a module. It is exported as PageQuery is.
+type ModuleInput struct {
 	Caller
 	Digest string `path:"digest" maxLength:"128" doc:"Digest, or its first digits, at least 8"`
 }
+
+type moduleDelete struct {
+	ModuleInput
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the module, or *"`
+}
+
+// moduleOutput is a module with its ETag: it never changes, so that is its
+// digest.
+type moduleOutput struct {
+	ETag string `header:"ETag"`
+	Body client.Module
+}
+
+func moduleTag(v control.ModuleView) string { return `"` + v.Digest + `"` }
 
 type moduleDifference struct {
 	Caller
@@ -58,12 +74,12 @@ func (s *Server) moduleRoutes() {
 	register(s, huma.Operation{
 		OperationID: "get-module", Method: http.MethodGet, Path: "/api/modules/{digest}", Tags: []string{"modules"},
 		Summary: "Show a module, with what it can and cannot do",
-	}, func(ctx context.Context, in *moduleInput) (*body[client.Module], error) {
+	}, func(ctx context.Context, in *ModuleInput) (*moduleOutput, error) {
 		v, err := in.tenant.Module(ctx, in.Digest)
 		if err != nil {
 			return nil, err
 		}
-		return &body[client.Module]{ModuleForm(v)}, nil
+		return &moduleOutput{ETag: moduleTag(v), Body: ModuleForm(v)}, nil
 	})
 	register(s, huma.Operation{
 		OperationID: "compare-module", Method: http.MethodGet, Path: "/api/modules/{digest}/difference", Tags: []string{"modules"},
@@ -78,8 +94,15 @@ func (s *Server) moduleRoutes() {
 	register(s, huma.Operation{
 		OperationID: "delete-module", Method: http.MethodDelete, Path: "/api/modules/{digest}", Tags: []string{"modules"},
 		Summary: "Delete a module that no connector uses", DefaultStatus: http.StatusNoContent,
-	}, func(ctx context.Context, in *moduleInput) (*nothing, error) {
-		return nil, in.tenant.DeleteModule(ctx, in.Digest)
+	}, func(ctx context.Context, in *moduleDelete) (*nothing, error) {
+		v, err := in.tenant.Module(ctx, in.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if in.IfMatch != "*" && in.IfMatch != moduleTag(v) {
+			return nil, fault.New(fault.StaleRevision, "If-Match is not the ETag of this module")
+		}
+		return nil, in.tenant.DeleteModule(ctx, v.Digest)
 	})
 }
 

@@ -38,11 +38,11 @@ func TestModuleLife(t *testing.T) {
 		t.Errorf("%+v", shown)
 	}
 	c := r.tailed("uses", 1)
-	if got := r.call("DELETE", "/api/modules/"+m.Digest, "").problem(fault.ModuleInUse); !strings.Contains(got.Detail, c.ID) {
+	if got := r.call("DELETE", "/api/modules/"+m.Digest, "", header("If-Match", "*")).problem(fault.ModuleInUse); !strings.Contains(got.Detail, c.ID) {
 		t.Error(got.Detail)
 	}
 	r.call("DELETE", "/api/connectors/uses", "").ok(http.StatusNoContent, nil)
-	r.call("DELETE", "/api/modules/"+m.Digest, "").ok(http.StatusNoContent, nil)
+	r.call("DELETE", "/api/modules/"+m.Digest, "", header("If-Match", "*")).ok(http.StatusNoContent, nil)
 	r.call("GET", "/api/modules/"+m.Digest, "").problem(fault.NotFound)
 }
 
@@ -109,7 +109,7 @@ func TestUploadForms(t *testing.T) {
 		if m.Manifest.ProviderType != "filetail" {
 			t.Errorf("%s: %+v", name, m)
 		}
-		r.call("DELETE", "/api/modules/"+m.Digest, "").ok(http.StatusNoContent, nil)
+		r.call("DELETE", "/api/modules/"+m.Digest, "", header("If-Match", "*")).ok(http.StatusNoContent, nil)
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 
 // document describes an operation whose handler is not huma's.
 func (s *Server) document(op *huma.Operation) {
-	op.Responses["default"] = s.problemResponse()
 	s.huma.OpenAPI().AddOperation(op)
 }
 
@@ -33,6 +32,14 @@ func binary(description string) *huma.MediaType {
 
 func query(name, kind, description string) *huma.Param {
 	return &huma.Param{Name: name, In: "query", Description: description, Schema: &huma.Schema{Type: kind}}
+}
+
+// limitParam is how many entries of a list are asked for.
+func limitParam() *huma.Param {
+	least, most := 0.0, float64(maxLines)
+	p := query("limit", huma.TypeInteger, "At most so many; 0: 500")
+	p.Schema.Minimum, p.Schema.Maximum = &least, &most
+	return p
 }
 
 func lastEventID() *huma.Param {
@@ -109,10 +116,11 @@ func (s *Server) documentLogs() {
 		Parameters: []*huma.Param{
 			{Name: "id", In: "path", Required: true, Description: "Id or name", Schema: &huma.Schema{Type: huma.TypeString}},
 			query("after", huma.TypeInteger, "Only lines behind this sequence"),
+			limitParam(),
 			query("follow", huma.TypeBoolean, "Go on with new lines"),
 			lastEventID(),
 		},
-		Responses: map[string]*huma.Response{"200": {Description: "Lines, oldest first, at most 1000", Content: map[string]*huma.MediaType{
+		Responses: map[string]*huma.Response{"200": {Description: "Lines, oldest first", Content: map[string]*huma.MediaType{
 			"application/json": {Schema: s.schema(reflect.TypeFor[client.List[client.LogLine]](), "ListLogLine")},
 			typeEvents:         text("Events"),
 			typeLines:          text("Lines of JSON"),

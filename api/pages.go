@@ -22,6 +22,12 @@ var pageFiles embed.FS
 // pagePolicy lets a page use our style sheet and nothing else.
 const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// The content types of the pages.
+const (
+	typeHTML = "text/html"
+	typeCSS  = "text/css"
+)
+
 // pages are the HTML pages: the status page and the API reference, which is
 // made once, from the OpenAPI document.
 type pages struct {
@@ -52,7 +58,7 @@ func (s *Server) style(c echo.Context) error {
 		return fault.Wrap(fault.Internal, err, "style sheet")
 	}
 	c.Response().Header().Set("Cache-Control", "max-age=300")
-	return c.Blob(http.StatusOK, "text/css; charset=utf-8", css)
+	return c.Blob(http.StatusOK, typeCSS+"; charset=utf-8", css)
 }
 
 func (s *Server) docsPage(c echo.Context) error { return s.render(c, "docs.html", s.pages.docs) }

@@ -149,10 +149,9 @@ func TestOpenAPICoversEveryRoute(t *testing.T) {
 	if _, foreign := doc.Components.Schemas["ErrorModel"]; foreign || doc.Components.Schemas["Problem"] == nil {
 		t.Error("errors are not documented as ours")
 	}
-	for _, at := range r.places("{id}", "{digest}") {
-		op, ok := doc.Paths[at[1]][strings.ToLower(at[0])]
-		if !ok || op.Responses["default"] == nil {
-			t.Errorf("%s %s is not in the document", at[0], at[1])
+	for _, route := range r.api.echo.Routes() {
+		if _, ok := doc.Paths[templated(route.Path)][strings.ToLower(route.Method)]; !ok && route.Method != "echo_route_not_found" {
+			t.Errorf("%s %s is not in the document", route.Method, route.Path)
 		}
 	}
 	if p := r.call("GET", "/openapi.yaml", ""); p.status != 200 || !strings.Contains(string(p.body), "openapi: 3.1.0") {

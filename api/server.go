@@ -57,6 +57,7 @@ type Server struct {
 	pages   *pages
 	streams *gate
 	uploads *gate
+	rates   *rates
 	extism  *turns
 	pace    pace
 	started time.Time
@@ -71,6 +72,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, echo: echo.New(), started: time.Now(),
 		streams: newGate("streams", cfg.Streams),
 		uploads: newGate("uploads", cfg.Uploads),
+		rates:   newRates(),
 		extism:  newTurns("Extism manifests", extismAtOnce, extismWait),
 		pace:    usualPace(),
 		ending:  make(chan struct{}),
@@ -83,9 +85,11 @@ func New(cfg Config) *Server {
 	s.echo.Use(lingering, identified, s.logged, s.recovered, s.guarded)
 	s.metrics = newMetrics(s)
 	s.huma = s.newHuma(s.echo)
+	doc := s.huma.OpenAPI()
+	doc.OnAddOperation = append(doc.OnAddOperation, s.complete)
 	s.routes()
-	forgetForeign(s.huma.OpenAPI())
-	s.pages = newPages(s.huma.OpenAPI())
+	forgetForeign(doc)
+	s.pages = newPages(doc)
 	return s
 }
 
@@ -108,6 +112,7 @@ func (s *Server) routes() {
 	e.GET("/style.css", s.style)
 	e.GET("/openapi.json", s.openAPI("application/openapi+json", jsonDocument))
 	e.GET("/openapi.yaml", s.openAPI("application/openapi+yaml", yamlDocument))
+	s.documentPlain()
 	s.moduleRoutes()
 	s.connectorRoutes()
 	s.auditRoutes()

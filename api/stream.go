@@ -70,13 +70,17 @@ func (s *Server) logs(c echo.Context, t *control.Tenant) error {
 	if err != nil {
 		return err
 	}
+	most, err := lineLimit(c)
+	if err != nil {
+		return err
+	}
 	lines, err := t.Logs(c.Request().Context(), c.Param("id"), after)
 	if err != nil {
 		return err
 	}
 	defer s.close("log", lines)
 	if !follow {
-		return s.lines(c, lines)
+		return s.lines(c, lines, most)
 	}
 	leave, err := s.streams.enter(identityOf(c).Tenant)
 	if err != nil {
@@ -92,18 +96,34 @@ func (s *Server) logs(c echo.Context, t *control.Tenant) error {
 }
 
 // maxLines bounds one answer; whoever wants more asks behind the last.
-const maxLines = 1000
+const maxLines = 500
 
-func (s *Server) lines(c echo.Context, from *control.Logs) error {
+// lineLimit is how many lines are asked for at most.
+func lineLimit(c echo.Context) (int, error) {
+	text := c.QueryParam("limit")
+	if text == "" {
+		return maxLines, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > maxLines {
+		return 0, fault.New(fault.Invalid, "limit: %.20q is not 0 to %d", text, maxLines)
+	}
+	if n == 0 {
+		n = maxLines
+	}
+	return n, nil
+}
+
+func (s *Server) lines(c echo.Context, from *control.Logs, most int) error {
 	page := client.List[client.LogLine]{Items: []client.LogLine{}}
-	for from.Pending() && len(page.Items) < maxLines {
+	for from.Pending() && len(page.Items) < most {
 		line, err := from.Next(c.Request().Context())
 		if err != nil {
 			return err
 		}
 		page.Items = append(page.Items, client.LogLine(line))
 	}
-	if n := len(page.Items); n == maxLines {
+	if n := len(page.Items); n == most {
 		page.Next = strconv.FormatUint(page.Items[n-1].Sequence, 10)
 	}
 	return c.JSON(http.StatusOK, page)

@@ -81,3 +81,6 @@ func ifMatch(revision uint64) http.Header {
 	}
 	return http.Header{"If-Match": {`"` + strconv.FormatUint(revision, 10) + `"`}}
 }
+
+// whichever is If-Match for a change of whatever is there.
+func whichever() http.Header { return http.Header{"If-Match": {"*"}} }

@@ -116,7 +116,9 @@ func (c *Client) Difference(ctx context.Context, from, to string) (d Difference,
 
 // DeleteModule removes a module that no connector uses.
 func (c *Client) DeleteModule(ctx context.Context, digest string) error {
-	return c.do(ctx, call{method: http.MethodDelete, path: "/api/modules/" + url.PathEscape(digest)}, nil)
+	return c.do(ctx, call{
+		method: http.MethodDelete, path: "/api/modules/" + url.PathEscape(digest), header: whichever(),
+	}, nil)
 }
 
 // all reads a list to its end.

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// examples are bodies of requests, by operationId, for the document and the
+// reference page. Every operation with a body of JSON has one; a test holds it
+// against the schema.
+func examples() map[string]string {
+	const connector = `{
+  "name": "boiler-3",
+  "module": "5d9e3b173a70",
+  "config": {"port": "/dev/ttyUSB0", "baud": 9600},
+  "grants": [{"group": "serial", "resources": ["/dev/ttyUSB0"], "rights": ["read", "write"], "reason": "Reads the meter"}],
+  "poll": {"interval": "5s"}
+}`
+	return map[string]string{
+		"create-connector": connector,
+		"update-connector": connector,
+		"create-module":    `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,
+	}
+}
+
+// exemplify puts its example into an operation's body, if it has one.
+func exemplify(op *huma.Operation) {
+	text, ok := examples()[op.OperationID]
+	if !ok || op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {
+		return
+	}
+	op.RequestBody.Content["application/json"].Example = json.RawMessage(text)
+}

@@ -1,0 +1,4 @@
+package api
+
+// maxKey bounds an Idempotency-Key.
+const maxKey = 255
