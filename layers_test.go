@@ -61,6 +61,7 @@ runtime/engine           guest-sdk/abi runtime/fault runtime/spec runtime/capabi
 
 runtime/param            guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/param runtime/capability runtime/wasmbin runtime/engine
+runtime/adapter          runtime/fault
 runtime/device           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 runtime/deploy           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 
