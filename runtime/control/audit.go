@@ -110,7 +110,8 @@ func (t *Tenant) refusal(action identity.Action, c *spec.Connector, err error) {
 		return
 	}
 	switch f.Kind {
-	case fault.ConsentRequired, fault.AboveCeiling, fault.CapabilityNotGranted, fault.Denied, fault.NotConnected, fault.ModuleInUse:
+	case fault.ConsentRequired, fault.AboveCeiling, fault.CapabilityNotGranted, fault.Denied, fault.NotConnected, fault.ModuleInUse,
+		fault.NotGrantable, fault.QuotaReached:
 	default:
 		return
 	}

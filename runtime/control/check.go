@@ -71,6 +71,9 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 		}
 	}
 	t.checkGrants(in.Grants, f.wrong)
+	if err := t.mayGrant(in.Grants); err != nil {
+		return nil, err
+	}
 	limits := limitCheck{ceiling: t.runtime.Ceiling(), wrong: f.wrong, above: func(pointer, format string, args ...any) {
 		f.above = append(f.above, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}}

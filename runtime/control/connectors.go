@@ -50,6 +50,9 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 		if err := d.settle(w); err != nil {
 			return err
 		}
+		if err := t.roomForConnector(w); err != nil {
+			return err
+		}
 		d.is.Revision = 1
 		return d.save(w, identity.ConnectorCreate)
 	})

@@ -54,7 +54,7 @@ func (t *Tenant) AddExtismModule(ctx context.Context, src, manifest []byte) (m s
 }
 
 func (t *Tenant) addModule(ctx context.Context, in *arrival, manifest []byte, p *spec.Proposal) (m spec.Module, created bool, err error) {
-	if m, created, err = t.shelf.AddProposed(ctx, in, manifest, p); err != nil {
+	if m, created, err = t.shelf.Within(t.roomForModule).AddProposed(ctx, in, manifest, p); err != nil {
 		t.refusedModule(in, err)
 		return m, false, err
 	}

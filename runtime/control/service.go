@@ -23,6 +23,7 @@ type Config struct {
 	Engine     *engine.Engine
 	Groups     capability.Registry
 	Audit      *identity.Audit // nil: what is refused is kept nowhere
+	Users      *identity.Users // nil: those of the store, with the usual cost of a password
 	// Operator is the tenant whose administrators run the server: they see its
 	// own audit trail and change the other tenants; "": none.
 	Operator string
@@ -32,7 +33,12 @@ type Config struct {
 type Service struct{ cfg Config }
 
 // New makes a control plane.
-func New(cfg Config) *Service { return &Service{cfg} }
+func New(cfg Config) *Service {
+	if cfg.Users == nil {
+		cfg.Users = identity.NewUsers(cfg.Store.System(), cfg.Audit, identity.Cost{})
+	}
+	return &Service{cfg}
+}
 
 // Tenant is one tenant's control plane.
 type Tenant struct {

@@ -89,10 +89,14 @@ const (
 	ConnectorDelete     Action = "connector.delete"
 	ConnectorActivate   Action = "connector.activate"
 	ConnectorDeactivate Action = "connector.deactivate"
+	ConfigReveal        Action = "config.reveal"     // secret values were shown
 	ConnectorConnect    Action = "connector.connect" // its OAuth: begun, finished, ended
 	GrantsChange        Action = "grants.change"
 	LimitsChange        Action = "limits.change"
 	ConsentGive         Action = "consent.give"
+	CategoryCreate      Action = "category.create"
+	CategoryUpdate      Action = "category.update"
+	CategoryDelete      Action = "category.delete"
 	HostCall            Action = "host.call"
 )
 
@@ -101,6 +105,7 @@ func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, HostCall,
+		CategoryCreate, CategoryUpdate, CategoryDelete,
 	}
 }
 

@@ -36,6 +36,8 @@ type Identity struct {
 	// User is the id of the user whose token or session it is; "": a token of
 	// the tenant's own.
 	User string
+	// UserName is that user's name; "" without one.
+	UserName string
 	// Session is the id of the session; "": it came with a token.
 	Session string
 }

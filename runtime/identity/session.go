@@ -110,7 +110,7 @@ func putSession(w store.Writer, place string, s *session) error {
 // identity is the user with a session.
 func (rec *userRecord) identity(session string) Identity {
 	return Identity{
-		Tenant: rec.Tenant, Kind: KindUser, ID: rec.ID, Name: rec.Name, Role: rec.Role, User: rec.ID, Session: session,
+		Tenant: rec.Tenant, Kind: KindUser, ID: rec.ID, Name: rec.Name, Role: rec.Role, User: rec.ID, UserName: rec.Name, Session: session,
 	}
 }
 

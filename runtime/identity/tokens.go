@@ -140,7 +140,7 @@ func (t *Tokens) Verify(ctx context.Context, token string) (Identity, error) {
 	if subtle.ConstantTimeCompare(hash[:], r.Hash) != 1 || role == "" || r.expired(time.Now()) {
 		return Identity{}, unauthenticated()
 	}
-	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: role, Scopes: strings.Join(r.Scopes, " "), User: r.UserID}, nil
+	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: role, Scopes: strings.Join(r.Scopes, " "), User: r.UserID, UserName: r.User}, nil
 }
 
 // roleNow is the token's role, or its user's if that is lower; "": they are

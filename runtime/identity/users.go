@@ -29,6 +29,8 @@ type User struct {
 	Seen time.Time `json:"seen,omitzero"`
 	// PasswordSet says that they have a password.
 	PasswordSet bool `json:"password_set"`
+	// Revision is the version of the record; it is not stored in it.
+	Revision uint64 `json:"revision,omitempty"`
 	// Issuer is the identity provider that they come from; "": they are ours.
 	Issuer string `json:"issuer,omitempty"`
 }
@@ -125,7 +127,7 @@ func addUser(w store.Writer, rec userRecord) (userRecord, error) {
 	if err != nil {
 		return rec, fault.Wrap(fault.Internal, err, "user")
 	}
-	_, err = w.PutIf(store.Users, userKey(rec.Tenant, rec.Name), raw, 0)
+	rec.Revision, err = w.PutIf(store.Users, userKey(rec.Tenant, rec.Name), raw, 0)
 	if fault.Is(err, fault.Exists) {
 		err = fault.New(fault.Exists, "a user named %q exists already", rec.Name)
 	}
@@ -136,6 +138,8 @@ func addUser(w store.Writer, rec userRecord) (userRecord, error) {
 type UserChange struct {
 	Role     *Role
 	Disabled *bool
+	// Revision is the one that the caller read; 0: whatever is there.
+	Revision uint64
 }
 
 // Change changes a user. Who is disabled is refused at once, with their
@@ -145,6 +149,9 @@ func (u *Users) Change(ctx context.Context, by Who, tenant, name string, c UserC
 	err = u.system.Update(ctx, func(w store.Writer) error {
 		rec, err := readUser(w, tenant, name)
 		if err != nil {
+			return err
+		}
+		if err := rec.current(c.Revision); err != nil {
 			return err
 		}
 		was := rec.User
@@ -163,16 +170,17 @@ func (u *Users) Change(ctx context.Context, by Who, tenant, name string, c UserC
 			return nil
 		}
 		rec.Updated = time.Now().UTC()
-		user = rec.User
 		if err := putUser(w, &rec); err != nil {
 			return err
 		}
-		return Append(w, userEvent(by, UserUpdate, &user, userDetail(&was, &user)))
+		user = rec.User
+		return Append(w, userEvent(by, UserUpdate, &user, UserDifference(&was, &user)))
 	})
 	return user, err
 }
 
-func userDetail(was, is *User) string {
+// UserDifference says in a few words what of a user is another now.
+func UserDifference(was, is *User) string {
 	var parts []string
 	if was.Role != is.Role {
 		parts = append(parts, "role "+string(was.Role)+" to "+string(is.Role))
@@ -184,12 +192,17 @@ func userDetail(was, is *User) string {
 }
 
 // Delete forgets a user. Sessions and their own tokens are refused at once.
-func (u *Users) Delete(ctx context.Context, by Who, tenant, name string) error {
-	return u.system.Update(ctx, func(w store.Writer) error {
+// revision is the one that the caller read; 0: whatever is there.
+func (u *Users) Delete(ctx context.Context, by Who, tenant, name string, revision uint64) (user User, err error) {
+	err = u.system.Update(ctx, func(w store.Writer) error {
 		rec, err := readUser(w, tenant, name)
 		if err != nil {
 			return err
 		}
+		if err := rec.current(revision); err != nil {
+			return err
+		}
+		user = rec.User
 		if isLast, err := lastAdmin(w, &rec.User, nil); err != nil || isLast {
 			return errors.Join(err, lastAdminStays(isLast))
 		}
@@ -201,6 +214,15 @@ func (u *Users) Delete(ctx context.Context, by Who, tenant, name string) error {
 		}
 		return Append(w, userEvent(by, UserDelete, &rec.User, ""))
 	})
+	return user, err
+}
+
+// current refuses a change that was made against another revision.
+func (rec *userRecord) current(revision uint64) error {
+	if revision != 0 && revision != rec.Revision {
+		return fault.New(fault.StaleRevision, "the user %s is at revision %d, not %d", rec.Name, rec.Revision, revision)
+	}
+	return nil
 }
 
 // lastAdmin reports whether the change leaves users and no administrator who
@@ -272,16 +294,17 @@ func decodeUser(e store.Entry) (rec userRecord, err error) {
 	if err := json.Unmarshal(e.Value, &rec); err != nil || rec.ID == "" || userKey(rec.Tenant, rec.Name) != e.ID {
 		return userRecord{}, fault.New(fault.Integrity, "the record of a user cannot be read")
 	}
+	rec.Revision = e.Version
 	return rec, nil
 }
 
 func putUser(w store.Writer, rec *userRecord) error {
-	rec.PasswordSet = rec.Password != ""
+	rec.PasswordSet, rec.Revision = rec.Password != "", 0
 	raw, err := json.Marshal(rec)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "user")
 	}
-	_, err = w.Put(store.Users, userKey(rec.Tenant, rec.Name), raw)
+	rec.Revision, err = w.Put(store.Users, userKey(rec.Tenant, rec.Name), raw)
 	return err
 }
 

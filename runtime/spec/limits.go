@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -221,7 +222,22 @@ func (c Ceiling) Or(def Ceiling) Ceiling {
 	if c.CPU == 0 {
 		c.CPU = def.CPU
 	}
+	c.Quota = c.Quota.Or(def.Quota)
+	if c.Grantable == nil {
+		c.Grantable = def.Grantable
+	}
 	return c
+}
+
+// Or is the quota with another's words where it has none of its own.
+func (q Quota) Or(def Quota) Quota {
+	return Quota{
+		Connectors:        cmp.Or(q.Connectors, def.Connectors),
+		Modules:           cmp.Or(q.Modules, def.Modules),
+		ModuleBytes:       cmp.Or(q.ModuleBytes, def.ModuleBytes),
+		RequestsPerMinute: cmp.Or(q.RequestsPerMinute, def.RequestsPerMinute),
+		ChangesPerMinute:  cmp.Or(q.ChangesPerMinute, def.ChangesPerMinute),
+	}
 }
 
 // Under is what a guest with these limits is held to: every field is set, with

@@ -13,28 +13,27 @@ import (
 )
 
 // Ceiling is the most that the tenant may have: its own, with the server's
-// default where it has no word of its own. It is read when the tenant is
-// opened, so a change counts from the next start of the server.
-func (t *Tenant) Ceiling() spec.Ceiling { return t.ceiling }
+// default where it has no word of its own. See ApplyCeiling.
+func (t *Tenant) Ceiling() spec.Ceiling { return *t.ceiling.Load() }
 
 // Limits are the tenant's ceiling and what it uses now.
 func (t *Tenant) Limits() lifecycle.TenantLimits {
-	u := t.super.cfg.Engine.Usage(t.name)
+	u, ceiling := t.super.cfg.Engine.Usage(t.name), t.Ceiling()
 	all := lifecycle.TenantLimits{
 		Tenant: t.name, Instances: u.Instances,
 		FuelUnits: u.Fuel, CPUSeconds: u.CPU.Seconds(), ThrottledSeconds: u.Throttled.Seconds(),
 	}
 	for _, d := range spec.LimitTable() {
 		all.Connector = append(all.Connector, lifecycle.LimitRange{
-			Name: d.Name, Unit: d.Unit, Default: min(d.Default, t.ceiling.Most(d)), Min: d.Min, Most: t.ceiling.Most(d),
+			Name: d.Name, Unit: d.Unit, Default: min(d.Default, ceiling.Most(d)), Min: d.Min, Most: ceiling.Most(d),
 		})
 		switch d.Name {
 		case spec.LimitMemory:
 			all.Limits = append(all.Limits, lifecycle.Limit{
-				Name: d.Name, Unit: d.Unit, Limit: float64(t.ceiling.MemoryBytes), Used: float64(u.MemoryBytes),
+				Name: d.Name, Unit: d.Unit, Limit: float64(ceiling.MemoryBytes), Used: float64(u.MemoryBytes),
 			})
 		case spec.LimitCPU:
-			all.Limits = append(all.Limits, lifecycle.Limit{Name: d.Name, Unit: d.Unit, Limit: t.ceiling.CPU, Used: t.cores.now(u.CPU)})
+			all.Limits = append(all.Limits, lifecycle.Limit{Name: d.Name, Unit: d.Unit, Limit: ceiling.CPU, Used: t.cores.now(u.CPU)})
 		}
 	}
 	return all
@@ -85,7 +84,7 @@ func readTenant(r store.Reader, id string) (t spec.Tenant, err error) {
 }
 
 // SetCeiling changes what a tenant may have, in the store: of a server that is
-// stopped, or for its next start.
+// stopped, or before ApplyCeiling.
 func SetCeiling(ctx context.Context, st store.Store, id string, change func(*spec.Ceiling)) (c spec.Ceiling, err error) {
 	err = st.System().Update(ctx, func(w store.Writer) error {
 		t, err := readTenant(w, id)

@@ -37,7 +37,7 @@ func (t *Tenant) loaded(ctx context.Context, c *spec.Connector) (v actor.Version
 	if err != nil {
 		return v, nil, err
 	}
-	v = actor.Version{Connector: *c, Limits: c.Limits.Under(t.ceiling), Manifest: record.Manifest, Module: m}
+	v = actor.Version{Connector: *c, Limits: c.Limits.Under(t.Ceiling()), Manifest: record.Manifest, Module: m}
 	unload := func(ctx context.Context) { t.closed(m.Close(ctx)) }
 	if c.Converter == nil {
 		return v, unload, nil
@@ -47,7 +47,7 @@ func (t *Tenant) loaded(ctx context.Context, c *spec.Connector) (v actor.Version
 		unload(ctx)
 		return v, nil, err
 	}
-	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config, c.Converter.Limits.Under(t.ceiling))
+	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config, c.Converter.Limits.Under(t.Ceiling()))
 	if err != nil {
 		unload(ctx)
 		return v, nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -21,7 +22,7 @@ import (
 type Tenant struct {
 	name       string // its id
 	super      *Supervisor
-	ceiling    spec.Ceiling // the tenant's own, with the server's default behind it
+	ceiling    atomic.Pointer[spec.Ceiling] // the tenant's own, with the server's default behind it
 	cores      cores
 	space      store.Space
 	modules    loader
@@ -51,9 +52,10 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		return nil, err
 	}
 	t := &Tenant{
-		name: id, super: s, ceiling: ceiling, space: space, notes: s.cfg.Log.With("tenant", id),
+		name: id, super: s, space: space, notes: s.cfg.Log.With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 	}
+	t.ceiling.Store(&ceiling)
 	s.cfg.Engine.SetBudget(id, engine.Budget{MemoryBytes: ceiling.MemoryBytes, CPU: ceiling.CPU})
 	t.modules = loader{shelf: shelf, engine: s.cfg.Engine}
 	cfg := s.cfg.Outbox

@@ -1,0 +1,110 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+)
+
+// TokenInput is what a new token is to be.
+type TokenInput struct {
+	Name    string
+	Role    identity.Role // "": the caller's
+	Scopes  []string
+	Expires time.Time // zero: never
+	// Own says that it is the caller's own: it ends with their user.
+	Own bool
+}
+
+// tokens are the API tokens of all tenants.
+func (cfg *Config) tokens() *identity.Tokens { return identity.New(cfg.Store.System()) }
+
+// Tokens are the tenant's tokens, by id. Who is no administrator sees their
+// own.
+func (t *Tenant) Tokens(ctx context.Context) ([]identity.Info, error) {
+	if err := t.may(ctx, identity.Account, identity.Read); err != nil {
+		return nil, err
+	}
+	all, err := t.cfg.tokens().List(ctx, t.id)
+	if err != nil || t.as.May(identity.TokensArea, identity.Read, t.operates()) {
+		return all, err
+	}
+	own := []identity.Info{}
+	for _, info := range all {
+		if t.owns(&info) {
+			own = append(own, info)
+		}
+	}
+	return own, nil
+}
+
+// owns reports whether a token is the caller's own, or the one they came with.
+func (t *Tenant) owns(info *identity.Info) bool {
+	return (t.as.User != "" && info.User == t.as.UserName) || (t.as.Kind == identity.KindToken && info.ID == t.as.ID)
+}
+
+// CreateToken makes a token, which is returned this once. A user may make their
+// own, of no higher role than they have; an administrator may make the
+// tenant's. A caller whose own scopes are narrow makes no wider token.
+func (t *Tenant) CreateToken(ctx context.Context, in TokenInput) (token string, info identity.Info, err error) {
+	area, verb := identity.TokensArea, identity.Write
+	if in.Own {
+		area, verb = identity.Account, identity.Use
+	}
+	if err := t.may(ctx, area, verb); err != nil {
+		return "", info, err
+	}
+	if in.Role == "" {
+		in.Role = t.as.Role
+	}
+	if _, err := identity.ParseRole(string(in.Role)); err != nil {
+		return "", info, err
+	}
+	if !t.as.Role.Includes(in.Role) {
+		return "", info, fault.New(fault.RoleRequired, "a token's role is at most that of who makes it: %s", t.as.Role)
+	}
+	if t.as.Scopes != "" {
+		return "", info, fault.New(fault.RoleRequired, "a token with scopes makes no token: it could be a wider one")
+	}
+	n := identity.NewToken{Tenant: t.id, Name: in.Name, Role: in.Role, Scopes: in.Scopes, Expires: in.Expires}
+	if in.Own {
+		if t.as.User == "" {
+			return "", info, fault.New(fault.WrongState, "only a user has tokens of their own").WithHint("Leave `own` out.")
+		}
+		n.User = t.as.UserName
+	}
+	token, info, err = t.cfg.tokens().Issue(ctx, t.who, n)
+	if err != nil {
+		return "", identity.Info{}, err
+	}
+	return token, info, t.tokenEvent(ctx, identity.TokenCreate, &info)
+}
+
+// RevokeToken ends one of the tenant's tokens, with the streams that it opened.
+// Everybody may end their own.
+func (t *Tenant) RevokeToken(ctx context.Context, id string) error {
+	if err := t.may(ctx, identity.Account, identity.Use); err != nil {
+		return err
+	}
+	info, err := t.cfg.tokens().Get(ctx, t.id, id)
+	if err != nil {
+		return err
+	}
+	if !t.owns(&info) {
+		if err := t.may(ctx, identity.TokensArea, identity.Write); err != nil {
+			return err
+		}
+	}
+	if err := t.cfg.tokens().Revoke(ctx, t.who, t.id, id); err != nil {
+		return err
+	}
+	return t.tokenEvent(ctx, identity.TokenRevoke, &info)
+}
+
+// tokenEvent puts what was done to a token into the tenant's trail. The server's
+// has it already, in one transaction with the token.
+func (t *Tenant) tokenEvent(ctx context.Context, action identity.Action, info *identity.Info) error {
+	return t.record(ctx, identity.Event{Action: action, On: info.ID, Detail: info.Describe()})
+}

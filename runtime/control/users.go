@@ -1,0 +1,116 @@
+package control
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+)
+
+// Users are the tenant's users, by name.
+func (t *Tenant) Users(ctx context.Context) ([]identity.User, error) {
+	if err := t.may(ctx, identity.UsersArea, identity.Read); err != nil {
+		return nil, err
+	}
+	return t.cfg.Users.List(ctx, t.id)
+}
+
+// User is one of the tenant's users by name, or fault.NotFound.
+func (t *Tenant) User(ctx context.Context, name string) (identity.User, error) {
+	if err := t.may(ctx, identity.UsersArea, identity.Read); err != nil {
+		return identity.User{}, err
+	}
+	return t.cfg.Users.Get(ctx, t.id, name)
+}
+
+// CreateUser makes a user of the tenant, and the one-time link by which they
+// set their password.
+func (t *Tenant) CreateUser(ctx context.Context, name string, role identity.Role) (user identity.User, link string, expires time.Time, err error) {
+	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
+		return user, "", expires, err
+	}
+	if user, err = t.cfg.Users.Add(ctx, t.who, t.id, name, role); err != nil {
+		return user, "", expires, err
+	}
+	if err := t.userEvent(ctx, identity.UserCreate, &user, string(role)); err != nil {
+		return user, "", expires, err
+	}
+	link, expires, err = t.cfg.Users.Link(ctx, t.who, t.id, name)
+	return user, link, expires, err
+}
+
+// ChangeUser gives a user another role, or disables or enables them. revision
+// is the one that the caller read; 0: whatever is there.
+func (t *Tenant) ChangeUser(ctx context.Context, name string, c identity.UserChange, revision uint64) (identity.User, error) {
+	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
+		return identity.User{}, err
+	}
+	was, err := t.cfg.Users.Get(ctx, t.id, name)
+	if err != nil {
+		return was, err
+	}
+	c.Revision = revision
+	user, err := t.cfg.Users.Change(ctx, t.who, t.id, name, c)
+	if err != nil || user.Revision == was.Revision {
+		return user, err
+	}
+	return user, t.userEvent(ctx, identity.UserUpdate, &user, identity.UserDifference(&was, &user))
+}
+
+// DeleteUser forgets a user, with their sessions and their own tokens.
+func (t *Tenant) DeleteUser(ctx context.Context, name string, revision uint64) error {
+	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
+		return err
+	}
+	user, err := t.cfg.Users.Delete(ctx, t.who, t.id, name, revision)
+	if err != nil {
+		return err
+	}
+	return t.userEvent(ctx, identity.UserDelete, &user, "")
+}
+
+// LinkUser makes a one-time link by which a user sets a password anew.
+func (t *Tenant) LinkUser(ctx context.Context, name string) (link string, expires time.Time, err error) {
+	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
+		return "", expires, err
+	}
+	if link, expires, err = t.cfg.Users.Link(ctx, t.who, t.id, name); err != nil {
+		return "", expires, err
+	}
+	return link, expires, t.record(ctx, identity.Event{Action: identity.UserLink, On: name})
+}
+
+// SetUserPassword gives a user a password and ends their sessions.
+func (t *Tenant) SetUserPassword(ctx context.Context, name, password string) error {
+	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
+		return err
+	}
+	if err := t.cfg.Users.SetPassword(ctx, t.who, t.id, name, password); err != nil {
+		return err
+	}
+	return t.record(ctx, identity.Event{Action: identity.UserPassword, On: name})
+}
+
+// ChangePassword changes the caller's own password, who says the old one and
+// has a session, and ends their other sessions.
+func (t *Tenant) ChangePassword(ctx context.Context, old, password string, from netip.Addr) error {
+	if err := t.may(ctx, identity.Account, identity.Use); err != nil {
+		return err
+	}
+	if t.as.Kind != identity.KindUser {
+		return fault.New(fault.WrongState, "only a user who has logged in has a password to change")
+	}
+	a := identity.Attempt{Tenant: t.id, Name: t.as.Name, Password: old, From: from}
+	if err := t.cfg.Users.ChangePassword(ctx, a, password, t.as.Session); err != nil {
+		return err
+	}
+	return t.record(ctx, identity.Event{Action: identity.UserPassword, On: t.as.Name})
+}
+
+// userEvent puts what was done to a user into the tenant's trail. The server's
+// has it already, in one transaction with the user.
+func (t *Tenant) userEvent(ctx context.Context, action identity.Action, user *identity.User, detail string) error {
+	return t.record(ctx, identity.Event{Action: action, On: user.Name, Detail: detail})
+}
