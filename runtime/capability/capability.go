@@ -128,6 +128,9 @@ type Scope struct {
 	Owner string
 	State State
 	Lines Lines
+	// Secrets are what a host function may use where a guest names it, and the
+	// guest never sees; nil: there are none.
+	Secrets Secrets
 	// Caller is the guest that the session belongs to; nil for a group with
 	// OpenFunction, whose sessions outlive guests.
 	Caller Caller
@@ -144,6 +147,14 @@ type State interface {
 	// for.
 	Put(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, key string) error
+}
+
+// Secrets are the tenant's named secrets. It is safe for use by several
+// goroutines.
+type Secrets interface {
+	// Secret is the value of secret://name, the caller's own. The error is a
+	// fault.SecretMissing when it is not set.
+	Secret(ctx context.Context, name string) ([]byte, error)
 }
 
 // Lines takes the guest's log lines.
