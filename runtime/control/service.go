@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/engine"
@@ -23,7 +24,9 @@ type Config struct {
 	Engine     *engine.Engine
 	Groups     capability.Registry
 	Audit      *identity.Audit // nil: what is refused is kept nowhere
-	Users      *identity.Users // nil: those of the store, with the usual cost of a password
+	// Adapters are the providers that are always there; nil: none.
+	Adapters *adapter.Adapters
+	Users    *identity.Users // nil: those of the store, with the usual cost of a password
 	// Operator is the tenant whose administrators run the server: they see its
 	// own audit trail and change the other tenants; "": none.
 	Operator string
