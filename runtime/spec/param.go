@@ -60,6 +60,8 @@ type Category struct {
 	Description string      `json:"description,omitempty"`
 	Operations  []Operation `json:"operations,omitempty"` // that each provider must offer
 	BuiltIn     bool        `json:"built_in,omitempty"`   // filled in by the server
+	// Revision counts changes; it is the ETag. One that is built in has none.
+	Revision uint64 `json:"revision,omitempty"`
 }
 
 // Operation is a call that every provider of a category answers: its module

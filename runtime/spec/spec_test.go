@@ -81,7 +81,7 @@ func tenant() spec.Tenant {
 }
 
 func category() spec.Category {
-	return spec.Category{Name: "email", DisplayName: "E-mail", Description: "Sends.", BuiltIn: true, Operations: []spec.Operation{{
+	return spec.Category{Name: "email", DisplayName: "E-mail", Description: "Sends.", BuiltIn: true, Revision: 2, Operations: []spec.Operation{{
 		Name: "send_message", Description: "Send one.", Parameters: []string{"to"}, Optional: []string{"cc"},
 	}}}
 }
