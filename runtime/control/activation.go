@@ -15,38 +15,58 @@ func (t *Tenant) Activate(ctx context.Context, idOrName string) (ConnectorView, 
 	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
 		return ConnectorView{}, err
 	}
-	v, err := t.Connector(ctx, idOrName)
+	c, err := t.read(ctx, idOrName)
 	if err != nil {
-		return v, err
+		return ConnectorView{}, err
 	}
-	active, err := t.activate(ctx, &v)
+	active, err := t.activate(ctx, &c)
 	if err != nil {
-		t.refusal(identity.ConnectorActivate, &v.Connector, err)
+		t.refusal(identity.ConnectorActivate, &c, err)
 	}
 	return active, err
 }
 
-func (t *Tenant) activate(ctx context.Context, v *ConnectorView) (ConnectorView, error) {
-	key, err := v.TestKey()
+func (t *Tenant) activate(ctx context.Context, c *spec.Connector) (ConnectorView, error) {
+	key, err := c.TestKey()
 	if err != nil {
-		return *v, fault.Wrap(fault.ConfigInvalid, err, "connector %s", v.ID)
+		return ConnectorView{}, fault.Wrap(fault.ConfigInvalid, err, "connector %s", c.ID)
 	}
-	if v.Tested != key {
-		result, err := t.TestConnector(ctx, v.ID)
+	if c.Tested != key {
+		if err := t.complete(ctx, c); err != nil {
+			return ConnectorView{}, err
+		}
+		result, err := t.TestConnector(ctx, c.ID)
 		if err != nil {
-			return *v, err
+			return ConnectorView{}, err
 		}
 		if !result.Success {
-			return *v, refusedBy(result)
+			return ConnectorView{}, refusedBy(result)
 		}
 	}
-	return t.change(ctx, v.ID, 0, func(w store.Writer, c *spec.Connector) error {
+	return t.change(ctx, c.ID, 0, func(w store.Writer, c *spec.Connector) error {
 		if now, err := c.TestKey(); err != nil || now != c.Tested {
 			return fault.New(fault.StaleRevision, "the connector was changed while it was tested")
 		}
 		c.Enabled = true
 		return identity.Append(w, t.event(identity.ConnectorActivate, c))
 	})
+}
+
+// complete sees that a connector is configured as its schema wants it.
+func (t *Tenant) complete(ctx context.Context, c *spec.Connector) error {
+	book, err := t.book(ctx)
+	if err != nil {
+		return err
+	}
+	var bad []fault.Field
+	err = t.space.View(ctx, func(r store.Reader) (err error) {
+		bad, err = t.misfits(r, book, c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return invalid(bad)
 }
 
 func refusedBy(result TestResult) error {

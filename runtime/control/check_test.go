@@ -112,7 +112,7 @@ func TestSchemaOfAnOldModuleIsHeldToTheBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = r.CreateConnector(t.Context(), control.ConnectorInput{Name: "c", Module: con})
-	if f := wanted(t, err, fault.ManifestInvalid); !strings.Contains(f.Text, "/properties/a refers to itself") {
+	if f := wanted(t, err, fault.ManifestInvalid); !strings.Contains(f.Text, "refers to itself") {
 		t.Errorf("%q", f.Text)
 	}
 }

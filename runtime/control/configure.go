@@ -1,13 +1,184 @@
 package control
 
 import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/param"
+	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
-// configure writes the configuration and checks it as the guest will get it.
+// configure writes the configuration that the caller gave. What is wrong with
+// it joins the findings. A new connector of which nothing was said gets the
+// rows of its schema, to be filled in: what it lacks is told by its test.
 func (d *draft) configure(w store.Writer) error {
-	d.is.Config = d.in.Config
-	bad, err := d.conforms(d.found.module, d.is.Config, "/config")
+	schema, err := d.pages.Schema(w, d.found.module.Digest)
+	if err != nil {
+		return err
+	}
+	rows := d.in.Params
+	blank := d.was.ID == "" && rows == nil && len(d.in.Config) == 0
+	if blank {
+		rows = schema.Prefill()
+	}
+	for _, write := range []func() error{
+		func() error { return d.pages.Write(w, &d.is, rows, schema) },
+		func() error { return d.pages.WriteConfig(w, &d.is, d.in.Config, schema) },
+	} {
+		err := write()
+		if fault.Is(err, fault.ConfigInvalid) {
+			d.found = d.found.with(faultsIn(err, ""))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if blank {
+		return nil
+	}
+	bad, err := d.misfits(w, d.pages, &d.is)
 	d.found = d.found.with(bad)
 	return err
+}
+
+// misfits are what the schema does not allow of a connector's configuration as
+// its guest would get it, by pointers from /config on. Of the value of a secret
+// they say nothing.
+func (t *Tenant) misfits(r store.Reader, book *param.Book, c *spec.Connector) ([]fault.Field, error) {
+	schema, err := book.Schema(r, c.Module)
+	if err != nil {
+		return nil, err
+	}
+	config, err := book.Config(r, c, true)
+	if fault.Is(err, fault.ConfigInvalid) {
+		return faultsIn(err, configAt), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := t.shelf.Schema(schema.JSON())
+	if err != nil {
+		return nil, err
+	}
+	bad, err := compiled.Check(config, configAt)
+	for i := range bad {
+		if schema.Secret(keyAt(bad[i].Pointer)) {
+			bad[i].Detail = "is a secret, and not what the schema wants"
+		}
+	}
+	return bad, err
+}
+
+// configAt is where a configuration stands in a connector.
+const configAt = "/config"
+
+// keyAt is the key of a row that a pointer under configAt leads to.
+func keyAt(pointer string) string {
+	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(pointer, configAt), "/"), "/")
+	for i := range parts {
+		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[i])
+	}
+	return strings.Join(parts, ".")
+}
+
+// faultsIn are the fields of a fault under a place, which was already said of
+// those that have it.
+func faultsIn(err error, at string) []fault.Field {
+	f := fault.Of(err)
+	if len(f.Fields) == 0 {
+		return []fault.Field{{Pointer: at, Detail: f.Text}}
+	}
+	fields := make([]fault.Field, len(f.Fields))
+	for i, field := range f.Fields {
+		if !strings.HasPrefix(field.Pointer, at+"/") {
+			field.Pointer = at + field.Pointer
+		}
+		fields[i] = field
+	}
+	return fields
+}
+
+// reconfigure changes nothing of a connector but its configuration, in one
+// transaction. What the schema does not allow changes nothing.
+func (t *Tenant) reconfigure(
+	ctx context.Context, idOrName string, revision uint64, write func(store.Writer, *param.Book, *spec.Connector, *param.Schema) error,
+) (ConnectorView, error) {
+	book, err := t.book(ctx)
+	if err != nil {
+		return ConnectorView{}, err
+	}
+	v, err := t.change(ctx, idOrName, revision, func(w store.Writer, c *spec.Connector) error {
+		was := *c
+		schema, err := book.Schema(w, c.Module)
+		if err != nil {
+			return err
+		}
+		if err := write(w, book, c, schema); err != nil {
+			return err
+		}
+		bad, err := t.misfits(w, book, c)
+		if err == nil {
+			err = invalid(bad)
+		}
+		if err != nil {
+			return err
+		}
+		return identity.Append(w, t.changes(identity.ConnectorUpdate, &was, c)...)
+	})
+	if err != nil {
+		return ConnectorView{}, err
+	}
+	return t.warned(ctx, v)
+}
+
+// Config is a connector's configuration as it is put together. Secret values
+// are masked; to reveal them needs a right of its own and is noted.
+func (t *Tenant) Config(ctx context.Context, idOrName string, reveal bool) (config []byte, err error) {
+	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
+		return nil, err
+	}
+	if reveal {
+		if err := t.may(ctx, identity.Secrets, identity.Write); err != nil {
+			return nil, err
+		}
+	}
+	book, err := t.book(ctx)
+	if err != nil {
+		return nil, err
+	}
+	show := func(r store.Reader) (spec.Connector, error) {
+		c, err := find(r, idOrName)
+		if err == nil {
+			config, err = book.Config(r, &c, reveal)
+		}
+		if fault.Is(err, fault.ConfigInvalid) {
+			err = invalid(faultsIn(err, configAt))
+		}
+		return c, err
+	}
+	if reveal {
+		err = t.space.Update(ctx, func(w store.Writer) error {
+			c, err := show(w)
+			if err != nil {
+				return err
+			}
+			e := t.event(identity.ConfigReveal, &c)
+			e.Time = time.Now().UTC()
+			return identity.Append(w, e)
+		})
+	} else {
+		err = t.space.View(ctx, func(r store.Reader) error { _, err := show(r); return err })
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(config) == 0 {
+		config = []byte("{}")
+	}
+	return config, nil
 }

@@ -38,6 +38,10 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 	if err != nil {
 		return ConnectorView{}, err
 	}
+	book, err := t.book(ctx)
+	if err != nil {
+		return ConnectorView{}, err
+	}
 	id, err := newID("con")
 	if err != nil {
 		return ConnectorView{}, err
@@ -45,7 +49,7 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 	now := time.Now().UTC()
 	var d draft
 	err = t.space.Update(ctx, func(w store.Writer) error {
-		d = draft{Tenant: t, in: &in, found: found, now: now}
+		d = draft{Tenant: t, in: &in, found: found, pages: book, now: now}
 		d.is = spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
 		if err := d.settle(w); err != nil {
 			return err
@@ -60,7 +64,7 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 		return ConnectorView{}, err
 	}
 	t.reconcile(d.others)
-	return t.view(d.is), nil
+	return t.view(ctx, d.is)
 }
 
 // Connector finds a connector by id or by name.
@@ -72,9 +76,14 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	return t.warned(ctx, t.view(c))
+	v, err := t.view(ctx, c)
+	if err != nil {
+		return v, err
+	}
+	return t.warned(ctx, v)
 }
 
+// read reads a connector as it is stored.
 func (t *Tenant) read(ctx context.Context, idOrName string) (c spec.Connector, err error) {
 	err = t.space.View(ctx, func(r store.Reader) (err error) {
 		c, err = find(r, idOrName)
@@ -111,9 +120,13 @@ func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revis
 	if err != nil {
 		return ConnectorView{}, err
 	}
+	book, err := t.book(ctx)
+	if err != nil {
+		return ConnectorView{}, err
+	}
 	var d draft
 	v, err := t.change(ctx, id, revision, func(w store.Writer, c *spec.Connector) error {
-		d = draft{Tenant: t, in: &in, found: found, now: time.Now().UTC(), was: *c, is: *c}
+		d = draft{Tenant: t, in: &in, found: found, pages: book, now: time.Now().UTC(), was: *c, is: *c}
 		if err := d.settle(w); err != nil {
 			return err
 		}
@@ -132,12 +145,19 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
 		return err
 	}
+	book, err := t.book(ctx)
+	if err != nil {
+		return err
+	}
 	var c spec.Connector
-	err := t.space.Update(ctx, func(w store.Writer) (err error) {
+	err = t.space.Update(ctx, func(w store.Writer) (err error) {
 		if c, err = find(w, idOrName); err != nil {
 			return err
 		}
 		if err := current(&c, revision); err != nil {
+			return err
+		}
+		if err := book.Forget(w, &c); err != nil {
 			return err
 		}
 		if err := w.Delete(store.ConnectorNames, nameKey(c.Name)); err != nil {
@@ -182,11 +202,7 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 	wait, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
 	_ = t.runtime.Await(wait, c.ID, c.Revision) // late is no fault: the status goes on to tell
-	return t.view(c), nil
-}
-
-func (t *Tenant) view(c spec.Connector) ConnectorView {
-	return ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
+	return t.view(ctx, c)
 }
 
 // warned adds what a person should know of the grants.

@@ -24,7 +24,11 @@ func (t *Tenant) DefaultConnector(ctx context.Context, category string) (Connect
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	return t.warned(ctx, t.view(c))
+	v, err := t.view(ctx, c)
+	if err != nil {
+		return v, err
+	}
+	return t.warned(ctx, v)
 }
 
 // activeDefault reads the enabled default of a category.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -15,6 +16,7 @@ type draft struct {
 	*Tenant
 	in      *ConnectorInput
 	found   *findings
+	pages   *param.Book
 	now     time.Time
 	was, is spec.Connector // was has no id when it is new
 	events  []identity.Event

@@ -27,9 +27,8 @@ func (t *Tenant) Connectors(ctx context.Context, f ConnectorFilter, p Page) (lis
 	if err != nil {
 		return nil, "", err
 	}
-	list = make([]ConnectorView, len(found))
-	for i := range found {
-		list[i] = t.view(found[i])
+	if list, err = t.views(ctx, found); err != nil {
+		return nil, "", err
 	}
 	if len(list) == limit {
 		next = list[limit-1].ID
@@ -72,4 +71,37 @@ func (f *ConnectorFilter) wants(c *spec.Connector) bool {
 		(f.ProviderType == "" || f.ProviderType == c.ProviderType) &&
 		(f.Status == "" || f.Status == c.Status) &&
 		(f.Enabled == nil || *f.Enabled == c.Enabled)
+}
+
+// view is a connector as it is shown.
+func (t *Tenant) view(ctx context.Context, c spec.Connector) (v ConnectorView, err error) {
+	list, err := t.views(ctx, []spec.Connector{c})
+	if err != nil {
+		return v, err
+	}
+	return list[0], nil
+}
+
+// views are connectors as they are shown: with what they do now, and with their
+// secrets masked.
+func (t *Tenant) views(ctx context.Context, found []spec.Connector) ([]ConnectorView, error) {
+	book, err := t.book(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ConnectorView, len(found))
+	err = t.space.View(ctx, func(r store.Reader) error {
+		for i, c := range found {
+			list[i] = ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
+			if len(c.Config) == 0 {
+				continue
+			}
+			c.Params = nil // they have the config's place, and it is that one's turn
+			if list[i].Config, err = book.Config(r, &c, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
 }

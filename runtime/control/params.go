@@ -1,11 +1,42 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"slices"
 
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
 )
+
+// Params are the rows of a connector's configuration in the order in which they
+// are put together, with the revision that they belong to.
+func (t *Tenant) Params(ctx context.Context, idOrName string) (rows []spec.Param, revision uint64, err error) {
+	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
+		return nil, 0, err
+	}
+	c, err := t.read(ctx, idOrName)
+	if err != nil {
+		return nil, 0, err
+	}
+	param.Sort(c.Params)
+	return c.Params, c.Revision, nil
+}
+
+// SetParams replaces all rows of a connector's configuration. A secret that
+// comes without a value keeps the one that it has. Without rows the
+// configuration is the connector's flat one again. revision as in
+// UpdateConnector.
+func (t *Tenant) SetParams(ctx context.Context, idOrName string, rows []spec.Param, revision uint64) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
+		return ConnectorView{}, err
+	}
+	return t.reconfigure(ctx, idOrName, revision, func(w store.Writer, book *param.Book, c *spec.Connector, schema *param.Schema) error {
+		return book.Write(w, c, rows, schema)
+	})
+}
 
 // changedParams are the keys whose rows are others now, or came, or went.
 // Values are nobody's business.

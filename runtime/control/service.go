@@ -7,11 +7,13 @@ import (
 	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
@@ -24,23 +26,30 @@ type Config struct {
 	Engine     *engine.Engine
 	Groups     capability.Registry
 	Audit      *identity.Audit // nil: what is refused is kept nowhere
+	Secrets    *secret.Keys    // nil: whatever needs a secret is refused
 	// Adapters are the providers that are always there; nil: none.
 	Adapters *adapter.Adapters
-	Users    *identity.Users // nil: those of the store, with the usual cost of a password
+	// Egress is the way to authorization servers; nil: tokens are neither got nor
+	// refreshed by the host itself.
+	Egress *egress.Egress
+	Users  *identity.Users // nil: those of the store, with the usual cost of a password
 	// Operator is the tenant whose administrators run the server: they see its
 	// own audit trail and change the other tenants; "": none.
 	Operator string
 }
 
 // Service is the control plane of one process.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg   Config
+	books *books
+}
 
 // New makes a control plane.
 func New(cfg Config) *Service {
 	if cfg.Users == nil {
 		cfg.Users = identity.NewUsers(cfg.Store.System(), cfg.Audit, identity.Cost{})
 	}
-	return &Service{cfg}
+	return &Service{cfg: cfg, books: &books{}}
 }
 
 // Tenant is one tenant's control plane.
@@ -52,6 +61,7 @@ type Tenant struct {
 	space   store.Space
 	shelf   *catalog.Shelf
 	runtime *supervisor.Tenant
+	books   *books
 }
 
 // Tenant narrows the service to one tenant.
@@ -68,7 +78,7 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{cfg: s.cfg, id: id, space: space, shelf: shelf, runtime: rt}, nil
+	return &Tenant{cfg: s.cfg, id: id, space: space, shelf: shelf, runtime: rt, books: s.books}, nil
 }
 
 // By is the same control plane in the hands of somebody: their role and scopes

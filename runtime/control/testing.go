@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -20,25 +21,20 @@ func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult
 	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
 		return TestResult{}, err
 	}
-	v, err := t.Connector(ctx, idOrName)
+	c, err := t.read(ctx, idOrName)
 	if err != nil {
 		return TestResult{}, err
 	}
-	key, err := v.TestKey()
+	key, err := c.TestKey()
 	if err != nil {
-		return TestResult{}, fault.Wrap(fault.ConfigInvalid, err, "connector %s", v.ID)
+		return TestResult{}, fault.Wrap(fault.ConfigInvalid, err, "connector %s", c.ID)
 	}
-	began := time.Now()
-	raw, err := t.runtime.Test(ctx, &v.Connector)
+	result, err := t.test(ctx, &c)
 	if err != nil {
 		return TestResult{}, err
-	}
-	result := TestResult{
-		Success: raw.Success, Message: fault.Clip(raw.Message, maxMessage), Details: details(raw.Details),
-		Latency: time.Since(began), At: began.UTC(),
 	}
 	return result, t.space.Update(ctx, func(w store.Writer) error {
-		c, err := find(w, v.ID)
+		c, err := find(w, c.ID)
 		if err != nil {
 			return err
 		}
@@ -51,10 +47,46 @@ func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult
 	})
 }
 
+// test makes one test. A configuration that is not what the schema wants fails
+// it before the module is asked.
+func (t *Tenant) test(ctx context.Context, c *spec.Connector) (result TestResult, err error) {
+	began := time.Now()
+	result.At = began.UTC()
+	err = t.complete(ctx, c)
+	if err == nil {
+		var raw abi.TestResult
+		raw, err = t.runtime.Test(ctx, c)
+		result.Success, result.Message, result.Details = raw.Success, raw.Message, details(raw.Details)
+	}
+	if fault.Is(err, fault.ConfigInvalid) {
+		f := fault.Of(err)
+		result.Message, result.Details = f.Text, map[string]string{"code": f.Kind.String(), "hint": f.Advice()}
+		for _, field := range f.Fields {
+			result.Details[field.Pointer] = field.Detail
+		}
+		err = nil
+	}
+	if err != nil {
+		return TestResult{}, err
+	}
+	vault, err := t.cfg.Secrets.Vault(ctx, t.id)
+	if err != nil {
+		return TestResult{}, err
+	}
+	// What is masked may be longer or shorter, so it is cut afterwards.
+	result.Message = fault.Clip(vault.Mask().Text(result.Message), maxMessage)
+	for name, text := range result.Details {
+		result.Details[name] = fault.Clip(vault.Mask().Text(text), maxMessage)
+	}
+	result.Latency = time.Since(began)
+	result.Details["latency_ms"] = strconv.FormatFloat(float64(result.Latency.Microseconds())/1000, 'f', 3, 64)
+	return result, nil
+}
+
 func details(list []abi.Header) map[string]string {
 	all := make(map[string]string, len(list))
 	for _, h := range list {
-		all[h.Name] = fault.Clip(string(h.Value), maxMessage)
+		all[h.Name] = string(h.Value)
 	}
 	return all
 }

@@ -1,0 +1,131 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// patchTries is how often a patch without a revision is tried anew when
+// somebody else was faster.
+const patchTries = 5
+
+// PatchConnector changes what a JSON merge patch (RFC 7396) of a
+// ConnectorInput says, and leaves the rest as it is. revision as in
+// UpdateConnector.
+func (t *Tenant) PatchConnector(ctx context.Context, idOrName string, patch json.RawMessage, revision uint64) (ConnectorView, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
+		return ConnectorView{}, err
+	}
+	for try := 1; ; try++ {
+		v, err := t.patch(ctx, idOrName, patch, revision)
+		if revision == 0 && try < patchTries && fault.Is(err, fault.StaleRevision) {
+			continue
+		}
+		return v, err
+	}
+}
+
+func (t *Tenant) patch(ctx context.Context, idOrName string, patch json.RawMessage, revision uint64) (ConnectorView, error) {
+	c, err := t.read(ctx, idOrName)
+	if err != nil {
+		return ConnectorView{}, err
+	}
+	if err := current(&c, revision); err != nil {
+		return ConnectorView{}, err
+	}
+	in, err := patched(&c, patch)
+	if err != nil {
+		return ConnectorView{}, err
+	}
+	v, err := t.update(ctx, c.ID, in, c.Revision)
+	if err != nil {
+		t.refusal(identity.ConnectorUpdate, &c, err)
+		return ConnectorView{}, err
+	}
+	return t.warned(ctx, v)
+}
+
+// patched is what a patch makes of a connector.
+func patched(c *spec.Connector, patch json.RawMessage) (in ConnectorInput, err error) {
+	var said map[string]json.RawMessage
+	if err := json.Unmarshal(patch, &said); err != nil || said == nil {
+		return in, fault.New(fault.BodyInvalid, "the patch is no JSON object").
+			WithHint("Send an object of the fields that change; null takes one away.")
+	}
+	_, config := said["config"]
+	_, params := said["params"]
+	if config && !params && len(c.Params) > 0 && string(said["config"]) != "null" {
+		return in, invalid([]fault.Field{{Pointer: "/config", Detail: "counts only without params, and there are some: change those, or send \"params\": null too"}})
+	}
+	held := inputOf(c)
+	_, module := said["module"]
+	for _, name := range []string{"category", "provider_type", "version"} {
+		if _, typed := said[name]; typed && !module {
+			held.Module = "" // the type says which
+		}
+	}
+	if module {
+		held.Category, held.ProviderType = "", "" // the module says which
+	}
+	whole, err := json.Marshal(held)
+	if err == nil {
+		whole, err = merge(whole, patch)
+	}
+	if err != nil {
+		return in, fault.Wrap(fault.Internal, err, "patch of connector %s", c.ID)
+	}
+	if err := json.Unmarshal(whole, &in); err != nil {
+		return in, unreadable(err)
+	}
+	return in, nil
+}
+
+// unreadable says which field of a patch is of another type than it should be.
+func unreadable(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at := "/" + string(bytes.ReplaceAll([]byte(wrong.Field), []byte("."), []byte("/")))
+		return fault.New(fault.BodyInvalid, "%s is a %s, and cannot be", at, wrong.Value).
+			WithFields(fault.Field{Pointer: at, Detail: fmt.Sprintf("cannot be a %s", wrong.Value)})
+	}
+	return fault.Wrap(fault.BodyInvalid, err, "the patch does not make a connector")
+}
+
+// inputOf is what a caller would have to send to change nothing.
+func inputOf(c *spec.Connector) ConnectorInput {
+	return ConnectorInput{
+		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType,
+		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
+		Default: &c.Default, Enabled: &c.Enabled,
+	}
+}
+
+// merge applies a JSON merge patch (RFC 7396).
+func merge(target, patch json.RawMessage) (json.RawMessage, error) {
+	var changes map[string]json.RawMessage
+	if json.Unmarshal(patch, &changes) != nil || changes == nil {
+		return patch, nil
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(target, &fields) != nil || fields == nil {
+		fields = map[string]json.RawMessage{}
+	}
+	for name, change := range changes {
+		if string(bytes.TrimSpace(change)) == "null" {
+			delete(fields, name)
+			continue
+		}
+		merged, err := merge(fields[name], change)
+		if err != nil {
+			return nil, err
+		}
+		fields[name] = merged
+	}
+	return json.Marshal(fields)
+}
