@@ -34,7 +34,7 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Data)) }()
 	}
-	s, err := openServer(ctx, o.Data, defaultMaxModule, spec.Ceiling{MemoryBytes: defaultTenantMemory}, o.Log)
+	s, err := openServer(ctx, o.Data, o.Keys, defaultMaxModule, spec.Ceiling{MemoryBytes: defaultTenantMemory}, o.Log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

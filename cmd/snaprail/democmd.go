@@ -15,6 +15,7 @@ type demoOptions struct {
 	Records  int           // end after so many; 0: when interrupted
 	JSON     bool          // one JSON line a record instead of a line for a person
 	Data     string        // directory; "": a temporary one, removed at the end
+	Keys     keySource
 	Interval time.Duration // between two readings of the simulated station
 	Log      *slog.Logger
 	Version  string
@@ -22,7 +23,7 @@ type demoOptions struct {
 }
 
 func (a *app) demoCommand() *cobra.Command {
-	o := demoOptions{Version: version, Terminal: a.terminal}
+	o := demoOptions{Version: version, Terminal: a.terminal, Keys: a.keys()}
 	var level, format string
 	c := &cobra.Command{
 		Use:   "demo",

@@ -1,16 +1,34 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/file"
+	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	"github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/serial"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
 )
 
-// groups is all that a guest can be granted in this version. Files in the
-// folders closed are not among it.
-func groups(closed ...string) capability.Registry {
-	return capability.NewRegistry(serial.New(serial.Config{}), file.New(closed...), log.New(), clock.New(), kv.New())
+// closedFiles are the places of the server's own that no guest may open,
+// whatever it is granted.
+func closedFiles(dir string, keys keySource) []string {
+	if name := keys.outside(); name != "" {
+		return []string{dir, filepath.Clean(name)}
+	}
+	return []string{dir}
 }
+
+// groups is all that a guest can be granted in this version. Files in the
+// folders closed are not among it, and the web is reached by this way out.
+func groups(out *egress.Egress, closed ...string) capability.Registry {
+	return capability.NewRegistry(
+		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(),
+	)
+}
+
+// offer is the same for commands that describe modules, and open nothing.
+func offer() capability.Registry { return groups(nil) }

@@ -13,6 +13,7 @@ import (
 type serveOptions struct {
 	Listen          string       // host:port
 	Data            string       // directory
+	Keys            keySource
 	TLSCert, TLSKey string       // PEM files; both or none
 	MaxModule       int64        // bytes; 0: the server's default
 	Ceiling         spec.Ceiling // of tenants that have no word of their own
@@ -27,7 +28,7 @@ type serveOptions struct {
 const defaultMaxModule = 64 << 20
 
 func (a *app) serveCommand() *cobra.Command {
-	o := serveOptions{Version: version, Terminal: a.terminal}
+	o := serveOptions{Version: version, Terminal: a.terminal, Keys: a.keys()}
 	var level, format string
 	var ceiling ceilingFlags
 	c := &cobra.Command{
@@ -57,6 +58,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags := c.Flags()
 	flags.StringVar(&o.Listen, "listen", a.envOr("SNAPRAIL_LISTEN", "127.0.0.1:8080"), "`address` to listen on (SNAPRAIL_LISTEN)")
 	flags.StringVar(&o.Data, "data", a.dataDir(), "data `directory` (SNAPRAIL_DATA)")
+	o.Keys.flag(c)
 	flags.StringVar(&o.TLSCert, "tls-cert", "", "certificate, a PEM `file`; with --tls-key serves HTTPS")
 	flags.StringVar(&o.TLSKey, "tls-key", "", "its key, a PEM `file`")
 	flags.Int64Var(&o.MaxModule, "max-module", defaultMaxModule, "largest module that is taken in, in `bytes`")

@@ -14,10 +14,12 @@ import (
 	"github.com/snaprail/snaprail/api"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/badger"
@@ -42,21 +44,22 @@ type server struct {
 	control    *control.Service
 	tokens     *identity.Tokens
 	audit      *identity.Audit
+	egress     *egress.Egress
 	// token is the one that the first start made; "" later.
 	token string
 }
 
 // openServer opens what is kept under dir, and starts nothing yet.
-func openServer(ctx context.Context, dir string, maxModule int64, ceiling spec.Ceiling, log *slog.Logger) (_ *server, err error) {
+func openServer(ctx context.Context, dir string, keys keySource, maxModule int64, ceiling spec.Ceiling, log *slog.Logger) (_ *server, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "data directory").
 			WithHint("Make %s a directory that you may write to, or name another with --data.", dir)
 	}
-	key, err := badger.LoadKey(filepath.Join(dir, "key"))
+	kek, key, err := keys.open(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{}
+	s := &server{egress: egress.New(egress.Config{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -65,7 +68,11 @@ func openServer(ctx context.Context, dir string, maxModule int64, ceiling spec.C
 	if s.store, err = badger.Open(badger.Config{Dir: filepath.Join(dir, "store"), Key: key, Logger: log}); err != nil {
 		return nil, err
 	}
-	groups := groups(dir)
+	secrets, err := secret.Open(ctx, s.store.System(), kek)
+	if err != nil {
+		return nil, err
+	}
+	groups := groups(s.egress, closedFiles(dir, keys)...)
 	compiler, err := worker()
 	if err != nil {
 		return nil, err
@@ -87,11 +94,11 @@ func openServer(ctx context.Context, dir string, maxModule int64, ceiling spec.C
 	s.audit = identity.NewAudit(context.WithoutCancel(ctx), s.store, log)
 	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
-		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Audit: s.audit, Log: log,
+		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Secrets: secrets, Audit: s.audit, Log: log,
 	})
 	s.control = control.New(control.Config{
 		Store: s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
-		Audit: s.audit, Operator: defaultTenant,
+		Secrets: secrets, Audit: s.audit, Operator: defaultTenant,
 	})
 	s.tokens = identity.New(s.store.System())
 	return s, s.firstStart(ctx, dir)
@@ -152,6 +159,7 @@ func (s *server) close(ctx context.Context) error {
 
 // serve starts the connectors and answers on the listener until ctx ends.
 func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) error {
+	s.egress.Listening(ln.Addr()) // before any guest can ask for it
 	err := s.supervisor.Start(ctx)
 	if ctx.Err() != nil {
 		return ln.Close() // stopped before it had started
@@ -202,10 +210,11 @@ func runServe(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, o.Data, o.MaxModule, o.Ceiling, o.Log)
+	s, err := openServer(ctx, o.Data, o.Keys, o.MaxModule, o.Ceiling, o.Log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	o.Keys.warn(o.Data, o.Log)
 	scheme := "http"
 	if o.TLSCert != "" {
 		scheme = "https"

@@ -31,6 +31,7 @@ func (a *app) tenantCommand() *cobra.Command {
 
 func (a *app) tenantLimits() *cobra.Command {
 	var data string
+	keys := a.keys()
 	var o ceilingFlags
 	c := &cobra.Command{
 		Use:   "limits [tenant]",
@@ -50,9 +51,10 @@ func (a *app) tenantLimits() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.setCeiling(c.Context(), data, tenant, change)
+			return a.setCeiling(c.Context(), data, keys, tenant, change)
 		},
 	}
+	keys.flag(c)
 	c.Flags().StringVar(&data, "data", a.dataDir(), "data `directory` of the server (SNAPRAIL_DATA)")
 	c.Flags().StringVar(&o.memory, "memory", "", "`bytes` of memory for all its guests together, such as 512MiB")
 	c.Flags().StringVar(&o.cpu, "cpu", "", "`cores` of processor for all its guests together, such as 0.5")
@@ -60,8 +62,8 @@ func (a *app) tenantLimits() *cobra.Command {
 	return c
 }
 
-func (a *app) setCeiling(ctx context.Context, data, tenant string, change func(*spec.Ceiling)) (err error) {
-	s, err := openStopped(data)
+func (a *app) setCeiling(ctx context.Context, data string, keys keySource, tenant string, change func(*spec.Ceiling)) (err error) {
+	s, err := openStopped(data, keys)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -26,6 +24,7 @@ type newToken struct {
 // tokensOf is what the token commands were asked for.
 type tokensOf struct {
 	data, tenant string
+	keys         keySource
 }
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -115,6 +114,8 @@ func (a *app) tokenRevoke() *cobra.Command {
 }
 
 func (o *tokensOf) flags(a *app, c *cobra.Command) {
+	o.keys = a.keys()
+	o.keys.flag(c)
 	c.Flags().StringVar(&o.data, "data", a.dataDir(), "data `directory` of the server (SNAPRAIL_DATA)")
 	c.Flags().StringVar(&o.tenant, "tenant", defaultTenant, "`tenant` that the tokens are of")
 }
@@ -132,7 +133,7 @@ func tokenEvent(ctx context.Context, s store.Store, by identity.WhoKind, action 
 
 // with does something to the store of a stopped server.
 func (o *tokensOf) with(ctx context.Context, do func(context.Context, store.Store) error) (err error) {
-	s, err := openStopped(o.data)
+	s, err := openStopped(o.data, o.keys)
 	if err != nil {
 		return err
 	}
@@ -153,19 +154,22 @@ func (o *tokensOf) with(ctx context.Context, do func(context.Context, store.Stor
 
 // openStopped opens the store of a stopped server. It makes none: a wrong
 // --data is a mistake.
-func openStopped(data string) (store.Store, error) {
-	dir, keyFile := filepath.Join(data, "store"), filepath.Join(data, "key")
-	for _, name := range []string{dir, keyFile} {
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return nil, fault.New(fault.NotFound, "%s is not the data directory of a server: there is no %s", data, name).
-				WithHint("Name it with --data, as `snaprail serve` was told; a server makes it at its first start.")
-		}
+func openStopped(data string, keys keySource) (store.Store, error) {
+	dir := filepath.Join(data, "store")
+	if absent(dir) {
+		return nil, fault.New(fault.NotFound, "%s is not the data directory of a server: there is no %s", data, dir).
+			WithHint("Name it with --data, as `snaprail serve` was told; a server makes it at its first start.")
 	}
-	key, err := badger.LoadKey(keyFile)
+	_, key, err := keys.open(data)
 	if err != nil {
 		return nil, err
 	}
-	s, err := badger.Open(badger.Config{Dir: dir, Key: key, Logger: slog.New(slog.DiscardHandler)})
+	return openStore(data, key)
+}
+
+// openStore opens the store of a stopped server with its key.
+func openStore(data string, key badger.Key) (store.Store, error) {
+	s, err := badger.Open(badger.Config{Dir: filepath.Join(data, "store"), Key: key, Logger: slog.New(slog.DiscardHandler)})
 	if fault.Is(err, fault.WrongState) {
 		return nil, fault.Wrap(fault.WrongState, err, "the server is running").
 			WithHint("Stop the server, or use the token that is in %s.", filepath.Join(data, tokenFile))

@@ -16,6 +16,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -31,6 +32,7 @@ type Config struct {
 	Restart Restart
 	// Ceiling is what a tenant may have that has no word of its own.
 	Ceiling spec.Ceiling
+	Secrets *secret.Keys    // nil: connectors have no secrets
 	Audit   *identity.Audit // nil: none is kept
 	Log     *slog.Logger
 }

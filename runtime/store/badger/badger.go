@@ -18,7 +18,7 @@ import (
 type Config struct {
 	// Dir is the store's own directory, made when it does not exist.
 	Dir string
-	// Key seals the values. See LoadKey.
+	// Key seals the values.
 	Key Key
 	// Logger gets what Badger has to say; nil: nobody.
 	Logger *slog.Logger
