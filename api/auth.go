@@ -22,12 +22,22 @@ const (
 	keyIdentity = "identity"
 )
 
-// authenticate finds out whose a request is, by its Authorization header and
-// nothing else, and narrows the control plane to that tenant.
+// authenticate finds out whose a request is, by its Authorization header or its
+// session, and narrows the control plane to that tenant.
 func (s *Server) authenticate(ctx context.Context, c echo.Context) error {
-	token, err := bearer(c.Request().Header.Get("Authorization"))
+	return s.authenticateBy(ctx, c, true)
+}
+
+// stillHolds finds out whether the credential of a request that goes on for
+// long still holds.
+func (s *Server) stillHolds(ctx context.Context, c echo.Context) error {
+	return s.authenticateBy(ctx, c, false)
+}
+
+func (s *Server) authenticateBy(ctx context.Context, c echo.Context, touch bool) error {
+	who, err := s.whose(ctx, c, touch)
 	if err == nil {
-		err = s.enter(ctx, c, token)
+		err = s.narrow(c, who)
 	}
 	if err != nil {
 		s.authFailed(c, err)
@@ -56,6 +66,12 @@ func (s *Server) enter(ctx context.Context, c echo.Context, token string) error 
 	if err != nil {
 		return err
 	}
+	return s.narrow(c, who)
+}
+
+// narrow notes whose a request is, and puts the control plane of their tenant
+// into their hands.
+func (s *Server) narrow(c echo.Context, who identity.Identity) error {
 	tenant, err := s.cfg.Control.Tenant(who.Tenant)
 	if err != nil {
 		return err
@@ -95,7 +111,7 @@ func (s *Server) admitted(c echo.Context, handle func() error) error {
 	if err := precondition(c); err != nil {
 		return err
 	}
-	return handle()
+	return s.once(c, handle)
 }
 
 // tenantOf is the tenant of an authenticated request. Another one has none,

@@ -105,9 +105,12 @@ func (t *bucket) look(limit uint64, now time.Time) left {
 	return t.state(limit)
 }
 
+// spend takes one, which is there, and says what is left.
 func (t *bucket) spend(l left) left {
 	t.spent++
-	return t.state(l.limit)
+	l = t.state(l.limit)
+	l.wait = 0 // that is for whoever comes next
+	return l
 }
 
 func (t *bucket) state(limit uint64) left {

@@ -17,6 +17,8 @@ import (
 type Config struct {
 	Control   *control.Service
 	Tokens    Verifier
+	Users     *identity.Users // nil: nobody logs in
+	Tenant    string          // of those who name none when they log in
 	Audit     *identity.Audit // nil: who was not let in is noted nowhere
 	Log       *slog.Logger
 	MaxModule int64    // bytes of an upload; 0: 64 MiB
@@ -58,6 +60,8 @@ type Server struct {
 	streams *gate
 	uploads *gate
 	rates   *rates
+	keys    *onceKeys
+	secrets map[string]bool // method and path of what answers with a secret
 	extism  *turns
 	pace    pace
 	started time.Time
@@ -72,10 +76,10 @@ func New(cfg Config) *Server {
 		cfg: cfg, echo: echo.New(), started: time.Now(),
 		streams: newGate("streams", cfg.Streams),
 		uploads: newGate("uploads", cfg.Uploads),
-		rates:   newRates(),
-		extism:  newTurns("Extism manifests", extismAtOnce, extismWait),
-		pace:    usualPace(),
-		ending:  make(chan struct{}),
+		rates:   newRates(), keys: newOnceKeys(), secrets: map[string]bool{},
+		extism: newTurns("Extism manifests", extismAtOnce, extismWait),
+		pace:   usualPace(),
+		ending: make(chan struct{}),
 	}
 	s.end = sync.OnceFunc(func() { close(s.ending) })
 	s.echo.HideBanner, s.echo.HidePort = true, true
@@ -114,8 +118,15 @@ func (s *Server) routes() {
 	e.GET("/openapi.yaml", s.openAPI("application/openapi+yaml", yamlDocument))
 	s.documentPlain()
 	s.moduleRoutes()
+	s.typeRoutes()
+	s.categoryRoutes()
 	s.connectorRoutes()
 	s.auditRoutes()
 	s.limitRoutes()
+	s.loginRoutes()
+	s.setupRoutes()
+	s.userRoutes()
+	s.tokenRoutes()
+	s.tenantRoutes()
 	s.streamRoutes()
 }

@@ -24,6 +24,7 @@ func (s *Server) complete(doc *huma.OpenAPI, op *huma.Operation) {
 		requireIfMatch(op)
 	}
 	exemplify(op)
+	s.noteSecret(op)
 	if ok := op.Responses["200"]; ok != nil && single(op) && ok.Content["application/json"] != nil {
 		setHeader(ok, "ETag", textHeader("Of this state of it, for If-Match"))
 	}
