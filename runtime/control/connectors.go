@@ -214,6 +214,6 @@ func (t *Tenant) warned(ctx context.Context, v ConnectorView) (ConnectorView, er
 	if err != nil {
 		return v, err
 	}
-	v.Warnings = warnings(m.Manifest, v.Grants, t.cfg.Groups)
+	v.Warnings = append(warnings(m.Manifest, v.Grants, t.cfg.Groups), oauthWarnings(v.OAuth, time.Now())...)
 	return v, nil
 }
