@@ -28,13 +28,13 @@ type CompileLimits struct {
 
 func (l CompileLimits) withDefaults() CompileLimits {
 	if l.CPU <= 0 {
-		l.CPU = 10 * time.Second
+		l.CPU = slowness * 10 * time.Second
 	}
 	if l.Memory == 0 {
 		l.Memory = 768 << 20
 	}
 	if l.Wall <= 0 {
-		l.Wall = 15 * time.Second
+		l.Wall = slowness * 15 * time.Second
 	}
 	return l
 }
