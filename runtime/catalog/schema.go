@@ -32,14 +32,19 @@ const (
 	maxSteps       = 100_000_000
 )
 
-// CompileSchema compiles a manifest's config schema within the budget; nothing
-// makes no schema. The error is a ManifestInvalid that names the place.
+// CompileSchema compiles a manifest's config schema, in either of its forms,
+// within the budget; nothing makes no schema. The error is a ManifestInvalid
+// that names the place.
 func CompileSchema(raw json.RawMessage) (*Schema, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
 	if len(raw) > maxSchema {
 		return nil, refusal("", "has %d bytes, and at most %d are allowed", len(raw), maxSchema)
+	}
+	raw, err := asJSONSchema(raw)
+	if err != nil {
+		return nil, err
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {

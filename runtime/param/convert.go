@@ -190,12 +190,12 @@ func separated(nodes []*node, text string) json.RawMessage {
 	var b bytes.Buffer
 	b.WriteByte('[')
 	for part := range strings.SplitSeq(text, ",") {
-		raw, present, err := convert(items, strings.TrimSpace(part))
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		raw, _, err := convert(items, part)
 		if err != nil {
 			return nil
-		}
-		if !present {
-			continue
 		}
 		if b.Len() > 1 {
 			b.WriteByte(',')

@@ -156,13 +156,13 @@ func (s *Schema) Flat() []FlatField {
 func (s *Schema) Prefill() []spec.Param {
 	var rows []spec.Param
 	for _, l := range s.leaves() {
-		if l.readOnly || l.old || checkKey(l.Key) != "" || len(rows) == MaxRows {
+		if l.readOnly || l.old || checkKey(l.Key) != "" {
 			continue
 		}
 		row := spec.Param{Key: l.Key, Type: spec.ParamText, Sequence: (len(rows) + 1) * spec.DefaultSequence}
 		if l.Secret {
 			row.Type = spec.ParamSecret
-		} else if l.def != nil && json.Unmarshal(l.def, &row.Value) != nil {
+		} else if typeOf(l.def) != "string" || json.Unmarshal(l.def, &row.Value) != nil {
 			row.Value = string(l.def)
 		}
 		rows = append(rows, row)
@@ -180,6 +180,9 @@ func (s *Schema) leaves() (list []leaf) {
 		for _, p := range merged(nodes) {
 			if visits++; visits > maxVisits || len(list) >= MaxRows {
 				return
+			}
+			if !isPart(p.name) {
+				continue // no key can name it
 			}
 			key, must, hidden := prefix+p.name, required && p.required, secret || p.secret
 			if len(merged(p.nodes)) > 0 && strings.Count(key, ".") < MaxDepth {
@@ -215,7 +218,11 @@ func merged(nodes []*node) (slots []slot) {
 				index[p.name] = i
 				slots = append(slots, slot{name: p.name})
 			}
-			slots[i].nodes = append(slots[i].nodes, p.node.expand(false)...)
+			for _, n := range p.node.expand(false) {
+				if !slices.Contains(slots[i].nodes, n) { // references let them multiply
+					slots[i].nodes = append(slots[i].nodes, n)
+				}
+			}
 		}
 	}
 	for i := range slots {

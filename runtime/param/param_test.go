@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -187,4 +188,52 @@ func nested(t *rapid.T, depth int) map[string]any {
 		}
 	}
 	return o
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func FuzzFlatten(f *testing.F) {
+	f.Add([]byte(`{"a":{"b":"c","d":[1,{"e":null}]},"f":{"g.h":1},"i":""}`))
+	f.Fuzz(func(t *testing.T, config []byte) {
+		rows, err := param.Flatten(config)
+		if err != nil {
+			if !fault.Is(err, fault.ConfigInvalid) && !fault.Is(err, fault.TooLarge) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if bad := param.Check(rows, ""); bad != nil {
+			t.Fatalf("flattened rows are wrong: %v", bad)
+		}
+		raw, err := param.Assemble(rows, text)
+		if err != nil {
+			t.Fatalf("%v: %v", rows, err)
+		}
+		again, err := param.Flatten(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", raw, err)
+		}
+		if !slices.EqualFunc(rows, again, func(a, b spec.Param) bool { return a.Key == b.Key && a.Value == b.Value }) {
+			t.Fatalf("%s\nbecame %v\nthen %v", config, rows, again)
+		}
+	})
+}
+
+func FuzzAssemble(f *testing.F) {
+	f.Add("a.b=1\na.c=2\nd=3")
+	f.Fuzz(func(t *testing.T, lines string) {
+		var rows []spec.Param
+		for line := range strings.Lines(lines) {
+			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			rows = append(rows, spec.Param{Key: key, Value: value, Sequence: len(value)})
+		}
+		good := param.Check(rows, "") == nil
+		raw, err := param.Assemble(rows, text)
+		if good != (err == nil) {
+			t.Fatalf("Check and Assemble differ on %v: %v", rows, err)
+		}
+		if err == nil && !json.Valid(raw) {
+			t.Fatalf("%v became %s", rows, raw)
+		}
+	})
 }
