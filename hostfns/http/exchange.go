@@ -18,8 +18,9 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// firstRoom is how much a reply of unknown length gets to begin with, in bytes.
-const firstRoom = 4 << 10
+// firstRoom is how much a reply of unknown length gets to begin with, in bytes;
+// doubled again and again, it comes to the most with one byte to see its end.
+const firstRoom = 4<<10 + 1
 
 // outcome is what one attempt came to.
 type outcome struct {
@@ -156,7 +157,7 @@ func (x *exchange) readBody(resp *nethttp.Response) ([]byte, error) {
 			return nil, err
 		}
 		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, len(buf))
+			buf = slices.Grow(buf, max(min(len(buf), egress.MaxBody+1-len(buf)), 1))
 		}
 	}
 }

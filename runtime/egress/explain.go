@@ -26,7 +26,7 @@ func Explain(err error) error {
 		name     *net.DNSError
 		outer    *url.Error
 		mismatch *tls.CertificateVerificationError
-		alert    tls.AlertError
+		op       *net.OpError
 		record   tls.RecordHeaderError
 		unknown  x509.UnknownAuthorityError
 	)
@@ -46,7 +46,8 @@ func Explain(err error) error {
 	case errors.As(err, &name):
 		return fault.New(fault.ResourceUnavailable, "the name %s was not resolved: %s", name.Name, name.Err).
 			WithHint("Check the spelling of the host, and the server's DNS.")
-	case errors.As(err, &mismatch), errors.As(err, &alert), errors.As(err, &record), errors.As(err, &unknown):
+	case errors.As(err, &mismatch), errors.As(err, &record), errors.As(err, &unknown),
+		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"): // an alert, of no type that is exported
 		return fault.New(fault.PeerTLS, "TLS with the peer: %s", fault.Clip(err.Error(), maxReason))
 	case strings.Contains(err.Error(), "response headers exceeded"), strings.Contains(err.Error(), "header list larger"):
 		return fault.New(fault.TooLarge, "the reply's headers are larger than %d bytes", MaxHeaders)
