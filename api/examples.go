@@ -17,7 +17,16 @@ func examples() map[string]string {
   "grants": [{"group": "serial", "resources": ["/dev/ttyUSB0"], "rights": ["read", "write"], "reason": "Reads the meter"}],
   "poll": {"interval": "5s"}
 }`
+	const category = `{
+  "name": "printing",
+  "display_name": "Printing",
+  "operations": [{"name": "print", "parameters": ["document"], "optional": ["copies"]}]
+}`
 	return map[string]string{
+		"create-category":  category,
+		"update-category":  category,
+		"call-category":    `{"to": "shift@example.com", "subject": "Boiler 3", "body": "Pressure is low"}`,
+		"call-connector":   `{"path": "reports/today.txt", "data": "aGVsbG8="}`,
 		"create-connector": connector,
 		"update-connector": connector,
 		"create-module":    `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,

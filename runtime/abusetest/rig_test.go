@@ -23,6 +23,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -78,9 +79,11 @@ func newNode(t *testing.T) *node {
 		if err := super.AddTenant(ctx, id); err != nil {
 			t.Fatal(err)
 		}
-		if *tenant, err = service.Tenant(id); err != nil {
+		of, err := service.Tenant(id)
+		if err != nil {
 			t.Fatal(err)
 		}
+		*tenant = of.By(identity.OfServer(id))
 	}
 	if err := super.Start(ctx); err != nil {
 		t.Fatal(err)

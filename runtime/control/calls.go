@@ -141,7 +141,7 @@ func (t *Tenant) call(ctx context.Context, c *spec.Connector, operation string, 
 	began := time.Now()
 	out, err := t.runtime.Call(ctx, c.ID, abi.OperationPrefix+operation, args)
 	if err != nil {
-		return result, err
+		return result, asSaid(err)
 	}
 	if len(out) == 0 {
 		out = []byte("null")
@@ -151,6 +151,25 @@ func (t *Tenant) call(ctx context.Context, c *spec.Connector, operation string, 
 	}
 	result.Result, result.Latency = out, time.Since(began)
 	return result, nil
+}
+
+// asSaid takes a provider at its word about what the caller did wrong, which is
+// no failure of the provider's.
+func asSaid(err error) error {
+	kinds := map[abi.FaultKind]fault.Kind{
+		abi.FaultNotFound: fault.NotFound, abi.FaultInvalid: fault.Invalid, abi.FaultConflict: fault.Exists,
+	}
+	f := fault.Of(err)
+	kind, ok := kinds[f.Said]
+	if !ok || f.Kind != fault.Guest {
+		return err
+	}
+	said := *f
+	said.Kind = kind
+	if said.Hint == "" {
+		said.Hint = "This is what the provider says."
+	}
+	return &said
 }
 
 func (t *Tenant) callBuiltIn(ctx context.Context, category, operation string, args json.RawMessage) (CallResult, error) {

@@ -33,6 +33,9 @@ type Fault struct {
 	// Offset is the byte offset of the mistake in an uploaded file; -1 and 0:
 	// none.
 	Offset int64
+	// Said is what a guest called its own error; FaultUnknown: it did not, or it
+	// is no guest's.
+	Said abi.FaultKind
 
 	cause error
 }
@@ -144,7 +147,7 @@ func FromABI(e *abi.Error) *Fault {
 	if ms := e.RetryAfterMS; ms < uint64(maxRetryAfter.Milliseconds()) {
 		retry = time.Duration(ms) * time.Millisecond //nolint:gosec // below an hour
 	}
-	return &Fault{Kind: k, Text: e.Error(), Hint: e.Hint, RetryAfter: retry}
+	return &Fault{Kind: k, Text: e.Error(), Hint: e.Hint, RetryAfter: retry, Said: e.Kind}
 }
 
 // maxRetryAfter is the longest wait that a guest can ask for.

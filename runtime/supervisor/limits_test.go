@@ -200,7 +200,11 @@ func TestMemoryOfTheTenant(t *testing.T) {
 	if err != nil || test.Success || test.Details["code"] != fault.TenantMemory.String() {
 		t.Errorf("%+v, %v", test, err)
 	}
-	if l := r.tenant.Limits().Limits[0]; l.Used != 64<<20 || l.Limit != 100<<20 {
+	limits, err := r.tenant.Limits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := limits.Limits[0]; l.Used != 64<<20 || l.Limit != 100<<20 {
 		t.Errorf("%+v", l)
 	}
 	r.state(one.ID, lifecycle.Running)

@@ -24,6 +24,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -113,9 +114,7 @@ func (r *rig) start() {
 	if err := r.super.Start(ctx); err != nil {
 		r.t.Fatal(err)
 	}
-	if r.tenant, err = r.service.Tenant("plant"); err != nil {
-		r.t.Fatal(err)
-	}
+	r.tenant = r.as("plant")
 }
 
 func (r *rig) stop() {
@@ -131,6 +130,16 @@ func (r *rig) stop() {
 	if err := r.engine.Close(ctx); err != nil {
 		r.t.Error(err)
 	}
+}
+
+// as is a tenant's control plane in the hands of the server itself.
+func (r *rig) as(tenant string) *control.Tenant {
+	r.t.Helper()
+	t, err := r.service.Tenant(tenant)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return t.By(identity.OfServer(tenant))
 }
 
 // writer shows the node's log in the test's.

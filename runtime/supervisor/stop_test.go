@@ -238,10 +238,7 @@ func TestTenantsAreApart(t *testing.T) {
 	if err := r.super.AddTenant(t.Context(), "works"); err != nil {
 		t.Fatal(err)
 	}
-	works, err := r.service.Tenant("works")
-	if err != nil {
-		t.Fatal(err)
-	}
+	works := r.as("works")
 	type side struct {
 		tenant *control.Tenant
 		line   *line
@@ -288,8 +285,6 @@ func TestTenantsAreApart(t *testing.T) {
 	x.s.wants("still here\n")
 	r.stop()
 	r.start()
-	if r.tenant, err = r.service.Tenant("works"); err != nil {
-		t.Fatal(err)
-	}
+	r.tenant = r.as("works")
 	r.state(x.v.ID, lifecycle.Running)
 }
