@@ -19,12 +19,14 @@ import (
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/serial"
+	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -74,8 +76,12 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := secret.Open(t.Context(), r.store.System(), secret.KEK{1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	super := supervisor.New(context.WithoutCancel(t.Context()), supervisor.Config{
-		Dir: filepath.Join(dir, "outbox"), Store: r.store, Catalog: cat, Engine: e, Groups: groups, Ceiling: ceiling, Log: log,
+		Dir: filepath.Join(dir, "outbox"), Store: r.store, Catalog: cat, Engine: e, Groups: groups, Secrets: keys, Ceiling: ceiling, Log: log,
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -84,7 +90,9 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 			t.Error(err)
 		}
 	})
-	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: super, Engine: e, Groups: groups})
+	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: super, Engine: e, Groups: groups, Secrets: keys,
+		Adapters: adapter.New(adapter.Config{Dir: filepath.Join(dir, "files"), Log: log}),
+	})
 	if err := super.AddTenant(t.Context(), "plant"); err != nil {
 		t.Fatal(err)
 	}
