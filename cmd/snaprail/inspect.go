@@ -66,7 +66,7 @@ func (a *app) inspectCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				d := api.DifferenceForm(control.Compare(old.module(), i.module(), groups()))
+				d := api.DifferenceForm(control.Compare(old.module(), i.module(), offer()))
 				i.Difference = &d
 			}
 			if err := a.show(i, func() { a.printInspection(i) }); err != nil {
@@ -122,8 +122,8 @@ func inspect(file string) (i *inspection, refusal, err error) {
 	if manifest != nil {
 		m.Manifest = *manifest
 	}
-	v := control.ModuleView{Module: m, Anatomy: control.Dissect(info), Needs: control.Needs(m, groups())}
-	v.Can, v.Cannot = control.Describe(m, groups())
+	v := control.ModuleView{Module: m, Anatomy: control.Dissect(info), Needs: control.Needs(m, offer())}
+	v.Can, v.Cannot = control.Describe(m, offer())
 	i = inspectionOf(api.ModuleForm(v))
 	i.File, i.Manifest, i.Verdict = file, manifest, verdict{Fits: refusal == nil}
 	if f := fault.Of(refusal); f != nil {

@@ -90,5 +90,5 @@ func admissible(info *wasmbin.Info, m *abi.Manifest) error {
 	if err := hasExports(info, m); err != nil {
 		return err
 	}
-	return engine.NewOffer(groups().Groups()).Check(info.Imports, engine.Declared(m.Capabilities))
+	return engine.NewOffer(offer().Groups()).Check(info.Imports, engine.Declared(m.Capabilities))
 }

@@ -238,8 +238,10 @@ func FuzzCanonical(f *testing.F) {
 		if !strings.HasPrefix(u.RequestURI(), u.EscapedPath()) || strings.ContainsAny(u.RequestURI(), " \r\n\t") {
 			t.Fatalf("%q is sent as %q", text, u.RequestURI())
 		}
-		if pattern := u.Scheme + "://" + u.Host + u.EscapedPath(); !strings.Contains(pattern, "*") && !egress.Matches(pattern, text) {
-			t.Fatalf("%q does not match its own %q", text, pattern)
+		asked := *u
+		asked.RawQuery = "x" // or it may be read as a pattern
+		if pattern := u.Scheme + "://" + u.Host + u.EscapedPath(); !strings.Contains(pattern, "*") && !egress.Matches(pattern, asked.String()) {
+			t.Fatalf("%q does not match its own %q", asked.String(), pattern)
 		}
 	})
 }
