@@ -97,6 +97,8 @@ const (
 	CategoryCreate      Action = "category.create"
 	CategoryUpdate      Action = "category.update"
 	CategoryDelete      Action = "category.delete"
+	FileCreate          Action = "file.create"
+	FileDelete          Action = "file.delete"
 	HostCall            Action = "host.call"
 )
 
@@ -105,7 +107,7 @@ func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, HostCall,
-		CategoryCreate, CategoryUpdate, CategoryDelete,
+		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete,
 	}
 }
 
