@@ -95,6 +95,7 @@ func (s *Server) connectorRoutes() {
 			}
 			return &body[lifecycle.Status]{v.Runtime}, nil
 		})
+	s.configRoutes()
 	s.deviceRoutes()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -34,6 +35,68 @@ func (c *Client) Connector(ctx context.Context, id string) (v Connector, err err
 func (c *Client) UpdateConnector(ctx context.Context, id string, connector json.RawMessage, revision uint64) (v Connector, err error) {
 	r := call{method: http.MethodPut, path: connectorPath(id, ""), header: ifMatch(revision)}
 	r.body, r.kind = jsonBody(connector)
+	err = c.do(ctx, r, &v)
+	return v, err
+}
+
+// PatchConnector changes what a JSON merge patch (RFC 7396) names; revision as
+// in UpdateConnector.
+func (c *Client) PatchConnector(ctx context.Context, id string, patch json.RawMessage, revision uint64) (v Connector, err error) {
+	r := call{method: http.MethodPatch, path: connectorPath(id, ""), header: ifMatch(revision)}
+	r.body, _ = jsonBody(patch)
+	r.kind = "application/merge-patch+json"
+	err = c.do(ctx, r, &v)
+	return v, err
+}
+
+// DefaultConnector is the active default connector of a category.
+func (c *Client) DefaultConnector(ctx context.Context, category string) (v Connector, err error) {
+	r := call{method: http.MethodGet, path: "/api/connectors/default", query: url.Values{"category": {category}}}
+	err = c.do(ctx, r, &v)
+	return v, err
+}
+
+// Params lists the rows of a connector's configuration.
+func (c *Client) Params(ctx context.Context, id string) ([]spec.Param, error) {
+	var p Params
+	err := c.do(ctx, call{method: http.MethodGet, path: connectorPath(id, "/params")}, &p)
+	return p.Params, err
+}
+
+// SetParams replaces them; revision as in UpdateConnector.
+func (c *Client) SetParams(ctx context.Context, id string, rows []spec.Param, revision uint64) ([]spec.Param, error) {
+	raw, err := json.Marshal(Params{Params: rows})
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "params")
+	}
+	r := call{method: http.MethodPut, path: connectorPath(id, "/params"), header: ifMatch(revision)}
+	r.body, r.kind = jsonBody(raw)
+	var p Params
+	err = c.do(ctx, r, &p)
+	return p.Params, err
+}
+
+// Config is a connector's configuration as it is put together; its secrets are
+// masked unless they are to be revealed.
+func (c *Client) Config(ctx context.Context, id string, reveal bool) (json.RawMessage, error) {
+	r := call{method: http.MethodGet, path: connectorPath(id, "/config")}
+	if reveal {
+		r.query = url.Values{"reveal": {"true"}}
+	}
+	var got Assembled
+	err := c.do(ctx, r, &got)
+	return got.Config, err
+}
+
+// ImportConfig replaces a connector's configuration by an object or a file;
+// revision as in UpdateConnector.
+func (c *Client) ImportConfig(ctx context.Context, id string, in Import, revision uint64) (v Connector, err error) {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return v, fault.Wrap(fault.Usage, err, "import")
+	}
+	r := call{method: http.MethodPost, path: connectorPath(id, "/import-config"), header: ifMatch(revision)}
+	r.body, r.kind = jsonBody(raw)
 	err = c.do(ctx, r, &v)
 	return v, err
 }
