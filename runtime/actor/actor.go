@@ -33,7 +33,9 @@ type Config struct {
 	Epoch uint64
 	// Resume is what the tenant's log knows of the connector.
 	Resume outbox.State
-	Log    *slog.Logger
+	// Mask takes the tenant's secrets out of a text; nil: there are none.
+	Mask func(string) string
+	Log  *slog.Logger
 }
 
 // Version is what a guest is made from: the connector's spec and the modules
@@ -103,6 +105,7 @@ func New(cfg Config) *Actor {
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
+		mask: cfg.Mask, secret: cfg.Host.Secret,
 	}
 	return a
 }
@@ -202,7 +205,7 @@ func (a *Actor) Move(on lifecycle.Event, cause error) {
 		}
 		a.status.State, a.status.Reason, a.status.Code = to, "", ""
 		if f := fault.Of(cause); f != nil {
-			a.status.Reason, a.status.Code = brief(f.Text), f.Kind.String()
+			a.status.Reason, a.status.Code = brief(a.env.masked(f.Text)), f.Kind.String()
 		}
 		switch on {
 		case lifecycle.Crash:

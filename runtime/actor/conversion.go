@@ -29,6 +29,7 @@ type conversion struct {
 	converter flow.Converter
 	quota     *quota    // of the converter
 	until     time.Time // the end of the time that the step may spend here
+	mask      func(string) string
 
 	records []byte // as outbox.AppendBatch adds them
 	count   int
@@ -165,7 +166,7 @@ func (c *conversion) reject(r *abi.Record, reason string) {
 	if len(kept) == 0 {
 		kept = (&abi.Batch{Records: []abi.Record{*r}}).Append(nil)
 	}
-	c.rejects = append(c.rejects, outbox.Reject{Device: r.Device, Reason: fault.Clip(reason, maxReason), Input: append([]byte(nil), kept...)})
+	c.rejects = append(c.rejects, outbox.Reject{Device: r.Device, Reason: fault.Clip(c.mask(reason), maxReason), Input: append([]byte(nil), kept...)})
 }
 
 // checkBatch is abi.CheckBatch with the fault of whoever made the batch, and

@@ -39,6 +39,8 @@ type ConvertersConfig struct {
 	Tenant string
 	Groups capability.Registry // only contained groups are linked
 	Log    *slog.Logger
+	// Mask takes the tenant's secrets out of a text; nil: there are none.
+	Mask func(string) string
 	// Line takes the converters' log lines.
 	Line func(level abi.LogLevel, source, target, text string)
 }
@@ -122,7 +124,7 @@ func poolKey(digest string, config json.RawMessage, limits spec.Limits) ([sha256
 func (c *Converters) newPool(m *engine.Module, manifest abi.Manifest, config json.RawMessage, limits spec.Limits) *pool {
 	p := &pool{owner: c, module: m, manifest: manifest, config: config, limits: limits}
 	p.env = &surroundings{
-		engine: c.cfg.Engine, groups: c.cfg.Groups, tenant: c.cfg.Tenant, owner: "converter", log: c.cfg.Log,
+		engine: c.cfg.Engine, groups: c.cfg.Groups, tenant: c.cfg.Tenant, owner: "converter", log: c.cfg.Log, mask: c.cfg.Mask,
 		quota: newQuota(), refusals: &refusals{tell: p.refused}, line: p.line,
 		lookup: func(context.Context, string) ([]byte, bool, error) {
 			return nil, false, fault.New(fault.Unsupported, "a converter has no state of its own")

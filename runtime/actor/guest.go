@@ -43,6 +43,8 @@ type surroundings struct {
 	lookup   func(ctx context.Context, key string) ([]byte, bool, error)
 	kept     func() uint64
 	line     func(level abi.LogLevel, source, target, text string)
+	mask     func(text string) string                               // takes the tenant's secrets out; nil: nothing
+	secret   func(ctx context.Context, name string) ([]byte, error) // nil: there are none
 	log      *slog.Logger
 }
 
@@ -52,6 +54,7 @@ type guest struct {
 	*surroundings
 	inst   *engine.Instance
 	grants []spec.Grant
+	named  []string // secrets that the connector names
 	stage  stage
 
 	handles []*session     // handle n is handles[n-1]
@@ -90,7 +93,7 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{surroundings: s, grants: grants, linked: link, own: map[string]end{}}
+	g := &guest{surroundings: s, grants: grants, named: namesOf(config, grants), linked: link, own: map[string]end{}}
 	g.stage = stage{lookup: s.lookup, kept: s.kept, quota: s.quota}
 	for name, access := range link {
 		group, _ := s.groups.Group(name)
@@ -112,7 +115,7 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 	if err != nil {
 		g.fell(initialize, err)
 		g.drop(ctx)
-		return nil, err
+		return nil, s.clean(err)
 	}
 	return g, nil
 }
@@ -189,7 +192,7 @@ func (s *surroundings) drawsOn(g capability.Group) *allowance {
 
 func (g *guest) scope(group string) capability.Scope {
 	return capability.Scope{
-		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g,
+		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g},
 		Log: g.log.With("group", group),
 	}
 }
@@ -212,6 +215,7 @@ func (g *guest) call(ctx context.Context, entry string, in []byte) ([]byte, erro
 	g.quota.called(entry, time.Since(began), len(out))
 	if err != nil {
 		g.fell(entry, err)
+		err = g.clean(err)
 	}
 	return out, err
 }
@@ -324,7 +328,7 @@ func (g *guest) Denied(group, function string) {
 // is kept and logged, and the guest has made it up.
 func (g *guest) refuse(group, function, resource string, err error) {
 	g.refusals.add(time.Now(), Refusal{
-		Group: group, Function: function, Resource: strings.Clone(fault.Clip(resource, maxRefused)),
+		Group: group, Function: function, Resource: strings.Clone(fault.Clip(g.masked(resource), maxRefused)),
 		Code: fault.Of(err).Kind.String(),
 	})
 }

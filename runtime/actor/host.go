@@ -18,6 +18,8 @@ type Host interface {
 	Commit(ctx context.Context, b *outbox.Block) (sequence uint64, err error)
 	// Lookup reads the connector's committed key-value state.
 	Lookup(ctx context.Context, key string) (value []byte, found bool, err error)
+	// Secret is the value of secret://name, or fault.SecretMissing.
+	Secret(ctx context.Context, name string) ([]byte, error)
 	// Line takes one line of the connector's log, from the guest or the host.
 	Line(level abi.LogLevel, source, target, text string)
 	// Kept is how many bytes the connector's committed state has, keys and

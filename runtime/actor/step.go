@@ -101,7 +101,7 @@ func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) erro
 			t.retried++
 		case abi.DecisionReject:
 			b.Rejects = append(b.Rejects, outbox.Reject{
-				Reason: fault.Clip(v.Reason, maxReason), Input: inputs[v.Input].event.Data,
+				Reason: fault.Clip(l.env.masked(v.Reason), maxReason), Input: inputs[v.Input].event.Data,
 			})
 		default:
 			return fault.New(fault.Guest, "the module gave the unknown decision %d", v.Decision)
@@ -136,7 +136,7 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 		b.Records, b.Count = outbox.AppendBatch(nil, l.view.Batch), records
 		return nil
 	}
-	c := conversion{converter: l.version.Converter, quota: converterQuota(l.version.Converter)}
+	c := conversion{converter: l.version.Converter, mask: l.env.masked, quota: converterQuota(l.version.Converter)}
 	if err := c.run(ctx, l.view.Batch, records); err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 func (l *lane) refused(ctx context.Context, cause error) error {
 	f := fault.Of(cause)
 	l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
-	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(f.Text, maxReason)}
+	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(l.env.masked(f.Text), maxReason)}
 	if wait := retryAfter(cause); wait > 0 {
 		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(wait.Milliseconds())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/secret"
 )
 
 // The bounds of a connector's log in memory.
@@ -28,16 +29,17 @@ type Line struct {
 // Journal is the end of a connector's log: a ring of lines that readers
 // follow. It is safe for use by several goroutines.
 type Journal struct {
+	mask *secret.Mask
 	mu   sync.Mutex
 	ring []Line
 	last uint64
 	more chan struct{} // closed and replaced when a line comes
 }
 
-func newJournal() *Journal { return &Journal{more: make(chan struct{})} }
+func newJournal(mask *secret.Mask) *Journal { return &Journal{mask: mask, more: make(chan struct{})} }
 
 func (j *Journal) add(level abi.LogLevel, source, target, text string) {
-	text = fault.Clip(text, maxText)
+	text, target = fault.Clip(j.mask.Text(text), maxText), j.mask.Text(target)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last++

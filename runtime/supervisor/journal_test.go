@@ -17,7 +17,7 @@ func (j *Journal) say(text string) { j.add(abi.LogInfo, "guest", "test", text) }
 
 // The journal keeps the last lines, numbered from the first that there was.
 func TestJournalIsARing(t *testing.T) {
-	j := newJournal()
+	j := newJournal(nil)
 	if j.Has(0) {
 		t.Error("an empty journal has a line")
 	}
@@ -45,7 +45,7 @@ func TestJournalIsARing(t *testing.T) {
 // Who follows waits for the next line, and no longer than allowed.
 func TestJournalIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newJournal()
+		j := newJournal(nil)
 		var wg sync.WaitGroup
 		got := make([]string, 3)
 		for i := range got {
@@ -85,7 +85,7 @@ func TestJournalIsFollowed(t *testing.T) {
 
 // A reader that is slower than the lines goes on with the oldest that is kept.
 func TestJournalLeavesSlowReadersBehind(t *testing.T) {
-	j := newJournal()
+	j := newJournal(nil)
 	for range 2 * maxLines {
 		j.say("x")
 	}
@@ -95,7 +95,7 @@ func TestJournalLeavesSlowReadersBehind(t *testing.T) {
 }
 
 func TestJournalCutsLongLines(t *testing.T) {
-	j := newJournal()
+	j := newJournal(nil)
 	j.say("x" + strings.Repeat("ä", maxText))
 	line, err := j.Next(t.Context(), 0)
 	if err != nil || len(line.Text) > maxText || len(line.Text) < maxText-utf8.UTFMax || !utf8.ValidString(line.Text) {

@@ -193,9 +193,9 @@ func (r *runner) status() lifecycle.Status {
 	a, last := r.actor, r.last
 	r.mu.Unlock()
 	if a != nil {
-		return a.Status()
+		last = a.Status()
 	}
-	return last
+	return r.masked(last)
 }
 
 // test tests beside the actor, if there is one.

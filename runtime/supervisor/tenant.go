@@ -14,6 +14,8 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/param"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -25,6 +27,8 @@ type Tenant struct {
 	ceiling    atomic.Pointer[spec.Ceiling] // the tenant's own, with the server's default behind it
 	cores      cores
 	space      store.Space
+	vault      *secret.Vault
+	book       *param.Book
 	modules    loader
 	log        *outbox.Log
 	converters *actor.Converters
@@ -47,12 +51,22 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := shelf.Reindex(s.kill); err != nil {
+		return nil, err
+	}
+	vault, err := s.cfg.Secrets.Vault(s.kill, id)
+	if err == nil {
+		err = vault.Learn(s.kill, space)
+	}
+	if err != nil {
+		return nil, err
+	}
 	ceiling, err := s.ceilingOf(id)
 	if err != nil {
 		return nil, err
 	}
 	t := &Tenant{
-		name: id, super: s, space: space, notes: s.cfg.Log.With("tenant", id),
+		name: id, super: s, space: space, vault: vault, book: param.NewBook(vault), notes: maskedLog(s.cfg.Log, vault.Mask()).With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 	}
 	t.ceiling.Store(&ceiling)
@@ -67,7 +81,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		return nil, err
 	}
 	t.converters = actor.NewConverters(actor.ConvertersConfig{
-		Engine: s.cfg.Engine, Tenant: id, Groups: s.cfg.Groups, Log: t.notes,
+		Engine: s.cfg.Engine, Tenant: id, Groups: s.cfg.Groups, Log: t.notes, Mask: vault.Mask().Text,
 		Line: func(level abi.LogLevel, source, target, text string) {
 			t.notes.Log(s.kill, slogLevel(level), text, "source", source, "target", target, "module", "converter")
 		},
@@ -247,7 +261,7 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 	t.mu.Unlock()
 	if ok {
 		if result, ok := r.test(ctx, v); ok {
-			return result, nil
+			return t.maskedTest(result), nil
 		}
 	}
 	h := t.newHost(c.ID)
@@ -260,7 +274,7 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
 		}
 	}()
-	return a.Test(ctx, v), nil
+	return t.maskedTest(a.Test(ctx, v)), nil
 }
 
 // Outbox is the tenant's log, for readers.
@@ -272,7 +286,7 @@ func (t *Tenant) Journal(id string) *Journal {
 	defer t.writing.Unlock()
 	j, ok := t.journals[id]
 	if !ok {
-		j = newJournal()
+		j = newJournal(t.vault.Mask())
 		t.journals[id] = j
 	}
 	return j
@@ -288,7 +302,7 @@ func (t *Tenant) newActor(id, account string, epoch uint64, h actor.Host) *actor
 	state, _ := t.log.State(id)
 	return actor.New(actor.Config{
 		Connector: id, Tenant: t.name, Account: account, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
-		Resume: state, Log: t.notes.With("connector", id),
+		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id),
 	})
 }
 

@@ -1,0 +1,62 @@
+package actor
+
+import (
+	"context"
+	"slices"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// masked is a text without the tenant's secrets.
+func (s *surroundings) masked(text string) string {
+	if s.mask == nil {
+		return text
+	}
+	return s.mask(text)
+}
+
+// clean is an error without the tenant's secrets. What guests say goes through
+// it before anything cuts it: half a secret would not be known again.
+func (s *surroundings) clean(err error) error {
+	if err == nil || s.mask == nil {
+		return err
+	}
+	f := fault.Of(err)
+	text, hint := s.mask(f.Text), s.mask(f.Hint)
+	if text == f.Text && hint == f.Hint {
+		return err
+	}
+	return &fault.Fault{Kind: f.Kind, Text: text, Hint: hint, RetryAfter: f.RetryAfter, Fields: f.Fields, Offset: f.Offset}
+}
+
+// namedSecrets are the named secrets that one guest's connector names as
+// secret://name in its config or its grants: no other is used for it, whatever
+// the guest asks for.
+type namedSecrets struct{ g *guest }
+
+// namesOf are the secrets that a guest may ask to be used.
+func namesOf(config []byte, grants []spec.Grant) []string {
+	names := spec.SecretNames(config)
+	for _, g := range grants {
+		for _, r := range g.Resources {
+			names = append(names, spec.SecretNames([]byte(r))...)
+		}
+	}
+	return names
+}
+
+// Secret implements capability.Secrets.
+func (s namedSecrets) Secret(ctx context.Context, name string) ([]byte, error) {
+	if s.g.secret == nil {
+		return nil, fault.New(fault.SecretMissing, "there are no secrets here, and %.80q was asked for", name)
+	}
+	if !slices.Contains(s.g.named, name) {
+		err := fault.New(fault.Denied, "the connector does not name the secret %.80q", name).
+			WithHint("Name it in the connector's config, as %s%.80s.", abi.SecretPrefix, name)
+		s.g.refuse("secret", "use", name, err)
+		return nil, err
+	}
+	return s.g.secret(ctx, name)
+}
