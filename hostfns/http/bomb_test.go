@@ -1,0 +1,93 @@
+package http_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	nethttp "net/http"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// Abuse case 38: a body of the bound, however it comes, takes at most twice the
+// bound of the host's heap, and one beyond it is refused.
+func TestAbuse38Heap(t *testing.T) {
+	var peak atomic.Uint64
+	look := func() {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		for old := peak.Load(); m.HeapAlloc > old && !peak.CompareAndSwap(old, m.HeapAlloc); old = peak.Load() {
+		}
+	}
+	block := make([]byte, 64<<10)
+	send := func(w io.Writer, n int) {
+		for sent := 0; sent < n; sent += len(block) {
+			if sent%(512<<10) == 0 {
+				look()
+			}
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}
+	var gzipped bytes.Buffer
+	z := gzip.NewWriter(&gzipped)
+	send(z, 256<<20)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		switch r.URL.Path {
+		case "/full":
+			send(w, egress.MaxBody)
+			look()
+		case "/endless":
+			send(w, 1<<40)
+		case "/gzip":
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(gzipped.Bytes())
+		}
+	})
+	defer debug.SetGCPercent(debug.SetGCPercent(5))
+	for path, want := range map[string]bool{"/full": true, "/endless": false, "/gzip": false} {
+		h := session(t, egress.New(egress.Config{}), capability.Scope{Grants: granted(s.URL, local)})
+		peak.Store(0)
+		look()
+		before := peak.Load()
+		out, err := h.Call(t.Context(), "request", abi.HTTPRequest{URL: s.URL + path, TimeoutMS: 30_000}.Append(nil), nil)
+		look()
+		runtime.KeepAlive(out)
+		if want != (err == nil) || !want && !fault.Is(err, fault.TooLarge) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if grown := int64(peak.Load() - before); grown > 2*egress.MaxBody {
+			t.Errorf("%s: the heap grew by %d bytes", path, grown)
+		} else {
+			t.Logf("%s: the heap grew by %d KiB", path, grown>>10)
+		}
+	}
+}
+
+// What a guest is handed has a number of headers that its side can read.
+func TestManyHeaders(t *testing.T) {
+	s := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		for range 250 + 500*len(r.URL.RawQuery) {
+			w.Header().Add("X", "y")
+		}
+	})
+	h := session(t, egress.New(egress.Config{}), capability.Scope{Grants: granted(s.URL, local)})
+	if reply, err := ask(t, h, abi.HTTPRequest{URL: s.URL}); err != nil || len(reply.Headers) < 250 {
+		t.Errorf("%d headers, %v", len(reply.Headers), err)
+	}
+	if _, err := ask(t, h, abi.HTTPRequest{URL: s.URL + "?x"}); !fault.Is(err, fault.TooLarge) {
+		t.Errorf("too many: %v", err)
+	}
+}
