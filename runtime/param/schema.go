@@ -14,7 +14,7 @@ const (
 	maxSchema  = 64 << 10 // bytes
 	maxNesting = 32       // of its JSON
 	maxLevels  = 6        // of values under the config itself
-	maxVisits  = 10_000   // subschemas in one walk over all of it
+	maxVisits  = 2_000    // subschemas in one walk over all of it
 )
 
 // Schema is what a module says of its config: which keys there are, of which
