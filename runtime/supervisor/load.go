@@ -2,12 +2,14 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // loader fetches and compiles modules.
@@ -28,7 +30,26 @@ func (l loader) load(ctx context.Context, digest string) (*engine.Module, spec.M
 // version makes a spec ready for a guest. release gives it back, after the
 // guest that was made from it.
 func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Version, release func(context.Context), err error) {
-	return t.loaded(ctx, c)
+	config, err := t.config(ctx, c)
+	if err != nil {
+		return v, nil, err
+	}
+	if v, release, err = t.loaded(ctx, c); err != nil {
+		return v, nil, err
+	}
+	v.Config = config
+	return v, release, nil
+}
+
+// config is what the connector's guest is configured with: its rows put
+// together, its files read, its secrets opened. It is kept by the guest's
+// version alone.
+func (t *Tenant) config(ctx context.Context, c *spec.Connector) (config json.RawMessage, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		config, err = t.book.Config(r, c, true)
+		return err
+	})
+	return config, err
 }
 
 // loaded compiles what a spec names, and takes its config as it stands.
