@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/api"
+	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -97,6 +98,7 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Secrets: secrets, Audit: s.audit, Log: log,
 	})
 	s.control = control.New(control.Config{
+		Adapters: adapter.New(adapter.Config{Dir: filepath.Join(dir, "storage"), Log: log}),
 		Store: s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
 		Secrets: secrets, Audit: s.audit, Operator: defaultTenant,
 	})
