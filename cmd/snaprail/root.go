@@ -56,6 +56,7 @@ func (a *app) root() *cobra.Command {
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
 		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(),
 		a.tokenCommand(), a.tenantCommand())
+	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
 }
