@@ -99,6 +99,8 @@ const (
 	CategoryDelete      Action = "category.delete"
 	FileCreate          Action = "file.create"
 	FileDelete          Action = "file.delete"
+	SecretSet           Action = "secret.set"
+	SecretDelete        Action = "secret.delete"
 	HostCall            Action = "host.call"
 )
 
@@ -106,7 +108,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, HostCall,
+		ConnectorActivate, ConnectorDeactivate, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall,
 		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete,
 	}
 }
