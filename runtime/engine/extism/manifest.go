@@ -110,13 +110,22 @@ func propose(m *sdk.Manifest) (p spec.Proposal, err error) {
 	}
 	if len(m.AllowedHosts) > 0 {
 		p.Grants = append(p.Grants, spec.Grant{
-			Group: "http", Resources: slices.Clone(m.AllowedHosts), Rights: []spec.Right{spec.Read, spec.Write},
+			Group: "http", Resources: overTLS(m.AllowedHosts), Rights: []spec.Right{spec.Read, spec.Write},
 			Reason: "its Extism manifest allows these hosts",
 		})
-		note("allowed_hosts: Extism's own http_request is refused always, because it follows redirects to any host; the group http takes its place")
+		note("allowed_hosts: Extism's own http_request is refused always, because it follows redirects to any host; the group http takes its place, over https")
 	}
 	for _, path := range slices.Sorted(maps.Keys(m.AllowedPaths)) {
 		note("allowed_paths: %s is never opened to a module: there are no files", fault.Clip(path, 200))
 	}
 	return p, nil
+}
+
+// overTLS are the patterns of grants for hosts.
+func overTLS(hosts []string) []string {
+	patterns := make([]string, 0, len(hosts))
+	for _, host := range hosts {
+		patterns = append(patterns, "https://"+host+"/*")
+	}
+	return patterns
 }

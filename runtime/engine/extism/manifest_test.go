@@ -42,7 +42,7 @@ func TestManifestBecomesAProposal(t *testing.T) {
 	p := u.Proposal
 	if string(p.Config) != `{"n":"1","vowels":"aeiou"}` || p.Limits.MemoryBytes != 200*64<<10 ||
 		p.Limits.CallTimeout != spec.Duration(1500*time.Millisecond) || len(p.Grants) != 1 ||
-		fmt.Sprint(p.Grants[0].Group, p.Grants[0].Resources) != "http[*.example.com api.test]" {
+		fmt.Sprint(p.Grants[0].Group, p.Grants[0].Resources) != "http[https://*.example.com/* https://api.test/*]" {
 		t.Errorf("proposal %s", got)
 	}
 	for _, words := range []string{"max_var_bytes is 500", "http_request is refused", "/etc is never opened", "ro:/data is never opened"} {
