@@ -1,39 +1,40 @@
 package api
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // pace is how a stream behaves in time.
 type pace struct {
 	// heartbeat is how often a silent stream says that it is alive.
 	heartbeat time.Duration
-	// recheck is how often a stream sees whether its token still holds.
+	// recheck is how often a stream sees whether its credential still holds,
+	// whatever its reader does: it ends within a second of what let it in.
 	recheck time.Duration
-	// stall is how long a reader may take nothing. Whoever reads slowly is
-	// waited for, since the records are kept on disk; whoever stopped is
-	// dropped, and may come back to the same place.
-	stall time.Duration
+	// rest is how long a write may wait for its reader before what the stream
+	// was read from is let go, to be read again later: the records are on disk.
+	rest time.Duration
+	// slow is how long a reader may take for a write, and a while longer for
+	// each byte of a large one. Whoever takes longer is told that it lags, and
+	// may come back to the same place. Whoever takes twice as long has stopped
+	// and is dropped.
+	slow time.Duration
 }
 
 func usualPace() pace {
-	return pace{heartbeat: 15 * time.Second, recheck: time.Second, stall: 10 * time.Second}
+	return pace{heartbeat: 15 * time.Second, recheck: 400 * time.Millisecond, rest: 100 * time.Millisecond, slow: 5 * time.Second}
 }
 
 const (
 	// batchBytes is what is gathered before it is written.
-	batchBytes = 64 << 10
+	batchBytes = 16 << 10
+	// slowestBytes is what a reader has to take in a second of a large event.
+	slowestBytes = 64 << 10
 	// reconnect is what a browser is told to wait.
 	reconnect = 2 * time.Second
 )
@@ -50,14 +51,14 @@ type pusher struct {
 	w     *echo.Response
 	conn  *http.ResponseController
 	lines bool
-	stall time.Duration
+	slow  time.Duration
 	buf   []byte
 }
 
 // newPusher sends the header.
 func (s *Server) newPusher(c echo.Context) (*pusher, error) {
 	lines := strings.Contains(c.Request().Header.Get("Accept"), typeLines)
-	p := &pusher{w: c.Response(), conn: controller(c), lines: lines, stall: s.pace.stall}
+	p := &pusher{w: c.Response(), conn: controller(c), lines: lines, slow: s.pace.slow}
 	h := p.w.Header()
 	h.Set("Content-Type", typeEvents)
 	if lines {
@@ -94,121 +95,51 @@ func (p *pusher) end(buf []byte) (full bool) {
 }
 
 // beat says that the stream is alive.
-func (p *pusher) beat() error {
-	if p.lines {
-		return nil // a line would be one for the reader to parse
+func (p *pusher) beat() {
+	if !p.lines { // a line would be one for the reader to parse
+		p.buf = append(p.buf, ": \n\n"...)
 	}
-	p.buf = append(p.buf, ": \n\n"...)
-	return p.flush()
+}
+
+// patience is how long a reader may take for so many bytes.
+func (p *pusher) patience(n int) time.Duration {
+	return p.slow + time.Duration(n)*time.Second/slowestBytes
 }
 
 // flush writes what was gathered. A large buffer is not kept.
 func (p *pusher) flush() error {
-	_ = p.conn.SetWriteDeadline(time.Now().Add(p.stall)) // not every writer has one
+	_ = p.conn.SetWriteDeadline(time.Now().Add(2 * p.patience(len(p.buf)))) // not every writer has one
 	_, err := p.w.Write(p.buf)
 	if err == nil {
 		err = p.conn.Flush()
 	}
-	if p.buf = p.buf[:0]; cap(p.buf) > 4*batchBytes {
+	if p.buf = p.buf[:0]; cap(p.buf) > 2*batchBytes {
 		p.buf = nil
 	}
 	return err
 }
 
-// feed is where a stream comes from.
-type feed interface {
-	// push waits for the next item and appends it to the pusher.
-	push(ctx context.Context, p *pusher) (full bool, err error)
-	// pending reports whether push would return at once.
-	pending() bool
+// flushInTime is flush for a reader that has to keep up: errLags says that it
+// does not.
+func (p *pusher) flushInTime() error {
+	most, begin := p.patience(len(p.buf)), time.Now()
+	err := p.flush()
+	if err == nil && time.Since(begin) > most {
+		return errLags
+	}
+	return err
 }
 
-// errIdle says that nothing came for a while.
-var errIdle = errors.New("idle")
-
-// pump moves a feed to a reader until one of them, the server or the token
-// ends. The header has been sent by then, so that what goes wrong can only be
-// told as an event.
-func (s *Server) pump(c echo.Context, f feed, p *pusher) {
-	ctx, cancel := context.WithCancel(c.Request().Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		select {
-		case <-s.ending:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	err := s.move(ctx, c, f, p)
-	cancel()
-	<-done
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded): // it also ends the request's context
-		s.metrics.stalled.Inc()
-		s.cfg.Log.Warn("reader stalled and was dropped", "request", requestID(c), "tenant", identityOf(c).Tenant)
-	case c.Request().Context().Err() != nil: // the reader has gone
-	default:
-		select {
-		case <-s.ending:
-			err = fault.New(fault.ShuttingDown, "the server is stopping")
-		default:
-		}
-		s.sayWhy(c, p, err)
+// say sends an event that is no part of what is streamed: why it ends. id is
+// the place to come back to; "": wherever the reader is.
+func (p *pusher) say(event, id string, problem []byte) {
+	if p.lines {
+		return // a line would be one of the stream's
 	}
-}
-
-// sayWhy ends a stream of events with the reason.
-func (s *Server) sayWhy(c echo.Context, p *pusher, err error) {
-	problem, err := json.Marshal(problemOf(c, s.public(c, err)))
-	if err != nil || p.lines {
-		return
+	if id != "" {
+		p.buf = append(append(append(p.buf, "id: "...), id...), '\n')
 	}
-	p.buf = append(p.buf, "event: problem\ndata: "...)
+	p.buf = append(append(append(p.buf, "event: "...), event...), "\ndata: "...)
 	p.buf = append(append(p.buf, problem...), '\n', '\n')
 	_ = p.flush() // nobody is left to tell
-}
-
-// move is the loop of pump.
-func (s *Server) move(ctx context.Context, c echo.Context, f feed, p *pusher) error {
-	checked, spoke := time.Now(), time.Now()
-	for {
-		full, err := await(ctx, f, p, s.pace.recheck)
-		now := time.Now()
-		switch {
-		case err != nil && !errors.Is(err, errIdle):
-			return err
-		case err != nil && now.Sub(spoke) >= s.pace.heartbeat:
-			spoke = now
-			err = p.beat()
-		case err != nil:
-			err = nil
-		case full || !f.pending():
-			spoke = now
-			err = p.flush()
-		}
-		if err != nil {
-			return err
-		}
-		if now.Sub(checked) >= s.pace.recheck {
-			checked = now
-			if err := s.authenticate(ctx, c); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// await is one push. It ends with errIdle when nothing comes for a while.
-func await(ctx context.Context, f feed, p *pusher, wait time.Duration) (full bool, err error) {
-	if f.pending() {
-		return f.push(ctx, p)
-	}
-	short, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	full, err = f.push(short, p)
-	if err != nil && short.Err() != nil && ctx.Err() == nil {
-		return false, errIdle
-	}
-	return full, err
 }

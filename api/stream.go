@@ -34,30 +34,17 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 	if o.After == "start" {
 		o.After = ""
 	}
-	records, err := t.Stream(c.Request().Context(), o)
-	if err != nil {
+	f := &recordFeed{tenant: t, options: o, large: s.largeOf(identityOf(c).Tenant), close: s.close}
+	if err := f.open(c.Request().Context()); err != nil {
 		return err
 	}
-	defer s.close("stream", records)
+	defer f.rest()
 	p, err := s.newPusher(c)
 	if err != nil {
 		return nil // the reader has gone before the first byte
 	}
-	s.pump(c, recordFeed{records}, p)
+	s.pump(c, f, p)
 	return nil
-}
-
-// recordFeed is a stream of records.
-type recordFeed struct{ *control.Stream }
-
-func (f recordFeed) pending() bool { return f.Pending() }
-
-func (f recordFeed) push(ctx context.Context, p *pusher) (bool, error) {
-	r, err := f.Next(ctx)
-	if err != nil {
-		return false, err
-	}
-	return p.end(appendRecord(p.begin("record", r.Position), &r)), nil
 }
 
 // logs answers the lines that are kept, or follows them.
@@ -133,6 +120,11 @@ func (s *Server) lines(c echo.Context, from *control.Logs, most int) error {
 type logFeed struct{ *control.Logs }
 
 func (f logFeed) pending() bool { return f.Pending() }
+
+// rest keeps what there is: a line is short.
+func (f logFeed) rest() {}
+
+func (f logFeed) place() string { return "" }
 
 func (f logFeed) push(ctx context.Context, p *pusher) (bool, error) {
 	line, err := f.Next(ctx)

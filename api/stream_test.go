@@ -66,7 +66,7 @@ func TestStreamFromAnyPosition(t *testing.T) {
 
 func TestStreamGoesOnAndBeats(t *testing.T) {
 	r := newRig(t)
-	r.api.pace = pace{heartbeat: 20 * time.Millisecond, recheck: 10 * time.Millisecond, stall: time.Second}
+	r.api.pace = pace{heartbeat: 20 * time.Millisecond, recheck: 10 * time.Millisecond, slow: time.Second}
 	lines := r.open("/api/stream?from=now")
 	defer lines.end()
 	if lines.header.Get("Content-Type") != typeEvents || lines.header.Get("X-Accel-Buffering") != "no" || lines.header.Get("Cache-Control") != "no-store" {
@@ -151,6 +151,10 @@ type flood struct{ sent int }
 
 func (*flood) pending() bool { return true }
 
+func (*flood) rest() {}
+
+func (*flood) place() string { return "1.1" }
+
 func (f *flood) push(_ context.Context, p *pusher) (bool, error) {
 	f.sent++
 	r := control.Record{Position: "1.1", Payload: bytes.Repeat([]byte("x"), 16<<10)}
@@ -161,7 +165,7 @@ func (f *flood) push(_ context.Context, p *pusher) (bool, error) {
 // for a bounded time.
 func TestReaderThatStoppedIsDropped(t *testing.T) {
 	r := newRig(t)
-	r.api.pace.stall = 50 * time.Millisecond
+	r.api.pace.slow = 25 * time.Millisecond
 	source := &flood{}
 	ended := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -249,7 +253,7 @@ func BenchmarkStream(b *testing.B) {
 	w := httptest.NewRecorder()
 	e := echo.New()
 	c := e.NewContext(httptest.NewRequest("GET", "/", nil), w)
-	p := &pusher{w: c.Response(), conn: controller(c), stall: time.Second}
+	p := &pusher{w: c.Response(), conn: controller(c), slow: time.Second}
 	r := control.Record{
 		Position: "12345.17", Connector: "con_01JD0000000000000000000000", Device: "station", Kind: "telemetry",
 		Time: time.Now(), Received: time.Now(), Points: []abi.Point{{Name: "temperature", Unit: "Cel", Value: abi.Double(42)}},

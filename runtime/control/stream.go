@@ -23,7 +23,7 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
 		return nil, err
 	}
-	s := &Stream{log: t.runtime.Outbox()}
+	s := &Stream{log: t.runtime.Outbox(), place: o.After}
 	if o.Connector != "" {
 		v, err := t.Connector(ctx, o.Connector)
 		if err != nil {
@@ -35,7 +35,11 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	switch o.After {
 	case "", "start":
 	case "now":
-		from = s.log.Head() + 1
+		head := s.log.Head()
+		from, s.place = head+1, ""
+		if head > 0 {
+			s.place = position(head, endOfBlock)
+		}
 	default:
 		block, index, err := parsePosition(o.After)
 		if err != nil {
@@ -77,6 +81,7 @@ type Stream struct {
 	base   int // records of the block before this batch
 	skip   int // records to leave out in block skipIn
 	skipIn uint64
+	place  string
 }
 
 // Next waits for the next record. What a record refers to is valid until the
@@ -102,7 +107,9 @@ func (s *Stream) Next(ctx context.Context) (Record, error) {
 	}
 	i := s.index
 	s.index++
-	return s.record(i), nil
+	r := s.record(i)
+	s.place = r.Position
+	return r, nil
 }
 
 // open starts on a block, unless nothing of it is wanted.
@@ -151,6 +158,7 @@ func (s *Stream) record(i int) Record {
 
 func (s *Stream) missing(g *outbox.Gap) Record {
 	s.block, s.rest = nil, nil
+	s.place = position(g.To, endOfBlock)
 	now := time.Now().UTC()
 	return Record{
 		Position: position(g.To, endOfBlock), Key: fmt.Sprintf("gap/%d/%d", g.From, g.To),
@@ -162,6 +170,10 @@ func (s *Stream) missing(g *outbox.Gap) Record {
 // Pending reports whether Next returns at once for certain. What the log holds
 // behind this block does not count: it may all be filtered out.
 func (s *Stream) Pending() bool { return s.block != nil && s.index < len(s.batch.Records) }
+
+// Place is where another stream goes on behind what this one has given: its
+// After. It is "" at the very start.
+func (s *Stream) Place() string { return s.place }
 
 // Close ends the reading.
 func (s *Stream) Close() error { return s.reader.Close() }
