@@ -29,6 +29,7 @@ func examples() map[string]string {
 		"call-connector":   `{"path": "reports/today.txt", "data": "aGVsbG8="}`,
 		"create-connector": connector,
 		"update-connector": connector,
+		"put-secret":       `{"value": "a long and random text"}`,
 		"create-module":    `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/store/memory"
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
@@ -49,6 +50,8 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r := &rig{t: t, dir: t.TempDir(), log: &syncBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store := memory.New()
+	secrets, err := secret.Open(ctx, store.System(), secret.KEK{1})
+	r.must(err)
 	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New())
 	eng, err := engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	r.must(err)
@@ -57,7 +60,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	audit := identity.NewAudit(ctx, store, log)
 	super := supervisor.New(ctx, supervisor.Config{
 		Audit: audit,
-		Dir:   filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log,
+		Dir:   filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log, Secrets: secrets,
 		Restart: supervisor.Restart{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond},
 	})
 	r.must(super.AddTenant(ctx, "plant"))
@@ -65,7 +68,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.must(super.Start(ctx))
 	r.tokens = identity.New(store.System())
 	cfg := Config{
-		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Operator: "plant"}),
+		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Secrets: secrets, Operator: "plant"}),
 		Audit:   audit, Tokens: r.tokens, Log: log, Version: "1.2.3-test",
 	}
 	for _, a := range adjust {

@@ -123,6 +123,7 @@ func (s *Server) routes() {
 	s.connectorRoutes()
 	s.auditRoutes()
 	s.limitRoutes()
+	s.secretRoutes()
 	s.loginRoutes()
 	s.setupRoutes()
 	s.userRoutes()
