@@ -15,6 +15,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // vault gets the secrets of one request, and remembers them.
@@ -34,9 +35,9 @@ func (v *vault) fill(text string) (string, error) {
 		if !found {
 			return b.String(), nil
 		}
-		end := strings.IndexFunc(rest, func(r rune) bool { return !isNameRune(r) })
-		if end < 0 {
-			end = len(rest)
+		end := 0
+		for end < len(rest) && spec.SecretNameByte(rest[end]) {
+			end++
 		}
 		value, err := v.get(rest[:end])
 		if err != nil {
@@ -45,10 +46,6 @@ func (v *vault) fill(text string) (string, error) {
 		b.WriteString(strings.TrimRight(value, "\r\n"))
 		text = rest[end:]
 	}
-}
-
-func isNameRune(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r)
 }
 
 func (v *vault) get(name string) (string, error) {

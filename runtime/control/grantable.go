@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -83,40 +82,20 @@ func allows(may spec.Grant, group string, rights []spec.Right, resource string, 
 }
 
 // covers reports whether everything that the second pattern matches is matched
-// by the first one. It says no when it cannot tell.
+// by the first one. It says no when it cannot tell. A group whose resources are
+// no paths has the last word: a text of its patterns may mean another one.
 func covers(wide, narrow string, g capability.Group) bool {
 	if wide == narrow || wide == "*" {
 		return true
 	}
-	if network, ok := strings.CutPrefix(wide, networkMark); ok {
-		return coversNetwork(network, narrow)
+	if own, ok := g.(capability.Matcher); ok {
+		return own.Matches(wide, narrow)
 	}
 	if !strings.ContainsAny(narrow, `*?[\`) {
-		return matches(wide, narrow, g)
+		ok, err := path.Match(wide, narrow)
+		return ok && err == nil
 	}
 	prefix, open := strings.CutSuffix(wide, "*")
 	rest, within := strings.CutPrefix(narrow, prefix)
-	if !open || !within || strings.ContainsAny(prefix, `*?[\`) {
-		return false
-	}
-	// A star stands for no slash, unless it ends a path of HTTP.
-	return !strings.Contains(rest, "/") || (strings.Count(prefix, "/") > 2 && strings.Contains(prefix, "://"))
-}
-
-func coversNetwork(wide, narrow string) bool {
-	a, errA := netip.ParsePrefix(wide)
-	text, isNetwork := strings.CutPrefix(narrow, networkMark)
-	b, errB := netip.ParsePrefix(text)
-	return isNetwork && errA == nil && errB == nil && a.Bits() <= b.Bits() && a.Contains(b.Addr())
-}
-
-// matches asks the group, if its resources are no paths.
-func matches(pattern, resource string, g capability.Group) bool {
-	if m, own := g.(interface {
-		Matches(pattern, resource string) bool
-	}); own {
-		return m.Matches(pattern, resource)
-	}
-	ok, err := path.Match(pattern, resource)
-	return ok && err == nil
+	return open && within && !strings.ContainsAny(prefix, `*?[\`) && !strings.Contains(rest, "/") // for which a star does not stand
 }
