@@ -23,20 +23,26 @@ func examples() map[string]string {
   "operations": [{"name": "print", "parameters": ["document"], "optional": ["copies"]}]
 }`
 	return map[string]string{
-		"create-category":  category,
-		"update-category":  category,
-		"call-category":    `{"to": "shift@example.com", "subject": "Boiler 3", "body": "Pressure is low"}`,
-		"call-connector":   `{"path": "reports/today.txt", "data": "aGVsbG8="}`,
-		"create-connector": connector,
-		"update-connector": connector,
-		"put-secret":       `{"value": "a long and random text"}`,
-		"create-module":    `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,
+		"create-category":         category,
+		"update-category":         category,
+		"call-category":           `{"to": "shift@example.com", "subject": "Boiler 3", "body": "Pressure is low"}`,
+		"call-connector":          `{"path": "reports/today.txt", "data": "aGVsbG8="}`,
+		"create-connector":        connector,
+		"update-connector":        connector,
+		"import-connector-config": `{"json_data": {"installed": {"client_id": "8314.apps.example.com", "client_secret": "s3cret"}}}`,
+		"set-connector-params":    `{"params": [{"key": "host", "value": "10.0.0.7"}, {"key": "password", "value_type": "secret", "value": "s3cret"}]}`,
+		"start-connector-oauth":   `{"redirect_uri": "http://127.0.0.1:49152/"}`,
+		"put-secret":              `{"value": "a long and random text"}`,
+		"create-module":           `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,
 	}
 }
 
 // exemplify puts its example into an operation's body, if it has one.
 func exemplify(op *huma.Operation) {
 	text, ok := examples()[op.OperationID]
+	if !ok {
+		text, ok = identityExamples()[op.OperationID]
+	}
 	if !ok || op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {
 		return
 	}

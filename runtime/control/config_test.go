@@ -321,6 +321,7 @@ func TestImport(t *testing.T) {
 		at   string
 	}{
 		"incomplete":     {control.Import{Object: json.RawMessage(`{"client_id":"x"}`)}, fault.ConfigInvalid, "/config"},
+		"empty":          {control.Import{Object: json.RawMessage(`{}`)}, fault.ConfigInvalid, "/config"},
 		"not an object":  {control.Import{Object: json.RawMessage(`[1]`)}, fault.Guest, ""},
 		"nothing":        {control.Import{}, fault.BodyInvalid, "/json_data"},
 		"no file":        {control.Import{Name: "x.json", Body: []byte(`{`)}, fault.ConfigInvalid, ""},

@@ -36,6 +36,9 @@ func (t *Tenant) ImportConfig(ctx context.Context, idOrName string, in Import, r
 	if err != nil {
 		return ConnectorView{}, err
 	}
+	if len(rows) == 0 { // without rows, what was there before them would count again
+		return ConnectorView{}, invalid([]fault.Field{{Pointer: configAt, Detail: "has nothing in it to import"}})
+	}
 	return t.reconfigure(ctx, c.ID, revision, func(w store.Writer, book *param.Book, now *spec.Connector, schema *param.Schema) error {
 		if now.Module != c.Module {
 			return fault.New(fault.StaleRevision, "the connector was given another module while its import was read")

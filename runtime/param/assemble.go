@@ -67,4 +67,9 @@ func (s *Schema) assemble(rows []spec.Param, value func(spec.Param) (json.RawMes
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // escape is a name as a part of a JSON Pointer.
-func escape(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+func escape(name string) string {
+	if !strings.ContainsAny(name, "~/") { // seldom, and a replacer costs
+		return name
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}

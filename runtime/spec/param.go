@@ -15,7 +15,7 @@ type Param struct {
 	// UTF-8.
 	Encoding string `json:"encoding,omitempty"`
 	// Sequence is 10 when none is given.
-	Sequence int `json:"sequence"`
+	Sequence int `json:"sequence" required:"false" doc:"Order; 10 when none is given"`
 	// Secret is what may be known of a row of type secret; filled in by the
 	// server. A row that is sent with it and without a value keeps the value
 	// that is there.
