@@ -274,3 +274,34 @@ func TestAskingLeavesNothing(t *testing.T) {
 		t.Errorf("an answer beyond the bound: %v", err)
 	}
 }
+
+// TestAnExtismPluginIsAProvider: through its own ABI it has the same entry
+// points as any other guest.
+func TestAnExtismPluginIsAProvider(t *testing.T) {
+	src, err := os.ReadFile("../../testdata/guests/dist/cextism.wasm")
+	if err != nil {
+		t.Skip("cextism.wasm is not built")
+	}
+	r := newRig(t)
+	if _, err := r.tenant.AddCategory(t.Context(), spec.Category{
+		Name: "echoing", Operations: []spec.Operation{{Name: "echo", Parameters: []string{"text"}}, {Name: "fail"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	manifest := `{"category": "echoing", "provider_type": "plugin", "display_name": "Plugin", "version": "1.0.0",
+		"abi": {"major": 1, "minor": 1}, "kind": "connector", "mode": "call", "entry_points": ["normalize_import"]}`
+	m, _, err := r.tenant.AddModule(t.Context(), bytes.NewReader(src), []byte(manifest), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := r.connect(control.ConnectorInput{Name: "plugin", Module: m.Digest})
+	if got := r.mustOp(v.ID, "echo", `{"text":"hi"}`); got["text"] != "hi" {
+		t.Errorf("%v", got)
+	}
+	if err := r.wantOp(v.ID, "fail", `{}`, fault.Guest); !strings.Contains(err.Error(), "told to fail") {
+		t.Errorf("%v", err)
+	}
+	if got, err := r.plant().Ask(t.Context(), &v.Connector, abi.EntryNormalizeImport, []byte(`{"a":1}`), nil); err != nil || string(got) != `{"a":1}` {
+		t.Errorf("%s, %v", got, err)
+	}
+}

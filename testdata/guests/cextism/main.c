@@ -1,7 +1,7 @@
 // cextism is an Extism plugin in C whose imports are written by hand, without
 // a PDK. Its functions: tally counts words, convert turns the frame of a
 // weather station into JSON, remember counts its calls in a variable, fail
-// fails.
+// fails. It is a provider too, whose operations are echo and fail.
 #include <stddef.h>
 #include <stdint.h>
 
@@ -146,5 +146,21 @@ EXPORT("remember") int32_t remember(void) {
   var_set(block(key, sizeof key - 1), block((const u8 *)&calls, sizeof calls));
   return output(putDecimal(put(out, "call "), (u32)calls));
 }
+
+// As a provider: open asks for nothing, op_echo answers its arguments, and
+// normalize_import what it is given.
+EXPORT("open") int32_t open(void) { return 0; }
+
+static int32_t echo(void) {
+  u32 n = readInput();
+  output_set(block(text, n), n);
+  return 0;
+}
+
+EXPORT("op_echo") int32_t opEcho(void) { return echo(); }
+
+EXPORT("normalize_import") int32_t normalizeImport(void) { return echo(); }
+
+EXPORT("op_fail") int32_t opFail(void) { return failure("told to fail"); }
 
 EXPORT("fail") int32_t fail(void) { return failure("told to fail"); }
