@@ -76,6 +76,11 @@ func badPattern(group capability.Group, p string) string {
 	return ""
 }
 
+func isMatcher(g capability.Group) bool {
+	_, ok := g.(capability.Matcher)
+	return ok
+}
+
 func (t *Tenant) groupNames() (names []string) {
 	for _, g := range t.cfg.Groups.Groups() {
 		names = append(names, g.Name())
@@ -155,6 +160,8 @@ func warnings(m abi.Manifest, grants []spec.Grant, groups capability.Registry) (
 			list = append(list, fmt.Sprintf("%s: the module does not say that it writes to %s, and may now", at, g.Group))
 		case len(g.Resources) == 0 && group != nil && capability.Opens(group):
 			list = append(list, fmt.Sprintf("%s: the grant names no resource, so the module can open none", at))
+		case len(g.Resources) == 0 && group != nil && isMatcher(group):
+			list = append(list, fmt.Sprintf("%s: the grant names no resource, so it allows nothing", at))
 		}
 	}
 	for _, c := range m.Capabilities {
