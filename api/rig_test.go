@@ -18,12 +18,15 @@ import (
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/file"
+	hosthttp "github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/serial"
+	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
@@ -52,7 +55,8 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	store := memory.New()
 	secrets, err := secret.Open(ctx, store.System(), secret.KEK{1})
 	r.must(err)
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New())
+	out := egress.New(egress.Config{})
+	groups := capability.NewRegistry(hosthttp.New(out), serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New())
 	eng, err := engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	r.must(err)
 	cat, err := catalog.New(catalog.Config{Dir: filepath.Join(r.dir, "modules"), Store: store, Engine: eng, Groups: groups, Log: log})
@@ -67,9 +71,12 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.must(super.AddTenant(ctx, "other"))
 	r.must(super.Start(ctx))
 	r.tokens = identity.New(store.System())
+	users := identity.NewUsers(store.System(), audit, identity.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1})
 	cfg := Config{
-		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Secrets: secrets, Operator: "plant"}),
-		Audit:   audit, Tokens: r.tokens, Log: log, Version: "1.2.3-test",
+		Users: users, Tenant: "plant",
+		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Secrets: secrets, Egress: out, Users: users, Operator: "plant",
+			Adapters: adapter.New(adapter.Config{Dir: filepath.Join(r.dir, "files"), Log: log})}),
+		Audit: audit, Tokens: r.tokens, Log: log, Version: "1.2.3-test",
 	}
 	for _, a := range adjust {
 		a(&cfg)

@@ -23,6 +23,7 @@ type Config struct {
 	Log       *slog.Logger
 	MaxModule int64    // bytes of an upload; 0: 64 MiB
 	Version   string   // of this binary
+	PublicURL string   // under which browsers reach it, as https://host; "": as each request says
 	Hosts     []string // names that a Host header may have; none: any
 	Streams   int      // open at once for one tenant; 0: 200
 	Uploads   int      // at once for one tenant; 0: 4
@@ -63,6 +64,8 @@ type Server struct {
 	keys    *onceKeys
 	secrets map[string]bool // method and path of what answers with a secret
 	extism  *turns
+	largeMu sync.Mutex
+	large   map[string]*turns // by tenant: large records that are written now
 	pace    pace
 	started time.Time
 	ending  chan struct{} // closed when streams have to end
@@ -77,6 +80,7 @@ func New(cfg Config) *Server {
 		streams: newGate("streams", cfg.Streams),
 		uploads: newGate("uploads", cfg.Uploads),
 		rates:   newRates(), keys: newOnceKeys(), secrets: map[string]bool{},
+		large:  map[string]*turns{},
 		extism: newTurns("Extism manifests", extismAtOnce, extismWait),
 		pace:   usualPace(),
 		ending: make(chan struct{}),
@@ -86,7 +90,7 @@ func New(cfg Config) *Server {
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Pre(versioned)
-	s.echo.Use(lingering, identified, s.logged, s.recovered, s.guarded)
+	s.echo.Use(lingering, identified, s.logged, s.recovered, s.guarded, s.callbackPages)
 	s.metrics = newMetrics(s)
 	s.huma = s.newHuma(s.echo)
 	doc := s.huma.OpenAPI()
@@ -121,6 +125,8 @@ func (s *Server) routes() {
 	s.typeRoutes()
 	s.categoryRoutes()
 	s.connectorRoutes()
+	s.oauthRoutes()
+	s.fileRoutes()
 	s.auditRoutes()
 	s.limitRoutes()
 	s.secretRoutes()

@@ -80,7 +80,7 @@ func statusesOf(op *huma.Operation) []int {
 	if op.RequestBody != nil {
 		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
-	if op.Method != http.MethodGet && op.Method != http.MethodHead {
+	if op.Method != http.MethodGet && op.Method != http.MethodHead || strings.HasPrefix(op.Path, callbackPath) {
 		// It may wait for a guest or a peer, and it writes to the disk.
 		list = append(list, http.StatusConflict, http.StatusNotImplemented, http.StatusBadGateway,
 			http.StatusGatewayTimeout, http.StatusInsufficientStorage)
