@@ -23,9 +23,9 @@ var servesAt = regexp.MustCompile(`serves (http://[0-9.:]+)`)
 
 // startServer starts the real program on a data directory and waits until it
 // listens.
-func startServer(dir string) (*process, error) {
+func startServer(dir string, flags ...string) (*process, error) {
 	p := &process{
-		cmd:    exec.Command("snaprail", "serve", "--listen", "127.0.0.1:0", "--data", dir),
+		cmd:    exec.Command("snaprail", append([]string{"serve", "--listen", "127.0.0.1:0", "--data", dir}, flags...)...),
 		exited: make(chan struct{}), stderr: &logTail{},
 	}
 	pipe, err := p.cmd.StderrPipe()

@@ -54,7 +54,7 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupMeta)
 	add(root, groupAuthor, a.packCommand(), a.inspectCommand())
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
-		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(),
+		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(), a.secretCommand(),
 		a.tokenCommand(), a.tenantCommand())
 	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand())
 	add(root, groupMeta, a.versionCommand())

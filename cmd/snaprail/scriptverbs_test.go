@@ -35,18 +35,19 @@ type serverKey struct{}
 
 // serverVerb is the script command
 //
-//	server start|stop
+//	server start [flags...]
+//	server stop
 //
 // A started server keeps its data in $SNAPRAIL_DATA; $SNAPRAIL_SERVER and
 // $SNAPRAIL_TOKEN lead to it. It ends with the script.
 func serverVerb(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: server start|stop")
+	if neg || len(args) == 0 || len(args) > 1 && args[0] != "start" {
+		ts.Fatalf("usage: server start [flags...] | server stop")
 	}
 	running := ts.Value(serverKey{}).(*scriptServer)
 	switch args[0] {
 	case "start":
-		p, err := startServer(ts.Getenv("SNAPRAIL_DATA"))
+		p, err := startServer(ts.Getenv("SNAPRAIL_DATA"), args[1:]...)
 		ts.Check(err)
 		running.process = p
 		ts.Setenv("SNAPRAIL_SERVER", p.url)
