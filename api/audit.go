@@ -20,7 +20,32 @@ type auditList struct {
 	Trail     string    `query:"trail" enum:"tenant,server" default:"tenant" doc:"server: what belongs to no tenant, such as callers that were not let in; for the operator of the server alone"`
 }
 
+type auditVerify struct {
+	Caller
+	Trail    string `query:"trail" enum:"tenant,server" default:"tenant" doc:"server: the server's own, for its operator alone"`
+	Sequence uint64 `query:"sequence" doc:"Of an event that was noted earlier, with its hash; 0: none was"`
+	Hash     string `query:"hash" maxLength:"64" doc:"Of that event"`
+}
+
 func (s *Server) auditRoutes() {
+	register(s, huma.Operation{
+		OperationID: "verify-audit", Method: http.MethodGet, Path: "/api/audit/verify", Tags: []string{"audit"},
+		Summary: "See whether the audit trail is as it was written",
+		Description: "Each event carries the hash of the one before it. A trail that was changed is an answer too. Note the head that is answered " +
+			"outside of the server: who can write its disk can write the whole chain anew, but not the note.",
+	}, func(ctx context.Context, in *auditVerify) (*body[client.Verdict], error) {
+		var note *identity.Anchor
+		if in.Sequence > 0 {
+			note = &identity.Anchor{Sequence: in.Sequence, Hash: in.Hash}
+		}
+		v, err := in.tenant.VerifyAudit(ctx, in.Trail == "server", note)
+		if err != nil {
+			return nil, err
+		}
+		return &body[client.Verdict]{client.Verdict{
+			OK: v.OK, Events: v.Events, Unchained: v.Unchained, First: v.First, Head: client.Anchor(v.Head), Broken: v.Broken, Reason: v.Reason,
+		}}, nil
+	})
 	register(s, huma.Operation{
 		OperationID: "list-audit", Method: http.MethodGet, Path: "/api/audit", Tags: []string{"audit"},
 		Summary: "Read the audit trail, the newest event first",

@@ -57,8 +57,11 @@ func forgetForeign(doc *huma.OpenAPI) {
 // schemaName names generic types without brackets, and tells the server's
 // version from the contract's.
 func schemaName(t reflect.Type, hint string) string {
-	if t == reflect.TypeFor[client.Version]() {
+	switch t {
+	case reflect.TypeFor[client.Version]():
 		return "ServerVersion"
+	case reflect.TypeFor[client.Import](): // of a configuration; the other is a module's
+		return "ConfigImport"
 	}
 	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "Client", "")
 }
@@ -96,10 +99,18 @@ func (c *operationContext) SetStatus(code int) {
 // Unwrap lets the adapter find its own context.
 func (c *operationContext) Unwrap() huma.Context { return c.callContext }
 
-// admit lets nobody in without a token. It runs before everything else of an
+// public reports whether anybody may call an operation: it says so itself.
+func public(op *huma.Operation) bool { return op.Security != nil && len(op.Security) == 0 }
+
+// admit lets nobody in without a credential, unless all may come. It runs before
+// everything else of an
 // operation, so that no operation can be forgotten.
 func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	c := humaecho.Unwrap(ctx)
+	if public(ctx.Operation()) {
+		next(&operationContext{callContext: ctx})
+		return
+	}
 	if err := s.admitted(c, func() error {
 		next(&operationContext{callContext: ctx})
 		return nil

@@ -26,14 +26,17 @@ func (a *app) dataDir() string {
 // this machine's commands use: the first one.
 const tokenFile = "token"
 
-// findToken is the token to call with: flag, environment, the data directory's
-// own; "" if there is none.
+// findToken is the token to call with: flag, environment, the one that login
+// has kept for the server, the data directory's own; "" if there is none.
 func (a *app) findToken() string {
 	if a.token != "" {
 		return a.token
 	}
 	if token := a.env("SNAPRAIL_TOKEN"); token != "" {
 		return token
+	}
+	if kept, ok := a.keptCredential(); ok {
+		return kept.Token
 	}
 	return keptToken(a.dataDir())
 }

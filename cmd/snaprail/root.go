@@ -55,7 +55,7 @@ func (a *app) root() *cobra.Command {
 	add(root, groupAuthor, a.packCommand(), a.inspectCommand())
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
 		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(), a.secretCommand(),
-		a.tokenCommand(), a.tenantCommand())
+		a.tokenCommand(), a.tenantCommand(), a.userCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
@@ -73,7 +73,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	flags.StringVar(&a.server, "server", a.envOr("SNAPRAIL_SERVER", "http://127.0.0.1:8080"),
 		"address of the server `URL` (SNAPRAIL_SERVER)")
 	flags.StringVar(&a.token, "token", "",
-		"token to call it with (SNAPRAIL_TOKEN; else the file token in the data directory)")
+		"token to call it with (SNAPRAIL_TOKEN; else that of `snaprail login`, else the file token in the data directory)")
 	flags.StringVarP(&a.output, "output", "o", a.envOr("SNAPRAIL_OUTPUT", outputTable),
 		"`form` of what is printed: table or json (SNAPRAIL_OUTPUT)")
 	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long one call may take; 0: no limit")

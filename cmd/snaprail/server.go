@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -44,10 +45,13 @@ type server struct {
 	supervisor *supervisor.Supervisor
 	control    *control.Service
 	tokens     *identity.Tokens
+	users      *identity.Users
 	audit      *identity.Audit
 	egress     *egress.Egress
-	// token is the one that the first start made; "" later.
-	token string
+	refresher  *control.Refresher // nil before serve
+	// token is the one that the first start made, and link the one by which it
+	// gets its first administrator; "" later.
+	token, link string
 }
 
 // openServer opens what is kept under dir, and starts nothing yet.
@@ -93,14 +97,15 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 		return nil, err
 	}
 	s.audit = identity.NewAudit(context.WithoutCancel(ctx), s.store, log)
+	s.users = identity.NewUsers(s.store.System(), s.audit, identity.Cost{})
 	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
 		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Secrets: secrets, Audit: s.audit, Log: log,
 	})
 	s.control = control.New(control.Config{
 		Adapters: adapter.New(adapter.Config{Dir: filepath.Join(dir, "storage"), Log: log}),
-		Store: s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
-		Secrets: secrets, Audit: s.audit, Operator: defaultTenant,
+		Store:    s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
+		Secrets: secrets, Egress: s.egress, Audit: s.audit, Users: s.users, Operator: defaultTenant,
 	})
 	s.tokens = identity.New(s.store.System())
 	return s, s.firstStart(ctx, dir)
@@ -115,6 +120,9 @@ func (s *server) firstStart(ctx context.Context, dir string) error {
 	token, info, err := s.tokens.First(ctx, defaultTenant, "first", func(token string) error { return keepToken(dir, token) })
 	s.token = token
 	if err != nil || token == "" {
+		return err
+	}
+	if s.link, err = s.users.FirstLink(ctx, defaultTenant); err != nil {
 		return err
 	}
 	return tokenEvent(ctx, s.store, identity.ByServer, identity.TokenCreate, info)
@@ -146,6 +154,7 @@ func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	var errs []error
+	s.refresher.Stop()
 	if s.supervisor != nil {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}
@@ -169,8 +178,9 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	h := api.New(api.Config{ //nolint:contextcheck // a handler's context is its request's
-		Control: s.control, Tokens: s.tokens, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
+	s.refresher = s.control.StartRefresher(context.WithoutCancel(ctx), control.RefresherConfig{Log: o.Log}) // ends with close
+	h := api.New(api.Config{                                                                                //nolint:contextcheck // a handler's context is its request's
+		Control: s.control, Tokens: s.tokens, Users: s.users, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
 		Hosts: hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles
@@ -225,6 +235,9 @@ func runServe(ctx context.Context, o serveOptions) error {
 	if s.token != "" {
 		fmt.Fprintf(o.Terminal.err, "token: %s\n  (also in %s; status page: %s://%s/?token=%s)\n",
 			s.token, filepath.Join(o.Data, tokenFile), scheme, ln.Addr(), s.token)
+	}
+	if s.link != "" {
+		fmt.Fprintf(o.Terminal.err, "set-up: %s://%s/setup?link=%s\n  (makes the first administrator; good once, for a day)\n", scheme, ln.Addr(), url.QueryEscape(s.link))
 	}
 	err = s.serve(ctx, ln, o)
 	return errors.Join(err, s.close(ctx))

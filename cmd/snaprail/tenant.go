@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -24,7 +25,8 @@ import (
 const defaultTenantMemory = 4 << 30
 
 func (a *app) tenantCommand() *cobra.Command {
-	c := branch("tenant", "Change what the tenants of a stopped server may have", a.tenantLimits())
+	c := branch("tenant", "Make, show, bound and remove tenants",
+		a.tenantList(), a.tenantShow(), a.tenantCreate(), a.tenantLimits(), a.tenantRemove())
 	c.Aliases = []string{"tenants"}
 	return c
 }
@@ -36,11 +38,13 @@ func (a *app) tenantLimits() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "limits [tenant]",
 		Short: "Show or change the ceiling of a tenant's limits",
-		Long: "Limits changes what a tenant may have, on the data directory of a server that is stopped. What is\n" +
-			"not named stays as it is; 0 takes the tenant's own word back, so that the server's default counts\n" +
-			"(see `snaprail serve --help`). Without a flag it only shows.",
+		Long: "Limits changes what a tenant may have: it asks the server, and when nobody answers, or with --data, it\n" +
+			"works on the data directory of a server that is stopped. What is not named stays as it is; 0 takes the\n" +
+			"tenant's own word back, so that the server's default counts (see `snaprail serve --help`). Without a flag\n" +
+			"it only shows.",
 		Example: "  snaprail tenant limits --memory 512MiB --cpu 0.5\n" +
-			"  snaprail tenant limits plant --connector memory_bytes=128MiB --connector call_timeout=10s",
+			"  snaprail tenant limits plant --connector memory_bytes=128MiB --connector call_timeout=10s\n" +
+			"  snaprail tenant limits plant --quota connectors=50 --quota requests_per_minute=600 --grantable 'http https://api.example.com/*'",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			tenant := defaultTenant
@@ -51,15 +55,25 @@ func (a *app) tenantLimits() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.setCeiling(c.Context(), data, keys, tenant, change)
+			return a.either(c, func(ctx context.Context, api *client.Client) error {
+				return a.changeCeiling(ctx, api, tenant, change, c.Flags().NFlag() > 0)
+			}, func(ctx context.Context) error { return a.setCeiling(ctx, data, keys, tenant, change) })
 		},
 	}
 	keys.flag(c)
 	c.Flags().StringVar(&data, "data", a.dataDir(), "data `directory` of the server (SNAPRAIL_DATA)")
-	c.Flags().StringVar(&o.memory, "memory", "", "`bytes` of memory for all its guests together, such as 512MiB")
-	c.Flags().StringVar(&o.cpu, "cpu", "", "`cores` of processor for all its guests together, such as 0.5")
-	c.Flags().StringSliceVar(&o.connector, "connector", nil, "the most that one connector may be given, as `name=value`")
+	o.tenantFlags(c)
 	return c
+}
+
+// tenantFlags are what a tenant may have.
+func (o *ceilingFlags) tenantFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.memory, "memory", "", "`bytes` of memory for all its guests together, such as 512MiB")
+	f.StringVar(&o.cpu, "cpu", "", "`cores` of processor for all its guests together, such as 0.5")
+	f.StringSliceVar(&o.connector, "connector", nil, "the most that one connector may be given, as `name=value`")
+	f.StringSliceVar(&o.quota, "quota", nil, "how much it may have of something, as `name=number`: connectors, modules, module_bytes, requests_per_minute, changes_per_minute")
+	f.StringArrayVar(&o.grantable, "grantable", nil, "what its users may grant, as `'group pattern rights'`; may be repeated; none: the server's word")
 }
 
 func (a *app) setCeiling(ctx context.Context, data string, keys keySource, tenant string, change func(*spec.Ceiling)) (err error) {
@@ -112,13 +126,24 @@ func (a *app) printCeiling(c spec.Ceiling) {
 	for _, d := range spec.LimitTable() {
 		rows = append(rows, []string{"each connector", d.Name, own(d.Unit, d.Of(&c.Connector))})
 	}
+	for _, name := range quotaNames() {
+		to, _ := quotaField(name)
+		v := "the server's default"
+		if n := *to(&c.Quota); n > 0 {
+			v = strconv.FormatUint(n, 10)
+		}
+		rows = append(rows, []string{"the tenant", name, v})
+	}
 	a.rows([]string{"OF", "LIMIT", "AT MOST"}, rows)
+	for _, g := range c.Grantable {
+		fmt.Fprintf(a.out, "may grant: %s\n", visible(strings.Join(append([]string{g.Group}, g.Resources...), " ")))
+	}
 }
 
 // ceilingFlags are a ceiling as flags name it.
 type ceilingFlags struct {
-	memory, cpu string
-	connector   []string
+	memory, cpu                 string
+	connector, quota, grantable []string
 }
 
 // change is what the flags do to a ceiling.
@@ -144,6 +169,20 @@ func (o *ceilingFlags) change(c *cobra.Command) (func(*spec.Ceiling), error) {
 			return nil, err
 		}
 		set = append(set, func(c *spec.Ceiling) { d.Set(&c.Connector, v) })
+	}
+	for _, pair := range o.quota {
+		to, n, err := parseQuota(pair)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, func(c *spec.Ceiling) { *to(&c.Quota) = n })
+	}
+	if c.Flags().Changed("grantable") {
+		list, err := parseGrantable(o.grantable)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, func(c *spec.Ceiling) { c.Grantable = list })
 	}
 	return func(c *spec.Ceiling) {
 		for _, do := range set {

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -28,39 +31,65 @@ type tokensOf struct {
 }
 
 func (a *app) tokenCommand() *cobra.Command {
-	c := branch("token", "Make, list and revoke the tokens of a stopped server",
-		a.tokenCreate(), a.tokenList(), a.tokenRevoke())
+	c := branch("token", "Make, list and revoke tokens", a.tokenCreate(), a.tokenList(), a.tokenRevoke())
 	c.Aliases = []string{"tokens"}
-	c.Long = "Token works on the data directory of a server that is stopped, and is the way in when its token is lost.\n" +
-		"Whoever can read the directory can make tokens."
+	c.Long = "Token asks the server. When nobody answers, or with --data, it works on the data directory of a server\n" +
+		"that is stopped, and is the way in when its token is lost: whoever can read the directory can make tokens."
 	return c
 }
 
+// tokenLife is how long a token is good, unless a flag says otherwise.
+const tokenLife = 90 * 24 * time.Hour
+
 func (a *app) tokenCreate() *cobra.Command {
 	var o tokensOf
-	var name string
+	var in client.TokenInput
+	var life time.Duration
 	c := &cobra.Command{
-		Use:     "create",
-		Short:   "Make a token, which is printed this once",
-		Example: "  snaprail token create --data /var/lib/snaprail --name laptop",
-		Args:    cobra.NoArgs,
+		Use:   "create",
+		Short: "Make a token, which is printed this once",
+		Example: "  snaprail token create --name dashboard --role viewer --scope stream --scope connectors:read\n" +
+			"  snaprail token create --name ci --expires 8760h\n  snaprail token create --data /var/lib/snaprail --name laptop",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
-				token, info, err := identity.New(s.System()).Create(ctx, o.tenant, name)
+			if life < 0 {
+				return fault.New(fault.Usage, "--expires %s: want a positive duration, or 0 for a token without an end", life)
+			}
+			in.Expires = until(life)
+			return a.either(c, func(ctx context.Context, api *client.Client) error {
+				t, err := api.CreateToken(ctx, in)
 				if err != nil {
 					return err
 				}
-				if err := tokenEvent(ctx, s, identity.ByLocal, identity.TokenCreate, info); err != nil {
-					return err
-				}
-				fmt.Fprintf(a.err, "made the token %s of the tenant %s\n", info.ID, info.Tenant)
-				return a.show(newToken{info, token}, func() { fmt.Fprintln(a.out, token) })
-			})
+				fmt.Fprintf(a.err, "made the token %s (%s)\n", t.ID, t.Role)
+				return a.show(t, func() { fmt.Fprintln(a.out, t.Secret) })
+			}, func(ctx context.Context) error { return a.createStopped(ctx, &o, in) })
 		},
 	}
 	o.flags(a, c)
-	c.Flags().StringVar(&name, "name", "cli", "what the list calls it: 1 to 100 bytes of `text`")
+	f := c.Flags()
+	f.StringVar(&in.Name, "name", "cli", "what the list calls it: 1 to 100 bytes of `text`")
+	f.StringVar(&in.Role, "role", "admin", "`role`: viewer, operator or admin")
+	f.StringSliceVar(&in.Scopes, "scope", nil, "narrow it to an area, or an `area:verb`, such as stream or connectors:read; may be repeated")
+	f.DurationVar(&life, "expires", tokenLife, "how long it is good, a `duration`; 0: for ever")
+	f.BoolVar(&in.Own, "own", false, "your own, which ends with your user")
 	return c
+}
+
+func (a *app) createStopped(ctx context.Context, o *tokensOf, in client.TokenInput) error {
+	return o.with(ctx, func(ctx context.Context, s store.Store) error {
+		token, info, err := identity.New(s.System()).Issue(ctx, identity.Who{Kind: identity.ByLocal}, identity.NewToken{
+			Tenant: o.tenant, Name: in.Name, Role: identity.Role(in.Role), Scopes: in.Scopes, Expires: in.Expires,
+		})
+		if err != nil {
+			return err
+		}
+		if err := tokenEvent(ctx, s, identity.ByLocal, identity.TokenCreate, info); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.err, "made the token %s of the tenant %s\n", info.ID, info.Tenant)
+		return a.show(newToken{info, token}, func() { fmt.Fprintln(a.out, token) })
+	})
 }
 
 func (a *app) tokenList() *cobra.Command {
@@ -69,12 +98,20 @@ func (a *app) tokenList() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List tokens, without what would let anybody in",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
-				list, err := identity.New(s.System()).List(ctx, o.tenant)
+			return a.either(c, func(ctx context.Context, api *client.Client) error {
+				list, err := api.Tokens(ctx)
 				if err != nil {
 					return err
 				}
-				return a.show(append([]identity.Info{}, list...), func() { a.printTokens(list) }) // [] rather than null
+				return a.show(append([]client.Token{}, list...), func() { a.printTokens(list) }) // [] rather than null
+			}, func(ctx context.Context) error {
+				return o.with(ctx, func(ctx context.Context, s store.Store) error {
+					list, err := identity.New(s.System()).List(ctx, o.tenant)
+					if err != nil {
+						return err
+					}
+					return a.show(append([]identity.Info{}, list...), func() { a.printTokens(tokenForms(list)) })
+				})
 			})
 		},
 	}
@@ -82,12 +119,25 @@ func (a *app) tokenList() *cobra.Command {
 	return c
 }
 
-func (a *app) printTokens(list []identity.Info) {
-	rows := make([][]string, len(list))
-	for i, info := range list {
-		rows[i] = []string{info.ID, info.Name, string(info.Role), when(info.Created)}
+// tokenForms are tokens as the API shows them.
+func tokenForms(list []identity.Info) []client.Token {
+	all := make([]client.Token, len(list))
+	for i, t := range list {
+		all[i] = client.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), Scopes: t.Scopes, Created: t.Created, Expires: t.Expires, User: t.User}
 	}
-	a.rows([]string{"ID", "NAME", "ROLE", "CREATED"}, rows)
+	return all
+}
+
+func (a *app) printTokens(list []client.Token) {
+	rows := make([][]string, len(list))
+	for i, t := range list {
+		expires := "never"
+		if !t.Expires.IsZero() {
+			expires = when(t.Expires)
+		}
+		rows[i] = []string{t.ID, t.Name, t.Role, when(t.Created), expires, orDash(strings.Join(t.Scopes, " ")), orDash(t.User)}
+	}
+	a.rows([]string{"ID", "NAME", "ROLE", "CREATED", "EXPIRES", "SCOPES", "OWN OF"}, rows)
 }
 
 func (a *app) tokenRevoke() *cobra.Command {
@@ -96,17 +146,20 @@ func (a *app) tokenRevoke() *cobra.Command {
 		Use: "revoke id", Aliases: []string{"rm"}, Short: "Revoke a token, by its id",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.with(c.Context(), func(ctx context.Context, s store.Store) error {
-				if err := identity.New(s.System()).Revoke(ctx, identity.Who{Kind: identity.ByLocal}, o.tenant, args[0]); err != nil {
-					return err
-				}
-				gone := identity.Info{ID: args[0], Tenant: o.tenant}
-				if err := tokenEvent(ctx, s, identity.ByLocal, identity.TokenRevoke, gone); err != nil {
-					return err
-				}
-				fmt.Fprintf(a.err, "revoked the token %s\n", args[0])
-				return nil
+			err := a.either(c, func(ctx context.Context, api *client.Client) error {
+				return api.RevokeToken(ctx, args[0])
+			}, func(ctx context.Context) error {
+				return o.with(ctx, func(ctx context.Context, s store.Store) error {
+					if err := identity.New(s.System()).Revoke(ctx, identity.Who{Kind: identity.ByLocal}, o.tenant, args[0]); err != nil {
+						return err
+					}
+					return tokenEvent(ctx, s, identity.ByLocal, identity.TokenRevoke, identity.Info{ID: args[0], Tenant: o.tenant})
+				})
 			})
+			if err == nil {
+				fmt.Fprintf(a.err, "revoked the token %s\n", args[0])
+			}
+			return err
 		},
 	}
 	o.flags(a, c)
@@ -127,7 +180,7 @@ func tokenEvent(ctx context.Context, s store.Store, by identity.WhoKind, action 
 		return err
 	}
 	return identity.Record(ctx, space, identity.Event{
-		Who: identity.Who{Kind: by}, Action: action, On: info.ID, Outcome: identity.Done, Detail: info.Name,
+		Who: identity.Who{Kind: by}, Action: action, On: info.ID, Outcome: identity.Done, Detail: info.Describe(),
 	})
 }
 

@@ -69,6 +69,26 @@ func (t *Tenant) Audit(ctx context.Context, q AuditQuery, p Page) (list []identi
 	return list, next, err
 }
 
+// VerifyAudit sees whether the tenant's trail, or the server's own, is as it was
+// written. note is an event that was noted earlier; nil: none.
+func (t *Tenant) VerifyAudit(ctx context.Context, server bool, note *identity.Anchor) (v identity.Verdict, err error) {
+	if err := t.may(ctx, identity.Audits, identity.Read); err != nil {
+		return v, err
+	}
+	space := t.space
+	if server {
+		if err := t.may(ctx, identity.Server, identity.Read); err != nil {
+			return v, err
+		}
+		space = t.cfg.Store.System()
+	}
+	err = space.View(ctx, func(r store.Reader) error {
+		v, err = identity.Verify(r, note)
+		return err
+	})
+	return v, err
+}
+
 // named fills in what connectors are called that are still there.
 func named(r store.Reader, list []identity.Event) error {
 	names := map[string]string{}

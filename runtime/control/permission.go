@@ -26,6 +26,11 @@ func (t *Tenant) may(ctx context.Context, area identity.Area, verb identity.Verb
 	return err
 }
 
+// Operates reports whether a tenant is the one that operates the server.
+func (s *Service) Operates(tenant string) bool {
+	return s.cfg.Operator != "" && tenant == s.cfg.Operator
+}
+
 // operates reports whether the tenant is the one that operates the server.
 func (t *Tenant) operates() bool { return t.cfg.Operator != "" && t.id == t.cfg.Operator }
 

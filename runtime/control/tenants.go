@@ -203,6 +203,26 @@ func (t *Tenant) SetCeiling(ctx context.Context, id string, ceiling spec.Ceiling
 	return t.readTenant(ctx, id)
 }
 
+// InviteUser makes a user of another tenant, such as its first administrator,
+// and the one-time link by which they set their password.
+func (t *Tenant) InviteUser(ctx context.Context, tenant, name string, role identity.Role) (user identity.User, link string, expires time.Time, err error) {
+	if err := t.may(ctx, identity.Tenants, identity.Write); err != nil {
+		return user, "", expires, err
+	}
+	if _, err := t.readTenant(ctx, tenant); err != nil {
+		return user, "", expires, err
+	}
+	if user, err = t.cfg.Users.Add(ctx, t.who, tenant, name, role); err != nil {
+		return user, "", expires, err
+	}
+	event := identity.Event{Who: t.who, Action: identity.UserCreate, On: user.Name, Outcome: identity.Done, Detail: string(role)}
+	if err := t.tell(ctx, tenant, event); err != nil {
+		return user, "", expires, err
+	}
+	link, expires, err = t.cfg.Users.Link(ctx, t.who, tenant, name)
+	return user, link, expires, err
+}
+
 // tell puts into a tenant's own trail what the server's has already.
 func (t *Tenant) tell(ctx context.Context, id string, e identity.Event) error {
 	space, err := t.cfg.Store.Tenant(id)
@@ -253,6 +273,11 @@ func (t *Tenant) DeleteTenant(ctx context.Context, id string, revision uint64) e
 		return err
 	}
 	return t.cfg.Store.System().Update(ctx, func(w store.Writer) error {
+		if t.cfg.Secrets != nil {
+			if err := t.cfg.Secrets.Forget(w, id); err != nil {
+				return err
+			}
+		}
 		if err := w.Delete(store.Tenants, id); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -21,23 +22,20 @@ type TokenInput struct {
 // tokens are the API tokens of all tenants.
 func (cfg *Config) tokens() *identity.Tokens { return identity.New(cfg.Store.System()) }
 
-// Tokens are the tenant's tokens, by id. Who is no administrator sees their
-// own.
-func (t *Tenant) Tokens(ctx context.Context) ([]identity.Info, error) {
+// TokenList is a page of the tenant's tokens, by id. Who is no administrator
+// sees their own.
+func (t *Tenant) TokenList(ctx context.Context, p Page) (list []identity.Info, next string, err error) {
 	if err := t.may(ctx, identity.Account, identity.Read); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	all, err := t.cfg.tokens().List(ctx, t.id)
-	if err != nil || t.as.May(identity.TokensArea, identity.Read, t.operates()) {
-		return all, err
+	if err != nil {
+		return nil, "", err
 	}
-	own := []identity.Info{}
-	for _, info := range all {
-		if t.owns(&info) {
-			own = append(own, info)
-		}
+	if !t.as.May(identity.TokensArea, identity.Read, t.operates()) {
+		all = slices.DeleteFunc(all, func(info identity.Info) bool { return !t.owns(&info) })
 	}
-	return own, nil
+	return pageOf(all, p, func(info *identity.Info) string { return info.ID })
 }
 
 // owns reports whether a token is the caller's own, or the one they came with.

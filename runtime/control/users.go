@@ -3,18 +3,41 @@ package control
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 )
 
-// Users are the tenant's users, by name.
-func (t *Tenant) Users(ctx context.Context) ([]identity.User, error) {
+// UserList is a page of the tenant's users, by name.
+func (t *Tenant) UserList(ctx context.Context, p Page) (list []identity.User, next string, err error) {
 	if err := t.may(ctx, identity.UsersArea, identity.Read); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return t.cfg.Users.List(ctx, t.id)
+	all, err := t.cfg.Users.List(ctx, t.id)
+	if err != nil {
+		return nil, "", err
+	}
+	return pageOf(all, p, func(u *identity.User) string { return strings.ToLower(u.Name) })
+}
+
+// pageOf is a page of a list that is whole and ordered by key.
+func pageOf[T any](all []T, p Page, key func(*T) string) (list []T, next string, err error) {
+	limit, err := p.limit()
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range all {
+		if key(&all[i]) <= p.After {
+			continue
+		}
+		if len(list) == limit {
+			return list, key(&list[limit-1]), nil
+		}
+		list = append(list, all[i])
+	}
+	return list, "", nil
 }
 
 // User is one of the tenant's users by name, or fault.NotFound.
