@@ -107,8 +107,8 @@ func (s *Server) categoryRoutes() {
 	register(s, huma.Operation{
 		OperationID: "list-categories", Method: http.MethodGet, Path: "/api/categories", Tags: tags,
 		Summary: "List categories, by name: those that are built in and the tenant's own",
-	}, func(ctx context.Context, in *struct{ Caller }) (*body[client.List[client.Category]], error) {
-		all, err := in.tenant.Categories(ctx)
+	}, func(ctx context.Context, in *PageQuery) (*body[client.List[client.Category]], error) {
+		all, next, err := in.tenant.Categories(ctx, in.page())
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (s *Server) categoryRoutes() {
 		for i := range all {
 			items[i] = client.CategoryOf(all[i])
 		}
-		return &body[client.List[client.Category]]{client.List[client.Category]{Items: items}}, nil
+		return &body[client.List[client.Category]]{client.List[client.Category]{Items: items, Next: next}}, nil
 	})
 	register(s, huma.Operation{
 		OperationID: "get-category", Method: http.MethodGet, Path: "/api/categories/{category}", Tags: tags, Summary: "Show a category",

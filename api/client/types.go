@@ -87,10 +87,8 @@ func (c *Client) Type(ctx context.Context, category, providerType string) (t Typ
 }
 
 // Categories lists all categories.
-func (c *Client) Categories(ctx context.Context) (list []Category, err error) {
-	var out List[Category]
-	err = c.do(ctx, call{method: http.MethodGet, path: "/api/categories"}, &out)
-	return out.Items, err
+func (c *Client) Categories(ctx context.Context) ([]Category, error) {
+	return all[Category](ctx, c, "/api/categories", nil)
 }
 
 // AddCategory adds a category.

@@ -31,16 +31,26 @@ func sortTypes(list []TypeView) {
 	})
 }
 
-// Categories lists those that are built in and the tenant's own, by name.
-func (t *Tenant) Categories(ctx context.Context) (list []spec.Category, err error) {
+// Categories is a page of those that are built in and the tenant's own, by
+// name.
+func (t *Tenant) Categories(ctx context.Context, p Page) (list []spec.Category, next string, err error) {
 	if err := t.may(ctx, identity.Categories, identity.Read); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	limit, err := p.limit()
+	if err != nil {
+		return nil, "", err
 	}
 	err = t.space.View(ctx, func(r store.Reader) error {
 		list, err = catalog.ListCategories(r)
 		return err
 	})
-	return list, err
+	list = slices.DeleteFunc(list, func(c spec.Category) bool { return c.Name <= p.After })
+	if len(list) > limit {
+		list = list[:limit]
+		next = list[limit-1].Name
+	}
+	return list, next, err
 }
 
 // Category is one of them.

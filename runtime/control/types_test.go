@@ -183,13 +183,20 @@ func TestCategoriesAreData(t *testing.T) {
 	if err != nil || c.DisplayName != "printing" || c.BuiltIn || c.Revision != 1 {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	all, err := r.Categories(t.Context())
+	all, _, err := r.Categories(t.Context(), control.Page{})
 	var names []string
 	for _, c := range all {
 		names = append(names, c.Name)
 	}
 	if want := []string{"converter", "email", "messaging", "printing", "storage", "telemetry"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("%q, %v", names, err)
+	}
+	page, next, err := r.Categories(t.Context(), control.Page{Limit: 4})
+	if err != nil || len(page) != 4 || next != "printing" {
+		t.Errorf("a page of %d, next %q, %v", len(page), next, err)
+	}
+	if page, next, err = r.Categories(t.Context(), control.Page{Limit: 4, After: next}); err != nil || len(page) != 2 || next != "" {
+		t.Errorf("a last page of %d, next %q, %v", len(page), next, err)
 	}
 	_, err = r.CallCategory(t.Context(), "printing", "print", json.RawMessage(`{"document":"x"}`), 0)
 	if f := wanted(t, err, fault.TypeUnknown); !strings.Contains(f.Advice(), "is_default") {
