@@ -19,7 +19,7 @@ func (a *app) connectorsCommand() *cobra.Command {
 	c := branch("connectors", "Create, change, test, start and stop connectors",
 		a.connectorsCreate(), a.connectorsUpdate(), a.connectorsList(), a.connectorsShow(),
 		a.connectorsStatus(), a.connectorsTest(), a.connectorsActivate(), a.connectorsDeactivate(),
-		a.connectorsRemove())
+		a.connectorsParams(), a.connectorsImport(), a.connectorsConfig(), a.connectorsSetDefault(), a.connectorsRemove())
 	c.Aliases = []string{"connector"}
 	return c
 }
@@ -38,18 +38,31 @@ func (a *app) on(use, short string, do func(context.Context, *client.Client, str
 }
 
 func (a *app) connectorsCreate() *cobra.Command {
-	var file string
+	var s settings
 	c := &cobra.Command{
-		Use:     "create -f connector.json",
-		Short:   "Create a connector from JSON as the API takes it",
-		Example: "  snaprail connectors create -f meter.json\n  jq '.name = \"meter2\"' meter.json | snaprail connectors create -f -",
-		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			body, err := a.jsonFile(file)
+		Use:   "create [name]",
+		Short: "Create a connector of a type, or from JSON as the API takes it",
+		Long: "Create makes a connector: of a type, with parameters, or from a file of JSON, whose fields the flags replace.\n" +
+			"What its module reaches has to be granted: see `snaprail grants`.",
+		Example: "  snaprail connectors create archive --type storage/s3 --param bucket=plant --secret secret_key\n" +
+			"  snaprail connectors create -f meter.json\n  jq '.name = \"meter2\"' meter.json | snaprail connectors create -f -",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				s.name = args[0]
+			}
+			if s.file == "" && s.typ == "" && s.module == "" {
+				return fault.New(fault.Usage, "--file is missing").WithHint("Say what it is made of: with --file, --type or --module.")
+			}
+			body, err := a.given(&s)
 			if err != nil {
 				return err
 			}
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				body, err := a.made(ctx, api, &s, body)
+				if err != nil {
+					return err
+				}
 				v, err := api.CreateConnector(ctx, body)
 				if err != nil {
 					return err
@@ -59,71 +72,89 @@ func (a *app) connectorsCreate() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "JSON `file`; -: stdin (required)")
+	s.flags(c)
 	return c
 }
 
 func (a *app) connectorsUpdate() *cobra.Command {
-	var file, match string
+	var s settings
+	var match string
 	var consent []string
 	c := &cobra.Command{
-		Use:   "update connector -f connector.json",
-		Short: "Replace what is set of a connector",
-		Long: "Update replaces what is set of a connector. It fails when somebody else changed the connector\n" +
-			"between the reading and the writing; --if-match names the revision that the change was made on.\n\n" +
+		Use:   "update connector",
+		Short: "Change what is set of a connector",
+		Long: "Update changes what the flags name. With a file it replaces all that is set. It fails when somebody else\n" +
+			"changed the connector between the reading and the writing; --if-match names the revision that the change\n" +
+			"was made on.\n\n" +
 			"A module that asks for more than the one that it replaces needs consent. On a terminal, update\n" +
 			"shows what it asks for and asks whether you agree; elsewhere --consent says so beforehand.\n" +
 			"Going back to a module that the connector has run on needs none.",
 		Example: "  snaprail connectors update meter -f meter.json\n" +
-			"  snaprail connectors update meter -f meter.json --consent 5235f21370aa",
+			"  snaprail connectors update meter -f meter.json --consent 5235f21370aa\n" +
+			"  snaprail connectors update archive --version 2.0.0 --param region=eu-central-1",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			body, err := a.jsonFile(file)
-			if err != nil {
-				return err
-			}
 			revision, err := parseRevision(match)
 			if err != nil {
 				return err
 			}
-			if body, err = withConsent(body, consent); err != nil {
+			body, err := a.given(&s)
+			if err != nil {
 				return err
 			}
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
-				return a.update(ctx, api, args[0], body, revision)
+				return a.update(ctx, api, args[0], update{&s, body, consent, revision})
 			})
 		},
 	}
+	s.flags(c)
+	c.Flags().StringVar(&s.name, "name", "", "its new `name`")
 	c.Flags().StringSliceVar(&consent, "consent", nil, "`digest` of a module that asks for more, by who has read what that is")
-	c.Flags().StringVarP(&file, "file", "f", "", "JSON `file`; -: stdin (required)")
 	c.Flags().StringVar(&match, "if-match", "", "`revision` that must not have changed (default: the one of now)")
 	return c
 }
 
-func (a *app) update(ctx context.Context, api *client.Client, id string, body json.RawMessage, revision uint64) error {
-	if revision == 0 {
+// update is a change of a connector as it was asked for.
+type update struct {
+	*settings
+	body     json.RawMessage // of the file
+	consent  []string
+	revision uint64 // 0: the one of now
+}
+
+func (a *app) update(ctx context.Context, api *client.Client, id string, u update) error {
+	if u.revision == 0 {
 		now, err := api.Connector(ctx, id)
 		if err != nil {
 			return err
 		}
-		revision = now.Revision
+		u.revision = now.Revision
 	}
-	v, err := api.UpdateConnector(ctx, id, body, revision)
-	if fault.Is(err, fault.ConsentRequired) {
-		if body, err = a.agree(body, err); err != nil {
-			return err
-		}
-		v, err = api.UpdateConnector(ctx, id, body, revision)
+	send := api.UpdateConnector
+	body, err := u.body, error(nil)
+	if u.file == "" {
+		send = api.PatchConnector
+		body, err = a.patchOf(ctx, api, u.settings, id)
+	} else {
+		body, err = a.made(ctx, api, u.settings, body)
+	}
+	if err == nil {
+		body, err = withConsent(body, u.consent)
 	}
 	if err != nil {
 		return err
 	}
-	a.warn(v)
-	fmt.Fprintf(a.err, "updated %s to revision %d\n", v.Name, v.Revision)
-	if v.Runtime != nil && v.Enabled() && v.Runtime.Reason != "" {
-		fmt.Fprintf(a.err, "warning: it is %s: %s\n", v.Runtime.State, visible(v.Runtime.Reason))
+	v, err := send(ctx, id, body, u.revision)
+	if fault.Is(err, fault.ConsentRequired) && (u.file != "" || u.module != "") {
+		if body, err = a.agree(body, err); err != nil {
+			return err
+		}
+		v, err = send(ctx, id, body, u.revision)
 	}
-	return a.show(v, func() {})
+	if err != nil {
+		return err
+	}
+	return a.changed(v)
 }
 
 // parseRevision reads 7, "7" or W/"7".

@@ -35,6 +35,7 @@ func (a *app) printConnector(v client.Connector) {
 	rows := [][]string{
 		{"name", v.Name},
 		{"id", v.ID},
+		{"type", orDash(strings.Trim(v.Category+"/"+v.ProviderType, "/"))},
 		{"module", v.Module},
 	}
 	if v.Converter != nil {
@@ -42,6 +43,7 @@ func (a *app) printConnector(v client.Connector) {
 	}
 	rows = append(rows,
 		[]string{"enabled", strconv.FormatBool(v.Enabled())},
+		[]string{"default", strconv.FormatBool(v.Default())},
 		[]string{"last test", strings.TrimSuffix(string(v.Status)+": "+v.StatusMessage, ": ")},
 		[]string{"tested", when(v.LastTestedAt)},
 		[]string{"created", when(v.Created)},
@@ -53,6 +55,9 @@ func (a *app) printConnector(v client.Connector) {
 	}
 	for _, w := range v.Warnings {
 		rows = append(rows, []string{"warning", w})
+	}
+	for _, p := range v.Params {
+		rows = append(rows, []string{"param", p.Key + " = " + paramText(p)})
 	}
 	a.rows(nil, rows)
 	if len(v.Config) > 0 {
