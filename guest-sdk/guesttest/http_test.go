@@ -35,8 +35,10 @@ func TestHTTP(t *testing.T) {
 			text, status = fmt.Sprintf("%s %s %s %s", text, q.Headers[0].Value, q.Headers[1].Value, q.Body), 418
 		}
 		return abi.HTTPResponse{Status: status, Body: []byte(text), Headers: []abi.Header{
-			{Name: "X-Many", Value: []byte("a")}, {Name: "X-Many", Value: []byte("b")},
-			{Name: "Set-Cookie", Value: []byte("c=1")}, {Name: "Set-Cookie", Value: []byte("d=2")},
+			{Name: "X-Many", Value: []byte("a")},
+			{Name: "X-Many", Value: []byte("b")},
+			{Name: "Set-Cookie", Value: []byte("c=1")},
+			{Name: "Set-Cookie", Value: []byte("d=2")},
 		}}, nil
 	})
 	h.MustPoll(nil)

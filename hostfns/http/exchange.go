@@ -38,7 +38,7 @@ func (x *exchange) exchange(ctx context.Context) (*abi.HTTPResponse, error) {
 	for attempt := 1; ; attempt++ {
 		o := x.attempt(ctx)
 		if o.reply != nil {
-			o.reply.Attempts = uint32(attempt) //nolint:gosec // maxRetries at most
+			o.reply.Attempts = uint32(attempt)
 		}
 		if attempt > x.retries || !x.mayRepeat(o) || !pause(ctx, max(x.delay, o.after)) {
 			return o.reply, o.err
@@ -133,7 +133,7 @@ func (x *exchange) read(resp *nethttp.Response) (*abi.HTTPResponse, error) {
 		return nil, err
 	}
 	return &abi.HTTPResponse{
-		Status: uint32(resp.StatusCode), Headers: headers, //nolint:gosec // three digits
+		Status: uint32(resp.StatusCode), Headers: headers,
 		URL: x.masks.text(resp.Request.URL.String()), Body: x.masks.bytes(body),
 	}, nil
 }
@@ -192,5 +192,5 @@ func retryAfter(resp *nethttp.Response) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second //nolint:gosec // 16 bits
+	return time.Duration(seconds) * time.Second
 }

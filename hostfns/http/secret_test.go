@@ -121,7 +121,7 @@ func TestSecretsInErrors(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		write(t, conn, "no HTTP at all: "+r.Header.Get("X-Token")+"\r\n\r\n")
 	})
 	scope := capability.Scope{Grants: granted(s.URL, local), Secrets: secrets{"token": "hidden-value"}}

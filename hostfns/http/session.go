@@ -109,8 +109,7 @@ func (s *session) note(x *exchange, err error) {
 		return
 	}
 	at := x.url
-	var outer *url.Error
-	if errors.As(err, &outer) {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
 		if hop, err := egress.Canonical(outer.URL); err == nil {
 			at = hop
 		}

@@ -32,7 +32,7 @@ func newTrap(t *testing.T) *trap {
 	tr := &trap{}
 	_, tr.port, _ = net.SplitHostPort(ln.Addr().String())
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	s.Listener.Close()
+	_ = s.Listener.Close()
 	s.Listener = ln
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -125,7 +125,7 @@ func TestAbuse35NeverGrantable(t *testing.T) {
 			t.Errorf("%s: %v", addr, err)
 		}
 		if err == nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}
 	for _, network := range []string{"udp", "unix", "ip4:icmp", ""} {
@@ -141,7 +141,7 @@ func TestAbuse35NeverGrantable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.Close()
+	_ = conn.Close()
 }
 
 // This server's own listeners are not reached by any address that leads there,
@@ -165,7 +165,7 @@ func TestAbuse35OwnListeners(t *testing.T) {
 		if conn, err := dial.DialContext(t.Context(), "tcp", net.JoinHostPort(host, tr.port)); !fault.Is(err, fault.EgressForbidden) {
 			t.Errorf("%s: %v", host, err)
 			if err == nil {
-				conn.Close()
+				_ = conn.Close()
 			}
 		}
 	}
@@ -176,7 +176,7 @@ func TestAbuse35OwnListeners(t *testing.T) {
 	if err != nil {
 		t.Fatalf("another port: %v", err)
 	}
-	conn.Close()
+	_ = conn.Close()
 	// A listener on one address is not one on its neighbour.
 	e = egress.New(egress.Config{})
 	e.Listening(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 9), Port: int(port)})
@@ -184,7 +184,7 @@ func TestAbuse35OwnListeners(t *testing.T) {
 	if conn, err = dial.DialContext(t.Context(), "tcp", "127.0.0.1:"+tr.port); err != nil {
 		t.Fatal(err)
 	}
-	conn.Close()
+	_ = conn.Close()
 }
 
 // Abuse case 37: what a name leads to is looked at when it is dialled, each time.
@@ -207,8 +207,16 @@ func TestAbuse37Rebinding(t *testing.T) {
 	}
 	reached(1)
 	for i, answers := range [][]string{
-		{"127.0.0.1"}, {"127.0.0.1", "127.0.0.3"}, {"::1"}, {"127.0.0.1", "::1"}, {"::ffff:127.0.0.1"},
-		{"169.254.169.254"}, {"10.0.0.1"}, {"a.test"}, {"0.0.0.0"}, {"::"},
+		{"127.0.0.1"},
+		{"127.0.0.1", "127.0.0.3"},
+		{"::1"},
+		{"127.0.0.1", "::1"},
+		{"::ffff:127.0.0.1"},
+		{"169.254.169.254"},
+		{"10.0.0.1"},
+		{"a.test"},
+		{"0.0.0.0"},
+		{"::"},
 	} {
 		dns.set("rebind.test", answers...)
 		dns.set("a.test", "b.test") // a chain of names

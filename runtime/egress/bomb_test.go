@@ -110,11 +110,11 @@ func raw(t *testing.T, do func(w io.Writer)) string {
 			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
 				do(conn)
 			}
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	t.Cleanup(func() {
-		ln.Close()
+		_ = ln.Close()
 		<-done
 	})
 	return "http://" + ln.Addr().String()

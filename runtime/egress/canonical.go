@@ -26,9 +26,8 @@ func Canonical(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		var inner *url.Error
-		if errors.As(err, &inner) {
-			err = inner.Err // the text may hold what is secret
+		if outer, ok := errors.AsType[*url.Error](err); ok {
+			err = outer.Err // the text may hold what is secret
 		}
 		return nil, fault.Wrap(fault.Invalid, err, "the URL cannot be read")
 	}
@@ -174,7 +173,10 @@ func canonicalPath(escaped string) (string, error) {
 			return "", err
 		}
 		next, err := url.PathUnescape(plain)
-		if err != nil || next == plain {
+		if err != nil {
+			next = plain // a % that escapes nothing: nobody decodes it further
+		}
+		if next == plain {
 			return path, nil
 		}
 		if plain = next; round >= maxEscapes {

@@ -113,7 +113,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp, err := t.base.RoundTrip(out) //nolint:bodyclose // the caller's
+	resp, err := t.base.RoundTrip(out)
 	if err != nil {
 		release()
 		return nil, err

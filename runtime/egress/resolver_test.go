@@ -45,7 +45,7 @@ func (n *names) resolver() *net.Resolver {
 
 // serve answers queries as DNS over TCP has them, until the client hangs up.
 func (n *names) serve(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	for {
 		var size [2]byte
 		if _, err := io.ReadFull(conn, size[:]); err != nil {

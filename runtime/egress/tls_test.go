@@ -133,7 +133,7 @@ func TestClientCertificate(t *testing.T) {
 
 // TestOldTLS: nothing older than TLS 1.2 is spoken.
 func TestOldTLS(t *testing.T) {
-	s := secure(t, false, &tls.Config{MaxVersion: tls.VersionTLS11}) //nolint:gosec // that is the point
+	s := secure(t, false, &tls.Config{MaxVersion: tls.VersionTLS11})
 	e := egress.New(egress.Config{Roots: pool(s.Certificate())})
 	if _, err := get(t, client(t, e, s.URL, local), s.URL); !fault.Is(err, fault.PeerTLS) {
 		t.Error(err)
