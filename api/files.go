@@ -121,7 +121,7 @@ func (s *Server) uploadFile(c echo.Context, t *control.Tenant) error {
 	const slack = 16 << 10 // for what a form has beside the file
 	r := c.Request()
 	from := &boundedReader{
-		from: &patientReader{from: r.Body, conn: controller(c), idle: uploadIdle}, left: control.MaxFile + slack, err: fileTooLarge,
+		from: &patientReader{from: r.Body, conn: controller(c), idle: s.pace.silence}, left: control.MaxFile + slack, err: fileTooLarge,
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	name, content := c.QueryParam("name"), []byte(nil)

@@ -55,7 +55,7 @@ func (s *Server) importConfig(c echo.Context, t *control.Tenant) error {
 	if err != nil {
 		return err
 	}
-	from := &boundedReader{from: &patientReader{from: r.Body, conn: controller(c), idle: uploadIdle}, left: maxImport, err: importTooLarge}
+	from := &boundedReader{from: &patientReader{from: r.Body, conn: controller(c), idle: s.pace.silence}, left: maxImport, err: importTooLarge}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
 		kind = ""

@@ -149,7 +149,7 @@ func (s *Server) replay(c echo.Context, known control.Answer, request *fingerpri
 	}
 	patient := &patientReader{
 		from: http.MaxBytesReader(c.Response(), request, s.cfg.MaxModule+uploadSlack),
-		conn: controller(c), idle: uploadIdle,
+		conn: controller(c), idle: s.pace.silence,
 	}
 	if _, err := io.Copy(io.Discard, patient); err != nil {
 		return s.uploadFailed(broken(err))

@@ -9,8 +9,10 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// pace is how a stream behaves in time.
+// pace is how streams and uploads behave in time.
 type pace struct {
+	// silence is how long a client may send nothing in the middle of an upload.
+	silence time.Duration
 	// heartbeat is how often a silent stream says that it is alive.
 	heartbeat time.Duration
 	// recheck is how often a stream sees whether its credential still holds,
@@ -27,7 +29,7 @@ type pace struct {
 }
 
 func usualPace() pace {
-	return pace{heartbeat: 15 * time.Second, recheck: 400 * time.Millisecond, rest: 100 * time.Millisecond, slow: 5 * time.Second}
+	return pace{silence: 15 * time.Second, heartbeat: 15 * time.Second, recheck: 400 * time.Millisecond, rest: 100 * time.Millisecond, slow: 5 * time.Second}
 }
 
 const (

@@ -19,9 +19,7 @@ import (
 
 // The bounds of an upload.
 const (
-	// uploadIdle is how long a client may be silent in the middle of it.
-	uploadIdle = 15 * time.Second
-	maxParts   = 10
+	maxParts = 10
 	// uploadSlack is what a body may have beside the module.
 	uploadSlack = abi.MaxManifest + 64<<10
 	// maxExtism is the most that an Extism manifest may have, module included.
@@ -47,7 +45,7 @@ func (s *Server) upload(c echo.Context, t *control.Tenant) error {
 		return s.tooLarge()
 	}
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, s.cfg.MaxModule+uploadSlack)
-	patient := &patientReader{from: r.Body, conn: controller(c), idle: uploadIdle}
+	patient := &patientReader{from: r.Body, conn: controller(c), idle: s.pace.silence}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
 		kind = ""
@@ -210,7 +208,7 @@ func (s *Server) uploadFailed(err error) error {
 	case errors.As(err, &tooLarge):
 		return s.tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fault.New(fault.BodyInvalid, "the upload was silent for %s", uploadIdle).
+		return fault.New(fault.BodyInvalid, "the upload was silent for %s", s.pace.silence).
 			WithHint("Send it again over a connection that does not stall.")
 	}
 	return err
