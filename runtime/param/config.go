@@ -357,3 +357,25 @@ func pointerOf(path []string) string {
 	}
 	return b.String()
 }
+
+// Bare is a config as Book.Config shows it, in which of what may be known of
+// secrets only {"set":true} is left: what an export holds, and what
+// Book.WriteConfig takes for the secret that stands at the same place.
+func Bare(config json.RawMessage) json.RawMessage {
+	bare, err := walk(config, nil, func(_ []string, raw json.RawMessage) (json.RawMessage, error) {
+		if raw[0] != '{' || !bytes.Contains(raw, []byte(`"fingerprint"`)) {
+			return nil, nil
+		}
+		var info spec.SecretInfo
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		if dec.Decode(&info) != nil || !info.Set {
+			return nil, nil //nolint:nilerr // it is another object
+		}
+		return json.RawMessage(`{"set":true}`), nil
+	})
+	if err != nil || len(config) == 0 {
+		return config
+	}
+	return bare
+}
