@@ -167,7 +167,7 @@ func (l *lane) pass(ctx context.Context) (worked bool, err error) {
 	var o abi.Outcome
 	for i := range l.inbox.batch {
 		if l.inbox.batch[i].event.Type == abi.EventData {
-			o.Verdicts = append(o.Verdicts, abi.Verdict{Input: uint32(i), Decision: abi.DecisionSkip, Reason: "the module is in call mode"}) //nolint:gosec // at most MaxItems
+			o.Verdicts = append(o.Verdicts, abi.Verdict{Input: uint32(i), Decision: abi.DecisionSkip, Reason: "the module is in call mode"})
 		}
 	}
 	return true, l.commit(ctx, o.Append(nil), l.inbox.batch, l.firing)

@@ -12,4 +12,4 @@ func (c *Catalog) SetPatience(d time.Duration) { c.patience = d }
 func (c *Catalog) Path(digest string) string { return c.path(digest) }
 
 // Newer orders versions.
-var Newer = newer //nolint:gochecknoglobals // for tests
+var Newer = newer

@@ -105,7 +105,8 @@ func (t *Tenant) CallConnector(ctx context.Context, idOrName, operation string, 
 		return CallResult{}, err
 	}
 	o := operationOf(of, operation)
-	if o == nil && !(isPlainName(operation) && slices.Contains(m.Exports, abi.OperationPrefix+operation)) {
+	exported := isPlainName(operation) && slices.Contains(m.Exports, abi.OperationPrefix+operation)
+	if o == nil && !exported {
 		return CallResult{}, noOperation(of, operation)
 	}
 	if args, err = checkArguments(o, args); err != nil {

@@ -305,3 +305,33 @@ func TestCategoriesThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOperationTellsNoSecret: what a provider answers, and how it fails, goes
+// to its caller without the secrets of its own configuration.
+func TestAnOperationTellsNoSecret(t *testing.T) {
+	r := newRig(t)
+	const password = "correct-horse-battery"
+	v := r.create(control.ConnectorInput{
+		Name: "shelf", Module: r.guest("kvstore").Digest,
+		Params: []spec.Param{{Key: "password", Value: password, Type: spec.ParamSecret, Sequence: 10}},
+	})
+	if _, err := r.Activate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(operation string) string {
+		out, err := r.CallConnector(t.Context(), v.ID, operation, json.RawMessage(`{"path":"`+password+`"}`), 0)
+		if err != nil {
+			return err.Error()
+		}
+		return string(out.Result)
+	}
+	if text := ask("get"); strings.Contains(text, password) || !strings.Contains(text, "nothing stands at") {
+		t.Errorf("an error tells %q", text)
+	}
+	if _, err := r.CallConnector(t.Context(), v.ID, "put", json.RawMessage(`{"path":"`+password+`","data":""}`), 0); err != nil {
+		t.Fatal(err)
+	}
+	if text := ask("stat"); strings.Contains(text, password) || !strings.Contains(text, `"size":0`) {
+		t.Errorf("an answer tells %q", text)
+	}
+}

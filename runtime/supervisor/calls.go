@@ -11,7 +11,8 @@ import (
 )
 
 // Call calls an entry point of the connector's running guest, between two of
-// its steps: see actor.Actor.Call. in and the answer have at most 1 MiB.
+// its steps: see actor.Actor.Call. in and the answer have at most 1 MiB. The
+// tenant's secrets are masked in the answer, as in the error.
 // fault.WrongState: the connector does not run.
 func (t *Tenant) Call(ctx context.Context, id, entry string, in []byte) ([]byte, error) {
 	if err := fits(entry, "input", in); err != nil {
@@ -36,9 +37,9 @@ func (t *Tenant) Call(ctx context.Context, id, entry string, in []byte) ([]byte,
 		err = fits(entry, "answer", out)
 	}
 	if err != nil {
-		return nil, err
+		return nil, t.maskedFault(err)
 	}
-	return out, nil
+	return t.vault.Mask().Bytes(out), nil
 }
 
 // Ask calls one entry point of a throw-away guest of the connector's module,
@@ -78,7 +79,7 @@ func (t *Tenant) Ask(ctx context.Context, c *spec.Connector, entry string, in []
 		err = fits(entry, "answer", out)
 	}
 	if err != nil {
-		return nil, err
+		return nil, t.maskedFault(err)
 	}
 	return out, nil
 }

@@ -73,13 +73,14 @@ func (r *rig) mustOp(id, name, args string) map[string]any {
 	return answer
 }
 
-func (r *rig) wantOp(id, name, args string, kind fault.Kind) error {
+// wantOp is a call that has to fail so; it answers what the caller reads.
+func (r *rig) wantOp(id, name, args string, kind fault.Kind) string {
 	r.t.Helper()
 	_, err := r.op(id, name, args)
 	if !fault.Is(err, kind) {
 		r.t.Fatalf("%s %s: %v, want %v", name, args, err, kind)
 	}
-	return err
+	return err.Error()
 }
 
 // TestCallsAreServedInEveryModeButRun: between two steps, with the state of the
@@ -123,8 +124,8 @@ func TestACallIsCommitted(t *testing.T) {
 	v := r.connect(control.ConnectorInput{Name: "shelf", Module: r.shelf(abi.ModeCall)})
 	r.mustOp(v.ID, "put", `{"path":"kept","data":"aGk="}`)
 	r.wantOp(v.ID, "put", `{"path":"error","data":"aGk="}`, fault.Guest)
-	if err := r.wantOp(v.ID, "put", `{"path":"panic","data":"aGk="}`, fault.GuestTrap); !strings.Contains(err.Error(), "told to panic") {
-		t.Errorf("the caller does not learn why: %v", err)
+	if text := r.wantOp(v.ID, "put", `{"path":"panic","data":"aGk="}`, fault.GuestTrap); !strings.Contains(text, "told to panic") {
+		t.Errorf("the caller does not learn why: %s", text)
 	}
 	s := r.until(v.ID, "running again", func(s lifecycle.Status) bool { return s.State == lifecycle.Running && s.Restarts == 1 })
 	if s.Counters.Traps != 1 {
@@ -298,8 +299,8 @@ func TestAnExtismPluginIsAProvider(t *testing.T) {
 	if got := r.mustOp(v.ID, "echo", `{"text":"hi"}`); got["text"] != "hi" {
 		t.Errorf("%v", got)
 	}
-	if err := r.wantOp(v.ID, "fail", `{}`, fault.Guest); !strings.Contains(err.Error(), "told to fail") {
-		t.Errorf("%v", err)
+	if text := r.wantOp(v.ID, "fail", `{}`, fault.Guest); !strings.Contains(text, "told to fail") {
+		t.Errorf("%s", text)
 	}
 	if got, err := r.plant().Ask(t.Context(), &v.Connector, abi.EntryNormalizeImport, []byte(`{"a":1}`), nil); err != nil || string(got) != `{"a":1}` {
 		t.Errorf("%s, %v", got, err)

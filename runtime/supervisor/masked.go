@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -43,6 +44,17 @@ func (t *Tenant) maskedTest(r abi.TestResult) abi.TestResult {
 		r.Details[i].Name, r.Details[i].Value = mask.Text(r.Details[i].Name), mask.Bytes(r.Details[i].Value)
 	}
 	return r
+}
+
+// maskedFault is what a guest or a peer made up, without the tenant's secrets.
+// What caused it is left out, because it has the same text.
+func (t *Tenant) maskedFault(err error) error {
+	f := *fault.Of(err)
+	mask := t.vault.Mask()
+	masked := fault.New(f.Kind, "%s", mask.Text(f.Text))
+	masked.Hint, masked.RetryAfter, masked.Said = mask.Text(f.Hint), f.RetryAfter, f.Said
+	masked.Fields, masked.Offset = f.Fields, f.Offset
+	return masked
 }
 
 // maskedLog is a log that takes no secret of the tenant.
