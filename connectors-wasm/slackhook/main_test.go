@@ -26,8 +26,10 @@ func (w *webhook) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	case w.status != 0:
 		out.Header().Set("Retry-After", "7")
 		http.Error(out, w.said, w.status)
-	case r.Method != http.MethodPost || r.URL.Path != "/services/T/B/X":
+	case r.URL.Path != "/services/T/B/X":
 		http.Error(out, "no_service", http.StatusNotFound)
+	case r.Method != http.MethodPost:
+		http.Error(out, "method_not_allowed", http.StatusMethodNotAllowed)
 	case err != nil || r.Header.Get("Content-Type") != "application/json":
 		http.Error(out, "invalid_payload", http.StatusBadRequest)
 	case m.Text == "":
