@@ -104,6 +104,39 @@ func TestHTTPLongBody(t *testing.T) {
 	}
 }
 
+func TestHTTPMethodsAndQuery(t *testing.T) {
+	h := inside(t, func(t *testing.T) {
+		for _, ask := range []func() (http.Response, error){
+			func() (http.Response, error) {
+				return http.Do(http.Request{URL: "http://h/x", Query: map[string]string{"lang": "en&de", "id": "1", "ü ": ""}})
+			},
+			func() (http.Response, error) {
+				return http.Do(http.Request{URL: "http://h/x?a=b", Query: map[string]string{"id": "1"}})
+			},
+			func() (http.Response, error) { return http.Put("http://h/x", "text/plain", []byte("b"), nil) },
+			func() (http.Response, error) { return http.Delete("http://h/x", nil) },
+			func() (http.Response, error) { return http.Head("http://h/x", http.Headers{"A": "b"}) },
+		} {
+			if reply, err := ask(); err != nil || reply.Status != 204 {
+				t.Errorf("%+v, %v", reply, err)
+			}
+		}
+	})
+	asked := h.HTTP(func(abi.HTTPRequest) (abi.HTTPResponse, error) { return abi.HTTPResponse{Status: 204}, nil })
+	h.MustPoll(nil)
+	var got []string
+	for _, q := range *asked {
+		got = append(got, fmt.Sprintf("%s %s %s %d", q.Method, q.URL, q.Body, len(q.Headers)))
+	}
+	want := []string{
+		"GET http://h/x?id=1&lang=en%26de&%C3%BC%20=  0", "GET http://h/x?a=b&id=1  0", "PUT http://h/x b 1",
+		"DELETE http://h/x  0", "HEAD http://h/x  1",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("asked\n%q, want\n%q", got, want)
+	}
+}
+
 func TestWeb(t *testing.T) {
 	h := inside(t, func(t *testing.T) {
 		reply, err := http.Do(http.Request{

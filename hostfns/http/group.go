@@ -42,6 +42,14 @@ func (*Group) Functions() []capability.Function {
 	}
 }
 
+// Cannot implements capability.Bounded.
+func (*Group) Cannot() []string {
+	return []string{
+		"Cannot ask private addresses, this machine included, unless a grant names their network (as in cidr:192.168.1.0/24).",
+		"Cannot ask this server itself, metadata services of clouds, multicast or broadcast addresses, whatever is granted.",
+	}
+}
+
 // Matches implements capability.Matcher.
 func (*Group) Matches(pattern, resource string) bool { return egress.Matches(pattern, resource) }
 
@@ -63,6 +71,7 @@ func (g *Group) Open(_ context.Context, scope capability.Scope, _ []byte) (capab
 var _ interface {
 	capability.Matcher
 	capability.Limited
+	capability.Bounded
 } = (*Group)(nil)
 
 func unsupported(function string) error {

@@ -13,6 +13,13 @@ type Matcher interface {
 	CheckPattern(pattern string) error
 }
 
+// Bounded is a Group of which no grant, or not every one, opens everything.
+type Bounded interface {
+	Group
+	// Cannot are whole sentences that say what a module with this group cannot do.
+	Cannot() []string
+}
+
 // Caller is the guest behind a call, for a group whose sessions belong to one
 // guest each (see OpenFunction) and whose rights depend on what is asked for, so
 // that nobody can check them before the session. It is used during a call alone.

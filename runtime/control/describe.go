@@ -35,7 +35,13 @@ func Describe(m spec.Module, groups capability.Registry) (can, cannot []string) 
 	if sentence := through(wasi); sentence != "" {
 		can = append(can, sentence)
 	}
-	return can, append(outside(wasi, len(imported["file"]) > 0), limits(m, groups, imported)...)
+	cannot = outside(wasi, len(imported["file"]) > 0)
+	for _, g := range groups.Groups() {
+		if b, ok := g.(capability.Bounded); ok && len(imported[g.Name()]) > 0 {
+			cannot = append(cannot, b.Cannot()...)
+		}
+	}
+	return can, append(cannot, limits(m, groups, imported)...)
 }
 
 // ability is one sentence for one host function.

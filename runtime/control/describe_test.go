@@ -87,6 +87,20 @@ func TestDescribeNamesCallsThatFail(t *testing.T) {
 	}
 }
 
+type bounded struct{ words }
+
+func (bounded) Cannot() []string { return []string{"Cannot ask this server."} }
+
+func TestDescribeSaysWhatNoGrantOpens(t *testing.T) {
+	groups := capability.NewRegistry(bounded{words{"http", []capability.Function{{Name: "request", Sentence: "ask the web"}}}})
+	for imports, want := range map[string]bool{"snaprail:http": true, "snaprail:log": false} {
+		_, cannot := control.Describe(module(nil, spec.Import{Module: imports, Function: "request"}), groups)
+		if slices.Contains(cannot, "Cannot ask this server.") != want {
+			t.Errorf("with %s: %q", imports, cannot)
+		}
+	}
+}
+
 func TestDescribeNamesImportsThatDoNotExist(t *testing.T) {
 	for _, i := range []spec.Import{
 		{Module: "env", Function: "exec"},

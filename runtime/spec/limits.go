@@ -44,8 +44,8 @@ type Limits struct {
 	// together.
 	KVBytes          uint64 `json:"kv_bytes,omitempty"`
 	KVCallsPerSecond uint64 `json:"kv_calls_per_second,omitempty"`
-	// HTTPInFlight is how many requests may be under way at once. No group of
-	// this version makes any.
+	// HTTPInFlight is how many requests all guests of the connector may have
+	// under way at once.
 	HTTPInFlight uint64 `json:"http_in_flight,omitempty"`
 	// CPU is the guest's share of the processor in cores, in the long run. As
 	// many as the machine has, or more, are no bound.

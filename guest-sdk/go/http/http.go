@@ -8,7 +8,8 @@
 // takes it out of the reply again.
 //
 //	reply, err := http.Do(http.Request{
-//		URL:     "https://api.example.com/v1/items" + "?" + query.Encode(),
+//		URL:     "https://api.example.com/v1/items",
+//		Query:   map[string]string{"page": "2"},
 //		Headers: http.Headers{"Authorization": "Bearer secret://token"},
 //		Retries: 2,
 //	})
@@ -27,8 +28,10 @@ import (
 
 // Request is what to ask. Only URL must be set.
 type Request struct {
-	Method  string // empty: GET
-	URL     string // absolute, http or https; no user and no fragment
+	Method string // empty: GET
+	URL    string // absolute, http or https; no user and no fragment
+	// Query is escaped and put behind the URL, by name.
+	Query   map[string]string
 	Headers Headers
 	// Body is sent as it is, at most about 1 MiB with the rest of the request.
 	Body []byte
@@ -134,7 +137,7 @@ func (r *Response) rest(n uint64) error {
 // message is the request as the host gets it, its headers by name.
 func (r Request) message() abi.HTTPRequest {
 	m := abi.HTTPRequest{
-		Method: r.Method, URL: r.URL, Body: r.Body,
+		Method: r.Method, URL: withQuery(r.URL, r.Query), Body: r.Body,
 		TimeoutMS: uint64(max(r.Timeout, 0).Milliseconds()),
 		Retries:   uint32(max(r.Retries, 0)),
 		Username:  r.Username, Password: r.Password,
@@ -151,6 +154,35 @@ func (r Request) message() abi.HTTPRequest {
 		m.Redirects = new(uint32(max(r.Redirects, 0)))
 	}
 	return m
+}
+
+// withQuery puts a query behind a URL, which may have one.
+func withQuery(url string, query map[string]string) string {
+	separator := byte('?')
+	if strings.Contains(url, "?") {
+		separator = '&'
+	}
+	b := []byte(url)
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		b = append(escape(append(b, separator), name), '=')
+		b = escape(b, query[name])
+		separator = '&'
+	}
+	return string(b)
+}
+
+// escape adds a text of which only what is unreserved stands for itself.
+func escape(dst []byte, text string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(text) {
+		c := text[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return dst
 }
 
 func headersOf(list []abi.Header) Headers {
@@ -174,9 +206,28 @@ func Get(url string, headers Headers) (Response, error) {
 	return Do(Request{URL: url, Headers: headers})
 }
 
+// Head asks for the headers of a URL alone.
+func Head(url string, headers Headers) (Response, error) {
+	return Do(Request{Method: "HEAD", URL: url, Headers: headers})
+}
+
+// Delete deletes what a URL names.
+func Delete(url string, headers Headers) (Response, error) {
+	return Do(Request{Method: "DELETE", URL: url, Headers: headers})
+}
+
 // Post sends a body of a content type; empty: application/json.
 func Post(url, contentType string, body []byte, headers Headers) (Response, error) {
+	return send("POST", url, contentType, body, headers)
+}
+
+// Put is Post with the method PUT.
+func Put(url, contentType string, body []byte, headers Headers) (Response, error) {
+	return send("PUT", url, contentType, body, headers)
+}
+
+func send(method, url, contentType string, body []byte, headers Headers) (Response, error) {
 	all := Headers{"Content-Type": cmp.Or(contentType, "application/json")}
 	maps.Copy(all, headers)
-	return Do(Request{Method: "POST", URL: url, Headers: all, Body: body})
+	return Do(Request{Method: method, URL: url, Headers: all, Body: body})
 }
