@@ -56,7 +56,7 @@ func (a *app) root() *cobra.Command {
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
 		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(), a.secretCommand(),
 		a.tokenCommand(), a.tenantCommand(), a.userCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
-	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand())
+	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand(), a.connectCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
 }
