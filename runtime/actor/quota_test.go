@@ -2,9 +2,11 @@ package actor
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -196,6 +198,51 @@ func TestCallsUnderWay(t *testing.T) {
 		}
 		if l.Name == spec.LimitLogLines && l.Used < 0 {
 			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// counting is a session that keeps how many calls are in it at once.
+type counting struct {
+	capability.Session
+
+	in      chan struct{} // has room for as many as may be
+	proceed chan struct{}
+}
+
+func (c counting) Call(_ context.Context, _ string, _, out []byte) ([]byte, error) {
+	c.in <- struct{}{}
+	<-c.proceed
+	<-c.in
+	return out, nil
+}
+
+// All guests of a connector share what may be under way, and give it back.
+func TestGuestsShareCallsUnderWay(t *testing.T) {
+	q := newQuota()
+	q.hold(spec.Limits{HTTPInFlight: 2})
+	c := counting{in: make(chan struct{}, 10), proceed: make(chan struct{})}
+	call := func() error {
+		g := &guest{surroundings: &surroundings{quota: q}, own: map[string]end{"http": {c, q.named[spec.LimitHTTP]}}}
+		_, err := g.HostCall(t.Context(), "http", "request", nil, nil)
+		return err
+	}
+	for range 3 {
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- call() }()
+		}
+		for len(c.in) < 2 {
+			runtime.Gosched()
+		}
+		if err := call(); !fault.Is(err, fault.HTTPLimit) {
+			t.Errorf("a third at once: %v", err)
+		}
+		for range 2 {
+			c.proceed <- struct{}{}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
