@@ -14,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
@@ -62,7 +63,7 @@ var examples = regexp.MustCompile("(?s)```json\n(.*?)```")
 func TestExamples(t *testing.T) {
 	for _, name := range shipped(t) {
 		m, _ := manifest(t, name)
-		schema := compile(t, m.ConfigSchema)
+		schema := compile(t, inFull(t, m.ConfigSchema))
 		readme, err := os.ReadFile(filepath.Join(name, "README.md"))
 		if errors.Is(err, fs.ErrNotExist) && name != "serialline" && name != "textframe" {
 			continue // a connector of the reader's own, made as the main README says
@@ -100,6 +101,18 @@ func TestSchemas(t *testing.T) {
 				`{"devices":[{"name":"a"}],"speed":1}`, `{"devices":[{"name":"a","timeout":-1}]}`,
 			},
 		},
+		"s3": {
+			good: []string{`{"bucket":"abc","access_key":"a","secret_key":"b"}`, `{"bucket":"abc","access_key":"a","secret_key":"b","region":"x","endpoint":"https://m","path_style":false,"session_token":"t"}`},
+			bad:  []string{`{}`, `{"access_key":"a","secret_key":"b"}`, `{"bucket":"abc","secret_key":"b"}`, `{"bucket":"abc","access_key":"a"}`, `{"bucket":"a/b","access_key":"a","secret_key":"b"}`},
+		},
+		"slackhook": {
+			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
+			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},
+		},
+		"webhookmail": {
+			good: []string{`{"url":"https://x.example/send"}`},
+			bad:  []string{`{}`, `{"url":"mail"}`, `{"url":"https://x","token":"y"}`},
+		},
 		"textframe": {
 			good: []string{
 				`{"fields":[{"name":"v","from":0,"type":"int"}]}`,
@@ -125,6 +138,16 @@ func TestSchemas(t *testing.T) {
 			}
 		}
 	}
+}
+
+// inFull is a schema in the form of JSON Schema, whichever it has.
+func inFull(t *testing.T, schema []byte) []byte {
+	t.Helper()
+	s, err := param.ParseSchema(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.JSON()
 }
 
 func compile(t *testing.T, text []byte) *jsonschema.Schema {

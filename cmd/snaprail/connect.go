@@ -51,7 +51,7 @@ func (a *app) connectHere(ctx context.Context, api *client.Client, id string) er
 	if err != nil {
 		return err
 	}
-	defer back.close()
+	defer back.close() //nolint:contextcheck // its page has to reach the browser whatever became of the command
 	v, err := api.Connector(ctx, id)
 	if err != nil {
 		return err

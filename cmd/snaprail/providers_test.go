@@ -42,7 +42,7 @@ func (n *node) provider(digest, name, peer string, params map[string]string) str
 	return c.ID
 }
 
-// start tests and activates a connector.
+// begin tests and activates a connector.
 func (n *node) begin(id string) {
 	n.t.Helper()
 	if r, err := n.api.TestConnector(n.t.Context(), id); err != nil || !r.Success {
@@ -71,14 +71,19 @@ func (n *node) operate(id, operation string, args map[string]any) string {
 // through its host functions, against peers that check what they get.
 func TestProvidersThroughTheHost(t *testing.T) {
 	n := newNode(t)
-	t.Run("s3", func(t *testing.T) { n.s3(t) })
-	t.Run("slackhook", func(t *testing.T) { n.slackhook(t) })
-	t.Run("webhookmail", func(t *testing.T) { n.webhookmail(t) })
+	for name, run := range map[string]func(*node, *testing.T){
+		"s3": storesFiles, "slackhook": postsTexts, "webhookmail": handsMailOver,
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func(outer *testing.T) { n.t = outer }(n.t)
+			n.t = t
+			run(n, t)
+		})
+	}
 }
 
-func (n *node) s3(t *testing.T) {
-	defer func(outer *testing.T) { n.t = outer }(n.t)
-	n.t = t
+func storesFiles(n *node, t *testing.T) {
+	t.Helper()
 	peer := peertest.NewS3()
 	server := httptest.NewServer(peer)
 	defer server.Close()
@@ -128,9 +133,8 @@ func (p *posts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.all = append(p.all, string(body))
 }
 
-func (n *node) slackhook(t *testing.T) {
-	defer func(outer *testing.T) { n.t = outer }(n.t)
-	n.t = t
+func postsTexts(n *node, t *testing.T) {
+	t.Helper()
 	peer := &posts{say: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Method != http.MethodPost {
 			http.Error(w, "method_not_allowed", http.StatusMethodNotAllowed)
@@ -149,9 +153,8 @@ func (n *node) slackhook(t *testing.T) {
 	}
 }
 
-func (n *node) webhookmail(t *testing.T) {
-	defer func(outer *testing.T) { n.t = outer }(n.t)
-	n.t = t
+func handsMailOver(n *node, t *testing.T) {
+	t.Helper()
 	peer := &posts{say: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Header.Get("Authorization") != "Bearer of-the-mail" {
 			w.WriteHeader(http.StatusUnauthorized)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/xml"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -119,9 +120,7 @@ func (b bucket) do(method, path string, query [][2]string, headers http.Headers,
 	if b.signer.token != "" {
 		all["X-Amz-Security-Token"] = b.signer.token
 	}
-	for name, value := range headers {
-		all[name] = value
-	}
+	maps.Copy(all, headers)
 	covered := map[string]string{"host": b.host}
 	for name, value := range all {
 		covered[strings.ToLower(name)] = value

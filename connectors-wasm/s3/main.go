@@ -14,21 +14,6 @@ var _ = snaprail.Register(&storage{})
 
 func main() {}
 
-//go:wasmexport op_put
-func opPut(ptr, n uint32) uint64 { return snaprail.Operation("put", ptr, n) }
-
-//go:wasmexport op_get
-func opGet(ptr, n uint32) uint64 { return snaprail.Operation("get", ptr, n) }
-
-//go:wasmexport op_list
-func opList(ptr, n uint32) uint64 { return snaprail.Operation("list", ptr, n) }
-
-//go:wasmexport op_delete
-func opDelete(ptr, n uint32) uint64 { return snaprail.Operation("delete", ptr, n) }
-
-//go:wasmexport op_stat
-func opStat(ptr, n uint32) uint64 { return snaprail.Operation("stat", ptr, n) }
-
 // storage is the connector: one bucket.
 type storage struct{ bucket bucket }
 

@@ -18,9 +18,6 @@ var _ = snaprail.Register(&hook{})
 
 func main() {}
 
-//go:wasmexport op_send
-func opSend(ptr, n uint32) uint64 { return snaprail.Operation("send", ptr, n) }
-
 // The bounds of a message.
 const (
 	maxText  = 40_000 // characters, as Slack has it

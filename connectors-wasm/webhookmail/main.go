@@ -21,9 +21,6 @@ var _ = snaprail.Register(&mailer{})
 
 func main() {}
 
-//go:wasmexport op_send_message
-func opSendMessage(ptr, n uint32) uint64 { return snaprail.Operation("send_message", ptr, n) }
-
 // The bounds of a message.
 const (
 	maxRecipients = 50
