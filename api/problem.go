@@ -65,9 +65,13 @@ func (s *Server) fail(err error, c echo.Context) {
 // server's own failure, goes to the log and leaves only its kind.
 func (s *Server) public(c echo.Context, err error) *fault.Fault {
 	f := faultOf(err)
-	if f.Kind.Info().Status >= http.StatusInternalServerError && f.Kind == fault.Internal {
+	switch f.Kind {
+	case fault.Internal, fault.Integrity, fault.KeyWrong, fault.LogFailed: // what an operator has to know of
 		s.cfg.Log.Error("request failed", "request", requestID(c), "method", c.Request().Method,
 			"path", c.Request().URL.Path, "error", err)
+	default:
+	}
+	if f.Kind == fault.Internal {
 		return fault.New(fault.Internal, "the server failed; its log says why under request %s", requestID(c))
 	}
 	return f

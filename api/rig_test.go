@@ -31,6 +31,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/secret"
+	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
@@ -42,6 +43,7 @@ type rig struct {
 	http   *httptest.Server
 	tokens *identity.Tokens
 	log    *syncBuffer
+	store  store.Store
 	dir    string
 	token  string // of the tenant plant
 	other  string // of the tenant other
@@ -53,6 +55,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r := &rig{t: t, dir: t.TempDir(), log: &syncBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store := memory.New()
+	r.store = store
 	secrets, err := secret.Open(ctx, store.System(), secret.KEK{1})
 	r.must(err)
 	out := egress.New(egress.Config{})
