@@ -59,8 +59,11 @@ func (t *Tenant) complete(ctx context.Context, c *spec.Connector) error {
 		return err
 	}
 	var bad []fault.Field
-	err = t.space.View(ctx, func(r store.Reader) (err error) {
-		bad, err = t.misfits(r, book, c)
+	err = t.space.View(ctx, func(r store.Reader) error {
+		schema, err := book.Schema(r, c.Module)
+		if err == nil {
+			bad, err = t.misfits(r, book, c, schema)
+		}
 		return err
 	})
 	if err != nil {

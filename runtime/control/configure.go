@@ -41,7 +41,7 @@ func (d *draft) configure(w store.Writer) error {
 	if blank {
 		return nil
 	}
-	bad, err := d.misfits(w, d.pages, &d.is)
+	bad, err := d.misfits(w, d.pages, &d.is, schema)
 	d.found = d.found.with(bad)
 	return err
 }
@@ -49,12 +49,8 @@ func (d *draft) configure(w store.Writer) error {
 // misfits are what the schema does not allow of a connector's configuration as
 // its guest would get it, by pointers from /config on. Of the value of a secret
 // they say nothing.
-func (t *Tenant) misfits(r store.Reader, book *param.Book, c *spec.Connector) ([]fault.Field, error) {
-	schema, err := book.Schema(r, c.Module)
-	if err != nil {
-		return nil, err
-	}
-	config, err := book.Config(r, c, true)
+func (t *Tenant) misfits(r store.Reader, book *param.Book, c *spec.Connector, schema *param.Schema) ([]fault.Field, error) {
+	config, err := book.ConfigBy(r, c, schema, true)
 	if fault.Is(err, fault.ConfigInvalid) {
 		return faultsIn(err, configAt), nil
 	}
@@ -112,7 +108,7 @@ func (t *Tenant) reconfigure(
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	v, err := t.change(ctx, idOrName, revision, func(w store.Writer, c *spec.Connector) error {
+	return t.change(ctx, idOrName, revision, func(w store.Writer, c *spec.Connector) error {
 		was := *c
 		schema, err := book.Schema(w, c.Module)
 		if err != nil {
@@ -121,7 +117,7 @@ func (t *Tenant) reconfigure(
 		if err := write(w, book, c, schema); err != nil {
 			return err
 		}
-		bad, err := t.misfits(w, book, c)
+		bad, err := t.misfits(w, book, c, schema)
 		if err == nil {
 			err = invalid(bad)
 		}
@@ -130,10 +126,6 @@ func (t *Tenant) reconfigure(
 		}
 		return identity.Append(w, t.changes(identity.ConnectorUpdate, &was, c)...)
 	})
-	if err != nil {
-		return ConnectorView{}, err
-	}
-	return t.warned(ctx, v)
 }
 
 // Config is a connector's configuration as it is put together. Secret values

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -24,7 +23,7 @@ func (t *Tenant) CreateConnector(ctx context.Context, in ConnectorInput) (Connec
 		t.refusal(identity.ConnectorCreate, &spec.Connector{Name: in.Name}, err)
 		return ConnectorView{}, err
 	}
-	return t.warned(ctx, v)
+	return v, nil
 }
 
 func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, error) {
@@ -48,6 +47,7 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 	}
 	now := time.Now().UTC()
 	var d draft
+	var seen sight
 	err = t.space.Update(ctx, func(w store.Writer) error {
 		d = draft{Tenant: t, in: &in, found: found, pages: book, now: now}
 		d.is = spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
@@ -58,13 +58,17 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 			return err
 		}
 		d.is.Revision = 1
-		return d.save(w, identity.ConnectorCreate)
+		if err := d.save(w, identity.ConnectorCreate); err != nil {
+			return err
+		}
+		seen, err = look(w, book, &d.is)
+		return err
 	})
 	if err != nil {
 		return ConnectorView{}, err
 	}
 	t.reconcile(d.others)
-	return t.view(ctx, d.is)
+	return t.view(d.is, seen)
 }
 
 // Connector finds a connector by id or by name.
@@ -72,15 +76,7 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
 		return ConnectorView{}, err
 	}
-	c, err := t.read(ctx, idOrName)
-	if err != nil {
-		return ConnectorView{}, err
-	}
-	v, err := t.view(ctx, c)
-	if err != nil {
-		return v, err
-	}
-	return t.warned(ctx, v)
+	return t.show(ctx, func(r store.Reader) (spec.Connector, error) { return find(r, idOrName) })
 }
 
 // read reads a connector as it is stored.
@@ -109,7 +105,7 @@ func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in Connec
 		t.refusal(identity.ConnectorUpdate, &c, err)
 		return ConnectorView{}, err
 	}
-	return t.warned(ctx, v)
+	return v, nil
 }
 
 func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revision uint64) (ConnectorView, error) {
@@ -166,6 +162,9 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 		if err := dropDefault(w, &c); err != nil {
 			return err
 		}
+		if err := dropOAuth(w, c.ID); err != nil {
+			return err
+		}
 		if err := identity.Append(w, t.event(identity.ConnectorDelete, &c)); err != nil {
 			return err
 		}
@@ -178,42 +177,42 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 }
 
 // change is one change of desired state: read, check, write, and let the
-// supervisor make it true.
+// supervisor make it true, if it is or was to run.
 func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, do func(store.Writer, *spec.Connector) error) (ConnectorView, error) {
+	book, err := t.book(ctx)
+	if err != nil {
+		return ConnectorView{}, err
+	}
 	var c spec.Connector
-	err := t.space.Update(ctx, func(w store.Writer) (err error) {
+	var ran bool
+	var seen sight
+	err = t.space.Update(ctx, func(w store.Writer) (err error) {
 		if c, err = find(w, idOrName); err != nil {
 			return err
 		}
 		if err := current(&c, revision); err != nil {
 			return err
 		}
+		ran = c.Enabled
 		if err := do(w, &c); err != nil {
 			return err
 		}
 		c.Revision++
 		c.Updated = time.Now().UTC()
-		return save(w, &c)
+		if err := save(w, &c); err != nil {
+			return err
+		}
+		seen, err = look(w, book, &c)
+		return err
 	})
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	t.runtime.Reconcile(c.ID)
-	wait, cancel := context.WithTimeout(ctx, settle)
-	defer cancel()
-	_ = t.runtime.Await(wait, c.ID, c.Revision) // late is no fault: the status goes on to tell
-	return t.view(ctx, c)
-}
-
-// warned adds what a person should know of the grants.
-func (t *Tenant) warned(ctx context.Context, v ConnectorView) (ConnectorView, error) {
-	m, err := t.shelf.Get(ctx, v.Module)
-	if fault.Is(err, fault.NotFound) {
-		return v, nil // it says so itself when it is to run
+	if ran || c.Enabled {
+		t.runtime.Reconcile(c.ID)
+		wait, cancel := context.WithTimeout(ctx, settle)
+		defer cancel()
+		_ = t.runtime.Await(wait, c.ID, c.Revision) // late is no fault: the status goes on to tell
 	}
-	if err != nil {
-		return v, err
-	}
-	v.Warnings = append(warnings(m.Manifest, v.Grants, t.cfg.Groups), oauthWarnings(v.OAuth, time.Now())...)
-	return v, nil
+	return t.view(c, seen)
 }

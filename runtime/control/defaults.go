@@ -16,19 +16,7 @@ func (t *Tenant) DefaultConnector(ctx context.Context, category string) (Connect
 	if err := t.may(ctx, identity.Connectors, identity.Read); err != nil {
 		return ConnectorView{}, err
 	}
-	var c spec.Connector
-	err := t.space.View(ctx, func(r store.Reader) (err error) {
-		c, err = activeDefault(r, category)
-		return err
-	})
-	if err != nil {
-		return ConnectorView{}, err
-	}
-	v, err := t.view(ctx, c)
-	if err != nil {
-		return v, err
-	}
-	return t.warned(ctx, v)
+	return t.show(ctx, func(r store.Reader) (spec.Connector, error) { return activeDefault(r, category) })
 }
 
 // activeDefault reads the enabled default of a category.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -19,15 +20,19 @@ func (t *Tenant) Connectors(ctx context.Context, f ConnectorFilter, p Page) (lis
 	if err != nil {
 		return nil, "", err
 	}
-	var found []spec.Connector
-	err = t.space.View(ctx, func(r store.Reader) (err error) {
-		found, err = f.page(r, p.After, limit)
-		return err
-	})
+	book, err := t.book(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	if list, err = t.views(ctx, found); err != nil {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		found, err := f.page(r, p.After, limit)
+		if err != nil {
+			return err
+		}
+		list, err = t.viewsIn(r, book, found)
+		return err
+	})
+	if err != nil {
 		return nil, "", err
 	}
 	if len(list) == limit {
@@ -73,35 +78,28 @@ func (f *ConnectorFilter) wants(c *spec.Connector) bool {
 		(f.Enabled == nil || *f.Enabled == c.Enabled)
 }
 
-// view is a connector as it is shown.
-func (t *Tenant) view(ctx context.Context, c spec.Connector) (v ConnectorView, err error) {
-	list, err := t.views(ctx, []spec.Connector{c})
-	if err != nil {
-		return v, err
-	}
-	return list[0], nil
-}
-
-// views are connectors as they are shown: with what they do now, and with their
-// secrets masked.
-func (t *Tenant) views(ctx context.Context, found []spec.Connector) ([]ConnectorView, error) {
+// views are connectors as they are shown in a list.
+func (t *Tenant) views(ctx context.Context, found []spec.Connector) (list []ConnectorView, err error) {
 	book, err := t.book(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]ConnectorView, len(found))
-	err = t.space.View(ctx, func(r store.Reader) error {
-		for i, c := range found {
-			list[i] = ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
-			if len(c.Config) == 0 {
-				continue
-			}
-			c.Params = nil // they have the config's place, and it is that one's turn
-			if list[i].Config, err = book.Config(r, &c, false); err != nil {
-				return err
-			}
-		}
-		return nil
+	err = t.space.View(ctx, func(r store.Reader) (err error) {
+		list, err = t.viewsIn(r, book, found)
+		return err
 	})
 	return list, err
+}
+
+func (t *Tenant) viewsIn(r store.Reader, book *param.Book, found []spec.Connector) ([]ConnectorView, error) {
+	list := make([]ConnectorView, len(found))
+	for i, c := range found {
+		config, err := masked(r, book, &c)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
+		list[i].Config = config
+	}
+	return list, nil
 }

@@ -138,3 +138,20 @@ func takeOAuth(w store.Writer, connector, nonce string, as identity.Identity, no
 	}
 	return oauthState{}, fault.New(fault.OAuthState, "the state is not known, or was used already")
 }
+
+// dropOAuth forgets what was begun for a connector that is deleted.
+func dropOAuth(w store.Writer, connector string) error {
+	entries, err := w.List(store.OAuthStates, "", "", maxOpenOAuth)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if stateOf(e).Connector != connector {
+			continue
+		}
+		if _, err := w.Put(store.OAuthStates, e.ID, []byte("{}")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -204,6 +204,11 @@ func (b *Book) Config(r store.Reader, c *spec.Connector, open bool) (json.RawMes
 	if err != nil {
 		return nil, err
 	}
+	return b.ConfigBy(r, c, schema, open)
+}
+
+// ConfigBy is Config for who has the schema of the connector's module already.
+func (b *Book) ConfigBy(r store.Reader, c *spec.Connector, schema *Schema, open bool) (json.RawMessage, error) {
 	if len(c.Params) == 0 {
 		return b.flatConfig(r, c, schema, open)
 	}
