@@ -64,6 +64,7 @@ func newNode(t *testing.T) *node {
 	}
 	super := supervisor.New(ctx, supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: st, Catalog: cat, Engine: n.engine, Groups: groups, Log: log,
+		Ceiling: spec.Ceiling{Grantable: []spec.Grant{{Group: "serial", Rights: []spec.Right{spec.Read, spec.Write}}}},
 	})
 	service := control.New(control.Config{Store: st, Catalog: cat, Supervisor: super, Engine: n.engine, Groups: groups})
 	t.Cleanup(func() {

@@ -80,6 +80,8 @@ func newRig(t *testing.T, change ...func(*rig)) *rig {
 	for _, f := range change {
 		f(r)
 	}
+	both := []spec.Right{spec.Read, spec.Write}
+	r.ceiling.Grantable = []spec.Grant{{Group: "serial", Rights: both}, {Group: "file", Rights: both}}
 	r.start()
 	t.Cleanup(func() {
 		r.stop()

@@ -21,21 +21,6 @@ var _ = snaprail.Register(&shelf{})
 
 func main() {}
 
-//go:wasmexport op_put
-func opPut(ptr, n uint32) uint64 { return snaprail.Operation("put", ptr, n) }
-
-//go:wasmexport op_get
-func opGet(ptr, n uint32) uint64 { return snaprail.Operation("get", ptr, n) }
-
-//go:wasmexport op_list
-func opList(ptr, n uint32) uint64 { return snaprail.Operation("list", ptr, n) }
-
-//go:wasmexport op_delete
-func opDelete(ptr, n uint32) uint64 { return snaprail.Operation("delete", ptr, n) }
-
-//go:wasmexport op_stat
-func opStat(ptr, n uint32) uint64 { return snaprail.Operation("stat", ptr, n) }
-
 type shelf struct {
 	calls int // of this instance: a swap and a restart begin anew
 	ticks int64
