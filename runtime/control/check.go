@@ -71,7 +71,7 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 		}
 	}
 	t.checkGrants(in.Grants, f.wrong)
-	if err := t.mayGrant(in.Grants); err != nil {
+	if err := t.mayGrant(in.Grants); err != nil && len(f.bad) == 0 {
 		return nil, err
 	}
 	limits := limitCheck{ceiling: t.runtime.Ceiling(), wrong: f.wrong, above: func(pointer, format string, args ...any) {

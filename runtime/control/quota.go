@@ -24,7 +24,8 @@ func (t *Tenant) quota() spec.Quota {
 }
 
 // roomForConnector refuses one connector more than the tenant may have. It
-// belongs into the transaction that makes the connector.
+// belongs into the transaction that makes the connector, after its name was
+// taken.
 func (t *Tenant) roomForConnector(r store.Reader) error {
 	most := t.quota().Connectors
 	if most == 0 {
@@ -35,8 +36,8 @@ func (t *Tenant) roomForConnector(r store.Reader) error {
 		if err != nil {
 			return err
 		}
-		if have++; have >= most {
-			return fault.New(fault.QuotaReached, "the tenant has %d connectors, and may have %d", have, most)
+		if have++; have > most {
+			return fault.New(fault.QuotaReached, "the tenant may have %d connectors, and has them", most)
 		}
 	}
 	return nil

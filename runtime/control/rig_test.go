@@ -55,11 +55,30 @@ type rig struct {
 	t       *testing.T
 	store   store.Store
 	service *control.Service
+	super   *supervisor.Supervisor
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	return newRigUnder(t, spec.Ceiling{})
+}
+
+// anything is a list of grants that covers whatever the groups of these tests have.
+func anything() []spec.Grant {
+	all := []spec.Right{spec.Read, spec.Write}
+	return []spec.Grant{{Group: "serial", Rights: all}, {Group: "http", Rights: all}, {Group: "file", Rights: all}, {Group: "nothing", Rights: all}}
+}
+
+// ceiling changes what plant may have while it runs.
+func (r *rig) ceiling(c spec.Ceiling) {
+	r.t.Helper()
+	_, err := supervisor.SetCeiling(r.t.Context(), r.store, "plant", func(have *spec.Ceiling) { *have = c })
+	if err == nil {
+		err = r.super.ApplyCeiling("plant")
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // newRigUnder is a node whose tenants have this ceiling.
@@ -83,6 +102,7 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 	super := supervisor.New(context.WithoutCancel(t.Context()), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: r.store, Catalog: cat, Engine: e, Groups: groups, Secrets: keys, Ceiling: ceiling, Log: log,
 	})
+	r.super = super
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -99,6 +119,7 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 	if err := super.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	r.ceiling(spec.Ceiling{Grantable: anything()})
 	r.Tenant = r.tenant("plant")
 	return r
 }
@@ -135,6 +156,12 @@ const dataAt = 0x400
 
 func (r *rig) opening(kind abi.ModuleKind, name, schema string, open []byte, data ...w.Data) string {
 	r.t.Helper()
+	return r.upload(r.wasm(kind, name, schema, open, data...))
+}
+
+// wasm is a hand-made module whose open does this.
+func (r *rig) wasm(kind abi.ModuleKind, name, schema string, open []byte, data ...w.Data) []byte {
+	r.t.Helper()
 	entry := func(name string, body []byte) w.Function {
 		return w.Function{Export: name, Params: "ii", Results: "I", Body: body}
 	}
@@ -152,7 +179,7 @@ func (r *rig) opening(kind abi.ModuleKind, name, schema string, open []byte, dat
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return r.upload(w.Module{
+	return w.Module{
 		Pages: 2,
 		Functions: []w.Function{
 			{Export: abi.ExportAlloc, Params: "i", Results: "i", Body: w.I32(0x10000)},
@@ -160,7 +187,7 @@ func (r *rig) opening(kind abi.ModuleKind, name, schema string, open []byte, dat
 		},
 		Data:   data,
 		Custom: []w.Custom{{Name: abi.ManifestSection, Body: raw}},
-	}.Bytes())
+	}.Bytes()
 }
 
 func (r *rig) upload(src []byte) string {
