@@ -23,6 +23,7 @@ func examples() map[string]string {
   "operations": [{"name": "print", "parameters": ["document"], "optional": ["copies"]}]
 }`
 	return map[string]string{
+		"apply-documents":         `{"documents": [{"kind": "secret", "name": "pump-api"}, {"kind": "connector", "name": "boiler-3", "module": "5d9e3b173a70", "config": {"port": "/dev/ttyUSB0"}, "is_enabled": true}]}`,
 		"create-category":         category,
 		"update-category":         category,
 		"call-category":           `{"to": "shift@example.com", "subject": "Boiler 3", "body": "Pressure is low"}`,

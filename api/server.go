@@ -127,6 +127,7 @@ func (s *Server) routes() {
 	s.connectorRoutes()
 	s.oauthRoutes()
 	s.fileRoutes()
+	s.applyRoutes()
 	s.auditRoutes()
 	s.limitRoutes()
 	s.secretRoutes()

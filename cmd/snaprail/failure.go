@@ -11,10 +11,10 @@ import (
 )
 
 // report prints what went wrong, with what to do next, and gives the exit
-// code.
+// code, which is the command's own when nothing did.
 func (a *app) report(ctx context.Context, err error) int {
 	if err == nil {
-		return fault.ExitOK
+		return a.exit
 	}
 	f := a.asFault(err)
 	if ctx.Err() != nil && f.Kind == fault.Canceled {

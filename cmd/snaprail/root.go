@@ -16,6 +16,9 @@ type app struct {
 	// started says that cobra found the command and its arguments in order:
 	// whatever fails before that is wrong usage.
 	started bool
+	// exit is the exit code of a command that has done its work; 0 unless that
+	// says more.
+	exit int
 }
 
 // The groups of commands in the help.
@@ -56,6 +59,7 @@ func (a *app) root() *cobra.Command {
 	add(root, groupOperate, a.serveCommand(), a.demoCommand(), a.modulesCommand(), a.connectorsCommand(),
 		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(), a.secretCommand(),
 		a.tokenCommand(), a.tenantCommand(), a.userCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
+	add(root, groupOperate, a.applyCommand(), a.planCommand(), a.exportCommand())
 	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand(), a.connectCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
