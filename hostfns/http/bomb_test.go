@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -89,5 +90,81 @@ func TestManyHeaders(t *testing.T) {
 	}
 	if _, err := ask(t, h, abi.HTTPRequest{URL: s.URL + "?x"}); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("too many: %v", err)
+	}
+}
+
+// What all guests leave unread is bounded, and given back when they read on, ask
+// again or end; short replies are never refused for it.
+func TestRepliesShareMemory(t *testing.T) {
+	s := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.URL.Path == "/long" {
+			_, _ = w.Write(make([]byte, egress.MaxBody))
+		}
+	})
+	g := http.New(egress.New(egress.Config{}))
+	open := func() capability.Session {
+		h, err := g.Open(t.Context(), capability.Scope{Grants: granted(s.URL, local)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	long := abi.HTTPRequest{URL: s.URL + "/long", TimeoutMS: 20_000}.Append(nil)
+	ask := func(h capability.Session) error {
+		_, err := h.Call(t.Context(), "request", long, nil)
+		return err
+	}
+	var all []capability.Session
+	defer func() {
+		for _, h := range all {
+			if err := h.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for len(all) < 100 {
+		all = append(all, open())
+		if err := ask(all[len(all)-1]); err != nil {
+			if !fault.Is(err, fault.Exhausted) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if n := len(all); n < 10 || n > 17 {
+		t.Fatalf("refused after %d replies of 8 MiB", n)
+	}
+	last := all[len(all)-1]
+	if _, err := last.Call(t.Context(), "request", abi.HTTPRequest{URL: s.URL}.Append(nil), nil); err != nil {
+		t.Errorf("a short one: %v", err)
+	}
+	for _, free := range []func(){
+		func() {
+			if err := all[0].Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		},
+		func() { // asks for something else
+			if _, err := all[1].Call(t.Context(), "request", abi.HTTPRequest{URL: "x"}.Append(nil), nil); !fault.Is(err, fault.Invalid) {
+				t.Error(err)
+			}
+		},
+		func() { // reads it
+			for range egress.MaxBody/(256<<10) + 1 {
+				if _, err := all[2].Call(t.Context(), "read", abi.HTTPRead{Max: 256 << 10}.Append(nil), nil); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	} {
+		if err := ask(last); !fault.Is(err, fault.Exhausted) {
+			t.Errorf("while nothing is free: %v", err)
+		}
+		free()
+		if err := ask(last); err != nil {
+			t.Errorf("when one is free: %v", err)
+		}
+		last = open()
+		all = append(all, last)
 	}
 }

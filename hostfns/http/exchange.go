@@ -144,6 +144,10 @@ func (x *exchange) readBody(resp *nethttp.Response) ([]byte, error) {
 	if resp.ContentLength > 0 {
 		room = min(resp.ContentLength, egress.MaxBody) + 1 // one byte to see its end
 	}
+	x.hold.release() // of the attempt before
+	if err := x.hold.grow(int(room)); err != nil {
+		return nil, err
+	}
 	buf := make([]byte, 0, room)
 	for {
 		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
@@ -157,7 +161,11 @@ func (x *exchange) readBody(resp *nethttp.Response) ([]byte, error) {
 			return nil, err
 		}
 		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, max(min(len(buf), egress.MaxBody+1-len(buf)), 1))
+			more := max(min(len(buf), egress.MaxBody+1-len(buf)), 1)
+			if err := x.hold.grow(len(buf) + more); err != nil {
+				return nil, err
+			}
+			buf = slices.Grow(buf, more)
 		}
 	}
 }

@@ -22,10 +22,11 @@ const name = "http"
 // Group is the web, as far as it is granted.
 type Group struct {
 	egress *egress.Egress
+	held   *budget
 }
 
 // New is the group of what this way out leads to.
-func New(e *egress.Egress) *Group { return &Group{egress: e} }
+func New(e *egress.Egress) *Group { return &Group{egress: e, held: &budget{}} }
 
 // Name implements capability.Group.
 func (*Group) Name() string { return name }
@@ -65,7 +66,9 @@ func (g *Group) Open(_ context.Context, scope capability.Scope, _ []byte) (capab
 	if err != nil {
 		return nil, err
 	}
-	return &session{egress: g.egress, scope: scope, rules: rules, clients: map[clientKey]*client{}}, nil
+	return &session{
+		egress: g.egress, scope: scope, rules: rules, clients: map[clientKey]*client{}, hold: hold{of: g.held},
+	}, nil
 }
 
 var _ interface {

@@ -37,6 +37,7 @@ type exchange struct {
 	redirects int
 	maxBody   uint64
 	masks     masks
+	hold      *hold // counts the reply's memory
 }
 
 // prepare reads what a guest asks for. The errors are Invalid, NotActive, and

@@ -22,8 +22,11 @@ import (
 type vault struct {
 	ctx     context.Context //nolint:containedctx // it lives for one call
 	secrets capability.Secrets
-	known   []string
+	known   map[string]string
 }
+
+// maxSecrets bounds the secrets of one request: its reply is searched for each.
+const maxSecrets = 16
 
 // fill puts secrets where a text names them. They lose the line break that a file
 // often ends in.
@@ -44,7 +47,9 @@ func (v *vault) fill(text string) (string, error) {
 			return "", err
 		}
 		b.WriteString(strings.TrimRight(value, "\r\n"))
-		text = rest[end:]
+		if text = rest[end:]; b.Len() > maxHeaders {
+			return "", fault.New(fault.TooLarge, "http.request: with its secrets a value has more than %d bytes", maxHeaders)
+		}
 	}
 }
 
@@ -55,11 +60,20 @@ func (v *vault) get(name string) (string, error) {
 	if v.secrets == nil {
 		return "", fault.New(fault.SecretMissing, "there are no secrets here, and %s was asked for", name)
 	}
+	if value, ok := v.known[name]; ok {
+		return value, nil
+	}
+	if len(v.known) >= maxSecrets {
+		return "", fault.New(fault.Invalid, "http.request: more than %d secrets", maxSecrets)
+	}
 	value, err := v.secrets.Secret(v.ctx, name)
 	if err != nil {
 		return "", err
 	}
-	v.known = append(v.known, string(value))
+	if v.known == nil {
+		v.known = map[string]string{}
+	}
+	v.known[name] = string(value)
 	return string(value), nil
 }
 

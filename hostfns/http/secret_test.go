@@ -99,6 +99,29 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// A request names few secrets, each as often as it likes within the bound of its
+// headers.
+func TestManySecrets(t *testing.T) {
+	all := secrets{"long": strings.Repeat("x", 60<<10)}
+	for i := range 20 {
+		all[fmt.Sprintf("s%d", i)] = "value"
+	}
+	s := serve(t, func(nethttp.ResponseWriter, *nethttp.Request) {})
+	h := session(t, egress.New(egress.Config{}), capability.Scope{Grants: granted(s.URL, local), Secrets: all})
+	many := ""
+	for i := range 17 {
+		many += fmt.Sprintf("secret://s%d ", i)
+	}
+	for value, want := range map[string]fault.Kind{
+		many: fault.Invalid, strings.Repeat("secret://s1 ", 1000): 0, strings.Repeat("secret://long ", 1000): fault.TooLarge,
+	} {
+		_, err := ask(t, h, abi.HTTPRequest{URL: s.URL, Headers: headers("X", value)})
+		if (err == nil) != (want == 0) || err != nil && !fault.Is(err, want) {
+			t.Errorf("%.40s: %v", value, err)
+		}
+	}
+}
+
 func TestSecretsThatAreNotThere(t *testing.T) {
 	scope := capability.Scope{Grants: granted("http://h"), Secrets: secrets{"bad": "a\r\nb"}}
 	for name, want := range map[string]fault.Kind{"gone": fault.SecretMissing, "bad": fault.Invalid, "": fault.Invalid} {

@@ -31,6 +31,7 @@ type session struct {
 	clients map[clientKey]*client
 	used    uint64 // counts the uses of clients
 	rest    []byte
+	hold    hold // of rest, or of the reply that is being read
 	closed  bool
 }
 
@@ -58,7 +59,8 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 
 // Close implements capability.Session: the connections end.
 func (s *session) Close(context.Context) error {
-	s.closed, s.rest = true, nil
+	s.closed = true
+	s.drop()
 	for _, c := range s.clients {
 		c.CloseIdleConnections()
 	}
@@ -67,7 +69,7 @@ func (s *session) Close(context.Context) error {
 }
 
 func (s *session) request(ctx context.Context, in, out []byte) ([]byte, error) {
-	s.rest = nil
+	s.drop()
 	var q abi.HTTPRequest
 	if err := q.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "http.request")
@@ -76,15 +78,26 @@ func (s *session) request(ctx context.Context, in, out []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.hold = &s.hold
 	p, err := x.exchange(ctx)
 	if err != nil {
+		s.drop()
 		s.note(x, err)
 		return nil, x.masks.fault(egress.Explain(err))
 	}
 	first := min(len(p.Body), maxPiece)
 	p.Body, s.rest = p.Body[:first], p.Body[first:]
 	p.Rest = uint64(len(s.rest))
-	return p.Append(out[:0]), nil
+	if out = p.Append(out[:0]); len(s.rest) == 0 {
+		s.drop()
+	}
+	return out, nil
+}
+
+// drop lets go of the reply.
+func (s *session) drop() {
+	s.rest = nil
+	s.hold.release()
 }
 
 // read hands on what the last reply left.
@@ -95,10 +108,11 @@ func (s *session) read(in, out []byte) ([]byte, error) {
 	}
 	n := min(len(s.rest), int(min(q.Max, maxPiece)))
 	piece := abi.HTTPPiece{Data: s.rest[:n], Rest: uint64(len(s.rest) - n)}
-	if s.rest = s.rest[n:]; len(s.rest) == 0 {
-		s.rest = nil // or its end would keep all of it
+	s.rest = s.rest[n:]
+	if out = piece.Append(out[:0]); len(s.rest) == 0 {
+		s.drop() // or its end would keep all of it
 	}
-	return piece.Append(out[:0]), nil
+	return out, nil
 }
 
 // note tells of a request, or of a hop of it, that was refused for want of a

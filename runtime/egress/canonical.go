@@ -14,8 +14,11 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// maxURL bounds a URL, in bytes.
-const maxURL = 8 << 10
+// The bounds of a URL, and of a host as it is spelled, in bytes.
+const (
+	maxURL  = 8 << 10
+	maxHost = 1 << 10
+)
 
 // Canonical is the one spelling of an absolute http or https URL in which it is
 // both matched and sent: lower case, punycode, no default port, no dot segments,
@@ -104,6 +107,9 @@ func hostPort(scheme, host string, port uint16) string {
 // canonicalHost is a name in lower case and ASCII, or an address as netip writes
 // it; an IPv4 address in an IPv6 one is itself.
 func canonicalHost(host string) (string, error) {
+	if len(host) > maxHost {
+		return "", fmt.Errorf("a host of %d bytes", len(host))
+	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	if strings.Contains(host, ":") {
 		a, err := netip.ParseAddr(host)

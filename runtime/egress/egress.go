@@ -35,7 +35,7 @@ const (
 	Timeout      = 30 * time.Second // of a request with its redirects and the reply's body
 
 	dialTimeout = 10 * time.Second
-	concurrent  = 256
+	concurrent  = 1024
 )
 
 // Config is what an Egress is made of. The zero value is for production.
@@ -47,7 +47,7 @@ type Config struct {
 	// MaxBody and Timeout take the place of the constants; 0: those.
 	MaxBody int64
 	Timeout time.Duration
-	// Concurrent bounds the requests under way in the whole process; 0: 256.
+	// Concurrent bounds the requests under way in the whole process; 0: 1024.
 	Concurrent int
 }
 
