@@ -97,7 +97,7 @@ func agreed(consent []string, digest string) bool {
 // chose reports whether the connector has run on this module by somebody's
 // word, and the module asked for the same then.
 func (t *Tenant) chose(c *spec.Connector, m spec.Module) bool {
-	key := asksKey(asks(m, t.cfg.Groups))
+	key := consentKey(m, t.cfg.Groups)
 	return slices.ContainsFunc(c.Consents, func(k spec.Consent) bool { return k.Module == m.Digest && k.Asks == key })
 }
 
@@ -107,7 +107,7 @@ func (t *Tenant) chosen(c *spec.Connector, m spec.Module, now time.Time) {
 		return
 	}
 	c.Consents = append(slices.Clone(c.Consents), spec.Consent{
-		Module: m.Digest, Asks: asksKey(asks(m, t.cfg.Groups)), By: t.by(), At: now,
+		Module: m.Digest, Asks: consentKey(m, t.cfg.Groups), By: t.by(), At: now,
 	})
 	if n := len(c.Consents) - maxConsents; n > 0 {
 		c.Consents = c.Consents[n:]

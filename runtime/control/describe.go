@@ -31,6 +31,9 @@ func Describe(m spec.Module, groups capability.Registry) (can, cannot []string) 
 			}
 		}
 	}
+	if sentence := tokenSentence(&m.Manifest); sentence != "" {
+		can = append(can, sentence)
+	}
 	wasi := wasiOf(m.Imports)
 	if sentence := through(wasi); sentence != "" {
 		can = append(can, sentence)

@@ -32,6 +32,7 @@ func Compare(from, to spec.Module, groups capability.Registry) Difference {
 			d.Fewer = append(d.Fewer, "It no longer uses the group "+a.group+".")
 		}
 	}
+	d.tokens(&from.Manifest, &to.Manifest)
 	d.manifests(&from.Manifest, &to.Manifest)
 	return d
 }

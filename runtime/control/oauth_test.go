@@ -127,8 +127,13 @@ func (r *rig) tenantOf(who identity.Identity) *control.Tenant {
 // oauthModule uploads a hand-made connector with these endpoints; nil: none.
 func (r *rig) oauthModule(name string, o *abi.OAuth) string {
 	r.t.Helper()
+	return r.oauthModuleVersion(name, "1.0.0", o)
+}
+
+func (r *rig) oauthModuleVersion(name, version string, o *abi.OAuth) string {
+	r.t.Helper()
 	raw, err := json.Marshal(abi.Manifest{
-		Category: "telemetry", ProviderType: name, DisplayName: name, Version: "1.0.0",
+		Category: "telemetry", ProviderType: name, DisplayName: name, Version: version,
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: abi.KindConnector, Mode: abi.ModeEvent,
 		ConfigSchema: json.RawMessage(driveSchema), OAuth: o,
 	})
