@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -28,9 +30,9 @@ func importing(t *testing.T, groups []string, imports ...w.Import) []byte {
 		Category: "telemetry", ProviderType: "importing", DisplayName: "Importing", Version: "1.0.0",
 		ABI: abi.Version{Major: abi.Major, Minor: abi.Minor}, Kind: abi.KindConnector, Mode: abi.ModeEvent,
 	}
-	for _, i := range imports { // each is a type of its own
-		m.ProviderType += "_" + strings.ToLower(strings.NewReplacer(":", "_", "-", "_").Replace(i.Module+"_"+i.Name))
-	}
+	of := fnv.New64a() // each is a type of its own
+	fmt.Fprint(of, groups, imports)
+	m.ProviderType += fmt.Sprintf("_%x", of.Sum64())
 	for _, g := range groups {
 		m.Capabilities = append(m.Capabilities, abi.Capability{Group: g, Optional: true, Reason: "Needs it."})
 	}

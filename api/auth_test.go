@@ -55,6 +55,9 @@ func TestNothingAnswersWithoutAToken(t *testing.T) {
 	for _, at := range places {
 		for name, edit := range bad {
 			p := r.call(at[0], at[1], "{}", edit)
+			if at[0] == http.MethodHead && p.status == http.StatusUnauthorized {
+				continue // an answer without a body
+			}
 			if p.problem(fault.Unauthenticated); p.header.Get("WWW-Authenticate") == "" || t.Failed() {
 				t.Fatalf("%s %s with a token %s: %d %v", at[0], at[1], name, p.status, p.header)
 			}

@@ -150,7 +150,9 @@ func (c contract) wrongBodies() {
 	if c.op.RequestBody == nil {
 		return
 	}
-	c.wrong(func(wrong *call) { wrong.kind, wrong.body = "application/x-none", "text" }, fault.MediaUnsupported)
+	if _, any := c.op.RequestBody.Content["application/octet-stream"]; !any || c.json() {
+		c.wrong(func(wrong *call) { wrong.kind, wrong.body = "application/x-none", "text" }, fault.MediaUnsupported)
+	}
 	if !c.json() {
 		return
 	}

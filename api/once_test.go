@@ -43,7 +43,7 @@ func TestSameKeyIsDoneOnce(t *testing.T) {
 	}
 	w.call("POST", "/api/connectors", w.connectorBody(), withKey("k1")).problem(fault.IdempotencyMismatch)
 	w.call("POST", "/api/connectors?x=1", body, withKey("k1")).problem(fault.IdempotencyMismatch)
-	w.call("POST", "/api/connectors/plants-own-1/test", "", withKey("k1")).problem(fault.IdempotencyMismatch)
+	w.call("POST", "/api/connectors/plants-1-own/test", "", withKey("k1")).problem(fault.IdempotencyMismatch)
 	w.call("POST", "/api/connectors", body, withKey("k2")).problem(fault.Exists)
 	w.call("POST", "/api/connectors", body).problem(fault.Exists)
 	if n := w.connectors(); n != 1 {

@@ -66,7 +66,7 @@ func TestStreamFromAnyPosition(t *testing.T) {
 
 func TestStreamGoesOnAndBeats(t *testing.T) {
 	r := newRig(t)
-	r.api.pace = pace{heartbeat: 20 * time.Millisecond, recheck: 10 * time.Millisecond, slow: time.Second}
+	r.api.pace.heartbeat, r.api.pace.recheck = 20*time.Millisecond, 10*time.Millisecond
 	lines := r.open("/api/stream?from=now")
 	defer lines.end()
 	if lines.header.Get("Content-Type") != typeEvents || lines.header.Get("X-Accel-Buffering") != "no" || lines.header.Get("Cache-Control") != "no-store" {

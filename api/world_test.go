@@ -60,6 +60,7 @@ type world struct {
 	*rig
 	doc   *document
 	marks []string // of plant: what no other tenant may see
+	told  string   // what the other tenant has asked with, and so may see again
 	n     int
 	last  string // name of the last thing that was made
 }
@@ -100,7 +101,7 @@ func (w *world) asOther() func(*http.Request) { return header("Authorization", "
 // name is a new name, which no other tenant may see.
 func (w *world) name() string {
 	w.n++
-	w.last = fmt.Sprintf("plants-own-%d", w.n)
+	w.last = fmt.Sprintf("plants-%d-own", w.n)
 	w.marks = append(w.marks, w.last)
 	return w.last
 }
