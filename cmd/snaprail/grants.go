@@ -71,9 +71,13 @@ func (a *app) grantsAdd() *cobra.Command {
 		Short: "Let a connector reach resources of a group",
 		Long: "Add lets a connector reach resources of a group, to read them, and to write to them with --write.\n" +
 			"A resource is a name or a pattern: * stands for any characters but a slash, ? for one of them.\n" +
+			"Those of the group http are URLs: * in place of a host's first label, in one segment of the path,\n" +
+			"or at its end for all that follows; cidr:network opens private addresses.\n" +
 			"A grant of the same resources is replaced.",
 		Example: "  snaprail grants add meter serial /dev/ttyUSB0 --write --reason \"Sets the meter's clock.\"\n" +
-			"  snaprail grants add tail file '/var/log/plant/*.log'",
+			"  snaprail grants add tail file '/var/log/plant/*.log'\n" +
+			"  snaprail grants add poll http 'https://*.example.com/v1/*'\n" +
+			"  snaprail grants add plc http 'http://192.168.1.5/state' cidr:192.168.1.0/24",
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			g := spec.Grant{Group: args[1], Resources: args[2:], Rights: []spec.Right{spec.Read}, Reason: reason}
