@@ -2,6 +2,8 @@ package main
 
 import (
 	"log/slog"
+	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,14 +13,17 @@ import (
 
 // serveOptions is what `serve` was asked for.
 type serveOptions struct {
-	Listen          string       // host:port
-	Data            string       // directory
+	Listen          string // host:port
+	Data            string // directory
 	Keys            keySource
 	TLSCert, TLSKey string       // PEM files; both or none
 	MaxModule       int64        // bytes; 0: the server's default
 	Ceiling         spec.Ceiling // of tenants that have no word of their own
 	Log             *slog.Logger
 	Hosts           []string // allowed Host headers; none: any
+	PublicURL       string   // under which browsers reach it; "": as each request says
+	ApplyDir        string // of documents that the server keeps true; "": none
+	ApplyPrune      bool   // what no document there is of is deleted
 	Version         string
 	Terminal        terminal
 }
@@ -45,6 +50,9 @@ func (a *app) serveCommand() *cobra.Command {
 			if o.MaxModule <= 0 {
 				return fault.New(fault.Usage, "--max-module %d: want a number of bytes above 0", o.MaxModule)
 			}
+			if u, err := url.Parse(o.PublicURL); o.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+				return fault.New(fault.Usage, "--public-url %q: want scheme and host, as in https://rail.example.com", o.PublicURL)
+			}
 			var err error
 			if o.Ceiling, err = ceiling.ceiling(); err != nil {
 				return err
@@ -63,6 +71,9 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.StringVar(&o.TLSKey, "tls-key", "", "its key, a PEM `file`")
 	flags.Int64Var(&o.MaxModule, "max-module", defaultMaxModule, "largest module that is taken in, in `bytes`")
 	flags.StringSliceVar(&o.Hosts, "host", nil, "`names` that requests may ask for in their Host header (default: any; on a loopback address: localhost)")
+	flags.StringVar(&o.PublicURL, "public-url", "", "`URL` under which browsers reach the server, behind a proxy: where OAuth comes back to (default: as each request says)")
+	flags.StringVar(&o.ApplyDir, "apply-dir", a.env("SNAPRAIL_APPLY_DIR"), "`directory` of documents to apply whenever they change, as `snaprail apply` does (SNAPRAIL_APPLY_DIR)")
+	flags.BoolVar(&o.ApplyPrune, "apply-prune", false, "delete what no document of --apply-dir is of")
 	ceiling.flags(a, c)
 	logFlags(c, &level, &format)
 	return c

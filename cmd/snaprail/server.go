@@ -178,16 +178,37 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	if o.ApplyDir != "" {
+		stop, err := s.watch(context.WithoutCancel(ctx), o)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		defer stop()
+	}
 	s.refresher = s.control.StartRefresher(context.WithoutCancel(ctx), control.RefresherConfig{Log: o.Log}) // ends with close
 	h := api.New(api.Config{                                                                                //nolint:contextcheck // a handler's context is its request's
 		Control: s.control, Tokens: s.tokens, Users: s.users, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
-		Hosts: hosts(o.Hosts, ln.Addr()),
+		PublicURL: o.PublicURL,
+		Hosts:     hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles
 	if o.TLSCert != "" {
 		tls = &api.TLSFiles{Cert: o.TLSCert, Key: o.TLSKey}
 	}
 	return api.Serve(ctx, ln, h, tls, o.Log)
+}
+
+// watch keeps the default tenant as a directory says.
+func (s *server) watch(ctx context.Context, o serveOptions) (stop func(), err error) {
+	tenant, err := s.control.Tenant(defaultTenant)
+	if err != nil {
+		return nil, err
+	}
+	w := &watcher{
+		dir: o.ApplyDir, prune: o.ApplyPrune, tenant: tenant.By(identity.OfServer(defaultTenant)), log: o.Log,
+		every: watchEvery, drift: driftEvery,
+	}
+	return w.start(ctx), nil
 }
 
 // hosts are the names that requests may ask for. A server on the loopback
