@@ -199,6 +199,22 @@ func (s *documentSet) modulePaths(d *fileDocument, fields map[string]json.RawMes
 	return true, nil
 }
 
+// moduleFiles are the files of modules that documents name.
+func (s *documentSet) moduleFiles() (files []string) {
+	for i := range s.all {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(s.all[i].json, &fields) != nil {
+			continue
+		}
+		_, _ = s.modulePaths(&s.all[i], fields, func(file string) (string, error) { // on a copy, so that nothing can fail
+			files = append(files, file)
+			return file, nil
+		})
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
 func (d *fileDocument) title() string {
 	var head struct{ Kind, Name string }
 	_ = json.Unmarshal(d.json, &head) // without them the place alone is told
