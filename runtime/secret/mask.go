@@ -118,7 +118,7 @@ func (m *Mask) index(at place) int {
 
 func (m *Mask) bit(piece uint64) (word int, bit uint64) {
 	n := piece * m.factor >> (64 - seenBits)
-	return int(n / 64), 1 << (n % 64) //nolint:gosec // below 1<<seenBits
+	return int(n / 64), 1 << (n % 64)
 }
 
 // retire lets a name stand for nothing any more.

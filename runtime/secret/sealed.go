@@ -51,7 +51,7 @@ func (s sealer) fingerprint(value []byte) []byte {
 func (s sealer) seal(name string, value []byte, now time.Time) []byte {
 	head := make([]byte, 0, sealedHead)
 	head = append(head, sealedFormat)
-	head = binary.BigEndian.AppendUint64(head, uint64(now.UnixMilli())) //nolint:gosec // after 1970
+	head = binary.BigEndian.AppendUint64(head, uint64(now.UnixMilli()))
 	head = append(head, s.fingerprint(value)...)
 	return closeBox(s.aead, head, value, s.tenant, name)
 }
