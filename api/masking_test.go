@@ -195,3 +195,36 @@ func TestForeignCiphertextIsAnIntegrityError(t *testing.T) {
 	r.call(http.MethodPut, "/api/secrets/pump-api", `{"value":"the value of other"}`, header("If-Match", "*"), other).ok(http.StatusOK, nil)
 	r.call(http.MethodGet, "/api/secrets/pump-api", "", other).ok(http.StatusOK, nil)
 }
+
+// TestSecretInUse: one that a connector names cannot be deleted, wherever it
+// names it, and also when what names it is sealed itself.
+func TestSecretInUse(t *testing.T) {
+	r := newRig(t)
+	whichever := header("If-Match", "*")
+	digest := r.upload("blabber").Digest
+	for where, part := range map[string]string{
+		"config":  `"config":{"password":"Bearer secret://pump-api"}`,
+		"params":  `"params":[{"key":"password","value":"secret://pump-api","value_type":"secret"}]`,
+		"a grant": `"config":{"password":"none of it"},"grants":[{"group":"file","resources":["/secret://pump-api"],"rights":["read"]}]`,
+	} {
+		r.call(http.MethodPut, "/api/secrets/pump-api", `{"value":"the value"}`, whichever).ok(http.StatusOK, nil)
+		r.call(http.MethodPut, "/api/secrets/pump", `{"value":"the value"}`, whichever).ok(http.StatusOK, nil)
+		if !strings.Contains(part, "grants") {
+			part += `,"grants":[{"group":"file","resources":["/x"],"rights":["read"]}]`
+		}
+		var c client.Connector
+		r.call(http.MethodPost, "/api/connectors", `{"name":"user","module":"`+digest+`",`+part+`}`).ok(http.StatusCreated, &c)
+		refused := r.call(http.MethodDelete, "/api/secrets/pump-api", "", whichever).problem(fault.SecretInUse)
+		if !strings.Contains(refused.Detail, c.ID) {
+			t.Errorf("%s: the connector is not named: %s", where, refused.Detail)
+		}
+		var s client.Secret
+		r.call(http.MethodGet, "/api/secrets/pump-api", "").ok(http.StatusOK, &s)
+		if len(s.UsedBy) != 1 || s.UsedBy[0] != c.ID {
+			t.Errorf("%s: used by %v", where, s.UsedBy)
+		}
+		r.call(http.MethodDelete, "/api/secrets/pump", "", whichever).ok(http.StatusNoContent, nil)
+		r.call(http.MethodDelete, "/api/connectors/"+c.ID, "").ok(http.StatusNoContent, nil)
+		r.call(http.MethodDelete, "/api/secrets/pump-api", "", whichever).ok(http.StatusNoContent, nil)
+	}
+}
