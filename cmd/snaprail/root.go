@@ -77,7 +77,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	flags.StringVar(&a.server, "server", a.envOr("SNAPRAIL_SERVER", "http://127.0.0.1:8080"),
 		"address of the server `URL` (SNAPRAIL_SERVER)")
 	flags.StringVar(&a.token, "token", "",
-		"token to call it with (SNAPRAIL_TOKEN; else that of `snaprail login`, else the file token in the data directory)")
+		"token to call it with (SNAPRAIL_TOKEN; else that of snaprail login, else the file token in the data directory)")
 	flags.StringVarP(&a.output, "output", "o", a.envOr("SNAPRAIL_OUTPUT", outputTable),
 		"`form` of what is printed: table or json (SNAPRAIL_OUTPUT)")
 	flags.DurationVar(&a.timeout, "timeout", time.Minute, "how long one call may take; 0: no limit")
