@@ -39,6 +39,7 @@ func run(args []string, t terminal) int {
 	if len(args) > 0 && args[0] == compileWorker {
 		return runCompileWorker(ctx, args[1:], t)
 	}
+	t.out, t.err = &inert{to: t.out}, &inert{to: t.err}
 	a := &app{terminal: t}
 	root := a.root()
 	root.SetArgs(args)
