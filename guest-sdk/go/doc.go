@@ -3,7 +3,7 @@
 // wants (Opener, Poller, EventHandler, Runner, Converter, Tester, Closer), one
 // line that registers it, and a manifest. The words that cross the wall are
 // those of package abi; what a handler wants to happen goes into its Step; the
-// host's functions are in the packages beside this one: serial, log, kv, clock,
+// host's functions are in the packages beside this one: serial, http, log, kv, clock,
 // file. A module imports the groups that it uses, and no other.
 //
 // The host calls one handler at a time and a handler may simply wait. Byte
