@@ -122,6 +122,7 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"extism", object{"convert": "f"}, "extism: is for converters only"},
 		{"extism", object{}, "extism.convert: is required"},
 		{"extism", object{"Convert": "f"}, "there is no field Convert"},
+		{"oauth", object{"tokenUrl": "https://x"}, "there is no field tokenUrl"},
 		{"entry_points", list{"op-start"}, "entry_points[0]: must be"},
 		{"entry_points", list{"test", "test"}, `entry_points[1]: names "test" a second`},
 	}
@@ -192,6 +193,7 @@ func TestRequiredExports(t *testing.T) {
 		{abi.KindConnector, abi.ModePoll, nil, []string{"open", "poll"}},
 		{abi.KindConnector, abi.ModeEvent, nil, []string{"open", "on_events"}},
 		{abi.KindConnector, abi.ModeRun, []string{"test", "op_x"}, []string{"open", "run", "test", "op_x"}},
+		{abi.KindConnector, abi.ModeCall, []string{"op_put"}, []string{"open", "op_put"}},
 		{abi.KindConverter, "", []string{"open", "close"}, []string{"open", "convert", "close"}},
 		{abi.KindSink, "", nil, []string{"open", "deliver"}},
 	}

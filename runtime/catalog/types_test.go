@@ -230,3 +230,19 @@ func TestNewer(t *testing.T) {
 		}
 	}
 }
+
+// TestOperationsAreHeldAgainstDescribe: an SDK that exports an operation
+// without a handler for it says so, and one that answers all of them in one
+// place need not name each.
+func TestOperationsAreHeldAgainstDescribe(t *testing.T) {
+	r := newRig(t)
+	lifts := func(m *w.Module) {
+		m.Functions = append(m.Functions, w.Function{Export: "op_lift", Params: "ii", Results: "I", Body: w.I64(0)})
+	}
+	side := manifest(t, func(m *abi.Manifest) { m.EntryPoints = []string{"op_lift"} })
+	f := r.refused(bytes.NewReader(tiny(lifts, describes(`{"entry_points":["open","on_events"]}`))), side, fault.EntryPointMissing)
+	says(t, f, "op_lift")
+	says(t, r.refused(bytes.NewReader(tiny(describes(`{"entry_points":["open","on_events","op_*"]}`))), side, fault.EntryPointMissing), "op_lift")
+	r.add("plant", tiny(lifts, describes(`{"entry_points":["open","on_events","op_*"]}`)), side)
+	r.add("other", tiny(lifts, describes(`{"entry_points":["open","on_events","op_lift"]}`)), side)
+}
