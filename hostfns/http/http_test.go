@@ -170,7 +170,7 @@ func TestLongBodies(t *testing.T) {
 func TestRefusedRequests(t *testing.T) {
 	for _, name := range []string{
 		"Host", "content-length", "Transfer-Encoding", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Expect",
-		"Accept-Encoding", "Proxy-Authorization", "Via", "", "a b", "a:b", "a\r\nb", "é",
+		"Accept-Encoding", "Proxy-Authorization", "Via", "X-HTTP-Method-Override", "x-method-override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL", "", "a b", "a:b", "a\r\nb", "é",
 	} {
 		refused(t, abi.HTTPRequest{URL: "http://h/", Headers: headers(name, "v")})
 	}

@@ -151,21 +151,23 @@ func (x *exchange) readUser(v *vault, q *abi.HTTPRequest) error {
 }
 
 // checkHeader refuses what is no header, and those that the host writes itself:
-// they say where the request ends and to whom it goes.
+// they say where the request ends and to whom it goes. So do some to some servers
+// that take another method or path from them than the one that is granted.
 func checkHeader(key, name string) error {
 	if !isToken(name) {
 		return fault.New(fault.Invalid, "http.request: %q is no name of a header", fault.Clip(name, maxMethod))
 	}
 	switch key {
 	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect",
-		"Accept-Encoding", "Http2-Settings", "Via":
+		"Accept-Encoding", "Http2-Settings", "Via",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url":
 	default:
 		if !strings.HasPrefix(key, "Proxy-") {
 			return nil
 		}
 	}
 	return fault.New(fault.Invalid, "http.request: the header %s is the host's to write", key).
-		WithHint("Leave it out: the host sets it from the URL and the body.")
+		WithHint("Leave it out: the host goes by the method, the URL and the body.")
 }
 
 // isToken reports whether a text may be a method or the name of a header.
