@@ -114,7 +114,7 @@ func (s *space) write(ctx context.Context, fn func(Writer) error) (on *batch, er
 	if q.batch.size > 0 {
 		on = q.batch
 	}
-	own := &staged{under: q.batch.rows}
+	own := &staged{under: q.batch}
 	t := &txn{ctx: ctx, rows: own}
 	defer func() { t.ended = true }()
 	if err := fn(&writer{reader{t}}); err != nil {
