@@ -51,6 +51,7 @@ func (a *app) auditCommand() *cobra.Command {
 	f.StringVar(&since, "since", "", "only from this `time` on: 90m, 24h, 2026-11-22 or 2026-11-22T04:00:00Z")
 	f.StringVar(&trail, "trail", "tenant", "which `trail`: tenant or server")
 	f.IntVarP(&n, "number", "n", 100, "at most so many of the newest; 0: all")
+	c.AddCommand(a.auditVerify())
 	return c
 }
 

@@ -25,7 +25,7 @@ type verb = func(ts *testscript.TestScript, neg bool, args []string)
 // verbs are the commands that scripts have beside testscript's own.
 func verbs() map[string]verb {
 	return map[string]verb{
-		"wasm": writeModule, "server": serverVerb, "station": stationVerb,
+		"wasm": writeModule, "setuplink": setupLinkVerb, "redeem": redeemVerb, "server": serverVerb, "station": stationVerb,
 		"exits": exitsVerb, "capture": captureVerb, "fill": fillVerb, "json": jsonVerb, "waitfor": waitForVerb, "jsonlines": jsonLinesVerb,
 	}
 }
