@@ -12,9 +12,9 @@ import (
 // demoOptions is what `demo` was asked for.
 type demoOptions struct {
 	Listen   string
-	Records  int           // end after so many; 0: when interrupted
-	JSON     bool          // one JSON line a record instead of a line for a person
-	Data     string        // directory; "": a temporary one, removed at the end
+	Records  int    // end after so many; 0: when interrupted
+	JSON     bool   // one JSON line a record instead of a line for a person
+	Data     string // directory; "": a temporary one, removed at the end
 	Keys     keySource
 	Interval time.Duration // between two readings of the simulated station
 	Log      *slog.Logger

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snaprail/snaprail/api/client"
+	connectorswasm "github.com/snaprail/snaprail/connectors-wasm"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -23,18 +25,35 @@ func (a *app) modulesCommand() *cobra.Command {
 
 func (a *app) modulesPush() *cobra.Command {
 	var manifest string
+	var shipped bool
 	c := &cobra.Command{
-		Use:   "push module.wasm",
-		Short: "Upload a module, or an Extism manifest (.json) with a module in it",
-		Args:  cobra.ExactArgs(1),
+		Use:     "push module.wasm",
+		Short:   "Upload a module, or an Extism manifest (.json) with a module in it",
+		Example: "  snaprail modules push meter.wasm\n  snaprail modules push --shipped s3",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				if shipped {
+					return a.pushShipped(ctx, api, args[0], manifest)
+				}
 				return a.push(ctx, api, args[0], manifest)
 			})
 		},
 	}
 	c.Flags().StringVar(&manifest, "manifest", "", "manifest `file` that takes the place of the module's own")
+	c.Flags().BoolVar(&shipped, "shipped", false, "the module is one that this binary carries, by its name: "+strings.Join(connectorswasm.Names(), ", "))
 	return c
+}
+
+// pushShipped uploads a module that the binary carries.
+func (a *app) pushShipped(ctx context.Context, api *client.Client, name, manifest string) error {
+	src, err := connectorswasm.Module(name)
+	if err != nil || manifest != "" {
+		return fault.New(fault.Usage, "--shipped takes the name of a module that this binary carries, and no --manifest").
+			WithHint("It carries: %s.", strings.Join(connectorswasm.Names(), ", "))
+	}
+	m, created, err := api.PushModule(ctx, bytes.NewReader(src), nil)
+	return a.pushed(m, created, err)
 }
 
 func (a *app) push(ctx context.Context, api *client.Client, file, manifest string) error {
@@ -65,6 +84,11 @@ func (a *app) push(ctx context.Context, api *client.Client, file, manifest strin
 	default:
 		m, created, err = api.PushModule(ctx, f, sidecar)
 	}
+	return a.pushed(m, created, err)
+}
+
+// pushed prints what became of an upload.
+func (a *app) pushed(m client.Module, created bool, err error) error {
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,8 @@ type serveOptions struct {
 	Log             *slog.Logger
 	Hosts           []string // allowed Host headers; none: any
 	PublicURL       string   // under which browsers reach it; "": as each request says
-	ApplyDir        string // of documents that the server keeps true; "": none
-	ApplyPrune      bool   // what no document there is of is deleted
+	ApplyDir        string   // of documents that the server keeps true; "": none
+	ApplyPrune      bool     // what no document there is of is deleted
 	Version         string
 	Terminal        terminal
 }
