@@ -157,6 +157,13 @@ func TestSecretIsWriteOnly(t *testing.T) {
 		t.Errorf("the log shows %s", leak)
 	}
 	r.call(http.MethodGet, "/api/secrets/nobody", "").problem(fault.NotFound)
+
+	// Errors are masked too, whatever got the value into them.
+	put("said-elsewhere", `{"value":"staple-and-horse"}`).ok(http.StatusOK, nil)
+	missing := r.call(http.MethodGet, "/api/connectors/staple-and-horse", "").problem(fault.NotFound)
+	if !strings.Contains(missing.Detail, secret.Masked) || strings.Contains(missing.Detail, "horse") {
+		t.Errorf("shown: %s", missing.Detail)
+	}
 	r.call(http.MethodDelete, "/api/secrets/pump-api", "", header("If-Match", `"7"`)).problem(fault.StaleRevision)
 	r.call(http.MethodDelete, "/api/secrets/pump-api", "", header("If-Match", `"1"`)).ok(http.StatusNoContent, nil)
 	r.call(http.MethodGet, "/api/secrets/pump-api", "").problem(fault.NotFound)

@@ -61,14 +61,14 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 }
 
-// public is err as the client may see it: what is not a fault, or is the
+// public is err as the client may see it: without its tenant's secrets, and what is not a fault, or is the
 // server's own failure, goes to the log and leaves only its kind.
 func (s *Server) public(c echo.Context, err error) *fault.Fault {
-	f := faultOf(err)
+	f := s.cfg.Control.Masked(c.Request().Context(), identityOf(c).Tenant, faultOf(err))
 	switch f.Kind {
 	case fault.Internal, fault.Integrity, fault.KeyWrong, fault.LogFailed: // what an operator has to know of
 		s.cfg.Log.Error("request failed", "request", requestID(c), "method", c.Request().Method,
-			"path", c.Request().URL.Path, "error", err)
+			"path", c.Request().URL.Path, "error", f)
 	default:
 	}
 	if f.Kind == fault.Internal {

@@ -140,6 +140,7 @@ func (t *Tenant) refusal(action identity.Action, c *spec.Connector, err error) {
 	for _, field := range f.Fields {
 		e.Detail += "; " + field.Detail
 	}
+	e.Detail = t.runtime.Vault().Mask().Text(e.Detail)
 	t.cfg.Audit.Note(t.id, e)
 }
 

@@ -42,6 +42,19 @@ func (t *Tenant) vault(ctx context.Context) (*secret.Vault, error) {
 	return t.cfg.Secrets.Vault(ctx, t.id)
 }
 
+// Masked is what a caller of a tenant may see of an error: all but the tenant's
+// secrets. A peer's or a guest's words may be in it.
+func (s *Service) Masked(ctx context.Context, tenant string, f *fault.Fault) *fault.Fault {
+	if tenant == "" || s.cfg.Secrets == nil {
+		return f
+	}
+	vault, err := s.cfg.Secrets.Vault(ctx, tenant)
+	if err != nil {
+		return fault.New(f.Kind, "what happened cannot be shown, since the tenant's secrets cannot be opened")
+	}
+	return vault.Mask().Fault(f)
+}
+
 // SetSecret keeps a value that connectors name as secret://name, in the place
 // of any that is there: whatever names it uses it from now on. revision is the
 // one that the caller read; 0: whatever is there, if anything.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // Masked stands in a text where a secret was.
@@ -189,6 +191,25 @@ func (m *Mask) Bytes(text []byte) []byte {
 		return []byte(masked)
 	}
 	return text
+}
+
+// Fault is an error with every secret in its texts replaced: f itself when
+// nothing is in it, else one without a cause.
+func (m *Mask) Fault(f *fault.Fault) *fault.Fault {
+	masked := &fault.Fault{
+		Kind: f.Kind, Text: m.Text(f.Text), Hint: m.Text(f.Hint), RetryAfter: f.RetryAfter, Offset: f.Offset,
+		Fields: slices.Clone(f.Fields),
+	}
+	same := masked.Text == f.Text && masked.Hint == f.Hint
+	for i := range masked.Fields {
+		field := &masked.Fields[i]
+		field.Pointer, field.Detail = m.Text(field.Pointer), m.Text(field.Detail)
+		same = same && *field == f.Fields[i]
+	}
+	if same {
+		return f
+	}
+	return masked
 }
 
 // span is a part of a text.

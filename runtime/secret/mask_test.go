@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -52,6 +53,29 @@ func TestMask(t *testing.T) {
 	var none *secret.Mask
 	if got := none.Text("a correct horse") + string(none.Bytes([]byte("."))); got != "a correct horse." {
 		t.Errorf("no mask masks to %q", got)
+	}
+}
+
+func TestMaskFault(t *testing.T) {
+	r := newRig(t)
+	r.seal("acme", secret.Named("a"), "correct horse")
+	mask := r.vault("acme").Mask()
+	f := fault.New(fault.NotConnected, "no correct horse").WithHint("a correct horse").WithRetryAfter(time.Second).
+		WithFields(fault.Field{Pointer: "/correct horse", Detail: "correct horse"}, fault.Field{Pointer: "/a", Detail: "b"})
+	got := mask.Fault(f)
+	if got.Kind != f.Kind || got.Text != "no [masked]" || got.Hint != "a [masked]" || got.RetryAfter != time.Second ||
+		got.Fields[0] != (fault.Field{Pointer: "/[masked]", Detail: "[masked]"}) || got.Fields[1] != f.Fields[1] {
+		t.Errorf("%+v", got)
+	}
+	if f.Fields[0].Detail != "correct horse" {
+		t.Error("the fault itself was changed")
+	}
+	wrapped := fault.Wrap(fault.NotConnected, f, "of a correct horse")
+	if got := mask.Fault(wrapped); got.Unwrap() != nil {
+		t.Error("the cause still says it")
+	}
+	if plain := fault.New(fault.NotFound, "nothing"); mask.Fault(plain) != plain {
+		t.Error("a fault without a secret is another")
 	}
 }
 
