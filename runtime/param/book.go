@@ -107,7 +107,7 @@ func (b *Book) Write(w store.Writer, c *spec.Connector, rows []spec.Param, schem
 		return err
 	}
 	for _, old := range c.Params {
-		if !sealed[old.Key] {
+		if !sealed[old.Key] && old.Secret != nil {
 			if err := b.drop(w, c.ID, old.Key); err != nil {
 				return err
 			}
