@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -81,6 +82,9 @@ func (n *node) below(part string) *node {
 
 // convert makes a value of a row's text; false: it counts as none.
 func (s *Schema) convert(key, text string) (json.RawMessage, bool, error) {
+	if !utf8.ValidString(text) {
+		return nil, false, fault.New(fault.ConfigInvalid, "is not UTF-8")
+	}
 	nodes, _ := s.at(strings.Split(key, "."))
 	return convert(nodes, text)
 }
