@@ -71,18 +71,18 @@ func (n *node) operate(id, operation string, args map[string]any) string {
 // through its host functions, against peers that check what they get.
 func TestProvidersThroughTheHost(t *testing.T) {
 	n := newNode(t)
-	for name, run := range map[string]func(*node, *testing.T){
+	for name, run := range map[string]func(*testing.T, *node){
 		"s3": storesFiles, "slackhook": postsTexts, "webhookmail": handsMailOver,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func(outer *testing.T) { n.t = outer }(n.t)
 			n.t = t
-			run(n, t)
+			run(t, n)
 		})
 	}
 }
 
-func storesFiles(n *node, t *testing.T) {
+func storesFiles(t *testing.T, n *node) {
 	t.Helper()
 	peer := peertest.NewS3()
 	server := httptest.NewServer(peer)
@@ -133,7 +133,7 @@ func (p *posts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.all = append(p.all, string(body))
 }
 
-func postsTexts(n *node, t *testing.T) {
+func postsTexts(t *testing.T, n *node) {
 	t.Helper()
 	peer := &posts{say: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Method != http.MethodPost {
@@ -153,7 +153,7 @@ func postsTexts(n *node, t *testing.T) {
 	}
 }
 
-func handsMailOver(n *node, t *testing.T) {
+func handsMailOver(t *testing.T, n *node) {
 	t.Helper()
 	peer := &posts{say: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.Header.Get("Authorization") != "Bearer of-the-mail" {

@@ -26,8 +26,11 @@ func TestAbuseOAuthTokenServerNeedsConsent(t *testing.T) {
 		from, to    string
 		more, fewer int
 	}{
-		{"https://a.example/x", "https://a.example/y", 0, 0}, {"https://a.example/x", "https://evil.example/x", 1, 0},
-		{"", "https://evil.example/x", 1, 0}, {"https://a.example/x", "", 0, 1}, {"", "", 0, 0},
+		{"https://a.example/x", "https://a.example/y", 0, 0},
+		{"https://a.example/x", "https://evil.example/x", 1, 0},
+		{"", "https://evil.example/x", 1, 0},
+		{"https://a.example/x", "", 0, 1},
+		{"", "", 0, 0},
 	} {
 		d := control.Compare(with(c.from), with(c.to), groups)
 		if len(d.More) != c.more || len(d.Fewer) != c.fewer {
