@@ -52,8 +52,10 @@ func newDriveRig(t *testing.T, adjust func(*abi.OAuth)) (*oauthRig, *peertest.Dr
 	r.id = r.create(control.ConnectorInput{
 		Name: "drive", Module: module.Digest,
 		Params: []spec.Param{
-			{Key: "client_id", Value: r.peer.ClientID}, {Key: "client_secret", Value: r.peer.ClientSecret},
-			{Key: "api_url", Value: server.URL}, {Key: "token_uri", Value: r.peer.TokenURL()},
+			{Key: "client_id", Value: r.peer.ClientID},
+			{Key: "client_secret", Value: r.peer.ClientSecret},
+			{Key: "api_url", Value: server.URL},
+			{Key: "token_uri", Value: r.peer.TokenURL()},
 		},
 		Grants: []spec.Grant{{Group: "http", Resources: []string{server.URL + "/*", r.peer.Issuer() + "/*", "cidr:127.0.0.0/8"}, Rights: []spec.Right{spec.Read, spec.Write}}},
 	}).ID
