@@ -23,7 +23,8 @@ func TestEveryOperationKeepsItsContract(t *testing.T) {
 			continue
 		}
 		t.Run(op.OperationID, func(t *testing.T) {
-			defer func(outer *testing.T) { w.t = outer }(w.t)
+			outer := w.t
+			defer func() { w.t = outer }()
 			w.t = t
 			contract{t, w, op, r}.all()
 		})

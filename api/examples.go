@@ -22,7 +22,7 @@ func examples() map[string]string {
   "display_name": "Printing",
   "operations": [{"name": "print", "parameters": ["document"], "optional": ["copies"]}]
 }`
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // what they hold is nobody's
 		"apply-documents":         `{"documents": [{"kind": "secret", "name": "pump-api"}, {"kind": "connector", "name": "boiler-3", "module": "5d9e3b173a70", "config": {"port": "/dev/ttyUSB0"}, "is_enabled": true}]}`,
 		"create-category":         category,
 		"update-category":         category,

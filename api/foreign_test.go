@@ -32,7 +32,8 @@ func TestEveryRouteKnowsItsCallers(t *testing.T) {
 			continue
 		}
 		t.Run(op.OperationID, func(t *testing.T) {
-			defer func(outer *testing.T) { w.t = outer }(w.t)
+			outer := w.t
+			defer func() { w.t = outer }()
 			w.t = t
 			callers{t, w, op, r}.all()
 		})

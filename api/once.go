@@ -32,11 +32,11 @@ const (
 
 // withheldSecret is why an answer that holds a secret is not kept: it is shown
 // once, and nothing of it is stored.
-const withheldSecret = "it held a secret, which is shown once" //nolint:gosec // it is a sentence
+const withheldSecret = "it held a secret, which is shown once"
 
 // metaSecret marks, in the metadata of an operation, that its answer holds a
 // secret.
-const metaSecret = "answers with a secret" //nolint:gosec // it is a name
+const metaSecret = "answers with a secret"
 
 // showsSecret is the metadata of an operation whose answer holds a secret that
 // is shown once, such as a new token: the answer is never kept for an

@@ -98,8 +98,9 @@ func lenOf(v abi.Value) int {
 		return len(v.String())
 	case abi.ValueBytes:
 		return len(v.Bytes())
+	default:
+		return 0
 	}
-	return 0
 }
 
 // largeOf are a tenant's places for large records.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -142,7 +143,7 @@ func TestSlowReadersAreToldThatTheyLag(t *testing.T) {
 		if _, err := f.push(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.flush(f, p); err != errLags {
+		if err := s.flush(f, p); !errors.Is(err, errLags) {
 			t.Fatalf("got %v", err)
 		}
 		p.say("lagged", f.place(), s.whyEnds(c, fault.New(fault.Timeout, "the reader is too slow")))

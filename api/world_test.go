@@ -62,6 +62,7 @@ type world struct {
 	marks []string // of plant: what no other tenant may see
 	told  string   // what the other tenant has asked with, and so may see again
 	n     int
+	tail  string // digest of filetail, once it is there
 	last  string // name of the last thing that was made
 }
 
@@ -117,7 +118,12 @@ func (w *world) post(path, body string, into any) {
 }
 
 // filetail is the digest of a module that all connectors here run.
-func (w *world) filetail() string { return w.upload("filetail").Digest }
+func (w *world) filetail() string {
+	if w.tail == "" {
+		w.tail = w.upload("filetail").Digest
+	}
+	return w.tail
+}
 
 // connectorBody is the body of a good connector.
 func (w *world) connectorBody() string {
