@@ -52,7 +52,7 @@ func (r *rig) plant() *supervisor.Tenant {
 // op calls an operation and reads its answer.
 func (r *rig) op(id, name, args string) (answer map[string]any, err error) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	out, err := r.plant().Call(ctx, id, "op_"+name, []byte(args))
 	if err != nil {
@@ -150,7 +150,7 @@ func TestACallIsCommitted(t *testing.T) {
 // caller does not cost the guest its life.
 func TestACallHasBounds(t *testing.T) {
 	r := newRig(t)
-	v := r.connect(control.ConnectorInput{Name: "shelf", Module: r.shelf(abi.ModeCall), Limits: spec.Limits{CallTimeout: spec.Duration(2 * time.Second)}})
+	v := r.connect(control.ConnectorInput{Name: "shelf", Module: r.shelf(abi.ModeCall), Limits: spec.Limits{CallTimeout: spec.Duration(5 * time.Second)}})
 	r.wantOp(v.ID, "put", `{"path":"huge"}`, fault.TooLarge)
 	r.wantOp(v.ID, "put", `"`+strings.Repeat("x", abi.MaxBatch)+`"`, fault.TooLarge)
 
@@ -197,7 +197,8 @@ func TestACallHasBounds(t *testing.T) {
 // over.
 func TestASwapLosesNoCall(t *testing.T) {
 	r := newRig(t)
-	v := r.connect(control.ConnectorInput{Name: "shelf", Module: r.shelf(abi.ModeCall)})
+	slow := spec.Limits{CallTimeout: spec.Duration(40 * time.Second)} // whatever else the machine does
+	v := r.connect(control.ConnectorInput{Name: "shelf", Module: r.shelf(abi.ModeCall), Limits: slow})
 	var wg sync.WaitGroup
 	outcomes := make(chan error, 20)
 	for range cap(outcomes) {
@@ -206,7 +207,7 @@ func TestASwapLosesNoCall(t *testing.T) {
 			outcomes <- err
 		})
 	}
-	s := r.update(v.ID, control.ConnectorInput{Name: "shelf", Module: v.Module, Limits: spec.Limits{CallTimeout: spec.Duration(3 * time.Second)}})
+	s := r.update(v.ID, control.ConnectorInput{Name: "shelf", Module: v.Module, Limits: spec.Limits{CallTimeout: spec.Duration(30 * time.Second)}})
 	if s.Swaps != 1 {
 		t.Errorf("%+v: no swap", s)
 	}
