@@ -472,6 +472,25 @@ func TestAbuseOAuthRedirects(t *testing.T) {
 	}
 }
 
+// TestOAuthRedirectOfTheConfig is S3.92: an address that is registered with the
+// service takes the place of the server's own.
+func TestOAuthRedirectOfTheConfig(t *testing.T) {
+	r := newOAuthRig(t)
+	for to, kind := range map[string]fault.Kind{"https://rail.example/back": fault.Internal, "http://rail.example/back": fault.ConfigInvalid} {
+		c := r.create(control.ConnectorInput{Name: to, Module: r.stored().Module, Params: []spec.Param{
+			{Key: "client_id", Value: r.peer.ClientID}, {Key: "redirect_uri", Value: to},
+		}})
+		s, err := r.ann.StartOAuth(t.Context(), c.ID, control.OAuthInput{Callback: callback})
+		if kind == fault.ConfigInvalid {
+			wantFault(t, err, kind)
+			continue
+		}
+		if err != nil || !strings.Contains(s.AuthorizeURL, url.QueryEscape(to)) {
+			t.Errorf("%s: %+v, %v", to, s, err)
+		}
+	}
+}
+
 // TestAbuseOAuthAddressesOfModules: a manifest sends nobody but to web pages.
 func TestAbuseOAuthAddressesOfModules(t *testing.T) {
 	for _, address := range []string{"javascript:alert(1)", "http://auth.example/", "", "https://user:word@auth.example/", "data:text/html,x", "https:auth"} {
