@@ -97,6 +97,8 @@ github.com/spf13                      cmd
 github.com/prometheus                 api cmd
 github.com/santhosh-tekuri/jsonschema runtime
 golang.org/x/crypto                   runtime
+golang.org/x/oauth2                   runtime/identity/oidc
+github.com/coreos/go-oidc             runtime/identity/oidc
 golang.org/x/net                      runtime
 golang.org/x/sync                     runtime hostfns api cmd
 golang.org/x/sys                      runtime hostfns cmd

@@ -18,6 +18,7 @@ type Config struct {
 	Control   *control.Service
 	Tokens    Verifier
 	Users     *identity.Users // nil: nobody logs in
+	Provider  LoginProvider   // nil: nobody logs in elsewhere
 	Tenant    string          // of those who name none when they log in
 	Audit     *identity.Audit // nil: who was not let in is noted nowhere
 	Log       *slog.Logger
@@ -133,6 +134,7 @@ func (s *Server) routes() {
 	s.secretRoutes()
 	s.loginRoutes()
 	s.setupRoutes()
+	s.providerRoutes()
 	s.userRoutes()
 	s.tokenRoutes()
 	s.tenantRoutes()

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity/oidc"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -20,10 +21,12 @@ type serveOptions struct {
 	MaxModule       int64        // bytes; 0: the server's default
 	Ceiling         spec.Ceiling // of tenants that have no word of their own
 	Log             *slog.Logger
-	Hosts           []string // allowed Host headers; none: any
-	PublicURL       string   // under which browsers reach it; "": as each request says
-	ApplyDir        string   // of documents that the server keeps true; "": none
-	ApplyPrune      bool     // what no document there is of is deleted
+	Hosts           []string     // allowed Host headers; none: any
+	PublicURL       string       // under which browsers reach it; "": as each request says
+	ApplyDir        string       // of documents that the server keeps true; "": none
+	ApplyPrune      bool         // what no document there is of is deleted
+	OIDC            *oidc.Config // by which people log in; nil: none
+	OIDCNetworks    []string     // private ones in which the provider may be
 	Version         string
 	Terminal        terminal
 }
@@ -36,6 +39,7 @@ func (a *app) serveCommand() *cobra.Command {
 	o := serveOptions{Version: version, Terminal: a.terminal, Keys: a.keys()}
 	var level, format string
 	var ceiling ceilingFlags
+	var provider oidcFlags
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server: connectors, API and status page",
@@ -57,6 +61,10 @@ func (a *app) serveCommand() *cobra.Command {
 			if o.Ceiling, err = ceiling.ceiling(); err != nil {
 				return err
 			}
+			if o.OIDC, err = provider.config(); err != nil {
+				return err
+			}
+			o.OIDCNetworks = provider.networks
 			if o.Log, err = newLogger(a.err, level, format); err != nil {
 				return err
 			}
@@ -75,6 +83,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.StringVar(&o.ApplyDir, "apply-dir", a.env("SNAPRAIL_APPLY_DIR"), "`directory` of documents to apply whenever they change, as `snaprail apply` does (SNAPRAIL_APPLY_DIR)")
 	flags.BoolVar(&o.ApplyPrune, "apply-prune", false, "delete what no document of --apply-dir is of")
 	ceiling.flags(a, c)
+	provider.flags(a, c)
 	logFlags(c, &level, &format)
 	return c
 }

@@ -171,7 +171,11 @@ func (s *server) close(ctx context.Context) error {
 // serve starts the connectors and answers on the listener until ctx ends.
 func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) error {
 	s.egress.Listening(ln.Addr()) // before any guest can ask for it
-	err := s.supervisor.Start(ctx)
+	provider, err := s.loginProvider(o.OIDC, o.OIDCNetworks)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	err = s.supervisor.Start(ctx)
 	if ctx.Err() != nil {
 		return ln.Close() // stopped before it had started
 	}
@@ -187,7 +191,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	}
 	s.refresher = s.control.StartRefresher(context.WithoutCancel(ctx), control.RefresherConfig{Log: o.Log}) // ends with close
 	h := api.New(api.Config{                                                                                //nolint:contextcheck // a handler's context is its request's
-		Control: s.control, Tokens: s.tokens, Users: s.users, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
+		Control: s.control, Tokens: s.tokens, Users: s.users, Provider: provider, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
 		PublicURL: o.PublicURL,
 		Hosts:     hosts(o.Hosts, ln.Addr()),
 	})

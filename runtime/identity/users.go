@@ -110,6 +110,10 @@ func addUser(w store.Writer, rec userRecord) (userRecord, error) {
 	if err := checkUserName(rec.Name); err != nil {
 		return rec, err
 	}
+	if rec.Issuer == "" && strings.HasPrefix(strings.ToLower(rec.Name), externalPrefix) {
+		return rec, fault.New(fault.Invalid, "names that begin with %s are those of people from an identity provider", externalPrefix).
+			WithFields(fault.Field{Pointer: "/name", Detail: "begins with " + externalPrefix})
+	}
 	if _, err := ParseRole(string(rec.Role)); err != nil {
 		return rec, err
 	}

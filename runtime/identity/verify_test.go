@@ -42,7 +42,9 @@ func edit(t *testing.T, sp store.Space, id string, change func([]byte) []byte) {
 	}
 }
 
-func placeOf(sequence int) string { return fmt.Sprintf("%05d", identity.MaxEvents-1-sequence%identity.MaxEvents) }
+func placeOf(sequence int) string {
+	return fmt.Sprintf("%05d", identity.MaxEvents-1-sequence%identity.MaxEvents)
+}
 
 // TestVerifyFindsAFlippedByte, wherever it is, and whichever it is.
 func TestVerifyFindsAFlippedByte(t *testing.T) {

@@ -1,0 +1,75 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// External is who an identity provider says that somebody is.
+type External struct {
+	Tenant          string
+	Issuer, Subject string // together they name one person, for good
+	Display         string // what the provider calls them
+	Role            Role
+}
+
+// externalPrefix begins the names of users who come from a provider. No other
+// user's name begins so, so that neither can pass for the other.
+const externalPrefix = "oidc-"
+
+func (e *External) name() string {
+	sum := sha256.Sum256([]byte(e.Issuer + "\x00" + e.Subject))
+	return externalPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
+
+// Enter begins a session of somebody whom a provider vouches for. Their user is
+// made at the first time, and has the role that the provider says at each. Who
+// is disabled here is refused (fault.LoginFailed).
+func (u *Users) Enter(ctx context.Context, e External, from netip.Addr) (secret string, id Identity, err error) {
+	now := time.Now().UTC()
+	err = u.system.Update(ctx, func(w store.Writer) error {
+		rec, err := external(w, &e)
+		if err != nil {
+			return err
+		}
+		if rec.Disabled || rec.Issuer != e.Issuer {
+			return fault.New(fault.LoginFailed, "the user is not let in here")
+		}
+		was := rec.User
+		rec.Role, rec.Display, rec.Seen = e.Role, e.Display, now
+		if was.Role != rec.Role {
+			if err := Append(w, userEvent(Who{Kind: ByServer}, UserUpdate, &rec.User, UserDifference(&was, &rec.User)+", by the identity provider")); err != nil {
+				return err
+			}
+		}
+		if secret, id, err = openSession(w, &rec, now); err != nil {
+			return err
+		}
+		rec.remember(networkOf(from))
+		if err := putUser(w, &rec); err != nil {
+			return err
+		}
+		return Append(w, userEvent(id.Who(), Login, &rec.User, "by "+e.Issuer))
+	})
+	return secret, id, err
+}
+
+// external finds the user of somebody from a provider, or makes one.
+func external(w store.Writer, e *External) (userRecord, error) {
+	rec, err := readUser(w, e.Tenant, e.name())
+	if !fault.Is(err, fault.NotFound) {
+		return rec, err
+	}
+	rec, err = addUser(w, userRecord{User: User{Tenant: e.Tenant, Name: e.name(), Display: e.Display, Role: e.Role, Issuer: e.Issuer}})
+	if err != nil {
+		return rec, err
+	}
+	return rec, Append(w, userEvent(Who{Kind: ByServer}, UserCreate, &rec.User, string(e.Role)+", from "+e.Issuer))
+}

@@ -1,0 +1,201 @@
+// Package oidc lets people log in by an identity provider that speaks OpenID
+// Connect: the authorization code flow with PKCE. It says who somebody is; what
+// they may do, and that they have a session, is identity's to keep.
+//
+// Only cmd imports it. Its invariants: nothing of a login under way is kept
+// here, it travels in a cookie of the browser that began it; an ID token is
+// believed when its signature, issuer, audience, end and nonce are right; who
+// has no role by the provider's word has none here.
+package oidc
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+)
+
+// Config says which provider is asked, and how.
+type Config struct {
+	Issuer   string // such as https://login.example.com
+	ClientID string
+	Secret   string // of the client; "": a public one, with PKCE alone
+	Tenant   string // of everybody who comes from there
+	// RoleClaim is the claim that says what somebody may do, a text or a list of
+	// them; "": snaprail_role.
+	RoleClaim string
+	// Roles say which role a value of the claim is; nil: those of the same name.
+	Roles map[string]identity.Role
+	// Default is the role of who has none by the claim; "": they are refused.
+	Default identity.Role
+	Client  *http.Client // the way to the provider
+}
+
+// flowLife is how long a login may take.
+const flowLife = 10 * time.Minute
+
+// Provider is one identity provider. It is safe for concurrent use.
+type Provider struct {
+	cfg Config
+
+	mu    sync.Mutex
+	found *gooidc.Provider // nil: it has not answered yet
+}
+
+// New checks the config and asks nobody yet.
+func New(cfg Config) (*Provider, error) {
+	u, err := url.Parse(cfg.Issuer)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, fault.New(fault.Usage, "the issuer %q is no address", cfg.Issuer)
+	}
+	if cfg.ClientID == "" || cfg.Client == nil {
+		return nil, fault.New(fault.Usage, "an identity provider needs a client id")
+	}
+	if cfg.RoleClaim == "" {
+		cfg.RoleClaim = "snaprail_role"
+	}
+	if cfg.Roles == nil {
+		cfg.Roles = map[string]identity.Role{}
+		for _, r := range identity.Roles() {
+			cfg.Roles[string(r)] = r
+		}
+	}
+	return &Provider{cfg: cfg}, nil
+}
+
+// flow is a login under way, as its browser keeps it.
+type flow struct {
+	State    string    `json:"state"`
+	Nonce    string    `json:"nonce"`
+	Verifier string    `json:"verifier"`
+	Expires  time.Time `json:"expires"`
+}
+
+// Begin starts a login: the address at the provider that a browser is sent to,
+// and what that browser has to keep until Finish.
+func (p *Provider) Begin(ctx context.Context, redirect string) (address, kept string, err error) {
+	client, _, err := p.client(ctx, redirect)
+	if err != nil {
+		return "", "", err
+	}
+	f := flow{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Expires: time.Now().Add(flowLife)}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return "", "", fault.Wrap(fault.Internal, err, "login")
+	}
+	address = client.AuthCodeURL(f.State, gooidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier))
+	return address, base64.RawURLEncoding.EncodeToString(raw), nil
+}
+
+// Finish takes what the browser came back with and what it kept, and says who
+// it is. A login that was begun elsewhere, or too long ago, is
+// fault.OAuthState; one that the provider refuses, or whose ID token is not
+// right, fault.OAuthFailed; somebody without a role fault.RoleRequired.
+func (p *Provider) Finish(ctx context.Context, kept string, query url.Values, redirect string) (identity.External, error) {
+	f, err := p.began(kept, query)
+	if err != nil {
+		return identity.External{}, err
+	}
+	if code := query.Get("error"); code != "" {
+		return identity.External{}, fault.New(fault.OAuthFailed, "the identity provider refused: %.80q", code)
+	}
+	client, found, err := p.client(ctx, redirect)
+	if err != nil {
+		return identity.External{}, err
+	}
+	ctx = gooidc.ClientContext(ctx, p.cfg.Client)
+	token, err := client.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(f.Verifier))
+	if err != nil {
+		return identity.External{}, fault.New(fault.OAuthFailed, "the identity provider did not take the code")
+	}
+	raw, _ := token.Extra("id_token").(string)
+	id, err := found.VerifierContext(ctx, &gooidc.Config{ClientID: p.cfg.ClientID}).Verify(ctx, raw)
+	if err != nil || subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(f.Nonce)) != 1 {
+		return identity.External{}, fault.New(fault.OAuthFailed, "the identity provider's answer is not right")
+	}
+	return p.person(id)
+}
+
+// began sees that the answer is to the login that this browser began.
+func (p *Provider) began(kept string, query url.Values) (f flow, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(kept)
+	if err != nil || json.Unmarshal(raw, &f) != nil || f.State == "" || f.Verifier == "" || time.Now().After(f.Expires) ||
+		subtle.ConstantTimeCompare([]byte(f.State), []byte(query.Get("state"))) != 1 {
+		return flow{}, fault.New(fault.OAuthState, "this browser has not begun this login, or it took too long").
+			WithHint("Log in again.")
+	}
+	// RFC 9207: where the answer says who it is from, it is the one that was asked.
+	if iss := query.Get("iss"); iss != "" && iss != p.cfg.Issuer {
+		return flow{}, fault.New(fault.OAuthState, "the answer comes from another identity provider than was asked")
+	}
+	return f, nil
+}
+
+// client is the OAuth client, after the provider was asked what it offers.
+func (p *Provider) client(ctx context.Context, redirect string) (*oauth2.Config, *gooidc.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil {
+		// Its keys are fetched later, when no request's context may end them.
+		found, err := gooidc.NewProvider(gooidc.ClientContext(context.WithoutCancel(ctx), p.cfg.Client), p.cfg.Issuer)
+		if err != nil {
+			return nil, nil, fault.Wrap(fault.OAuthFailed, err, "the identity provider %s", p.cfg.Issuer)
+		}
+		p.found = found
+	}
+	return &oauth2.Config{
+		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.Secret, Endpoint: p.found.Endpoint(), RedirectURL: redirect,
+		Scopes: []string{gooidc.ScopeOpenID, "profile", "email"},
+	}, p.found, nil
+}
+
+// person is who an ID token is about.
+func (p *Provider) person(id *gooidc.IDToken) (identity.External, error) {
+	var claims map[string]any
+	if err := id.Claims(&claims); err != nil {
+		return identity.External{}, fault.New(fault.OAuthFailed, "the ID token cannot be read")
+	}
+	// With several audiences, the token names the one that it was made for.
+	if azp, ok := claims["azp"].(string); len(id.Audience) > 1 && (!ok || azp != p.cfg.ClientID) {
+		return identity.External{}, fault.New(fault.OAuthFailed, "the ID token was made for another client")
+	}
+	who := identity.External{Tenant: p.cfg.Tenant, Issuer: p.cfg.Issuer, Subject: id.Subject, Role: p.role(claims[p.cfg.RoleClaim])}
+	for _, name := range []string{"preferred_username", "email", "name"} {
+		if text, ok := claims[name].(string); ok && who.Display == "" {
+			who.Display = strings.ToValidUTF8(fault.Clip(text, 200), "")
+		}
+	}
+	if who.Role == "" {
+		return who, fault.New(fault.RoleRequired, "the identity provider gives you no role here").
+			WithHint("Ask an administrator to put you into a group that has one.")
+	}
+	return who, nil
+}
+
+// role is the highest of the roles that a claim's values are.
+func (p *Provider) role(claim any) identity.Role {
+	values, ok := claim.([]any)
+	if !ok {
+		values = []any{claim}
+	}
+	best := p.cfg.Default
+	for _, v := range values {
+		text, _ := v.(string)
+		if role, ok := p.cfg.Roles[text]; ok && (best == "" || role.Includes(best)) {
+			best = role
+		}
+	}
+	return best
+}
