@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -95,6 +96,22 @@ func (a *Adapters) Tenant(id string) *Tenant {
 		a.folders[id] = f
 	}
 	return &Tenant{f, a.cfg.Log.With("tenant", id)}
+}
+
+// Remove forgets what a tenant keeps here, for good. Adapters that are nil keep
+// nothing.
+func (a *Adapters) Remove(id string) error {
+	if a == nil {
+		return nil
+	}
+	f := a.Tenant(id).folder
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counted = false
+	if err := os.RemoveAll(f.dir); err != nil {
+		return fault.Wrap(fault.Internal, err, "storage folder")
+	}
+	return nil
 }
 
 // Call runs an operation of a category: a JSON object in, JSON out.

@@ -100,6 +100,28 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestRemove leaves nothing of one tenant, and the other's as it is.
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	all := adapter.New(adapter.Config{Dir: dir, MaxFiles: 1})
+	for _, id := range []string{"plant", "other"} {
+		must(t, all.Tenant(id), "put", map[string]any{"path": "a/b", "data": data("x")})
+	}
+	if err := all.Remove("plant"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "plant")); !os.IsNotExist(err) {
+		t.Errorf("the folder stays: %v", err)
+	}
+	if got := paths(t, all.Tenant("other"), nil); len(got) != 1 {
+		t.Errorf("the other tenant has %q", got)
+	}
+	must(t, all.Tenant("plant"), "put", map[string]any{"path": "c", "data": data("x")})
+	if err := (*adapter.Adapters)(nil).Remove("plant"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPathsThatLeadElsewhere: none leads out of the tenant's folder, nor to
 // what only one system understands.
 func TestPathsThatLeadElsewhere(t *testing.T) {

@@ -313,6 +313,9 @@ func (t *Tenant) clear(ctx context.Context, id string) error {
 	if err := stopAll(ctx, runtime); err != nil {
 		return err
 	}
+	if err := t.cfg.Adapters.Remove(id); err != nil {
+		return err
+	}
 	for {
 		list, err := shelf.List(ctx, "", 100)
 		if err != nil {
