@@ -138,7 +138,7 @@ func (b *Book) settle(w store.Writer, connector string, row *spec.Param) (wrong 
 	case given != nil && given.Set:
 		e, err := b.vault.Info(w, secret.OfConnector(connector, row.Key))
 		if fault.Is(err, fault.SecretMissing) {
-			return map[string]string{"secret": "is said to be set, and no value is kept: give one"}, nil
+			return map[string]string{"secret": "is said to be set, and no value is kept: give one"}, nil //nolint:gosec // it is a sentence
 		}
 		row.Secret = &e.SecretInfo
 		return nil, err

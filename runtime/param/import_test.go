@@ -56,14 +56,20 @@ rotating_log_backup_count = 14
 
 func TestImportReadsTheFilesOfOtherSystems(t *testing.T) {
 	for _, tt := range []struct{ name, mime, body, format, want string }{
-		{"serverConfig/server.config", "", serverConfig, param.FormatServerConfig,
-			`{"auth_token":"XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX","sources":"MySourceName","target_server":"https://dev.vantiq.com/","send_pings":"true"}`},
-		{"tb_gateway.yaml", "", gatewayYAML, param.FormatYAML,
+		{
+			"serverConfig/server.config", "", serverConfig, param.FormatServerConfig,
+			`{"auth_token":"XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX","sources":"MySourceName","target_server":"https://dev.vantiq.com/","send_pings":"true"}`,
+		},
+		{
+			"tb_gateway.yaml", "", gatewayYAML, param.FormatYAML,
 			`{"thingsboard":{"host":"demo.thingsboard.io","port":1883,"security":{"accessToken":"PUT_YOUR_ACCESS_TOKEN_HERE"}},"storage":{"type":"memory","max_records_count":100000},` +
-				`"connectors":[{"name":"Custom Serial Connector","type":"serial","configuration":"custom_serial.json","class":"CustomSerialConnector"}]}`},
-		{`C:\connector\connector.conf`, "", connectorConf, param.FormatConnectorConf,
+				`"connectors":[{"name":"Custom Serial Connector","type":"serial","configuration":"custom_serial.json","class":"CustomSerialConnector"}]}`,
+		},
+		{
+			`C:\connector\connector.conf`, "", connectorConf, param.FormatConnectorConf,
 			`{"connector":{"encryption":"yes","host":"gateway.example.com","port":"8093","user":"me","password":"p%w;d","gid":""},` +
-				`"logger":{"level":"info","rotating_log":"no","rotating_log_backup_count":"14"}}`},
+				`"logger":{"level":"info","rotating_log":"no","rotating_log_backup_count":"14"}}`,
+		},
 		{"", "application/json; charset=utf-8", ` {"a": 1} `, param.FormatJSON, `{"a": 1}`},
 		{"x.ini", "", "a: 1\n[Some Part]\nKey = v\n  more\n; no\n", param.FormatINI, `{"a":"1","Some Part":{"key":"v\nmore"}}`},
 		{"x.properties", "", "a.b = 1\n! no\na.c:2\nd e\\\n   f\nu=\\u00fc\\n\\u12\n", param.FormatProperties, `{"a":{"b":"1","c":"2"},"d":"ef","u":"ü\n\\u12"}`},

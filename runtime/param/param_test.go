@@ -163,7 +163,8 @@ func TestFlattenThenAssembleIsTheSame(t *testing.T) {
 
 func same(t interface {
 	Fatalf(format string, args ...any)
-}, rows []spec.Param, want map[string]any) {
+}, rows []spec.Param, want map[string]any,
+) {
 	config, err := param.Assemble(rows, text)
 	if err != nil {
 		t.Fatalf("%v: %v", rows, err)

@@ -34,7 +34,6 @@ type node struct {
 	at         string // JSON Pointer within the schema
 	types      []string
 	title      string
-	label      string // x-… and title are shown; this is what there is of them
 	secret     bool
 	readOnly   bool
 	deprecated bool
@@ -134,10 +133,10 @@ func (s *Schema) parse(at string, raw json.RawMessage, depth int) (*node, error)
 	}
 	n := &node{at: at}
 	s.nodes[at] = n
-	switch text := string(raw); {
-	case text == "true":
+	switch string(raw) {
+	case "true":
 		return n, nil
-	case text == "false":
+	case "false":
 		s.refuse(at, "is false, which allows no value")
 		return n, nil
 	}

@@ -217,10 +217,26 @@ func TestTextsBecomeTheTypesOfTheSchema(t *testing.T) {
 		"b":{"type":"boolean"},"l":{"type":"array","items":{"type":"integer"}},"ol":{"type":"array","items":{"type":"object"}},
 		"o":{"type":"object"},"e":{"enum":[1,2]},"u":{"format":"uri"},"any":{"additionalProperties":{"type":"boolean"}},"ns":{"type":["null","string"]}}}`)
 	for _, tt := range []struct{ key, value, want string }{
-		{"s", "", `{"s":""}`}, {"s", "12", `{"s":"12"}`}, {"m", "", `{}`}, {"u", "", `{}`}, {"free", "1", `{"free":"1"}`}, {"free", "", `{"free":""}`},
-		{"i", " 12 ", `{"i":12}`}, {"i", "", `{}`}, {"i", "1e3", `{"i":1e3}`}, {"n", "null", `{"n":null}`}, {"n", "-1.50", `{"n":-1.50}`},
-		{"b", "Yes", `{"b":true}`}, {"b", "off", `{"b":false}`}, {"l", "1, 2", `{"l":[1,2]}`}, {"l", "[3]", `{"l":[3]}`},
-		{"ol", `[{"x": 1}]`, `{"ol":[{"x":1}]}`}, {"o", `{"a": [1]}`, `{"o":{"a":[1]}}`}, {"e", "2", `{"e":2}`}, {"any.x", "true", `{"any":{"x":true}}`}, {"ns", "null", `{"ns":"null"}`},
+		{"s", "", `{"s":""}`},
+		{"s", "12", `{"s":"12"}`},
+		{"m", "", `{}`},
+		{"u", "", `{}`},
+		{"free", "1", `{"free":"1"}`},
+		{"free", "", `{"free":""}`},
+		{"i", " 12 ", `{"i":12}`},
+		{"i", "", `{}`},
+		{"i", "1e3", `{"i":1e3}`},
+		{"n", "null", `{"n":null}`},
+		{"n", "-1.50", `{"n":-1.50}`},
+		{"b", "Yes", `{"b":true}`},
+		{"b", "off", `{"b":false}`},
+		{"l", "1, 2", `{"l":[1,2]}`},
+		{"l", "[3]", `{"l":[3]}`},
+		{"ol", `[{"x": 1}]`, `{"ol":[{"x":1}]}`},
+		{"o", `{"a": [1]}`, `{"o":{"a":[1]}}`},
+		{"e", "2", `{"e":2}`},
+		{"any.x", "true", `{"any":{"x":true}}`},
+		{"ns", "null", `{"ns":"null"}`},
 	} {
 		got, err := s.Assemble([]spec.Param{{Key: tt.key, Value: tt.value}}, text)
 		if err != nil || string(got) != tt.want {

@@ -157,12 +157,12 @@ func (c *converter) merge(o *object, n *yaml.Node, depth int) error {
 	if c.nodes++; c.nodes > maxYAMLNodes || depth > maxYAMLDepth {
 		return atLine(n.Line, "too much is merged here")
 	}
-	switch {
-	case n.Kind == yaml.AliasNode:
+	switch n.Kind {
+	case yaml.AliasNode:
 		return c.merge(o, n.Alias, depth+1)
-	case n.Kind == yaml.MappingNode:
+	case yaml.MappingNode:
 		return c.mapping(o, n, depth+1)
-	case n.Kind == yaml.SequenceNode:
+	case yaml.SequenceNode:
 		for _, item := range n.Content {
 			if err := c.merge(o, item, depth+1); err != nil {
 				return err
