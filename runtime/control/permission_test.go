@@ -31,7 +31,7 @@ func ask(t *testing.T, of *control.Tenant, name string) error {
 	if len(out) == 0 || out[len(out)-1].Type() != reflect.TypeFor[error]() {
 		t.Fatalf("%s returns no error, so it cannot refuse", name)
 	}
-	err, _ := out[len(out)-1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](out[len(out)-1])
 	return err
 }
 
@@ -53,8 +53,8 @@ func TestEveryMethodAsksWhoMay(t *testing.T) {
 	}
 	methods := reflect.TypeFor[*control.Tenant]()
 	asked := 0
-	for i := range methods.NumMethod() {
-		name := methods.Method(i).Name
+	for method := range methods.Methods() {
+		name := method.Name
 		if name == "By" { // puts it into somebody's hands
 			continue
 		}

@@ -181,7 +181,7 @@ func (t *Tenant) SetCeiling(ctx context.Context, id string, ceiling spec.Ceiling
 		if err != nil {
 			return err
 		}
-		v.Tenant.Ceiling = ceiling
+		v.Ceiling = ceiling
 		raw, err := json.Marshal(v.Tenant)
 		if err != nil {
 			return fault.Wrap(fault.Internal, err, "tenant")

@@ -85,7 +85,7 @@ func freePlace(r store.Reader, userID string, now time.Time) (string, error) {
 	oldest, used := "", now
 	for _, e := range entries {
 		var s session
-		if json.Unmarshal(e.Value, &s) != nil || !s.alive(now) {
+		if readable := json.Unmarshal(e.Value, &s) == nil; !readable || !s.alive(now) {
 			return e.ID, nil
 		}
 		if oldest == "" || s.Used.Before(used) {

@@ -127,7 +127,7 @@ func addUser(w store.Writer, rec userRecord) (userRecord, error) {
 	rec.ID = "usr_" + strings.ToLower(rand.Text()[:idLen])
 	rec.Created = time.Now().UTC()
 	rec.Updated, rec.PasswordSet = rec.Created, rec.Password != ""
-	raw, err := json.Marshal(rec)
+	raw, err := json.Marshal(rec) //nolint:gosec // the password is its Argon2id hash
 	if err != nil {
 		return rec, fault.Wrap(fault.Internal, err, "user")
 	}
@@ -304,7 +304,7 @@ func decodeUser(e store.Entry) (rec userRecord, err error) {
 
 func putUser(w store.Writer, rec *userRecord) error {
 	rec.PasswordSet, rec.Revision = rec.Password != "", 0
-	raw, err := json.Marshal(rec)
+	raw, err := json.Marshal(rec) //nolint:gosec // the password is its Argon2id hash
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "user")
 	}

@@ -24,7 +24,7 @@ const (
 )
 
 // cheap is a cost for tests that are about something else.
-var cheap = identity.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1} //nolint:gochecknoglobals // a constant, but for the language
+var cheap = identity.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}
 
 func root() identity.Who { return identity.Who{Kind: identity.ByLocal} }
 
@@ -244,8 +244,11 @@ func TestTokensExpireAndAreNarrow(t *testing.T) {
 		_, err = tokens.Verify(t.Context(), token)
 		wantFault(t, fault.Unauthenticated, err)
 		for _, bad := range []identity.NewToken{
-			{Role: "root"}, {Role: ""}, {Role: identity.Viewer, Scopes: []string{"everything"}},
-			{Role: identity.Viewer, Scopes: []string{"connectors:delete"}}, {Role: identity.Viewer, Scopes: []string{"stream:write"}},
+			{Role: "root"},
+			{Role: ""},
+			{Role: identity.Viewer, Scopes: []string{"everything"}},
+			{Role: identity.Viewer, Scopes: []string{"connectors:delete"}},
+			{Role: identity.Viewer, Scopes: []string{"stream:write"}},
 			{Role: identity.Viewer, Expires: time.Now()},
 		} {
 			bad.Tenant, bad.Name = "a", "x"
@@ -265,7 +268,8 @@ func TestOldTokensAreReadable(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		hash := strings.Split(strings.Split(string(e.Value), `"hash":"`)[1], `"`)[0]
+		_, rest, _ := strings.Cut(string(e.Value), `"hash":"`)
+		hash, _, _ := strings.Cut(rest, `"`)
 		_, err = w.Put(store.Tokens, info.ID, []byte(`{"id":"`+info.ID+`","tenant":"a","name":"old","role":"admin","created":"2026-01-01T00:00:00Z","hash":"`+hash+`"}`))
 		return err
 	}); err != nil {
