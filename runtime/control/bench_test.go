@@ -73,7 +73,7 @@ func diskNode(b testing.TB, dir string, connectors int) (*control.Tenant, []stri
 		wg.Go(func() {
 			for i := part; i < connectors; i += 10 {
 				v, err := t.CreateConnector(ctx, control.ConnectorInput{
-					Name: fmt.Sprintf("connector %d", i), Module: module, Config: benchConfig(i), Default: as(i == 0),
+					Name: fmt.Sprintf("connector %d", i), Module: module, Config: benchConfig(i), Default: new(i == 0),
 				})
 				if err != nil {
 					b.Error(err)
@@ -152,6 +152,7 @@ func BenchmarkConfigWrite(b *testing.B) {
 }
 
 func configWrites(b *testing.B, write func(t *control.Tenant, id string, n int) error) {
+	b.Helper()
 	const writers, each = 50, 20
 	dir := b.TempDir()
 	t, ids := diskNode(b, dir, writers)

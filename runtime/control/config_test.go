@@ -490,7 +490,7 @@ func TestTestMasksSecrets(t *testing.T) {
 // TestDeletionTakesEverything that was the connector's.
 func TestDeletionTakesEverything(t *testing.T) {
 	r := newRig(t)
-	v := r.create(control.ConnectorInput{Name: "c", Module: r.drive(), Params: whole(), Default: as(true)})
+	v := r.create(control.ConnectorInput{Name: "c", Module: r.drive(), Params: whole(), Default: new(true)})
 	if err := r.DeleteConnector(t.Context(), "c", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -13,9 +13,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// as makes a pointer to a value that a caller sends.
-func as[T any](v T) *T { return &v }
-
 // defaults are the ids of a category's connectors that say they are its default.
 func (r *rig) defaults(category string) (ids []string) {
 	r.t.Helper()
@@ -50,7 +47,7 @@ func (r *rig) active(category string) string {
 func TestOneDefaultOfACategory(t *testing.T) {
 	r := newRig(t)
 	con := r.tiny(abi.KindConnector, "con", "")
-	a := r.create(control.ConnectorInput{Name: "a", Module: con, Default: as(true)})
+	a := r.create(control.ConnectorInput{Name: "a", Module: con, Default: new(true)})
 	if !a.Default || a.Category == "" {
 		t.Fatalf("%+v", a.Connector)
 	}
@@ -65,7 +62,7 @@ func TestOneDefaultOfACategory(t *testing.T) {
 		t.Errorf("the active default is %q, want %s", got, a.ID)
 	}
 
-	b := r.create(control.ConnectorInput{Name: "b", Module: con, Default: as(true)})
+	b := r.create(control.ConnectorInput{Name: "b", Module: con, Default: new(true)})
 	if got := r.defaults(category); len(got) != 1 || got[0] != b.ID {
 		t.Errorf("after a second one was created as the default: %q", got)
 	}
@@ -73,7 +70,7 @@ func TestOneDefaultOfACategory(t *testing.T) {
 	if was.Default || was.Revision <= a.Revision || !was.Enabled {
 		t.Errorf("the former default: %+v", was.Connector)
 	}
-	in := control.ConnectorInput{Name: "a", Module: con, Default: as(true)}
+	in := control.ConnectorInput{Name: "a", Module: con, Default: new(true)}
 	if _, err := r.UpdateConnector(t.Context(), "a", in, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -87,14 +84,14 @@ func TestOneDefaultOfACategory(t *testing.T) {
 	if got := r.active(category); got != a.ID {
 		t.Errorf("an update that says nothing of it made %q the default", got)
 	}
-	in.Default = as(false)
+	in.Default = new(false)
 	if _, err := r.UpdateConnector(t.Context(), "a", in, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got, list := r.active(category), r.defaults(category); got != "" || len(list) != 0 {
 		t.Errorf("after it was taken away: %q, %q", got, list)
 	}
-	in.Default = as(true)
+	in.Default = new(true)
 	if _, err := r.UpdateConnector(t.Context(), "a", in, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +101,7 @@ func TestOneDefaultOfACategory(t *testing.T) {
 	if got := r.active(category); got != "" {
 		t.Errorf("the default is %q, which is gone", got)
 	}
-	r.create(control.ConnectorInput{Name: "c", Module: con, Default: as(true)}) // the place is free
+	r.create(control.ConnectorInput{Name: "c", Module: con, Default: new(true)}) // the place is free
 	if got := r.active("nothing"); got != "" {
 		t.Errorf("a category that nobody is of has the default %q", got)
 	}
@@ -118,8 +115,8 @@ func TestOneDefaultOfACategory(t *testing.T) {
 func TestTheChangeOfADefaultIsInTheTrail(t *testing.T) {
 	r := newRig(t)
 	con := r.tiny(abi.KindConnector, "con", "")
-	a := r.create(control.ConnectorInput{Name: "a", Module: con, Default: as(true)})
-	b := r.create(control.ConnectorInput{Name: "b", Module: con, Default: as(true)})
+	a := r.create(control.ConnectorInput{Name: "a", Module: con, Default: new(true)})
+	b := r.create(control.ConnectorInput{Name: "b", Module: con, Default: new(true)})
 	for id, says := range map[string]string{a.ID: "b is the default of " + a.Category + " now", b.ID: "is_default true"} {
 		list, _, err := r.Audit(t.Context(), control.AuditQuery{Connector: id}, control.Page{})
 		if err != nil || len(list) == 0 || !strings.Contains(list[0].Detail, says) {
@@ -144,9 +141,9 @@ func TestHammerDefaults(t *testing.T) {
 		wg.Go(func() {
 			var err error
 			if i < len(ids) {
-				_, err = r.UpdateConnector(t.Context(), ids[i], control.ConnectorInput{Name: fmt.Sprint("old", i), Module: con, Default: as(true)}, 0)
+				_, err = r.UpdateConnector(t.Context(), ids[i], control.ConnectorInput{Name: fmt.Sprint("old", i), Module: con, Default: new(true)}, 0)
 			} else {
-				_, err = r.CreateConnector(t.Context(), control.ConnectorInput{Name: fmt.Sprint("new", i), Module: con, Default: as(true)})
+				_, err = r.CreateConnector(t.Context(), control.ConnectorInput{Name: fmt.Sprint("new", i), Module: con, Default: new(true)})
 			}
 			if err != nil {
 				t.Error(err)
@@ -171,7 +168,7 @@ func TestHammerDefaults(t *testing.T) {
 func TestDefaultGoesWithItsConnectorToAnotherCategory(t *testing.T) {
 	r := newRig(t)
 	con := r.tiny(abi.KindConnector, "con", "")
-	v := r.create(control.ConnectorInput{Name: "a", Module: con, Default: as(true)})
+	v := r.create(control.ConnectorInput{Name: "a", Module: con, Default: new(true)})
 	if _, err := r.AddCategory(t.Context(), spec.Category{Name: "metering", DisplayName: "Metering"}); err != nil {
 		t.Fatal(err)
 	}
@@ -196,12 +193,12 @@ func TestDefaultGoesWithItsConnectorToAnotherCategory(t *testing.T) {
 // TestEnabledByAnUpdate: only what a test has passed for, and stopped at once.
 func TestEnabledByAnUpdate(t *testing.T) {
 	r := newRig(t)
-	in := control.ConnectorInput{Name: "a", Module: r.tiny(abi.KindConnector, "con", ""), Enabled: as(true)}
+	in := control.ConnectorInput{Name: "a", Module: r.tiny(abi.KindConnector, "con", ""), Enabled: new(true)}
 	_, err := r.CreateConnector(t.Context(), in)
 	wantFault(t, err, fault.NotConnected)
 	in.Enabled = nil
 	r.create(in)
-	in.Enabled = as(true)
+	in.Enabled = new(true)
 	_, err = r.UpdateConnector(t.Context(), "a", in, 0)
 	wantFault(t, err, fault.NotConnected)
 	if _, err := r.TestConnector(t.Context(), "a"); err != nil {
@@ -216,7 +213,7 @@ func TestEnabledByAnUpdate(t *testing.T) {
 	if v, err = r.UpdateConnector(t.Context(), "a", changed, 0); err != nil || !v.Enabled {
 		t.Fatalf("%+v, %v", v, err)
 	}
-	in.Enabled = as(false)
+	in.Enabled = new(false)
 	if v, err = r.UpdateConnector(t.Context(), "a", in, 0); err != nil || v.Enabled {
 		t.Fatalf("%+v, %v", v, err)
 	}
@@ -257,9 +254,9 @@ func TestFilters(t *testing.T) {
 		{control.ConnectorFilter{ProviderType: "two"}, 3},
 		{control.ConnectorFilter{Status: spec.StatusDraft}, 5},
 		{control.ConnectorFilter{Status: spec.StatusConnected}, 2},
-		{control.ConnectorFilter{Enabled: as(true)}, 2},
-		{control.ConnectorFilter{Enabled: as(false)}, 5},
-		{control.ConnectorFilter{ProviderType: "one", Enabled: as(true)}, 1},
+		{control.ConnectorFilter{Enabled: new(true)}, 2},
+		{control.ConnectorFilter{Enabled: new(false)}, 5},
+		{control.ConnectorFilter{ProviderType: "one", Enabled: new(true)}, 1},
 	} {
 		for _, limit := range []int{1, 2, 500} {
 			got, p := 0, control.Page{Limit: limit}

@@ -54,8 +54,8 @@ func (t *Tenant) patch(ctx context.Context, idOrName string, patch json.RawMessa
 
 // patched is what a patch makes of a connector.
 func patched(c *spec.Connector, patch json.RawMessage) (in ConnectorInput, err error) {
-	var said map[string]json.RawMessage
-	if err := json.Unmarshal(patch, &said); err != nil || said == nil {
+	said := objectOf(patch)
+	if said == nil {
 		return in, fault.New(fault.BodyInvalid, "the patch is no JSON object").
 			WithHint("Send an object of the fields that change; null takes one away.")
 	}
@@ -108,12 +108,12 @@ func inputOf(c *spec.Connector) ConnectorInput {
 
 // merge applies a JSON merge patch (RFC 7396).
 func merge(target, patch json.RawMessage) (json.RawMessage, error) {
-	var changes map[string]json.RawMessage
-	if json.Unmarshal(patch, &changes) != nil || changes == nil {
+	changes := objectOf(patch)
+	if changes == nil {
 		return patch, nil
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(target, &fields) != nil || fields == nil {
+	fields := objectOf(target)
+	if fields == nil {
 		fields = map[string]json.RawMessage{}
 	}
 	for name, change := range changes {
@@ -128,4 +128,12 @@ func merge(target, patch json.RawMessage) (json.RawMessage, error) {
 		fields[name] = merged
 	}
 	return json.Marshal(fields)
+}
+
+// objectOf is the fields of a JSON object; nil: it is none.
+func objectOf(raw json.RawMessage) (fields map[string]json.RawMessage) {
+	if json.Unmarshal(raw, &fields) != nil {
+		return nil
+	}
+	return fields
 }

@@ -69,7 +69,7 @@ func (t *slowTxn) Commit() error {
 	if t.commits++; t.fail != nil {
 		return t.fail
 	}
-	t.slow.rows = t.seen
+	t.rows = t.seen
 	return nil
 }
 
