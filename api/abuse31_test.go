@@ -66,9 +66,9 @@ func TestAbuse31LargeConfig(t *testing.T) {
 // nobody supports are refused by their place; nothing is fetched.
 func TestAbuse31HostileSchemas(t *testing.T) {
 	w := newWorld(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is asked for by nobody
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
-	defer ln.Close()
+	t.Cleanup(func() { w.must(ln.Close()) })
 	var asked atomic.Int64
 	go func() {
 		for {

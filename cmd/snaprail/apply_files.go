@@ -187,7 +187,7 @@ func (s *documentSet) modulePaths(d *fileDocument, fields map[string]json.RawMes
 	}
 	var converter map[string]json.RawMessage
 	if json.Unmarshal(fields["converter"], &converter) != nil || converter == nil {
-		return changed, nil
+		return changed, nil //nolint:nilerr // there is none, or the server says what is wrong with it
 	}
 	inner, err := s.modulePaths(d, converter, digest)
 	if err != nil || !inner {

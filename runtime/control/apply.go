@@ -189,8 +189,7 @@ func (c *Change) failed(err error) error {
 	if f == nil {
 		return nil
 	}
-	switch f.Kind {
-	case fault.Canceled, fault.ShuttingDown, fault.Integrity, fault.DiskFull, fault.RoleRequired:
+	if slices.Contains([]fault.Kind{fault.Canceled, fault.ShuttingDown, fault.Integrity, fault.DiskFull, fault.RoleRequired}, f.Kind) {
 		return err
 	}
 	c.Err = f
@@ -218,10 +217,9 @@ func (t *Tenant) applyCategories(ctx context.Context, docs []document, o ApplyOp
 			}
 		}
 		if err == nil && !o.DryRun {
-			switch change.Action {
-			case ActionCreate:
+			if change.Action == ActionCreate {
 				_, err = t.AddCategory(ctx, d.category)
-			case ActionUpdate:
+			} else if change.Action == ActionUpdate {
 				_, err = t.UpdateCategory(ctx, d.name, d.category, 0)
 			}
 		}
