@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -62,7 +63,8 @@ func (a *app) connectorsImport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "import connector file", Short: "Replace a connector's configuration by a file",
 		Long: "Import replaces all parameters of a connector by what a file holds: JSON, YAML, properties, or sections of\n" +
-			"properties. The module may put it in order first. What the module's schema does not allow changes nothing.",
+			"properties. The module may put it in order first. What the module's schema does not allow changes nothing.\n" +
+			"A server.config without an authToken gets it from CONNECTOR_AUTH_TOKEN.",
 		Example: "  snaprail connectors import drive client_secret.json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -73,6 +75,9 @@ func (a *app) connectorsImport() *cobra.Command {
 			content, err := readFile(args[1])
 			if err != nil {
 				return err
+			}
+			if filepath.Base(args[1]) == param.FormatServerConfig { // its token may be in the environment instead
+				content = param.WithAuthToken(content, a.env("CONNECTOR_AUTH_TOKEN"))
 			}
 			in := client.Import{
 				FileContent: base64.StdEncoding.EncodeToString(content),
