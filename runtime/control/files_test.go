@@ -29,8 +29,11 @@ func TestDeletedFileStopsWhatNeedsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config, err := r.Config(t.Context(), "a", false); err != nil || string(config) != `{"tls":{"cert":"-----BEGIN"}}` {
+	if config, err := r.Config(t.Context(), "a", true); err != nil || string(config) != `{"tls":{"cert":"-----BEGIN"}}` {
 		t.Fatalf("%s, %v", config, err)
+	}
+	if config, err := r.Config(t.Context(), "a", false); err != nil || strings.Contains(string(config), "BEGIN") || !strings.Contains(string(config), f.ID) {
+		t.Fatalf("shown to whoever may read: %s, %v", config, err)
 	}
 	if c, err = r.Activate(t.Context(), "a"); err != nil || c.Runtime.State != lifecycle.Running {
 		t.Fatalf("%+v, %v", c.Runtime, err)

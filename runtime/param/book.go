@@ -196,7 +196,8 @@ func (b *Book) Forget(w store.Writer, c *spec.Connector) error {
 
 // Config is what a connector's rows make of its config, or its flat config when
 // it has no rows. Opened it is what the guest gets. Otherwise it is what may be
-// shown: in the place of a secret is what may be known of it. The error is
+// shown: in the place of a secret is what may be known of it, and in the place
+// of a file, which may be a key, its spec.File. The error is
 // fault.ConfigInvalid with pointers into the config: a file that was removed, a
 // text that is not of the type that the schema wants.
 func (b *Book) Config(r store.Reader, c *spec.Connector, open bool) (json.RawMessage, error) {
@@ -218,6 +219,9 @@ func (b *Book) ConfigBy(r store.Reader, c *spec.Connector, schema *Schema, open 
 			raw, err := shown(row)
 			return raw, true, err
 		}
+		if row.Type == spec.ParamFile && !open {
+			return shownFile(r, row)
+		}
 		text, present, err := b.text(r, c.ID, row)
 		if err != nil || !present {
 			return nil, false, err
@@ -237,12 +241,12 @@ func (b *Book) text(r store.Reader, connector string, row spec.Param) (text stri
 		return string(value), true, err
 	case spec.ParamFile:
 		if row.FileID == "" {
-			return "", false, fault.New(fault.ConfigInvalid, "has no file: it was removed, or none was chosen")
+			return "", false, errNoFile()
 		}
 		_, content, err := GetFile(r, row.FileID)
 		switch {
 		case fault.Is(err, fault.NotFound):
-			return "", false, fault.New(fault.ConfigInvalid, "refers to a file that does not exist")
+			return "", false, errFileGone()
 		case err != nil:
 			return "", false, err
 		case row.Encoding == Base64:
@@ -267,4 +271,32 @@ func shown(row spec.Param) (json.RawMessage, error) {
 		return nil, fault.Wrap(fault.Internal, err, "secret")
 	}
 	return raw, nil
+}
+
+// shownFile is what is shown in the place of a file's content; false: there is
+// no file.
+func shownFile(r store.Reader, row spec.Param) (json.RawMessage, bool, error) {
+	if row.FileID == "" {
+		return nil, false, errNoFile()
+	}
+	f, err := FileInfo(r, row.FileID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, false, errFileGone()
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return nil, false, fault.Wrap(fault.Internal, err, "file")
+	}
+	return raw, true, nil
+}
+
+func errNoFile() error {
+	return fault.New(fault.ConfigInvalid, "has no file: it was removed, or none was chosen")
+}
+
+func errFileGone() error {
+	return fault.New(fault.ConfigInvalid, "refers to a file that does not exist")
 }

@@ -340,6 +340,10 @@ func TestFilesAreReadIntoTheConfig(t *testing.T) {
 		spec.Param{Key: "der", Type: spec.ParamFile, FileID: bin, Encoding: param.Base64},
 	))
 	r.opened(`{"cert":"-----BEGIN\n\"ü\"\n","der":"/wAB"}`)
+	if shown, err := r.config(false); err != nil || bytes.Contains(shown, []byte("BEGIN")) || bytes.Contains(shown, []byte("wAB")) ||
+		!bytes.Contains(shown, []byte(`"cert":{"id":"fil_text","name":"text"`)) {
+		t.Errorf("files are shown as %s, %v", shown, err)
+	}
 	r.must(r.write(spec.Param{Key: "cert", Type: spec.ParamFile, FileID: bin}))
 	_, err := r.config(true)
 	if got := pointers(t, err); !slices.Equal(got, []string{"/cert"}) || !strings.Contains(err.Error(), "UTF-8") {
