@@ -193,11 +193,13 @@ func connectorForm(v control.ConnectorView) client.Connector {
 }
 
 func testForm(r control.TestResult) client.TestResult {
-	const millisecond = 1e6
-	return client.TestResult{
-		Success: r.Success, Message: r.Message, Details: r.Details,
-		LatencyMS: float64(r.Latency.Nanoseconds()) / millisecond, TestedAt: r.At,
+	latency := float64(r.Latency.Microseconds()) / 1000
+	details := make(map[string]any, len(r.Details))
+	for name, text := range r.Details {
+		details[name] = text
 	}
+	details["latency_ms"] = latency // a number among texts, for callers that look for it here
+	return client.TestResult{Success: r.Success, Message: r.Message, Details: details, LatencyMS: latency, TestedAt: r.At}
 }
 
 type deviceList struct {

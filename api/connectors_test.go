@@ -37,7 +37,7 @@ func TestConnectorLife(t *testing.T) {
 
 	var tested client.TestResult
 	r.call("POST", "/api/connectors/"+c.ID+"/test", "").ok(http.StatusOK, &tested)
-	if !tested.Success || tested.LatencyMS <= 0 || tested.TestedAt.IsZero() {
+	if !tested.Success || tested.LatencyMS <= 0 || tested.TestedAt.IsZero() || tested.Details["latency_ms"] != tested.LatencyMS {
 		t.Errorf("%+v", tested)
 	}
 	r.call("POST", "/api/connectors/"+c.ID+"/activate", "").ok(http.StatusOK, &c)

@@ -147,11 +147,11 @@ type Who struct {
 
 // TestResult is the outcome of a connection test.
 type TestResult struct {
-	Success   bool              `json:"success"`
-	Message   string            `json:"message"`
-	Details   map[string]string `json:"details,omitempty"`
-	LatencyMS float64           `json:"latency_ms"`
-	TestedAt  time.Time         `json:"tested_at"`
+	Success   bool           `json:"success"`
+	Message   string         `json:"message"`
+	Details   map[string]any `json:"details,omitempty" doc:"What the module says beside it, as texts, and latency_ms"`
+	LatencyMS float64        `json:"latency_ms"`
+	TestedAt  time.Time      `json:"tested_at"`
 }
 
 // LogLine is one line of a connector's log.

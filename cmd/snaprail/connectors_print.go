@@ -109,7 +109,9 @@ func (a *app) printTest(r client.TestResult) {
 		{"took", time.Duration(r.LatencyMS * float64(time.Millisecond)).Round(time.Microsecond).String()},
 	}
 	for _, name := range sortedKeys(r.Details) {
-		rows = append(rows, []string{name, r.Details[name]})
+		if name != "latency_ms" { // it is what it took
+			rows = append(rows, []string{name, fmt.Sprint(r.Details[name])})
+		}
 	}
 	a.rows(nil, rows)
 }

@@ -44,6 +44,8 @@ type Change struct {
 	Cost     Cost
 	Warnings []string
 	Err      *fault.Fault // why it was not, or would not be, done
+
+	was uint64 // the revision that the document was compared with
 }
 
 // Action is what is done to a thing.
@@ -209,8 +211,8 @@ func (t *Tenant) applyCategories(ctx context.Context, docs []document, o ApplyOp
 		want := d.category
 		err := checkCategory(&want)
 		if i := slices.IndexFunc(have, func(c spec.Category) bool { return c.Name == d.name }); i >= 0 && err == nil {
-			change.Action = ActionUpdate
 			was := have[i]
+			change.Action, change.was = ActionUpdate, was.Revision
 			want.Revision, want.BuiltIn = was.Revision, was.BuiltIn
 			if change.Fields = differing(was, want); len(change.Fields) == 0 {
 				change.Action = ActionUnchanged
@@ -220,7 +222,7 @@ func (t *Tenant) applyCategories(ctx context.Context, docs []document, o ApplyOp
 			if change.Action == ActionCreate {
 				_, err = t.AddCategory(ctx, d.category)
 			} else if change.Action == ActionUpdate {
-				_, err = t.UpdateCategory(ctx, d.name, d.category, 0)
+				_, err = t.UpdateCategory(ctx, d.name, d.category, change.was)
 			}
 		}
 		if err := change.failed(err); err != nil {
@@ -275,7 +277,7 @@ func (t *Tenant) perform(ctx context.Context, wanted, in ConnectorInput, change 
 	case len(change.Fields) == 1 && change.Fields[0] == "/is_enabled":
 		v, err = t.Connector(ctx, change.ID)
 	default:
-		v, err = t.UpdateConnector(ctx, change.ID, in, 0)
+		v, err = t.UpdateConnector(ctx, change.ID, in, change.was) // what was compared, and nothing newer
 	}
 	if err != nil {
 		return err
@@ -315,7 +317,7 @@ func (t *Tenant) prune(ctx context.Context, docs []document, o ApplyOptions, p *
 			change.Cost = CostRestart
 		}
 		if !o.DryRun {
-			if err := change.failed(t.DeleteConnector(ctx, c.ID, 0)); err != nil {
+			if err := change.failed(t.DeleteConnector(ctx, c.ID, c.Revision)); err != nil {
 				return err
 			}
 		}
@@ -331,7 +333,7 @@ func (t *Tenant) prune(ctx context.Context, docs []document, o ApplyOptions, p *
 		}
 		change := Change{Kind: kindCategory, Name: c.Name, Document: -1, Action: ActionDelete}
 		if !o.DryRun {
-			if err := change.failed(t.RemoveCategory(ctx, c.Name, 0)); err != nil {
+			if err := change.failed(t.RemoveCategory(ctx, c.Name, c.Revision)); err != nil {
 				return err
 			}
 		}
