@@ -63,10 +63,15 @@ func TestRevoke(t *testing.T) {
 	if _, err := tokens.Verify(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
+	if got, err := tokens.Get(t.Context(), "a", info.ID); err != nil || got.ID != info.ID || got.Name != "laptop" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err := tokens.Get(t.Context(), "b", info.ID)
+	wantFault(t, fault.NotFound, err)
 	if err := tokens.Revoke(t.Context(), identity.Who{Kind: identity.ByServer}, "a", info.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err := tokens.Verify(t.Context(), token)
+	_, err = tokens.Verify(t.Context(), token)
 	wantFault(t, fault.Unauthenticated, err)
 	if _, err := tokens.Verify(t.Context(), other); err != nil {
 		t.Error(err)

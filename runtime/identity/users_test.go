@@ -182,6 +182,13 @@ func TestWhatEndsAUsersCredentials(t *testing.T) {
 			return err
 		},
 		"tenant dropped": func(ctx context.Context, u *identity.Users) error { return u.DropTenant(ctx, "plant") },
+		"tenant dropped and made anew": func(ctx context.Context, u *identity.Users) error {
+			err := u.DropTenant(ctx, "plant") // which leaves the sessions to be refused
+			if err == nil {
+				_, err = u.Add(ctx, root(), "plant", "ada", identity.Admin)
+			}
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u, s := users(t, cheap)
@@ -319,6 +326,40 @@ func TestLinksAreGoodOnce(t *testing.T) {
 		_, err = u.Redeem(t.Context(), link, "", other)
 		wantFault(t, fault.Unauthenticated, err)
 	})
+}
+
+// TestLinksEndWithWhatTheyWereFor: a link is no way in for whoever has a password
+// meanwhile, nor for another user who got the name.
+func TestLinksEndWithWhatTheyWereFor(t *testing.T) {
+	for name, change := range map[string]func(context.Context, *identity.Users) error{
+		"password set": func(ctx context.Context, u *identity.Users) error {
+			return u.SetPassword(ctx, root(), "plant", "ada", good)
+		},
+		"deleted": func(ctx context.Context, u *identity.Users) error {
+			_, err := u.Delete(ctx, root(), "plant", "ada", 0)
+			return err
+		},
+		"deleted and made anew": func(ctx context.Context, u *identity.Users) error {
+			_, err := u.Delete(ctx, root(), "plant", "ada", 0)
+			if err == nil {
+				_, err = u.Add(ctx, root(), "plant", "ada", identity.Admin)
+			}
+			return err
+		},
+	} {
+		u, _ := users(t, cheap)
+		person(t, u, "plant", "ada", identity.Viewer)
+		link, _, err := u.Link(t.Context(), root(), "plant", "ada")
+		if err == nil {
+			err = change(t.Context(), u)
+		}
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, err := u.Redeem(t.Context(), link, "", other); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestPasswordChangeEndsOtherSessions(t *testing.T) {
