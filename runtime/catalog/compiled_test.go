@@ -134,6 +134,26 @@ func TestDeletedModuleTakesItsCodeAlong(t *testing.T) {
 	}
 }
 
+// TestCodeOfSeveralModulesStays: the manifest is not compiled, so modules that
+// differ in it alone have one piece of code.
+func TestCodeOfSeveralModulesStays(t *testing.T) {
+	r, cache := newOutsideRig(t)
+	newer := manifest(t, func(m *abi.Manifest) { m.Version = "1.0.1" })
+	first, _ := r.add("plant", tiny(packed(manifest(t))), nil)
+	second, _ := r.add("plant", tiny(packed(newer)), nil)
+	for _, step := range []struct {
+		delete string
+		left   int
+	}{{first.Digest, 4}, {second.Digest, 0}} {
+		if err := r.shelf("plant").Delete(t.Context(), step.delete, anyone); err != nil {
+			t.Fatal(err)
+		}
+		if all := cached(t, cache); len(all) != step.left {
+			t.Errorf("left, instead of %d files: %q", step.left, all)
+		}
+	}
+}
+
 // TestPruneKeepsWhatATenantHas and nothing else.
 func TestPruneKeepsWhatATenantHas(t *testing.T) {
 	r, cache := newOutsideRig(t)

@@ -38,6 +38,7 @@ type diskCache struct {
 	work       string // of processes that compile; on the same disk, for renames
 	log        *slog.Logger
 	mu         sync.Mutex // held while sums are written, so that no entry is read twice
+	naming     sync.Mutex // held while modules begin or cease to name compiled code
 }
 
 // openCache opens the directory of compiled code. A directory that others may

@@ -173,14 +173,61 @@ func (c *diskCache) only(dir string) (folder, entry string, err error) {
 	return folder, entries[0].Name(), nil
 }
 
-// forget removes all that is kept of a module.
+// add moves what a worker left in its directory into the cache, together with
+// the rewritten module that it was made of.
+func (c *diskCache) add(digest, dir string, wasm []byte, compiled bool) (err error) {
+	c.naming.Lock()
+	defer c.naming.Unlock()
+	var entry string
+	if compiled {
+		if entry, err = c.take(dir); err != nil {
+			return err
+		}
+	}
+	if err = c.keep(digest, filepath.Join(dir, moduleFile), wasm, entry); err != nil && !c.named(entry) {
+		c.drop(entry)
+	}
+	return err
+}
+
+// forget removes what is kept of a module. Compiled code goes with the last
+// module that names it: several can be the same but for what is not compiled.
 func (c *diskCache) forget(digest string) {
-	sum, err := os.ReadFile(c.meteredPath(digest) + sumExt)
-	if err == nil {
-		c.drop(entryIn(string(sum)))
+	c.naming.Lock()
+	defer c.naming.Unlock()
+	if entry := c.unname(digest); entry != "" && !c.named(entry) {
+		c.drop(entry)
+	}
+}
+
+// unname removes a rewritten module, and answers the name of its compiled code.
+// The caller holds naming.
+func (c *diskCache) unname(digest string) (entry string) {
+	if sum, err := os.ReadFile(c.meteredPath(digest) + sumExt); err == nil {
+		entry = entryIn(string(sum))
 	}
 	_ = os.Remove(c.meteredPath(digest))
 	_ = os.Remove(c.meteredPath(digest) + sumExt)
+	return entry
+}
+
+// named reports whether a rewritten module names this compiled code, or whether
+// that cannot be known. The caller holds naming.
+func (c *diskCache) named(entry string) bool {
+	files, err := os.ReadDir(c.meteredDir)
+	if err != nil {
+		return true // what nobody uses goes when the cache is full
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), moduleExt+sumExt) {
+			continue
+		}
+		sum, err := os.ReadFile(filepath.Join(c.meteredDir, f.Name()))
+		if err == nil && entryIn(string(sum)) == entry {
+			return true
+		}
+	}
+	return false
 }
 
 // drop removes compiled code.

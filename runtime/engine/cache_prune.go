@@ -67,13 +67,13 @@ func (e *Engine) bound() {
 	slices.SortFunc(kept, func(a, b keptModule) int { return b.used.Compare(a.used) })
 	var sum int64
 	for _, k := range kept {
-		if sum += k.bytes; sum <= e.cacheBytes {
-			continue
-		}
-		if k.digest != "" {
+		switch sum += k.bytes; {
+		case sum <= e.cacheBytes:
+		case k.digest != "":
 			e.cache.forget(k.digest)
+		default:
+			e.cache.drop(k.entry)
 		}
-		e.cache.drop(k.entry)
 	}
 }
 
@@ -113,15 +113,29 @@ func (c *diskCache) kept() ([]keptModule, error) {
 		k := keptModule{digest: digest, bytes: info.Size(), used: info.ModTime()}
 		if sum, err := os.ReadFile(c.meteredPath(digest) + sumExt); err == nil {
 			k.entry = entryIn(string(sum))
-			k.bytes += entries[k.entry].bytes
-			delete(entries, k.entry)
 		}
 		kept = append(kept, k)
 	}
-	for _, k := range entries {
-		kept = append(kept, k)
+	return withCode(kept, entries), nil
+}
+
+// withCode adds the sizes of compiled code to the modules that name it, those of
+// several to the one that was used last, and appends what none names.
+func withCode(modules []keptModule, code map[string]keptModule) []keptModule {
+	slices.SortFunc(modules, func(a, b keptModule) int { return b.used.Compare(a.used) })
+	named := make(map[string]bool)
+	for n := range modules {
+		if k := &modules[n]; !named[k.entry] {
+			named[k.entry] = true
+			k.bytes += code[k.entry].bytes
+		}
 	}
-	return kept, nil
+	for _, c := range code {
+		if !named[c.entry] {
+			modules = append(modules, c)
+		}
+	}
+	return modules
 }
 
 // tidy makes the cache's own folders, and removes those of other versions and

@@ -248,14 +248,7 @@ func (e *Engine) compileInto(ctx context.Context, digest string, metered []byte)
 	if err := e.compiler.run(ctx, dir); err != nil {
 		return err
 	}
-	var entry string
-	if e.kind == Compiler {
-		if entry, err = e.cache.take(dir); err != nil {
-			return onDisk(err)
-		}
-	}
-	if err := e.cache.keep(digest, filepath.Join(dir, moduleFile), metered, entry); err != nil {
-		e.cache.drop(entry)
+	if err := e.cache.add(digest, dir, metered, e.kind == Compiler); err != nil {
 		return onDisk(err)
 	}
 	return nil

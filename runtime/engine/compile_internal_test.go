@@ -193,3 +193,33 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundLeavesCodeThatIsUsed: the code of two modules counts once, with the
+// one that was used last, and stays when the other goes.
+func TestBoundLeavesCodeThatIsUsed(t *testing.T) {
+	e := outside(t, CompileLimits{})
+	digests := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32)}
+	for n, d := range digests {
+		if err := e.compileInto(t.Context(), d, function()); err != nil {
+			t.Fatal(err)
+		}
+		used := time.Now().Add(time.Duration(n) * time.Minute)
+		if err := os.Chtimes(e.cache.meteredPath(d), used, used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := e.cache.kept()
+	if err != nil || len(kept) != 2 || kept[0].digest != digests[1] || kept[0].bytes <= kept[1].bytes {
+		t.Fatalf("kept %+v, %v", kept, err)
+	}
+	e.cacheBytes = kept[0].bytes
+	e.bound()
+	if kept, err = e.cache.kept(); err != nil || len(kept) != 1 || kept[0].digest != digests[1] {
+		t.Fatalf("kept %+v, %v", kept, err)
+	}
+	code, err := e.load(t.Context(), function())
+	if err != nil {
+		t.Fatalf("the code that is used went: %v", err)
+	}
+	_ = code.native.Close(t.Context())
+}

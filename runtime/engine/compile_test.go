@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -254,6 +255,27 @@ func TestWorkerCompiles(t *testing.T) {
 	}
 	// The next engine needs no worker: this one would end without a result.
 	echoes(t, newOutside(t, engine.Config{CacheDir: dir, Worker: worker(t, "idle")}))
+}
+
+// TestCodeGoesWithItsLastModule: modules that differ in what is not compiled
+// have one piece of code, which stays as long as one of them does.
+func TestCodeGoesWithItsLastModule(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	e := newOutside(t, engine.Config{CacheDir: dir})
+	first, second := distinct(tiny(), 1), distinct(tiny(), 2)
+	for _, wasm := range [][]byte{first, second} {
+		if err := compile(t, e, wasm).Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := cacheFiles(t, dir); len(all) != 2 {
+		t.Fatalf("the code of two modules is %q", all)
+	}
+	e.Forget(fmt.Sprintf("%x", sha256.Sum256(first)))
+	// Whoever has to compile cannot: this worker ends without a result.
+	compile(t, newOutside(t, engine.Config{CacheDir: dir, Worker: worker(t, "idle")}), second)
+	e.Forget(fmt.Sprintf("%x", sha256.Sum256(second)))
+	nothingIn(t, dir)
 }
 
 // TestDamagedCacheIsCompiledAgain: whatever is wrong with what is kept.
