@@ -490,6 +490,30 @@ func TestFailuresAreSlowedDown(t *testing.T) {
 	})
 }
 
+// TestNobodyIsLockedOut: however often it failed, after the wait that it was told
+// somebody is heard again, and that is a minute at most.
+func TestNobodyIsLockedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, _ := users(t, cheap)
+		person(t, u, "plant", "ada", identity.Admin)
+		longest := time.Duration(0)
+		for range 60 {
+			_, _, err := u.Login(t.Context(), attempt("plant", "ada", other, "192.0.2.1"))
+			if wait := fault.Of(err).RetryAfter; fault.Is(err, fault.LoginDelayed) {
+				longest = max(longest, wait)
+				time.Sleep(wait) //nolint:forbidigo // in a bubble
+			}
+		}
+		if longest < 30*time.Second || longest > 61*time.Second {
+			t.Errorf("the longest wait is %s", longest)
+		}
+		time.Sleep(longest) //nolint:forbidigo // in a bubble
+		if _, _, err := u.Login(t.Context(), attempt("plant", "ada", good, "192.0.2.1")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestManyAttemptsCostLittle: 100,000 attempts, of one network, of many
 // networks on one account, and of many on many, look at few passwords, at most
 // two at once, and take little of a processor.

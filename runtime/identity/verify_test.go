@@ -97,6 +97,12 @@ func TestTheChainOutlivesTheRing(t *testing.T) {
 	if v := verdict(t, sp, nil); v.OK || v.Broken != 322 {
 		t.Errorf("%+v", v)
 	}
+	sp = space(t, memory.New(), "plant")
+	appendTo(t, sp, numbered(identity.MaxEvents+1)...)
+	edit(t, sp, "head", func(b []byte) []byte { return bytes.Replace(b, []byte(`"dropped":"`), []byte(`"dropped":"0`), 1) })
+	if v := verdict(t, sp, nil); v.OK || v.Broken != 2 {
+		t.Errorf("another event was dropped: %+v", v)
+	}
 }
 
 // TestVerifyAgainstANote: who writes the whole chain anew cannot write what was

@@ -197,11 +197,25 @@ func TestAnswersToOthersAreRefused(t *testing.T) {
 	}
 	kept, code, state := begin()
 	otherKept, otherCode, _ := begin()
+	var old map[string]any
+	raw, err := base64.RawURLEncoding.DecodeString(kept)
+	if err == nil {
+		err = json.Unmarshal(raw, &old)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	old["expires"] = time.Now().Add(-time.Second)
+	if raw, err = json.Marshal(old); err != nil {
+		t.Fatal(err)
+	}
+	late := base64.RawURLEncoding.EncodeToString(raw)
 	for name, c := range map[string]struct {
 		kept  string
 		query url.Values
 		kind  fault.Kind
 	}{
+		"too late":          {late, url.Values{"code": {code}, "state": {state}}, fault.OAuthState},
 		"no cookie":         {"", url.Values{"code": {code}, "state": {state}}, fault.OAuthState},
 		"another browser's": {otherKept, url.Values{"code": {code}, "state": {state}}, fault.OAuthState},
 		"no state":          {kept, url.Values{"code": {code}}, fault.OAuthState},
