@@ -13,6 +13,7 @@ func New(b Backend) Store { return &root{backend: b} }
 type root struct {
 	backend Backend
 	turns   turns
+	lives   lives
 
 	mu     sync.Mutex
 	closed bool
@@ -26,7 +27,7 @@ func (s *root) Tenant(id string) (Space, error) {
 	if err := CheckTenant(id); err != nil {
 		return nil, err
 	}
-	return &space{store: s, name: id}, nil
+	return &living{&space{store: s, name: id}, s.lives.of(id)}, nil
 }
 
 func (s *root) System() Space { return &space{store: s} }

@@ -33,6 +33,14 @@ type Store interface {
 	// write. An id that is not 1 to 63 of a-z, 0-9 and - is fault.Invalid.
 	Tenant(id string) (Space, error)
 
+	// Drop deletes all entries of a tenant's space, after the transactions that
+	// are under way. Spaces of it that were given out before are dead for ever:
+	// their transactions fail with fault.NotFound. Those asked for afterwards are
+	// those of a tenant that has nothing. A Drop that fails can be done again,
+	// and until one has succeeded the space stays shut. It must not be called
+	// inside a transaction.
+	Drop(ctx context.Context, id string) error
+
 	// System is the space of what belongs to no tenant, such as tokens.
 	System() Space
 

@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"waiting writer": waitingWriter,
 		"closed":         closed,
 		"close waits":    closeWaits,
+		"dropped":        dropped,
+		"drop waits":     dropWaits,
 		"panic":          panics,
 		"hammer counter": hammerCounter,
 		"hammer phantom": hammerPhantom,
