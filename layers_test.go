@@ -46,10 +46,11 @@ testdata/guests          guest-sdk/...
 runtime/fault            guest-sdk/abi
 runtime/spec             guest-sdk/abi runtime/fault
 runtime/lifecycle        runtime/fault runtime/spec
+runtime/mask             runtime/fault
 
 runtime/store            runtime/fault runtime/spec
 runtime/outbox           guest-sdk/abi guest-sdk/abi/wire runtime/fault runtime/spec
-runtime/secret           guest-sdk/abi runtime/fault runtime/spec runtime/store
+runtime/secret           guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/store
 runtime/identity         guest-sdk/abi runtime/fault runtime/spec runtime/store
 
 runtime/capability       guest-sdk/abi runtime/fault runtime/spec
@@ -74,9 +75,9 @@ runtime/cluster          guest-sdk/abi runtime
 runtime/backup           guest-sdk/abi runtime
 runtime/abusetest        guest-sdk/abi runtime runtime/wasmbin/wasmtest
 
-hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/egress runtime/flow
-hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/egress runtime/flow runtime/engine
-hostfns/peertest         guest-sdk/abi runtime/fault runtime/spec runtime/capability runtime/egress runtime/flow runtime/engine
+hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/flow
+hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/flow runtime/engine
+hostfns/peertest         guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/flow runtime/engine
 
 api                      guest-sdk/abi runtime/fault runtime/spec runtime/lifecycle runtime/control runtime/identity
 cmd/snaprail             everything

@@ -78,7 +78,7 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{cfg: s.cfg, id: id, space: space, shelf: shelf, runtime: rt, books: s.books}, nil
+	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, books: s.books}, nil
 }
 
 // By is the same control plane in the hands of somebody: their role and scopes

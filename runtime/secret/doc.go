@@ -2,13 +2,14 @@
 // that connectors need. Each value is sealed under its tenant's data key, each
 // data key is wrapped under one key-encryption key, the KEK, which lies outside
 // of what it protects; to change the KEK is to wrap the data keys again, and no
-// value is touched. The package also knows, for each tenant, what its secrets
-// look like in a text, and masks them there.
+// value is touched. The package also tells each tenant's mask what its secrets
+// are.
 //
 // The rooms that configure and run connectors import it, and cmd; it imports
 // the store's interface alone. Its invariants: a value leaves only by Unseal; a
 // sealed value opens only as what it was sealed as, for its tenant and under
-// its name; and a value that was sealed or unsealed here is masked from then on.
+// its name; a value is masked from the moment that it is sealed; and what is in the
+// store is masked for as long as it is there.
 //
 //	keys, err := secret.Open(ctx, s.System(), kek)
 //	vault, err := keys.Vault(ctx, "acme")

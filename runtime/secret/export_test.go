@@ -1,15 +1,16 @@
 package secret
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/snaprail/snaprail/runtime/mask"
+)
 
 // NewTestMask is a mask of so many secrets.
 func NewTestMask(n int) *Mask {
-	m := newMask()
+	m := mask.New()
 	for i := range n {
-		m.learn(fmt.Sprint(i), fmt.Appendf(nil, "a secret that is the value of number %d", i))
+		m.Learn(fmt.Sprint(i), fmt.Appendf(nil, "a secret that is the value of number %d", i))
 	}
 	return m
 }
-
-// FormsOf is formsOf.
-func FormsOf(value string) []string { return formsOf(value) }

@@ -3,18 +3,20 @@ package secret
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/mask"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // The bounds of a vault.
 const (
-	MaxValue  = 64 << 10 // bytes of a value
-	MaxName   = 500      // bytes of a name with its prefix
-	MinMasked = 6        // bytes: a shorter value is kept, and masked nowhere
+	MaxValue  = 64 << 10     // bytes of a value
+	MaxName   = 500          // bytes of a name with its prefix
+	MinMasked = mask.MinSize // bytes: a shorter value is kept, and masked nowhere
 )
 
 // The prefixes of names.
@@ -30,12 +32,20 @@ func Named(name string) string { return NamedPrefix + name }
 // its JSON Pointer; with "" it is the prefix of all of them.
 func OfConnector(id, key string) string { return ConnectorPrefix + id + "/" + key }
 
+// Masked stands in a text where a secret was.
+const Masked = mask.Masked
+
+// Mask masks a tenant's secrets.
+type Mask = mask.Mask
+
 // Vault is where a tenant's secrets are kept. Its methods that take a reader or
 // a writer belong into a transaction of the tenant's space; it is safe for use
 // by several goroutines. A nil one has no key and refuses everything.
 type Vault struct {
 	sealer
 	mask *Mask
+
+	settling sync.Mutex // of what transactions did, one after the other
 }
 
 // Entry is what may be known of a secret.
@@ -46,7 +56,7 @@ type Entry struct {
 }
 
 func newVault(tenant string, key []byte) *Vault {
-	return &Vault{sealer: newSealer(tenant, key), mask: newMask()}
+	return &Vault{sealer: newSealer(tenant, key), mask: mask.New()}
 }
 
 // Mask masks the tenant's secrets. That of a nil vault changes nothing.
@@ -69,7 +79,7 @@ func (v *Vault) Learn(ctx context.Context, space store.Space) error {
 				return err
 			}
 			if value, err := v.open(e.ID, e.Value); err == nil {
-				v.mask.learn(e.ID, value)
+				v.mask.Learn(e.ID, value)
 			}
 		}
 		return nil
@@ -77,8 +87,9 @@ func (v *Vault) Learn(ctx context.Context, space store.Space) error {
 }
 
 // Seal keeps a value under a name, in the place of any that is there. It is
-// masked from now on, and the one before it for as long as anything may still
-// use that. A value is at most MaxValue bytes (fault.TooLarge); one shorter
+// masked from now on. Through a writer of Space, it is what the name stands for
+// once the transaction has happened; through another one it counts as done. A
+// value is at most MaxValue bytes (fault.TooLarge); one shorter
 // than MinMasked is not masked, which whoever sets it should be told.
 func (v *Vault) Seal(w store.Writer, name string, value []byte) (spec.SecretInfo, error) {
 	switch {
@@ -89,7 +100,12 @@ func (v *Vault) Seal(w store.Writer, name string, value []byte) (spec.SecretInfo
 	case len(value) > MaxValue:
 		return spec.SecretInfo{}, fault.New(fault.TooLarge, "a secret has at most %d bytes, and this one has %d", MaxValue, len(value))
 	}
-	v.mask.learn(name, value)
+	if tx := v.transaction(w); tx != nil {
+		tx.touched[name] = true
+		v.mask.Pass(value)
+	} else {
+		v.mask.Learn(name, value)
+	}
 	sealed := v.seal(name, value, time.Now())
 	if _, err := w.Put(store.Secrets, name, sealed); err != nil {
 		return spec.SecretInfo{}, err
@@ -108,7 +124,7 @@ func (v *Vault) Unseal(r store.Reader, name string) ([]byte, spec.SecretInfo, er
 	if err != nil {
 		return nil, spec.SecretInfo{}, err
 	}
-	v.mask.learn(name, value)
+	v.mask.Pass(value) // unless it is known, as what is stored is
 	info, err := infoOf(name, e.Value)
 	return value, info, err
 }
@@ -148,7 +164,8 @@ func (v *Vault) List(r store.Reader, prefix, after string, limit int) ([]Entry, 
 	return list, nil
 }
 
-// Drop forgets a secret, or returns fault.SecretMissing.
+// Drop forgets a secret, or returns fault.SecretMissing. See Seal for when it is
+// masked no more.
 func (v *Vault) Drop(w store.Writer, name string) error {
 	if v == nil {
 		return noKeys()
@@ -157,10 +174,15 @@ func (v *Vault) Drop(w store.Writer, name string) error {
 	if fault.Is(err, fault.NotFound) {
 		return missing(name)
 	}
-	if err == nil {
-		v.mask.retire(name)
+	if err != nil {
+		return err
 	}
-	return err
+	if tx := v.transaction(w); tx != nil {
+		tx.touched[name] = true
+	} else {
+		v.mask.Drop(name)
+	}
+	return nil
 }
 
 // DropAll forgets the secrets whose names begin with prefix.

@@ -1,8 +1,15 @@
-package secret
+// Package mask takes values that nobody may see out of texts: secrets, which
+// guests and peers repeat in their errors, logs and replies.
+//
+// Whoever holds secrets or shows texts imports it: the rooms of the host and the
+// host functions. It imports fault alone. Its invariants: it keeps no value, and
+// what it knows is bounded by what it was told to hold.
+package mask
 
 import (
 	"hash/maphash"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,10 +17,14 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
+// MinSize is the length from which a value is masked, in bytes: a shorter one is
+// in too many texts by chance.
+const MinSize = 6
+
 // Masked stands in a text where a secret was.
 const Masked = "[masked]"
 
-// Mask replaces a tenant's secrets in texts: each value of at least MinMasked
+// Mask replaces secrets in texts: each value of at least MinSize
 // bytes as it is, in base64 (within a longer one too), as in URLs and as in
 // JSON, and each line of a value that has several. What was taken apart it does
 // not find: a value over two texts, backwards, or encrypted.
@@ -32,17 +43,18 @@ type Mask struct {
 	some atomic.Bool // whether there is anything to mask
 
 	mu      sync.RWMutex
-	forms   map[uint64][]form // by piece
-	names   map[string]learned
-	retired []learned // the oldest first
+	forms   map[uint64][]form  // by piece
+	held    map[uint64]int     // how often a value is held, by its hash
+	names   map[string]learned // what names stand for: these are never given up
+	retired ring               // what they stood for
+	passing ring               // what nothing has ever stood for
+	stale   int                // bits of seen that may stand for nothing
 }
 
 const (
-	pieceSize = MinMasked
+	pieceSize = MinSize
 	seenBits  = 15 // of the number of bits in seen
-	// maxRetired bounds the values that are masked although nothing names them
-	// any more: a guest that was handed one may still run.
-	maxRetired = 256
+	maxStale  = 1 << 12
 	// A text of n bytes is worth hashing hashEach*n + hashMore bytes. It takes
 	// many secrets that are alike in their middle to need more; then the text is
 	// masked as a whole.
@@ -67,33 +79,22 @@ type learned struct {
 	places []place
 }
 
-func newMask() *Mask {
+// New is a mask that knows no value yet.
+func New() *Mask {
 	seed := maphash.MakeSeed()
-	return &Mask{seed: seed, factor: maphash.String(seed, "factor") | 1, forms: map[uint64][]form{}, names: map[string]learned{}}
+	return &Mask{
+		seed: seed, factor: maphash.String(seed, "factor") | 1,
+		forms: map[uint64][]form{}, held: map[uint64]int{}, names: map[string]learned{},
+	}
 }
 
-// learn masks a value from now on, as what a name stands for. What it stood for
-// before is masked for a while longer.
-func (m *Mask) learn(name string, value []byte) {
-	sum := maphash.Bytes(m.seed, value)
-	m.mu.RLock()
-	old, known := m.names[name]
-	m.mu.RUnlock()
-	if known && old.sum == sum {
-		return
+// Of is a mask of these values.
+func Of(values ...string) *Mask {
+	m := New()
+	for i, value := range values {
+		m.Learn(strconv.Itoa(i), []byte(value))
 	}
-	forms := formsOf(string(value))
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.put(name)
-	now := learned{sum: sum, places: make([]place, len(forms))}
-	for i, text := range forms {
-		now.places[i] = m.add(text)
-	}
-	m.names[name] = now
-	if len(forms) > 0 {
-		m.some.Store(true)
-	}
+	return m
 }
 
 // add adds a form, of at least pieceSize bytes. The caller holds mu.
@@ -121,44 +122,6 @@ func (m *Mask) index(at place) int {
 func (m *Mask) bit(piece uint64) (word int, bit uint64) {
 	n := piece * m.factor >> (64 - seenBits)
 	return int(n / 64), 1 << (n % 64)
-}
-
-// retire lets a name stand for nothing any more.
-func (m *Mask) retire(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.put(name)
-}
-
-// put puts what a name stands for among what is masked for a while longer. The
-// caller holds mu.
-func (m *Mask) put(name string) {
-	old, ok := m.names[name]
-	if !ok {
-		return
-	}
-	delete(m.names, name)
-	m.retired = append(m.retired, old)
-	if len(m.retired) > maxRetired {
-		m.forget(m.retired[0])
-		m.retired = slices.Delete(m.retired, 0, 1)
-	}
-}
-
-// forget takes a value's forms out, but for those that another value shares.
-// The bits stay: they cost a look at most. The caller holds mu.
-func (m *Mask) forget(l learned) {
-	for _, at := range l.places {
-		of, i := m.forms[at.piece], m.index(at)
-		if of[i].users--; of[i].users > 0 {
-			continue
-		}
-		if of = slices.Delete(of, i, i+1); len(of) > 0 {
-			m.forms[at.piece] = of
-		} else {
-			delete(m.forms, at.piece)
-		}
-	}
 }
 
 // Text is the text with every secret in it replaced.
@@ -196,9 +159,12 @@ func (m *Mask) Bytes(text []byte) []byte {
 // Fault is an error with every secret in its texts replaced: f itself when
 // nothing is in it, else one without a cause.
 func (m *Mask) Fault(f *fault.Fault) *fault.Fault {
+	if f == nil || m == nil || !m.some.Load() {
+		return f
+	}
 	masked := &fault.Fault{
 		Kind: f.Kind, Text: m.Text(f.Text), Hint: m.Text(f.Hint), RetryAfter: f.RetryAfter, Offset: f.Offset,
-		Fields: slices.Clone(f.Fields),
+		Said: f.Said, Fields: slices.Clone(f.Fields),
 	}
 	same := masked.Text == f.Text && masked.Hint == f.Hint
 	for i := range masked.Fields {

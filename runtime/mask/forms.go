@@ -1,4 +1,4 @@
-package secret
+package mask
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ const (
 )
 
 // formsOf is how a value may be written in a text: each form once, and of at
-// least MinMasked bytes; none of a value that is shorter.
+// least MinSize bytes; none of a value that is shorter.
 func formsOf(value string) []string {
-	if len(value) < MinMasked {
+	if len(value) < MinSize {
 		return nil
 	}
 	forms := []string{
@@ -35,7 +35,7 @@ func formsOf(value string) []string {
 		}
 	}
 	slices.Sort(forms)
-	return slices.DeleteFunc(slices.Compact(forms), func(f string) bool { return len(f) < MinMasked })
+	return slices.DeleteFunc(slices.Compact(forms), func(f string) bool { return len(f) < MinSize })
 }
 
 // inJSON is a text as it stands between the quotes of a JSON string.
@@ -58,7 +58,7 @@ func inBase64(e *base64.Encoding, value string, shift int) string {
 	if (shift+len(value))%3 != 0 {
 		text = text[:len(text)-1] // it holds bits of what comes behind
 	}
-	return text[(8*shift+5)/6:] // and those of what comes before
+	return text[min((8*shift+5)/6, len(text)):] // and those of what comes before
 }
 
 // lines are the longer lines of a value that has several.

@@ -1,0 +1,79 @@
+package secret
+
+import (
+	"context"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// Space is the tenant's space, whose transactions tell the mask what has become
+// of secrets: a change that is taken back changes nothing of what is masked. With
+// a nil vault it is s itself.
+func (v *Vault) Space(s store.Space) store.Space {
+	if v == nil {
+		return s
+	}
+	return space{s, v}
+}
+
+type space struct {
+	store.Space
+
+	vault *Vault
+}
+
+// transaction is a writer that remembers which secrets it has touched.
+type transaction struct {
+	store.Writer
+
+	vault   *Vault
+	touched map[string]bool
+}
+
+// transaction is the one that a writer belongs to, if it is one of this vault's.
+func (v *Vault) transaction(w store.Writer) *transaction {
+	if tx, ok := w.(*transaction); ok && tx.vault == v {
+		return tx
+	}
+	return nil
+}
+
+// Update implements store.Space.
+func (s space) Update(ctx context.Context, fn func(store.Writer) error) error {
+	var tx *transaction
+	err := s.Space.Update(ctx, func(w store.Writer) error {
+		tx = &transaction{Writer: w, vault: s.vault, touched: map[string]bool{}}
+		return fn(tx)
+	})
+	// After fault.Internal alone nobody knows whether it has happened.
+	if tx != nil && len(tx.touched) > 0 && (err == nil || fault.Is(err, fault.Internal)) {
+		s.vault.settle(context.WithoutCancel(ctx), s.Space, tx.touched)
+	}
+	return err
+}
+
+// settle has names stand for what is stored. Others may have changed them since,
+// so that it is read, one settle after the other: the last one reads the last
+// change. Where it cannot be read, what is masked stays, and the new value is
+// masked for a while.
+func (v *Vault) settle(ctx context.Context, s store.Space, names map[string]bool) {
+	v.settling.Lock()
+	defer v.settling.Unlock()
+	_ = s.View(ctx, func(r store.Reader) error {
+		for name := range names {
+			e, err := r.Get(store.Secrets, name)
+			if fault.Is(err, fault.NotFound) {
+				v.mask.Drop(name)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if value, err := v.open(name, e.Value); err == nil {
+				v.mask.Learn(name, value)
+			}
+		}
+		return nil
+	})
+}
