@@ -41,6 +41,12 @@ type diskCache struct {
 	naming     sync.Mutex // held while modules begin or cease to name compiled code
 }
 
+// meteredName is the folder of modules that were rewritten by this version of
+// Meter after this version of Read has accepted them.
+func meteredName(meter, check int) string {
+	return "metered-" + strconv.Itoa(meter) + "-" + strconv.Itoa(check)
+}
+
 // openCache opens the directory of compiled code. A directory that others may
 // write to is refused, because what lies in it is executed. If what is damaged
 // cannot be removed, there is no cache: nil.
@@ -58,7 +64,7 @@ func openCache(ctx context.Context, parent string, log *slog.Logger) (*diskCache
 	}
 	c := &diskCache{
 		dir:        filepath.Join(parent, wazeroVersion+"-"+goruntime.GOARCH),
-		meteredDir: filepath.Join(parent, meteredPrefix+strconv.Itoa(wasmbin.MeterVersion)),
+		meteredDir: filepath.Join(parent, meteredName(wasmbin.MeterVersion, wasmbin.CheckVersion)),
 		work:       filepath.Join(parent, "work"),
 		log:        log,
 	}

@@ -17,8 +17,6 @@ import (
 // DefaultCacheBytes bounds the cache of compiled modules.
 const DefaultCacheBytes = 2 << 30
 
-const meteredPrefix = "metered-"
-
 // Prune removes from the cache what belongs to modules that are neither known
 // nor loaded. It is safe beside all other methods.
 func (e *Engine) Prune(ctx context.Context, known func(digest string) bool) error {
@@ -155,7 +153,7 @@ func (c *diskCache) tidy(parent string) error {
 	if err != nil {
 		return err
 	}
-	others := regexp.MustCompile(`^(v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+|metered-[0-9]+)$`)
+	others := regexp.MustCompile(`^(v[0-9]+\.[0-9]+\.[0-9]+-[a-z0-9]+|metered-[0-9]+(-[0-9]+)?)$`)
 	for _, f := range all {
 		if others.MatchString(f.Name()) && f.Name() != filepath.Base(c.dir) && f.Name() != filepath.Base(c.meteredDir) {
 			err = errors.Join(err, root.RemoveAll(f.Name()))

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/wasmbin"
 )
 
 // outside is an engine with the real worker.
@@ -132,7 +134,7 @@ func TestLoadCompilesNothing(t *testing.T) {
 func TestSweepLeavesWhatMayBeUnderWay(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	parent := strings.TrimSuffix(e.cache.work, "/work")
-	for _, name := range []string{"work/compile-1", "work/compile-2", "metered-999999", "v0.0.1-amd64", "mine"} {
+	for _, name := range []string{"work/compile-1", "work/compile-2", "metered-6", "metered-999999-1", "v0.0.1-amd64", "mine"} {
 		if err := os.MkdirAll(parent+"/"+name+"/deep", 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +147,7 @@ func TestSweepLeavesWhatMayBeUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{
-		"work/compile-1": false, "work/compile-2": true, "metered-999999": false, "v0.0.1-amd64": false, "mine": true,
+		"work/compile-1": false, "work/compile-2": true, "metered-6": false, "metered-999999-1": false, "v0.0.1-amd64": false, "mine": true,
 	} {
 		if _, err := os.Stat(parent + "/" + name); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
@@ -222,4 +224,25 @@ func TestBoundLeavesCodeThatIsUsed(t *testing.T) {
 		t.Fatalf("the code that is used went: %v", err)
 	}
 	_ = code.native.Close(t.Context())
+}
+
+// TestAnotherCheckKnowsNothingOfWhatIsKept: what was kept under another
+// CheckVersion, or another MeterVersion, is not there, so that it is read again.
+func TestAnotherCheckKnowsNothingOfWhatIsKept(t *testing.T) {
+	e := outside(t, CompileLimits{})
+	digest, now := strings.Repeat("a1", 32), meteredName(wasmbin.MeterVersion, wasmbin.CheckVersion)
+	if err := e.compileInto(t.Context(), digest, function()); err != nil {
+		t.Fatal(err)
+	}
+	if name := filepath.Base(e.cache.meteredDir); name != now {
+		t.Fatalf("it is kept in %s, not in %s", name, now)
+	}
+	for _, name := range []string{
+		meteredName(wasmbin.MeterVersion, wasmbin.CheckVersion+1), meteredName(wasmbin.MeterVersion+1, wasmbin.CheckVersion),
+	} {
+		other := diskCache{meteredDir: filepath.Join(filepath.Dir(e.cache.meteredDir), name)}
+		if _, _, found := other.metered(digest); found || name == now {
+			t.Errorf("%s knows the module", name)
+		}
+	}
 }

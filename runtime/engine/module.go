@@ -118,9 +118,8 @@ func (e *Engine) release(ctx context.Context, code *compiled) {
 	}
 }
 
-// compile makes the module ready to run. What is in the cache has passed the
-// check and is not checked again: a check that becomes stricter takes another
-// wasmbin.MeterVersion.
+// compile makes the module ready to run. What is in the cache has passed this
+// very check (wasmbin.CheckVersion) and is not checked again.
 func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err error) {
 	if err := ctx.Err(); err != nil {
 		return fault.Of(err)

@@ -11,6 +11,11 @@ import (
 // for itself.
 const reservedPrefix = "snaprail."
 
+// CheckVersion is part of the key of everything that is kept of a module that
+// Read has accepted, beside MeterVersion: what is kept is not read again. It
+// changes with each change of what Read accepts.
+const CheckVersion = 1
+
 // Read is the admission check of a module: all of it, but for what the host
 // offers and what the manifest says. Whatever it accepts is valid WebAssembly
 // 2.0 within the bounds of this package, and compiles. Its errors are faults:
