@@ -43,6 +43,17 @@ const cpuBurst = 100 * time.Millisecond
 // carried on to the next slice.
 const throttleStep = time.Millisecond
 
+// debtKept is the longest that a debt is remembered of an account that is
+// forgotten, and so the most of it: whoever ends a guest and begins anew does
+// not begin with a clean slate.
+const debtKept = time.Minute
+
+// debt is what a forgotten account still owed: until when, at which share.
+type debt struct {
+	paid  time.Duration // since the engine was started
+	share float64
+}
+
 // account is a tenant as the engine knows it: a name under which instances
 // share a budget.
 //
@@ -96,7 +107,9 @@ func (a *account) owed(now time.Duration, share float64) time.Duration {
 	return now + time.Duration(min(wait, math.MaxInt64/4))
 }
 
-// DropAccount forgets an account when its last instance is gone.
+// DropAccount forgets an account when its last instance is gone. What it owes of
+// its share is remembered for a minute at most, and is owed by the next account
+// of this name.
 func (e *Engine) DropAccount(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,7 +120,18 @@ func (e *Engine) DropAccount(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed = true; a.instances == 0 {
-		delete(e.accounts, name)
+		e.dropped(name, a)
+	}
+}
+
+// dropped forgets an account, but for what it owes. The caller holds mu and
+// the account's.
+func (e *Engine) dropped(name string, a *account) {
+	delete(e.accounts, name)
+	now := e.now()
+	maps.DeleteFunc(e.debts, func(_ string, d debt) bool { return d.paid <= now })
+	if a.budget.CPU > 0 && a.paid > now {
+		e.debts[name] = debt{min(a.paid, now+debtKept), a.budget.CPU}
 	}
 }
 
@@ -126,7 +150,9 @@ func (e *Engine) Usage(name string) Usage {
 func (e *Engine) accountOf(name string) *account {
 	a, ok := e.accounts[name]
 	if !ok {
-		a = &account{}
+		owes := e.debts[name] // the zero debt is none
+		a = &account{paid: owes.paid, budget: Budget{CPU: owes.share}}
+		delete(e.debts, name)
 		e.accounts[name] = a
 	}
 	return a
@@ -191,7 +217,19 @@ func (e *Engine) settle(i *Instance) {
 	defer e.mu.Unlock()
 	for at := i.account; at != nil; at = at.within {
 		if at.letGo(i.memory.limit) {
-			maps.DeleteFunc(e.accounts, func(_ string, a *account) bool { return a == at })
+			e.droppedLast(at)
+		}
+	}
+}
+
+// droppedLast is dropped for an account of which only the name is not known.
+func (e *Engine) droppedLast(a *account) {
+	for name, other := range e.accounts {
+		if other == a {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			e.dropped(name, a)
+			return
 		}
 	}
 }

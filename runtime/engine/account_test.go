@@ -270,6 +270,65 @@ func TestDebtOutlivesANewBudget(t *testing.T) {
 	})
 }
 
+// TestDebtOutlivesItsAccount: a connector that is stopped and started anew owes
+// what it owed, for a minute at most.
+func TestDebtOutlivesItsAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		m := compile(t, e, tiny())
+		const share = 0.001
+		begin := func(calls int) error {
+			e.SetBudget("acme", engine.Budget{CPU: share})
+			defer e.DropAccount("acme")
+			i, err := e.Instantiate(t.Context(), m, engine.InstanceConfig{
+				Link: allLinked(), CallTimeout: 50 * time.Millisecond, Account: "acme",
+				Host: &host{serve: func(_ context.Context, _, out []byte) ([]byte, error) {
+					<-time.After(40 * time.Microsecond)
+					return out, nil
+				}},
+			})
+			if err != nil {
+				return err
+			}
+			defer func() { _ = i.Close(t.Context()) }()
+			return work(t.Context(), i, calls)
+		}
+		owes := func(least, most time.Duration) {
+			t.Helper()
+			f := fault.Of(begin(1))
+			if f == nil || f.Kind != fault.TenantCPU || f.RetryAfter < least || f.RetryAfter > most {
+				t.Errorf("%v, want a wait of %v to %v", f, least, most)
+			}
+		}
+		if err := begin(45); err != nil { // 1.8 s at this share, and no pause
+			t.Fatal(err)
+		}
+		owes(1650*time.Millisecond, 1720*time.Millisecond)
+		owes(1650*time.Millisecond, 1720*time.Millisecond) // what was refused has used nothing
+		e.SetBudget("acme", engine.Budget{CPU: share / 2})
+		e.DropAccount("acme")
+		owes(1650*time.Millisecond, 1720*time.Millisecond) // under any share
+		<-time.After(2 * time.Second)
+		if err := begin(45); err != nil {
+			t.Fatal(err)
+		}
+		e.SetBudget("acme", engine.Budget{CPU: share / 100}) // owes 3 min now
+		e.DropAccount("acme")
+		if n := e.Accounts(); n != 0 || e.Debts() != 1 {
+			t.Errorf("%d accounts and %d debts are left", n, e.Debts())
+		}
+		<-time.After(time.Minute)
+		if err := begin(1); err != nil {
+			t.Errorf("after a minute: %v", err)
+		}
+		<-time.After(time.Minute)
+		e.SetBudget("other", engine.Budget{})
+		if e.DropAccount("other"); e.Debts() != 0 {
+			t.Errorf("%d debts are left", e.Debts())
+		}
+	})
+}
+
 func TestDeadlineSaysWhatWasThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)

@@ -68,6 +68,7 @@ type Engine struct {
 	modules   map[string]*compiled
 	instances map[*Instance]struct{}
 	accounts  map[string]*account
+	debts     map[string]debt // of accounts that are forgotten
 }
 
 // New starts an engine.
@@ -83,6 +84,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		modules:    make(map[string]*compiled),
 		instances:  make(map[*Instance]struct{}),
 		accounts:   make(map[string]*account),
+		debts:      make(map[string]debt),
 	}
 	if err := e.start(ctx, cfg, log); err != nil {
 		return nil, errorsOf(err, e.removePrivate())

@@ -12,3 +12,10 @@ func (e *Engine) Accounts() int {
 	defer e.mu.Unlock()
 	return len(e.accounts)
 }
+
+// Debts is how many forgotten accounts still owe something.
+func (e *Engine) Debts() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.debts)
+}
