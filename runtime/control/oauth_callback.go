@@ -54,7 +54,7 @@ func (t *Tenant) FinishOAuth(ctx context.Context, cb OAuthCallback) (OAuthConnec
 	}
 	test, err := t.TestConnector(ctx, p.connector.ID)
 	if err != nil {
-		test = TestResult{Message: fault.Clip(err.Error(), maxMessage), At: time.Now().UTC()}
+		test = TestResult{Message: fault.Clip(t.clean(err.Error()), maxMessage), At: time.Now().UTC()}
 	}
 	v, err := t.Connector(ctx, p.connector.ID)
 	return OAuthConnected{Connector: v, Test: test}, err
@@ -79,13 +79,15 @@ func (t *Tenant) takeCallback(ctx context.Context, cb OAuthCallback) (p oauthPar
 	if err != nil {
 		return p, s, err
 	}
+	t.hideParty(&p)
+	t.hide(cb.Code, s.Verifier)
 	issuer := p.endpoints().Issuer
 	switch {
 	case issuer != "" && subtle.ConstantTimeCompare([]byte(issuer), []byte(cb.Issuer)) != 1:
 		return p, s, fault.New(fault.OAuthState, "the callback does not come from %s", issuer).
 			WithHint("Connect it again, and agree on the pages of that server alone.")
 	case cb.Error != "":
-		return p, s, oauthRefused("the authorization server did not agree", cb.Error, cb.ErrorDescription)
+		return p, s, oauthRefused("the authorization server did not agree", t.clean(cb.Error), t.clean(cb.ErrorDescription))
 	case cb.Code == "":
 		return p, s, fault.New(fault.OAuthState, "the callback has no code")
 	}
@@ -94,7 +96,7 @@ func (t *Tenant) takeCallback(ctx context.Context, cb OAuthCallback) (p oauthPar
 
 // oauthRefusal notes what came of an attempt that gave no tokens.
 func (t *Tenant) oauthRefusal(c *spec.Connector, err error) {
-	f := fault.Of(err)
+	f := fault.Of(t.cleanError(err))
 	e := t.event(identity.ConnectorConnect, c)
 	e.Outcome, e.Code, e.Detail = identity.Refused, f.Kind.String(), f.Text
 	t.cfg.Audit.Note(t.id, e)
@@ -132,16 +134,12 @@ func (t *Tenant) exchangeByGuest(ctx context.Context, p *oauthParty, s oauthStat
 		grants = append(grants, g)
 	}
 	raw, err := t.runtime.Ask(ctx, &p.connector, abi.EntryExchangeOAuthCode, in, grants)
-	if fault.Is(err, fault.Guest) {
-		f := fault.Of(err)
-		refused := fault.New(fault.OAuthFailed, "%s", f.Text)
-		if f.Hint != "" {
-			refused = refused.WithHint("%s", f.Hint)
-		}
-		return nil, tokens{}, refused
-	}
 	if err != nil {
-		return nil, tokens{}, err
+		f := fault.Of(withoutTokens(err))
+		if f.Kind == fault.Guest {
+			f.Kind = fault.OAuthFailed
+		}
+		return nil, tokens{}, f
 	}
 	var pairs map[string]string
 	if err := json.Unmarshal(raw, &pairs); err != nil {
@@ -149,6 +147,9 @@ func (t *Tenant) exchangeByGuest(ctx context.Context, p *oauthParty, s oauthStat
 	}
 	if len(pairs) == 0 {
 		return nil, tokens{}, noOAuth(p)
+	}
+	for _, value := range pairs {
+		t.hide(value)
 	}
 	return p.take(pairs)
 }
@@ -272,5 +273,7 @@ func (t *Tenant) askTokens(ctx context.Context, p *oauthParty, form url.Values) 
 	}
 	client := t.cfg.Egress.Client(rules)
 	defer client.CloseIdleConnections()
-	return askTokens(ctx, client, p.endpoints().TokenURL, form)
+	got, err := askTokens(ctx, client, p.endpoints().TokenURL, form, t.clean)
+	t.hide(got.Access, got.Refresh)
+	return got, err
 }

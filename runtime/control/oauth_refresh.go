@@ -157,7 +157,7 @@ func (r *Refresher) notBefore(key string, at time.Time) time.Time {
 func (r *Refresher) refresh(ctx context.Context, t *Tenant, key, connector string) {
 	err := t.refreshTokens(ctx, connector)
 	if err != nil && ctx.Err() == nil {
-		r.cfg.Log.Warn("token not refreshed", "tenant", t.id, "connector", connector, "error", err)
+		r.cfg.Log.Warn("token not refreshed", "tenant", t.id, "connector", connector, "error", t.cleanError(err))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -252,7 +252,9 @@ func (t *Tenant) refreshTokens(ctx context.Context, id string) error {
 		if ctx.Err() != nil {
 			return err // a stop is no failure
 		}
-		t.noteFailure(ctx, id, seen, err)
+		over := ended(err)
+		err = t.cleanError(err)
+		t.noteFailure(ctx, id, seen, err, over)
 		return err
 	}
 	err = t.keepTokens(ctx, &p, p.storable(got), got, func(_ store.Writer, c *spec.Connector) error {
@@ -280,14 +282,16 @@ func (t *Tenant) refreshGrant(ctx context.Context, p *oauthParty) (tokens, error
 	case p.client.RefreshToken == "":
 		return tokens{}, oauthRefused("it has no refresh token", grantEnded, "")
 	}
+	t.hideParty(p)
 	form := p.form("refresh_token")
 	form.Set("refresh_token", p.client.RefreshToken)
 	return t.askTokens(ctx, p, form)
 }
 
-// noteFailure shows with the connector why its tokens were not refreshed. What
+// noteFailure shows with the connector why its tokens were not refreshed, over
+// says whether for good. What
 // only a person can mend is not tried again.
-func (t *Tenant) noteFailure(ctx context.Context, id string, seen time.Time, cause error) {
+func (t *Tenant) noteFailure(ctx context.Context, id string, seen time.Time, cause error, over bool) {
 	err := t.space.Update(ctx, func(w store.Writer) error {
 		c, err := find(w, id)
 		if err != nil {
@@ -296,7 +300,7 @@ func (t *Tenant) noteFailure(ctx context.Context, id string, seen time.Time, cau
 		if c.OAuth == nil || !c.OAuth.Refreshed.Equal(seen) {
 			return errOtherTokens()
 		}
-		c.OAuth.Failure, c.OAuth.Stopped = fault.Clip(fault.Of(cause).Text, maxOAuthText), ended(cause)
+		c.OAuth.Failure, c.OAuth.Stopped = fault.Clip(fault.Of(cause).Text, maxOAuthText), over
 		if c.OAuth.Stopped {
 			e := t.event(identity.ConnectorConnect, &c)
 			e.Outcome, e.Code, e.Detail = identity.Refused, fault.Of(cause).Kind.String(), "ended: "+c.OAuth.Failure

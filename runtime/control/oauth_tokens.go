@@ -61,8 +61,8 @@ type tokenRefused struct {
 func (e *tokenRefused) Error() string { return e.text }
 
 // askTokens makes one request of a token endpoint. It follows no redirect: the
-// form holds secrets.
-func askTokens(ctx context.Context, client *http.Client, endpoint string, form url.Values) (got tokens, err error) {
+// form holds secrets. clean takes what nobody may see out of what the server says.
+func askTokens(ctx context.Context, client *http.Client, endpoint string, form url.Values, clean func(string) string) (got tokens, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
@@ -86,14 +86,14 @@ func askTokens(ctx context.Context, client *http.Client, endpoint string, form u
 		return got, fault.New(fault.OAuthFailed, "the authorization server answered more than %d bytes", maxTokenAnswer)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return got, refusedTokens(resp, raw)
+		return got, refusedTokens(resp, raw, clean)
 	}
 	return readTokens(raw)
 }
 
 // refusedTokens is an answer other than 200. What is passed on of it are the
 // two texts that the standard has for it.
-func refusedTokens(resp *http.Response, raw []byte) error {
+func refusedTokens(resp *http.Response, raw []byte, clean func(string) string) error {
 	var said struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
@@ -101,7 +101,7 @@ func refusedTokens(resp *http.Response, raw []byte) error {
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); strings.Contains(kind, "json") {
 		_ = json.Unmarshal(raw, &said)
 	}
-	return oauthRefused(fmt.Sprintf("the authorization server answered %d", resp.StatusCode), said.Error, said.Description)
+	return oauthRefused(fmt.Sprintf("the authorization server answered %d", resp.StatusCode), clean(said.Error), clean(said.Description))
 }
 
 // oauthRefused is a fault with what an authorization server gives as a reason.

@@ -45,8 +45,11 @@ func (m *Mask) Drop(name string) {
 }
 
 // Pass masks a value that no name may ever stand for, for a while: as long as
-// not too many others come after it.
+// not too many others come after it. A nil mask masks nothing.
 func (m *Mask) Pass(value []byte) {
+	if m == nil {
+		return
+	}
 	sum := maphash.Bytes(m.seed, value)
 	m.mu.RLock()
 	known := m.held[sum] > 0
