@@ -185,6 +185,14 @@ func TestAbuse35OwnListeners(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
+	for _, host := range []string{"127.0.0.9", "::ffff:127.0.0.9"} {
+		if conn, err := dial.DialContext(t.Context(), "tcp", net.JoinHostPort(host, tr.port)); !fault.Is(err, fault.EgressForbidden) {
+			t.Errorf("%s: %v", host, err)
+			if err == nil {
+				_ = conn.Close()
+			}
+		}
+	}
 }
 
 // Abuse case 37: what a name leads to is looked at when it is dialled, each time.

@@ -178,8 +178,11 @@ func TestAbuse36Downgrade(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	e := egress.New(egress.Config{Roots: pool(s.Certificate())})
-	if _, err := get(t, client(t, e, plain.URL, s.URL, local), s.URL); !fault.Is(err, fault.EgressForbidden) {
-		t.Error(err)
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, s.URL, http.StatusFound) })
+	for _, from := range []string{s.URL, up.URL} { // also where TLS came only on the way
+		if _, err := get(t, client(t, e, plain.URL, s.URL, up.URL, local), from); !fault.Is(err, fault.EgressForbidden) {
+			t.Errorf("%s: %v", from, err)
+		}
 	}
 }
 

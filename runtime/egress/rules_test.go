@@ -118,6 +118,10 @@ func TestMatches(t *testing.T) {
 		{"cidr:0.0.0.0/0", "cidr:fc00::/7", false},
 		{"https://*", "cidr:10.0.0.0/8", false},
 		{"cidr:10.0.0.0/8", "https://10.0.0.1/", false},
+		{"cidr:10.1.0.0/16", "cidr:10.0.0.0/8", false}, // it holds the address that the wider one is written with
+		{"cidr:10.0.0.0/24", "cidr:10.0.0.0/8", false},
+		{"cidr:10.0.0.0/8", "cidr:10.0.0.0/24", true},
+		{"cidr:10.0.0.0/24", "cidr:10.0.1.0/24", false},
 	} {
 		if got := egress.Matches(tt.pattern, tt.resource); got != tt.want {
 			t.Errorf("%q on %q: %v", tt.pattern, tt.resource, got)
