@@ -428,12 +428,16 @@ func TestPatchKeepsSecrets(t *testing.T) {
 	drive := r.drive()
 	r.create(control.ConnectorInput{Name: "rows", Module: drive, Params: whole()})
 	r.create(control.ConnectorInput{Name: "flat", Module: drive, Config: json.RawMessage(`{"client_id":"id-1","client_secret":"geheim-1"}`)})
-	for name, p := range map[string]string{"rows": `{"poll":{"interval":"2s"}}`, "flat": `{"config":{"client_id":"id-9"}}`} {
-		if _, err := r.PatchConnector(t.Context(), name, json.RawMessage(p), 0); err != nil {
+	for _, p := range []struct{ name, patch string }{
+		{"rows", `{"poll":{"interval":"2s"}}`},
+		{"flat", `{"config":{"client_id":"id-9"}}`},
+		{"flat", `{"config":` + string(r.read("flat").Config) + `}`}, // as it was read, masked
+	} {
+		if _, err := r.PatchConnector(t.Context(), p.name, json.RawMessage(p.patch), 0); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.config(name, true); !strings.Contains(got, "geheim-1") {
-			t.Errorf("%s: %s", name, got)
+		if got := r.config(p.name, true); !strings.Contains(got, `"client_secret":"geheim-1"`) {
+			t.Errorf("%s after %s: %s", p.name, p.patch, got)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -12,10 +13,19 @@ import (
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
-// configure writes the configuration that the caller gave. What is wrong with
-// it joins the findings. A new connector of which nothing was said gets the
-// rows of its schema, to be filled in: what it lacks is told by its test.
+// configure writes the configurations that the caller gave. What is wrong with
+// them joins the findings.
 func (d *draft) configure(w store.Writer) error {
+	if err := d.configureGuest(w); err != nil {
+		return err
+	}
+	return d.configureConverter(w)
+}
+
+// configureGuest writes that of the connector itself. A new connector of which
+// nothing was said gets the rows of its schema, to be filled in: what it lacks
+// is told by its test.
+func (d *draft) configureGuest(w store.Writer) error {
 	schema, err := d.pages.Schema(w, d.found.module.Digest)
 	if err != nil {
 		return err
@@ -46,6 +56,41 @@ func (d *draft) configure(w store.Writer) error {
 	return err
 }
 
+// configureConverter gives the connector its converter, with a config that is
+// whole.
+func (d *draft) configureConverter(w store.Writer) error {
+	wanted := d.in.Converter
+	if wanted != nil && d.found.converter.Digest == "" {
+		return nil // it was found to be wrong
+	}
+	var schema *param.Schema
+	if wanted != nil {
+		var err error
+		if schema, err = d.pages.Schema(w, wanted.Module); err != nil {
+			return err
+		}
+	}
+	err := d.pages.WriteConverter(w, &d.is, wanted, schema)
+	if fault.Is(err, fault.ConfigInvalid) {
+		d.found = d.found.with(faultsIn(err, ""))
+		return nil
+	}
+	if err != nil || wanted == nil {
+		return err
+	}
+	config, err := d.pages.ConverterConfig(w, &d.is, true)
+	if fault.Is(err, fault.ConfigInvalid) {
+		d.found = d.found.with(faultsIn(err, converterConfigAt))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	bad, err := d.unfit(config, schema, converterConfigAt)
+	d.found = d.found.with(bad)
+	return err
+}
+
 // misfits are what the schema does not allow of a connector's configuration as
 // its guest would get it, by pointers from /config on. Of the value of a secret
 // they say nothing.
@@ -57,25 +102,33 @@ func (t *Tenant) misfits(r store.Reader, book *param.Book, c *spec.Connector, sc
 	if err != nil {
 		return nil, err
 	}
+	return t.unfit(config, schema, configAt)
+}
+
+// unfit is what a schema does not allow of an opened config.
+func (t *Tenant) unfit(config json.RawMessage, schema *param.Schema, at string) ([]fault.Field, error) {
 	compiled, err := t.shelf.Schema(schema.JSON())
 	if err != nil {
 		return nil, err
 	}
-	bad, err := compiled.Check(config, configAt)
+	bad, err := compiled.Check(config, at)
 	for i := range bad {
-		if schema.Secret(keyAt(bad[i].Pointer)) {
+		if schema.Secret(keyAt(bad[i].Pointer, at)) {
 			bad[i].Detail = "is a secret, and not what the schema wants"
 		}
 	}
 	return bad, err
 }
 
-// configAt is where a configuration stands in a connector.
-const configAt = "/config"
+// Where the configurations stand in a connector.
+const (
+	configAt          = "/config"
+	converterConfigAt = "/converter/config"
+)
 
-// keyAt is the key of a row that a pointer under configAt leads to.
-func keyAt(pointer string) string {
-	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(pointer, configAt), "/"), "/")
+// keyAt is the key of a row that a pointer under a place leads to.
+func keyAt(pointer, at string) string {
+	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(pointer, at), "/"), "/")
 	for i := range parts {
 		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[i])
 	}

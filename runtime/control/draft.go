@@ -67,7 +67,7 @@ func (d *draft) arrange(w store.Writer) error {
 // apply copies what a caller may set and needs no more than that.
 func (d *draft) apply() {
 	in, c := d.in, &d.is
-	c.Name, c.Module, c.Converter = in.Name, in.Module, in.Converter
+	c.Name, c.Module = in.Name, in.Module
 	c.Category, c.ProviderType = in.Category, in.ProviderType
 	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, d.now
 	c.Grants = settleGrants(c.Grants, in.Grants, d.by(), d.now)

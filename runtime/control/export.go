@@ -118,8 +118,13 @@ type connectorDocument struct {
 func documentOf(c *spec.Connector) connectorDocument {
 	d := connectorDocument{
 		Kind: kindConnector, Name: c.Name, Category: c.Category, ProviderType: c.ProviderType, Module: c.Module,
-		Enabled: c.Enabled, Default: c.Default, Converter: c.Converter, Limits: c.Limits, Poll: c.Poll,
+		Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
 		Config: param.Bare(c.Config),
+	}
+	if c.Converter != nil {
+		bare := *c.Converter
+		bare.Config = param.Bare(bare.Config)
+		d.Converter = &bare
 	}
 	for _, row := range c.Params {
 		if row.Secret != nil {

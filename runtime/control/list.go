@@ -94,12 +94,12 @@ func (t *Tenant) views(ctx context.Context, found []spec.Connector) (list []Conn
 func (t *Tenant) viewsIn(r store.Reader, book *param.Book, found []spec.Connector) ([]ConnectorView, error) {
 	list := make([]ConnectorView, len(found))
 	for i, c := range found {
-		config, err := masked(r, book, &c)
+		shown, err := masked(r, book, &c)
 		if err != nil {
 			return nil, err
 		}
 		list[i] = ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
-		list[i].Config = config
+		shown.on(&list[i].Connector)
 	}
 	return list, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -109,7 +110,7 @@ func inputOf(c *spec.Connector) ConnectorInput {
 // merge applies a JSON merge patch (RFC 7396).
 func merge(target, patch json.RawMessage) (json.RawMessage, error) {
 	changes := objectOf(patch)
-	if changes == nil {
+	if changes == nil || param.Sealed(target) { // of a secret there are no parts
 		return patch, nil
 	}
 	fields := objectOf(target)

@@ -14,12 +14,12 @@ import (
 // sight is what the view of a connector needs of the store, read in the same
 // transaction as the connector.
 type sight struct {
-	config json.RawMessage // masked
-	module []byte          // its record; nil: it is gone
+	masked configs
+	module []byte // its record; nil: it is gone
 }
 
 func look(r store.Reader, book *param.Book, c *spec.Connector) (s sight, err error) {
-	if s.config, err = masked(r, book, c); err != nil {
+	if s.masked, err = masked(r, book, c); err != nil {
 		return s, err
 	}
 	e, err := r.Get(store.Modules, c.Module)
@@ -30,15 +30,34 @@ func look(r store.Reader, book *param.Book, c *spec.Connector) (s sight, err err
 	return s, err
 }
 
-// masked is a connector's flat config as it may be shown, whether it has rows
-// or not.
-func masked(r store.Reader, book *param.Book, c *spec.Connector) (json.RawMessage, error) {
-	if len(c.Config) == 0 {
-		return nil, nil
+// configs are the flat configs of a connector as they may be shown.
+type configs struct {
+	own       json.RawMessage
+	converter json.RawMessage
+}
+
+// masked are a connector's flat configs as they may be shown, whether it has
+// rows or not.
+func masked(r store.Reader, book *param.Book, c *spec.Connector) (m configs, err error) {
+	if len(c.Config) > 0 {
+		flat := *c
+		flat.Params = nil
+		if m.own, err = book.Config(r, &flat, false); err != nil {
+			return m, err
+		}
 	}
-	flat := *c
-	flat.Params = nil
-	return book.Config(r, &flat, false)
+	m.converter, err = book.ConverterConfig(r, c, false)
+	return m, err
+}
+
+// on puts them into what is shown of the connector.
+func (m configs) on(c *spec.Connector) {
+	c.Config = m.own
+	if c.Converter != nil {
+		shown := *c.Converter
+		shown.Config = m.converter
+		c.Converter = &shown
+	}
 }
 
 // show is the connector that find reads, as it is shown.
@@ -65,7 +84,7 @@ func (t *Tenant) show(ctx context.Context, find func(store.Reader) (spec.Connect
 // of it.
 func (t *Tenant) view(c spec.Connector, s sight) (ConnectorView, error) {
 	v := ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
-	v.Config = s.config
+	s.masked.on(&v.Connector)
 	if s.module == nil {
 		return v, nil
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -30,30 +29,39 @@ type seal struct {
 // fault.ConfigInvalid with a pointer from /config on. An empty config forgets
 // all.
 func (b *Book) WriteConfig(w store.Writer, c *spec.Connector, config json.RawMessage, schema *Schema) error {
-	kept, err := b.kept(w, c, schema)
+	config, err := b.rewrite(w, ofGuest(c), c.Config, config, schema)
 	if err != nil {
 		return err
 	}
-	ed := editor{book: b, w: w, connector: c.ID, schema: schema, kept: kept, used: map[string]bool{}}
+	c.Config = config
+	return nil
+}
+
+// rewrite is what is stored of a config that takes another one's place.
+func (b *Book) rewrite(w store.Writer, s site, old, config json.RawMessage, schema *Schema) (json.RawMessage, error) {
+	kept, err := b.kept(w, s, old, schema)
+	if err != nil {
+		return nil, err
+	}
+	ed := editor{book: b, w: w, site: s, schema: schema, kept: kept, used: map[string]bool{}}
 	if len(bytes.TrimSpace(config)) > 0 {
 		if config, err = walk(config, nil, ed.visit); err != nil {
-			return err
+			return nil, err
 		}
 		if err := invalid(ed.bad); err != nil {
-			return err
+			return nil, err
 		}
 	} else {
 		config = nil
 	}
 	for _, k := range kept {
 		if k.info.Set && !ed.used[k.at] {
-			if err := b.drop(w, c.ID, k.at); err != nil {
-				return err
+			if err := b.drop(w, s.connector, s.prefix+k.at); err != nil {
+				return nil, err
 			}
 		}
 	}
-	c.Config = config
-	return nil
+	return config, nil
 }
 
 // keptValue is a secret of the config that is there.
@@ -64,24 +72,24 @@ type keptValue struct {
 }
 
 // kept are the secrets of the config that is there, opened.
-func (b *Book) kept(r store.Reader, c *spec.Connector, schema *Schema) (all []keptValue, err error) {
-	if len(c.Config) == 0 || !schema.hasSecrets() && !bytes.Contains(c.Config, []byte(sealedKey)) {
+func (b *Book) kept(r store.Reader, at site, config json.RawMessage, schema *Schema) (all []keptValue, err error) {
+	if !mayHide(config, schema) {
 		return nil, nil
 	}
-	_, err = walk(c.Config, nil, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
-		at := pointerOf(path)
+	_, err = walk(config, nil, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
+		pointer := pointerOf(path)
 		s, sealed := sealOf(raw)
 		_, hidden := schema.at(path)
 		switch {
 		case sealed:
-			value, _, err := b.vault.Unseal(r, secret.OfConnector(c.ID, at))
+			value, _, err := b.vault.Unseal(r, at.name(pointer))
 			if fault.Is(err, fault.SecretMissing) {
 				return raw, nil
 			}
-			all = append(all, keptValue{at, value, s})
+			all = append(all, keptValue{pointer, value, s})
 			return raw, err
 		case hidden && raw[0] != '{' && raw[0] != '[' && !blank(raw):
-			k := keptValue{at: at}
+			k := keptValue{at: pointer}
 			k.value, k.info.JSON = plain(raw)
 			all = append(all, k)
 			return raw, nil
@@ -93,13 +101,13 @@ func (b *Book) kept(r store.Reader, c *spec.Connector, schema *Schema) (all []ke
 
 // editor goes through a config that is to be stored.
 type editor struct {
-	book      *Book
-	w         store.Writer
-	connector string
-	schema    *Schema
-	kept      []keptValue
-	used      map[string]bool // pointers under which something is sealed now
-	bad       []fault.Field
+	book   *Book
+	w      store.Writer
+	site   site
+	schema *Schema
+	kept   []keptValue
+	used   map[string]bool // pointers under which something is sealed now
+	bad    []fault.Field
 }
 
 func (ed *editor) visit(path []string, raw json.RawMessage) (json.RawMessage, error) {
@@ -148,7 +156,7 @@ func (ed *editor) keep(at string, raw json.RawMessage, info spec.SecretInfo) (js
 		i = slices.IndexFunc(ed.kept, fits)
 	}
 	if i < 0 {
-		ed.bad = append(ed.bad, fault.Field{Pointer: "/config" + at, Detail: "stands for a secret that is kept, and there is none: give its value"})
+		ed.bad = append(ed.bad, fault.Field{Pointer: ed.site.at + at, Detail: "stands for a secret that is kept, and there is none: give its value"})
 		return raw, nil
 	}
 	return ed.seal(at, ed.kept[i].value, ed.kept[i].info.JSON)
@@ -161,7 +169,7 @@ func (ed *editor) seal(at string, value []byte, isJSON bool) (json.RawMessage, e
 			return sealed(k.info)
 		}
 	}
-	info, err := ed.book.vault.Seal(ed.w, secret.OfConnector(ed.connector, at), value)
+	info, err := ed.book.vault.Seal(ed.w, ed.site.name(at), value)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +196,12 @@ func sealOf(raw json.RawMessage) (s seal, ok bool) {
 	return s, json.Unmarshal(o[sealedKey], &s) == nil
 }
 
+// Sealed reports whether a part of a stored config stands for a sealed value.
+func Sealed(part json.RawMessage) bool {
+	_, sealed := sealOf(part)
+	return sealed
+}
+
 // plain is a value as it is sealed: a text, or JSON.
 func plain(raw json.RawMessage) (value []byte, isJSON bool) {
 	var text string
@@ -199,17 +213,27 @@ func plain(raw json.RawMessage) (value []byte, isJSON bool) {
 
 func blank(raw json.RawMessage) bool { return string(raw) == "null" || string(raw) == `""` }
 
+// mayHide reports whether there may be secrets in a config.
+func mayHide(config json.RawMessage, schema *Schema) bool {
+	return len(config) > 0 && (schema.hasSecrets() || bytes.Contains(config, []byte(sealedKey)))
+}
+
 // flatConfig is the config of a connector without rows.
 func (b *Book) flatConfig(r store.Reader, c *spec.Connector, schema *Schema, open bool) (json.RawMessage, error) {
-	if len(c.Config) == 0 || !schema.hasSecrets() && !bytes.Contains(c.Config, []byte(sealedKey)) {
-		return c.Config, nil
+	return b.told(r, ofGuest(c), c.Config, schema, open)
+}
+
+// told is a stored config as it is told: opened, or as it may be shown.
+func (b *Book) told(r store.Reader, at site, config json.RawMessage, schema *Schema, open bool) (json.RawMessage, error) {
+	if !mayHide(config, schema) {
+		return config, nil
 	}
 	var bad []fault.Field
-	config, err := walk(c.Config, nil, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
+	config, err := walk(config, nil, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
 		s, sealed := sealOf(raw)
 		switch _, hidden := schema.at(path); {
 		case sealed && open:
-			value, _, err := b.vault.Unseal(r, secret.OfConnector(c.ID, pointerOf(path)))
+			value, _, err := b.vault.Unseal(r, at.name(pointerOf(path)))
 			if fault.Is(err, fault.SecretMissing) {
 				bad = append(bad, fault.Field{Pointer: pointerOf(path), Detail: "is a secret that is not set"})
 				return raw, nil

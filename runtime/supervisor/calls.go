@@ -59,7 +59,7 @@ func (t *Tenant) Ask(ctx context.Context, c *spec.Connector, entry string, in []
 	if grants != nil {
 		asked.Grants = grants
 	}
-	v, release, err := t.loaded(ctx, &asked)
+	v, release, err := t.loaded(ctx, &asked, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -30,30 +30,34 @@ func (l loader) load(ctx context.Context, digest string) (*engine.Module, spec.M
 // version makes a spec ready for a guest. release gives it back, after the
 // guest that was made from it.
 func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Version, release func(context.Context), err error) {
-	config, err := t.config(ctx, c)
+	config, converter, err := t.configs(ctx, c)
 	if err != nil {
 		return v, nil, err
 	}
-	if v, release, err = t.loaded(ctx, c); err != nil {
+	if v, release, err = t.loaded(ctx, c, converter); err != nil {
 		return v, nil, err
 	}
 	v.Config = config
 	return v, release, nil
 }
 
-// config is what the connector's guest is configured with: its rows put
-// together, its files read, its secrets opened. It is kept by the guest's
-// version alone.
-func (t *Tenant) config(ctx context.Context, c *spec.Connector) (config json.RawMessage, err error) {
+// configs are what the connector's guest and its converter's are configured
+// with: rows put together, files read, secrets opened. They are kept by the
+// guests' versions alone.
+func (t *Tenant) configs(ctx context.Context, c *spec.Connector) (config, converter json.RawMessage, err error) {
 	err = t.space.View(ctx, func(r store.Reader) error {
-		config, err = t.book.Config(r, c, true)
+		if config, err = t.book.Config(r, c, true); err != nil {
+			return err
+		}
+		converter, err = t.book.ConverterConfig(r, c, true)
 		return err
 	})
-	return config, err
+	return config, converter, err
 }
 
 // loaded compiles what a spec names, and takes its config as it stands.
-func (t *Tenant) loaded(ctx context.Context, c *spec.Connector) (v actor.Version, release func(context.Context), err error) {
+// converter is the converter's config, opened.
+func (t *Tenant) loaded(ctx context.Context, c *spec.Connector, converter json.RawMessage) (v actor.Version, release func(context.Context), err error) {
 	m, record, err := t.modules.load(ctx, c.Module)
 	if err != nil {
 		return v, nil, err
@@ -68,7 +72,7 @@ func (t *Tenant) loaded(ctx context.Context, c *spec.Connector) (v actor.Version
 		unload(ctx)
 		return v, nil, err
 	}
-	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, c.Converter.Config, c.Converter.Limits.Under(t.Ceiling()))
+	conv, free, err := t.converters.Converter(ctx, cm, record.Manifest, converter, c.Converter.Limits.Under(t.Ceiling()))
 	if err != nil {
 		unload(ctx)
 		return v, nil, err

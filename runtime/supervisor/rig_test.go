@@ -27,6 +27,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -62,6 +63,7 @@ type rig struct {
 	super   *supervisor.Supervisor
 	tenant  *control.Tenant
 	service *control.Service
+	secrets *secret.Keys // nil: there can be none
 	restart supervisor.Restart
 	outbox  outbox.Config
 	ceiling spec.Ceiling
@@ -107,9 +109,9 @@ func (r *rig) start() {
 	}
 	r.super = supervisor.New(ctx, supervisor.Config{
 		Dir: filepath.Join(r.dir, "outbox"), Store: r.store, Catalog: cat, Engine: r.engine, Groups: groups,
-		Outbox: r.outbox, Restart: r.restart, Ceiling: r.ceiling, Log: log,
+		Outbox: r.outbox, Restart: r.restart, Ceiling: r.ceiling, Secrets: r.secrets, Log: log,
 	})
-	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: r.super, Engine: r.engine, Groups: groups})
+	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: r.super, Engine: r.engine, Groups: groups, Secrets: r.secrets})
 	if err := r.super.AddTenant(ctx, "plant"); err != nil {
 		r.t.Fatal(err)
 	}
