@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -28,15 +30,11 @@ func says(t *testing.T, f *fault.Fault, words ...string) {
 	}
 }
 
-// TestShippedModulesAreAdmitted: what is known of a module afterwards comes
-// out of its bytes and its manifest.
+// TestShippedModulesAreAdmitted: all of them; what is known of a module
+// afterwards comes out of its bytes and its manifest.
 func TestShippedModulesAreAdmitted(t *testing.T) {
 	r := newRig(t)
-	for name, want := range map[string]abi.Manifest{
-		"echo":       {Category: "telemetry", ProviderType: "echo", DisplayName: "Echo", Kind: abi.KindConnector, Mode: abi.ModeEvent},
-		"serialline": {Category: "telemetry", ProviderType: "serialline", DisplayName: "Serial line", Kind: abi.KindConnector, Mode: abi.ModeEvent},
-		"textframe":  {Category: "converter", ProviderType: "textframe", DisplayName: "Text frame", Kind: abi.KindConverter},
-	} {
+	for name, want := range shipped(t) {
 		src := built(t, name)
 		m, created := r.add("plant", src, nil)
 		if !created || m.Size != int64(len(src)) || len(m.Digest) != 64 || m.Uploaded.IsZero() {
@@ -44,11 +42,16 @@ func TestShippedModulesAreAdmitted(t *testing.T) {
 		}
 		got := m.Manifest
 		if got.Category != want.Category || got.ProviderType != want.ProviderType || got.DisplayName != want.DisplayName ||
-			got.Kind != want.Kind || got.Mode != want.Mode || got.ConfigSchema == nil {
+			got.Kind != want.Kind || got.Mode != want.Mode || !bytes.Equal(got.ConfigSchema, want.ConfigSchema) || (got.OAuth == nil) != (want.OAuth == nil) {
 			t.Errorf("%s: manifest %+v", name, got)
 		}
 		if !slices.Contains(m.Exports, abi.EntryOpen) || len(m.Imports) == 0 {
 			t.Errorf("%s: imports %v, exports %v", name, m.Imports, m.Exports)
+		}
+		for _, entry := range want.EntryPoints {
+			if !slices.Contains(m.Exports, entry) {
+				t.Errorf("%s does not export %s", name, entry)
+			}
 		}
 		kept, err := r.shelf("plant").Get(t.Context(), m.Digest)
 		if err != nil || kept.Manifest.ProviderType != want.ProviderType || kept.Digest != m.Digest {
@@ -59,6 +62,28 @@ func TestShippedModulesAreAdmitted(t *testing.T) {
 			t.Errorf("%s: loaded %d bytes, %v", name, len(loaded), err)
 		}
 	}
+}
+
+// shipped are the manifests of the modules that come with the host, by name.
+func shipped(t *testing.T) map[string]*abi.Manifest {
+	t.Helper()
+	files, err := filepath.Glob("../../connectors-wasm/*/manifest.json")
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	all := map[string]*abi.Manifest{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := abi.ParseManifest(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all[filepath.Base(filepath.Dir(file))] = m
+	}
+	return all
 }
 
 func TestWhatIsNoModuleIsRefused(t *testing.T) {

@@ -58,6 +58,8 @@ func CompileSchema(raw json.RawMessage) (*Schema, error) {
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(noRemote{})
 	c.UseRegexpEngine(boundedRegexp)
+	c.AssertFormat()
+	c.RegisterFormat(&jsonschema.Format{Name: "duration", Validate: duration})
 	const name = "snaprail:///config_schema" // what relative references are relative to
 	err = c.AddResource(name, doc)
 	if err == nil {
@@ -76,8 +78,8 @@ func (noRemote) Load(url string) (any, error) {
 	return nil, fault.New(fault.ManifestInvalid, "the schema refers to %s, and nothing outside of it may be referred to", url)
 }
 
-// boundedRegexp compiles a pattern. Those of the schema are within the budget
-// by now; where a config has to be a pattern, it comes here too.
+// boundedRegexp reads a pattern. Those of the schema are within the budget by
+// now; where a config has to be a pattern, it comes here too, and is never used.
 func boundedRegexp(p string) (jsonschema.Regexp, error) {
 	n, err := instructions(p)
 	if err != nil {
@@ -86,7 +88,21 @@ func boundedRegexp(p string) (jsonschema.Regexp, error) {
 	if len(p) > maxPatternBytes || n > maxInstructions {
 		return nil, errors.New("the pattern is too long, repetitions written out")
 	}
-	return regexp.Compile(p)
+	return pattern{p, sync.OnceValues(func() (*regexp.Regexp, error) { return regexp.Compile(p) })}, nil
+}
+
+// pattern is a regular expression that is compiled when it is used first, since
+// that costs far more than to read it.
+type pattern struct {
+	text    string
+	compile func() (*regexp.Regexp, error)
+}
+
+func (p pattern) String() string { return p.text }
+
+func (p pattern) MatchString(s string) bool {
+	re, err := p.compile()
+	return err == nil && re.MatchString(s) // what could be read can be compiled
 }
 
 // Check checks a config. The fields are what is wrong with it, by JSON
