@@ -55,7 +55,8 @@ func TestOneDefaultOfACategory(t *testing.T) {
 	if got := r.active(category); got != "" {
 		t.Errorf("%s is no active default: it is not enabled", got)
 	}
-	if _, err := r.Activate(t.Context(), a.ID); err != nil {
+	a, err := r.Activate(t.Context(), a.ID)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := r.active(category); got != a.ID {

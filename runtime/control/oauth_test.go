@@ -278,6 +278,7 @@ func TestAbuseOAuthCallbacks(t *testing.T) {
 	bob := r.tenantOf(person("bob"))
 	stranger := r.tenantOf(identity.OfServer("other"))
 	mine := func(cb control.OAuthCallback) (*control.Tenant, control.OAuthCallback) { return r.ann, cb }
+	second := r.connector("second", r.stored().Module, true)
 	for name, c := range map[string]struct {
 		make func(cb control.OAuthCallback) (*control.Tenant, control.OAuthCallback)
 		kind fault.Kind
@@ -323,6 +324,10 @@ func TestAbuseOAuthCallbacks(t *testing.T) {
 		}, fault.OAuthState},
 		"a name for an id": {func(cb control.OAuthCallback) (*control.Tenant, control.OAuthCallback) {
 			cb.State = strings.Replace(cb.State, r.id, "drive", 1)
+			return mine(cb)
+		}, fault.OAuthState},
+		"another connector of hers": {func(cb control.OAuthCallback) (*control.Tenant, control.OAuthCallback) {
+			cb.State = strings.Replace(cb.State, r.id, second, 1)
 			return mine(cb)
 		}, fault.OAuthState},
 		"no such connector": {func(cb control.OAuthCallback) (*control.Tenant, control.OAuthCallback) {

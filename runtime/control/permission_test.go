@@ -3,6 +3,8 @@ package control_test
 import (
 	"context"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/snaprail/snaprail/runtime/control"
@@ -67,6 +69,70 @@ func TestEveryMethodAsksWhoMay(t *testing.T) {
 	}
 	if asked < 18 {
 		t.Errorf("only %d methods", asked)
+	}
+}
+
+// lowest are the methods by the lowest role that may use them. Those that are
+// for the operator's tenant alone have it beside the role.
+func lowest() map[string]string {
+	return map[string]string{
+		"viewer": "Categories Category ChangePassword Config Connector Connectors DefaultConnector Devices Difference Export Limits Logs Module Modules " +
+			"Params RevokeToken Stream TokenList Type Types",
+		"operator": "Activate CallCategory CallConnector Deactivate File Files Secret Secrets TestConnector",
+		"admin": "AddCategory AddExtismModule AddFile AddModule Apply Audit ChangeUser CreateConnector CreateToken CreateUser DeleteConnector DeleteFile " +
+			"DeleteModule DeleteSecret DeleteUser FileContent FinishOAuth ImportConfig LinkUser PatchConnector RemoveCategory SetParams SetSecret " +
+			"SetUserPassword StartOAuth UpdateCategory UpdateConnector User UserList VerifyAudit",
+		"admin of the operator": "CreateTenant DeleteTenant InviteUser SetCeiling ShowTenant TenantList",
+	}
+}
+
+// TestEveryMethodHasItsRole: each exported method lets in the roles from the
+// one that it is listed under, and none below. What it says to them otherwise
+// is not looked at: it is asked for nothing.
+func TestEveryMethodHasItsRole(t *testing.T) {
+	r := newRig(t) // whose tenant does not operate the server
+	node := newNode(t)
+	listed := map[string]string{}
+	for role, methods := range lowest() {
+		for name := range strings.FieldsSeq(methods) {
+			listed[name] = role
+		}
+	}
+	lets := func(in *rig, role identity.Role, name string) (through bool) {
+		defer func() {
+			if recover() != nil { // it got as far as using what it was not given
+				through = true
+			}
+		}()
+		as := in.By(identity.Identity{Tenant: "plant", Kind: identity.KindToken, Role: role})
+		return !fault.Is(ask(t, as, name), fault.RoleRequired)
+	}
+	for method := range reflect.TypeFor[*control.Tenant]().Methods() {
+		name := method.Name
+		if name == "By" {
+			continue
+		}
+		need, suffix := "nobody", ""
+		where := r
+		if strings.HasSuffix(listed[name], "of the operator") {
+			if lets(r, identity.Admin, name) {
+				t.Errorf("%s lets in who does not operate the server", name)
+			}
+			where, suffix = node, " of the operator"
+		}
+		for _, role := range slices.Backward(identity.Roles()) {
+			if !lets(where, role, name) {
+				break
+			}
+			need = string(role)
+		}
+		if need+suffix != listed[name] {
+			t.Errorf("%s needs the role %q, and is listed under %q", name, need+suffix, listed[name])
+		}
+		delete(listed, name)
+	}
+	if len(listed) > 0 {
+		t.Errorf("there are no methods %v", listed)
 	}
 }
 

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -46,6 +47,38 @@ func TestQuotaOfConnectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.create(control.ConnectorInput{Name: "again", Module: con})
+	document := json.RawMessage(`{"kind":"connector","name":"planned","module":"` + con + `"}`)
+	plan, err := r.Apply(t.Context(), []json.RawMessage{document}, control.ApplyOptions{DryRun: true})
+	if err != nil || len(plan.Changes) != 1 || plan.Changes[0].Err == nil || plan.Changes[0].Err.Kind != fault.QuotaReached {
+		t.Errorf("a plan for one more: %+v, %v", plan, err)
+	}
+}
+
+// TestNetworksAreNobodysToGrant: without a list, a tenant reaches public
+// addresses alone, by whatever grant it gives itself.
+func TestNetworksAreNobodysToGrant(t *testing.T) {
+	node := newNode(t)
+	other := &rig{Tenant: node.tenant("other"), t: t, store: node.store, service: node.service, super: node.super}
+	module := other.tiny(abi.KindConnector, "con", "")
+	for i, c := range []struct {
+		resources []string
+		may       bool
+	}{
+		{[]string{"https://api.example.com/*"}, true},
+		{[]string{"https://*:*/*"}, true},
+		{[]string{"cidr:10.0.0.0/8"}, false},
+		{[]string{"cidr:8.8.8.0/24"}, false},
+		{[]string{"https://api.example.com/*", "cidr:127.0.0.0/8"}, false},
+	} {
+		in := control.ConnectorInput{
+			Name: fmt.Sprint("c", i), Module: module,
+			Grants: []spec.Grant{{Group: "http", Resources: c.resources, Rights: []spec.Right{spec.Read}}},
+		}
+		_, err := other.CreateConnector(t.Context(), in)
+		if c.may != (err == nil) || (!c.may && !fault.Is(err, fault.NotGrantable)) {
+			t.Errorf("%v: %v", c.resources, err)
+		}
+	}
 }
 
 func TestQuotaOfModules(t *testing.T) {
@@ -106,6 +139,9 @@ func TestWhatATenantMayGrant(t *testing.T) {
 		{spec.Ceiling{}, grant("kv", nil), true},
 		{spec.Ceiling{}, grant("serial", read, "/dev/ttyUSB0"), false},
 		{spec.Ceiling{}, grant("serial", nil), false},
+		{list(tty), grant("serial", read), true},
+		{list(tty), grant("serial", write), false},
+		{list(spec.Grant{Group: "file", Rights: write}), grant("serial", read), false},
 		{list(tty), grant("serial", read, "/dev/ttyUSB0"), true},
 		{list(tty), grant("serial", read, "/dev/ttyUSB*"), true},
 		{list(tty), grant("serial", read, "/dev/ttyUSB1*"), true},

@@ -27,12 +27,15 @@ func TestMask(t *testing.T) {
 	r.seal("acme", secret.Named("a"), "correct horse")
 	r.seal("acme", secret.Named("b"), "horse battery")
 	r.seal("acme", secret.Named("short"), "12345")
+	r.seal("acme", secret.Named("long"), "one that another stands in")
+	r.seal("acme", secret.Named("within"), "another")
 	for text, want := range map[string]string{
 		"":                                 "",
 		"horse":                            "horse",
 		"correct horse":                    "[masked]",
 		"a correct horse, a correct horse": "a [masked], a [masked]",
 		"a correct horse battery staple":   "a [masked] staple",
+		"one that another stands in.":      "[masked].",
 		"correct hors":                     "correct hors",
 		"orrect horse":                     "orrect horse",
 		"the pin is 12345":                 "the pin is 12345",
@@ -100,11 +103,17 @@ func TestMaskForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		quoted, _ := json.Marshal(value)
+		var unescaped strings.Builder // as most languages write it
+		e := json.NewEncoder(&unescaped)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(value)
+		others := strings.TrimSuffix(unescaped.String(), "\n")
 		for form, text := range map[string]string{
 			"as it is":   value,
 			"query":      url.QueryEscape(value),
 			"path":       url.PathEscape(value),
 			"JSON":       string(quoted[1 : len(quoted)-1]),
+			"JSON too":   others[1 : len(others)-1],
 			"hex":        hex.EncodeToString([]byte(value)),
 			"base64":     base64.RawStdEncoding.EncodeToString([]byte(value)),
 			"base64 URL": base64.RawURLEncoding.EncodeToString([]byte(value)),
@@ -149,10 +158,14 @@ func TestMaskAfterAChange(t *testing.T) {
 	r.seal("acme", secret.Named("b"), "the second value")
 	r.update("acme", func(w store.Writer) error { return v.Drop(w, name) })
 	masked("the second value", true)
+	r.seal("acme", secret.Named("c"), "the third value")
+	r.update("acme", func(w store.Writer) error { return v.Drop(w, secret.Named("c")) })
+	masked("the third value", true)
 	for i := range 300 { // many changes later
 		r.seal("acme", name, fmt.Sprintf("value number %d", i))
 	}
 	masked("the first value", false)
+	masked("the third value", false)
 	masked("the second value", true) // it is still that of b
 	masked("value number 299", true)
 	masked("value number 290", true)
