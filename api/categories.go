@@ -124,13 +124,13 @@ func (s *Server) categoryRoutes() {
 		return categoryAnswer(in.tenant.Category(ctx, in.Name))
 	})
 	register(s, huma.Operation{
-		OperationID: "call-category", Method: http.MethodPost, Path: "/api/categories/{category}/call/{operation}", Tags: tags,
+		OperationID: "call-category", Method: http.MethodPost, Path: "/api/categories/{category}/call/{operation}", Tags: tags, Metadata: showsSecret(),
 		Summary: "Run an operation with the category's default connector, else with the provider that is built in",
 	}, func(ctx context.Context, in *categoryCall) (*body[client.CallResult], error) {
 		return called(in.tenant.CallCategory(ctx, in.Name, in.Operation, json.RawMessage(in.Body), in.wait()))
 	})
 	register(s, huma.Operation{
-		OperationID: "call-connector", Method: http.MethodPost, Path: "/api/connectors/{id}/call/{operation}", Tags: []string{"connectors"},
+		OperationID: "call-connector", Method: http.MethodPost, Path: "/api/connectors/{id}/call/{operation}", Tags: []string{"connectors"}, Metadata: showsSecret(),
 		Summary: "Run an operation of a connector, between two of its steps",
 	}, func(ctx context.Context, in *connectorCall) (*body[client.CallResult], error) {
 		return called(in.tenant.CallConnector(ctx, in.ID, in.Operation, json.RawMessage(in.Body), in.wait()))

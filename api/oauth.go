@@ -51,7 +51,7 @@ type oauthCallback struct {
 func (s *Server) oauthRoutes() {
 	tags := []string{"connectors"}
 	register(s, huma.Operation{
-		OperationID: "start-connector-oauth", Method: http.MethodPost, Path: "/api/connectors/{id}/oauth/start", Tags: tags,
+		OperationID: "start-connector-oauth", Method: http.MethodPost, Path: "/api/connectors/{id}/oauth/start", Tags: tags, Metadata: showsSecret(),
 		Summary:     "Begin to connect a connector by OAuth",
 		Description: "Somebody has to open authorize_url in a browser and agree, within ten minutes. The browser comes back to the callback, which only the same user or token can finish.",
 	}, s.startOAuth)

@@ -115,3 +115,16 @@ func TestOAuthRedirectAddressOfAProxy(t *testing.T) {
 		t.Errorf("%s, %v", s.AuthorizeURL, err)
 	}
 }
+
+// TestOAuthStateIsNotKept: of the nonce nothing is stored but its digest, also
+// when its caller has sent an Idempotency-Key.
+func TestOAuthStateIsNotKept(t *testing.T) {
+	w := newWorld(t)
+	p := w.party()
+	w.begun(p, withKey("o1"))
+	again := w.call(http.MethodPost, "/api/connectors/"+p.id+"/oauth/start", "", withKey("o1"))
+	again.problem(fault.Exists)
+	if strings.Contains(string(again.body), "state") {
+		t.Errorf("the state is given again: %s", again.body)
+	}
+}

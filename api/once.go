@@ -30,16 +30,17 @@ const (
 	onceWait = time.Second
 )
 
-// withheldSecret is why an answer that holds a secret is not kept: it is shown
+// withheldSecret is why an answer that may hold a secret is not kept: it is shown
 // once, and nothing of it is stored.
-const withheldSecret = "it held a secret, which is shown once"
+const withheldSecret = "it may hold a secret, which is shown once"
 
 // metaSecret marks, in the metadata of an operation, that its answer holds a
 // secret.
 const metaSecret = "answers with a secret"
 
 // showsSecret is the metadata of an operation whose answer holds a secret that
-// is shown once, such as a new token: the answer is never kept for an
+// is shown once, such as a new token, or may hold what is not for us to keep, such
+// as the mail that a connector was asked for: the answer is never kept for an
 // Idempotency-Key. Only that it was given is.
 func showsSecret() map[string]any { return map[string]any{metaSecret: true} }
 

@@ -128,6 +128,23 @@ func TestSecretsAreNotKept(t *testing.T) {
 	}
 }
 
+// TestCallsAreNotKept: what a connector answers is done once, and is not ours to
+// keep.
+func TestCallsAreNotKept(t *testing.T) {
+	w := newWorld(t)
+	for path, body := range map[string]string{
+		"/api/categories/email/call/send_message":       `{"to":"a@example.com","subject":"s","body":"b"}`,
+		"/api/connectors/" + w.shelf().ID + "/call/put": `{"path":"a","data":"aGk="}`,
+	} {
+		w.call("POST", path, body, withKey("c1"+path[5:10])).ok(http.StatusOK, nil)
+		again := w.call("POST", path, body, withKey("c1"+path[5:10]))
+		again.problem(fault.Exists)
+		if again.header.Get(headerReplayed) != "true" {
+			t.Errorf("%s was done twice: %v", path, again.header)
+		}
+	}
+}
+
 // TestHandlerThatPanicsWithAKey is answered, and its key is free again.
 func TestHandlerThatPanicsWithAKey(t *testing.T) {
 	r := newRig(t)
