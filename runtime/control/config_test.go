@@ -491,6 +491,22 @@ func TestTestMasksSecrets(t *testing.T) {
 	}
 }
 
+// TestTestIsToldWhichConnectorItIs, which it may say in its answer, or ignore as
+// the modules of the other tests do.
+func TestTestIsToldWhichConnectorItIs(t *testing.T) {
+	r := newRig(t)
+	const name = "which-am-i"
+	const field = 2 + int32(len(name)) // tag, length, text
+	asMessage := w.Join(w.Get(0), w.Get(0), w.Load32(0), w.I32(^0xff), w.Op(0x71), w.I32(0x12), w.Op(0x72), w.Store32(0))
+	echoes := w.Join(asMessage, w.Packed(w.Get(0), w.I32(field))) // the first field of what comes in is the second of what goes out
+	m := abi.Manifest{Category: "telemetry", ProviderType: "who", Version: "1.0.0"}
+	r.create(control.ConnectorInput{Name: name, Module: r.ofType(m, map[string][]byte{abi.EntryTest: echoes})})
+	result, err := r.TestConnector(t.Context(), name)
+	if err != nil || result.Message != name {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
 // TestDeletionTakesEverything that was the connector's.
 func TestDeletionTakesEverything(t *testing.T) {
 	r := newRig(t)
