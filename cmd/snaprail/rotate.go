@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -47,6 +48,9 @@ func (a *app) secretRotateKey() *cobra.Command {
 			return a.show(done, func() {
 				fmt.Fprintf(a.out, "key %s took the place of %s; %d data keys wrapped again\n", done.New, done.Old, done.DataKeys)
 				fmt.Fprintf(a.err, "the key is in %s: keep a copy of it elsewhere\n", done.KeyFile)
+				if o.next != "" {
+					fmt.Fprintf(a.err, "from now on: snaprail serve --key-file %s (or SNAPRAIL_KEY_FILE), and so for every command with --data\n", done.KeyFile)
+				}
 			})
 		},
 	}
@@ -94,7 +98,7 @@ func (o rotation) run(ctx context.Context) (done rotated, err error) {
 		return done, err
 	}
 	if o.next != "" {
-		return done, nil
+		return done, o.dropOwn()
 	}
 	done.KeyFile = filepath.Join(o.data, keyFile)
 	return done, o.takePlace()
@@ -121,6 +125,21 @@ func (o rotation) both() (old, next secret.KEK, err error) {
 		err = fault.New(fault.Usage, "the new key is the old one").WithHint("Make one with `openssl rand -hex 32`.")
 	}
 	return old, next, err
+}
+
+// dropOwn removes the key file of the data directory when its key has moved out:
+// it opens nothing any more, and would be read first by whoever forgets to name
+// the new one.
+func (o rotation) dropOwn() error {
+	if !o.keys.own() {
+		return nil
+	}
+	err := os.Remove(filepath.Join(o.data, keyFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(fault.Internal, err, "the key has changed, and the old file could not be removed").
+			WithHint("Remove %s by hand.", filepath.Join(o.data, keyFile))
+	}
+	return syncDir(o.data)
 }
 
 // takePlace puts the new key in the place of the old one.

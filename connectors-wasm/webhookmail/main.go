@@ -76,9 +76,10 @@ func (m *mailer) Test(in *abi.OpenInput) abi.TestResult {
 	if err != nil {
 		return abi.TestResult{Message: err.Error()}
 	}
-	switch {
-	case reply.Status == 401, reply.Status == 403, reply.Status == 404, reply.Status == 410, reply.Status >= 500:
-		return abi.TestResult{Message: refused(reply).Error()}
+	switch status := reply.Status; {
+	case status == 501: // it knows no OPTIONS (RFC 9110, section 15.6.2), and so has answered
+	case status == 401, status == 403, status == 404, status == 410, status >= 500:
+		return abi.TestResult{Message: refused(reply).Error() + " to OPTIONS " + m.URL}
 	}
 	return abi.TestResult{Success: true, Message: "the server answers"}
 }

@@ -132,3 +132,16 @@ func TestConnectionSendsNothing(t *testing.T) {
 		t.Errorf("a test sent %+v", peer.mails)
 	}
 }
+
+// TestConnectionWithoutOptions: a server that does not know the method has
+// answered all the same; one that fails is told apart by what it was asked.
+func TestConnectionWithoutOptions(t *testing.T) {
+	for status, good := range map[int]bool{http.StatusNotImplemented: true, http.StatusMethodNotAllowed: true, http.StatusInternalServerError: false} {
+		h := guesttest.New(t, &mailer{})
+		h.Web(&server{status: status})
+		result, err := h.Test(`{"url":"https://mail.test/send"}`)
+		if err != nil || result.Success != good || !good && !strings.Contains(result.Message, "to OPTIONS https://mail.test/send") {
+			t.Errorf("%d: %+v, %v", status, result, err)
+		}
+	}
+}

@@ -250,7 +250,7 @@ func table() [kinds]Info {
 		ProviderExists:       {"provider_exists", "Another module has this type and version", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Raise the version in the manifest and pack again, or delete the module that is named."},
 		SecretMissing:        {"secret_missing", "A secret is not set", http.StatusUnprocessableEntity, ExitRefused, abi.FaultNotFound, false, "Set it with `snaprail secret set`."},
 		SecretInUse:          {"secret_in_use", "Secret is in use", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Take it out of the named connectors first."},
-		KeyWrong:             {"key_wrong", "Secrets cannot be opened with this key", http.StatusInternalServerError, ExitCorrupt, abi.FaultInternal, false, "Start the server with the key that the secrets were sealed under."},
+		KeyWrong:             {"key_wrong", "Secrets cannot be opened with this key", http.StatusInternalServerError, ExitCorrupt, abi.FaultInternal, false, "Name the key that the secrets were sealed under, with --key-file or SNAPRAIL_KEY_FILE."},
 		RoleRequired:         {"role_required", "Your role or token does not allow this", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Ask an administrator of the tenant for a higher role, or for a token of wider scope."},
 		NotGrantable:         {"not_grantable", "The tenant may not grant this", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Ask the operator of the server to widen what the tenant may grant."},
 		LoginFailed:          {"login_failed", "Wrong name or password", http.StatusUnauthorized, ExitAuth, abi.FaultUnauthenticated, false, "Check the name, the password and the tenant."},
