@@ -1,7 +1,8 @@
 // Package snaprail is the SDK for guests in Go: connectors and converters that
 // Snaprail runs in a sandbox. A guest is one value with the handlers that it
-// wants (Opener, Poller, EventHandler, Runner, Converter, Tester, Closer), one
-// line that registers it, and a manifest. The words that cross the wall are
+// wants (Opener, Poller, EventHandler, Runner, Converter, Operator, Tester,
+// Closer, and for its set-up ImportNormalizer, OAuthAuthorizer, OAuthExchanger),
+// one line that registers it, and a manifest. The words that cross the wall are
 // those of package abi; what a handler wants to happen goes into its Step; the
 // host's functions are in the packages beside this one: serial, http, log, kv, clock,
 // file. A module imports the groups that it uses, and no other.
@@ -61,6 +62,13 @@
 //
 // and pack its manifest in with snaprail pack. Package guesttest runs the same
 // code natively under go test.
+//
+// A provider of a category answers the operations that the category names, with
+// JSON on both sides: it is an Operator, says mode "call" in its manifest if it
+// does nothing else, and exports each operation beside its main:
+//
+//	//go:wasmexport op_send
+//	func opSend(ptr, n uint32) uint64 { return snaprail.Operation("send", ptr, n) }
 //
 // Anyone may import this package. It imports the standard library and abi
 // alone, so that it can be copied into a project.

@@ -63,7 +63,7 @@ func index(w store.Writer, m *spec.Module) error {
 	case string(have.Value) != m.Digest:
 		return fault.New(fault.ProviderExists, "%s/%s %s is here already, as module %s",
 			m.Manifest.Category, m.Manifest.ProviderType, m.Manifest.Version, have.Value).
-			WithHint("give the new module a version of its own, or delete module %.12s first", have.Value)
+			WithHint("raise `version` in its manifest, build it again, and point connectors at the new one; or delete module %.12s first", have.Value)
 	}
 	return nil
 }
