@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,28 +44,42 @@ func place(sequence uint64) string {
 }
 
 // Append writes events to the trail of the writer's space, in one transaction
-// with whatever else it writes. Their sequence, and their time if they have
-// none, is filled in.
+// with whatever else it writes, at its end: see store.Writer.Finally. Their
+// sequence, and their time if they have none, is filled in.
 func Append(w store.Writer, events ...Event) error {
-	h, err := readHead(w)
-	if err != nil {
-		return err
-	}
 	now := time.Now()
-	for _, e := range events {
+	lines := make([][]byte, len(events))
+	for i, e := range events {
 		if e.Time.IsZero() {
 			e.Time = now
 		}
-		if err := h.append(w, e.bounded()); err != nil {
+		e.Sequence, e.Previous = 0, ""
+		var err error
+		if lines[i], err = encoded(e.bounded()); err != nil {
 			return err
 		}
 	}
-	_, err = put(w, headID, h)
-	return err
+	w.Finally(func(w store.Writer) error {
+		h, err := readHead(w)
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			if err := h.append(w, line); err != nil {
+				return err
+			}
+		}
+		raw, err := encoded(h)
+		if err == nil {
+			_, err = w.Put(store.Audit, headID, raw)
+		}
+		return err
+	})
+	return nil
 }
 
 // append writes one event behind the last one.
-func (h *head) append(w store.Writer, e Event) error {
+func (h *head) append(w store.Writer, line []byte) error {
 	if h.Hash == "" && h.Sequence > 0 { // the last one knew of no chain
 		last, err := w.Get(store.Audit, place(h.Sequence))
 		if err != nil {
@@ -83,10 +98,26 @@ func (h *head) append(w store.Writer, e Event) error {
 		}
 		h.Dropped = digest(oldest.Value)
 	}
-	e.Sequence, e.Previous = h.Sequence, h.Hash
-	raw, err := put(w, place(e.Sequence), e)
+	raw := chained(line, h.Sequence, h.Hash)
 	h.Hash = digest(raw)
+	_, err := w.Put(store.Audit, place(h.Sequence), raw)
 	return err
+}
+
+// unchained is how the JSON of an event begins that has no place in the chain.
+const unchained = `{"sequence":0,`
+
+// chained is the JSON of an event at its place. All else of it was encoded
+// before its turn came, since everybody who writes waits for that.
+func chained(line []byte, sequence uint64, previous string) []byte {
+	raw := make([]byte, 0, len(line)+2*len(previous)+40)
+	raw = append(raw, `{"sequence":`...)
+	raw = strconv.AppendUint(raw, sequence, 10)
+	raw = append(raw, ',')
+	if previous != "" { // hex
+		raw = append(append(append(raw, `"previous":"`...), previous...), `",`...)
+	}
+	return append(raw, line[len(unchained):]...)
 }
 
 // Record is Append in a transaction of its own, for what has had its own
@@ -95,12 +126,12 @@ func Record(ctx context.Context, space store.Space, e Event) error {
 	return space.Update(ctx, func(w store.Writer) error { return Append(w, e) })
 }
 
-func put(w store.Writer, id string, v any) (raw []byte, err error) {
-	if raw, err = json.Marshal(v); err != nil {
+func encoded(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "audit")
 	}
-	_, err = w.Put(store.Audit, id, raw)
-	return raw, err
+	return raw, nil
 }
 
 func readHead(r store.Reader) (h head, err error) {

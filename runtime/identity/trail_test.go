@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -172,5 +173,32 @@ func TestEventIsBounded(t *testing.T) {
 	all, _ := pages(t, sp, identity.Query{Limit: 1})
 	if e := all[0]; len(e.Detail) > identity.MaxDetail || len(e.On) > 256 || len(e.Who.ID)+len(e.Who.Name) > 512 || len(e.Name) > 1024 || e.Time.IsZero() {
 		t.Errorf("%d %d %d %d", len(e.Detail), len(e.On), len(e.Who.Name), len(e.Name))
+	}
+}
+
+// TestEventsAreChainedAsTheyAreEncoded: what is put together by hand is what
+// encoding the event makes.
+func TestEventsAreChainedAsTheyAreEncoded(t *testing.T) {
+	sp := space(t, memory.New(), "plant")
+	appendTo(t, sp, identity.Event{Action: identity.Login, Outcome: identity.Done, Detail: `"sequence":0,`, Sequence: 7, Previous: "mine"},
+		identity.Event{Action: identity.Logout, Outcome: identity.Done})
+	err := sp.View(t.Context(), func(r store.Reader) error {
+		list, err := r.List(store.Audit, "", "", 2) // the newest first
+		for _, e := range list {
+			var event identity.Event
+			if err := json.Unmarshal(e.Value, &event); err != nil {
+				return err
+			}
+			if again, _ := json.Marshal(event); string(again) != string(e.Value) || event.Previous == "mine" {
+				t.Errorf("%s is not %s", e.Value, again)
+			}
+		}
+		if len(list) != 2 {
+			t.Errorf("%d events", len(list))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -98,6 +98,14 @@ func (s *living) Update(ctx context.Context, fn func(Writer) error) error {
 	return s.space.Update(ctx, fn)
 }
 
+func (s *living) UpdateAhead(ctx context.Context, fn func(Writer) error) error {
+	if err := s.store.lives.enter(s.name, s.life); err != nil {
+		return err
+	}
+	defer s.store.lives.leave(s.life)
+	return s.space.UpdateAhead(ctx, fn)
+}
+
 func (s *root) Drop(ctx context.Context, id string) error {
 	if err := CheckTenant(id); err != nil {
 		return err

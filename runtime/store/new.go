@@ -82,7 +82,29 @@ func (s *space) Update(ctx context.Context, fn func(Writer) error) error {
 		return err
 	}
 	defer s.store.under.Done()
-	b, err := s.write(ctx, fn)
+	return s.update(ctx, fn, nil)
+}
+
+func (s *space) UpdateAhead(ctx context.Context, fn func(Writer) error) error {
+	if err := s.store.enter(); err != nil {
+		return err
+	}
+	defer s.store.under.Done()
+	q, durable := s.store.turns.approach(s.name)
+	if q == nil {
+		return s.update(ctx, fn, nil) // nobody is in the way
+	}
+	defer s.store.turns.arrive(s.name, q)
+	a, err := s.ahead(ctx, fn, durable)
+	if err != nil || a.nothing() {
+		return err
+	}
+	return s.update(ctx, fn, a)
+}
+
+// update writes what fn writes, or has written ahead.
+func (s *space) update(ctx context.Context, fn func(Writer) error, a *ahead) error {
+	b, err := s.write(ctx, fn, a)
 	if b == nil {
 		return err
 	}
@@ -94,9 +116,10 @@ func (s *space) Update(ctx context.Context, fn func(Writer) error) error {
 	return err
 }
 
-// write runs fn when it is its turn, and adds what it wrote to the batch that
-// it ran on. That is nil when it ran on none but what is durable.
-func (s *space) write(ctx context.Context, fn func(Writer) error) (on *batch, err error) {
+// write runs fn when it is its turn, unless what it wrote ahead holds, and adds
+// what it wrote to the batch that it ran on. That is nil when it ran on none but
+// what is durable.
+func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on *batch, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Of(err)
 	}
@@ -115,17 +138,15 @@ func (s *space) write(ctx context.Context, fn func(Writer) error) (on *batch, er
 	if q.batch.size > 0 {
 		on = q.batch
 	}
+	var t *txn
 	own := &staged{under: q.batch}
-	t := &txn{ctx: ctx, rows: own}
-	defer func() { t.ended = true }()
-	if err := fn(&writer{reader{t}}); err != nil {
+	if a != nil && q.history.holds(a) {
+		own.set, t = a.own.set, &txn{ctx: ctx, rows: own, cost: a.txn.cost, last: a.txn.last}
+	} else if t, err = run(ctx, own, 0, fn); err != nil {
 		return on, err
 	}
-	if err := t.check(); err != nil {
+	if t, err = t.finish(); err != nil {
 		return on, err
-	}
-	if t.broken != nil {
-		return on, t.broken
 	}
 	if t.cost == 0 {
 		return on, nil
@@ -133,6 +154,7 @@ func (s *space) write(ctx context.Context, fn func(Writer) error) (on *batch, er
 	if on, err = s.roomFor(q, t.cost); err != nil {
 		return nil, err
 	}
+	q.history.add(own)
 	on.add(own, t.cost)
 	return on, nil
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// staged is what one update has set, over the batch that it is to join. It can
-// be forgotten and leave the batch as it was.
+// staged is what has been set over rows that it leaves as they are: by an update
+// over the batch that it is to join, by a batch over what is stored.
 type staged struct {
 	under Rows
 	set   map[Bucket]map[string]Row
@@ -63,6 +63,20 @@ func (s *staged) Set(b Bucket, row Row) error {
 	}
 	s.set[b][row.ID] = owned(row)
 	return nil
+}
+
+// join takes in what another has set, which must not be used any more.
+func (s *staged) join(other *staged) {
+	if s.set == nil {
+		s.set = map[Bucket]map[string]Row{}
+	}
+	for b, rows := range other.set {
+		if s.set[b] == nil {
+			s.set[b] = rows
+			continue
+		}
+		maps.Copy(s.set[b], rows)
+	}
 }
 
 // apply sets in another transaction what was set in this one.

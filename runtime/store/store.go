@@ -68,6 +68,15 @@ type Space interface {
 	// when the commit failed: then alone it is open whether the writes are
 	// there.
 	Update(ctx context.Context, fn func(Writer) error) error
+
+	// UpdateAhead is Update for what many do side by side to entries of their
+	// own. While others write, fn runs before its turn, beside them and on what
+	// is durable; when the turn comes and nothing of what it has read is another
+	// now, what it wrote counts, and otherwise it runs again. So fn must be ready
+	// to run beside itself and others of its space. What all of them write, as
+	// the audit trail, belongs into Writer.Finally. An error that fn returns
+	// ahead is the answer: it is that of a moment after the call began.
+	UpdateAhead(ctx context.Context, fn func(Writer) error) error
 }
 
 // Reader reads one state of a space. It ends with the function it was given
@@ -99,6 +108,12 @@ type Writer interface {
 	// Delete removes the entry, or returns fault.NotFound. Its version lives
 	// on in a tombstone.
 	Delete(b Bucket, id string) error
+
+	// Finally lets fn run at the end of the update, in the same transaction and
+	// always in the update's own turn: after everything that was written before.
+	// Those of an update run in the order in which they came. The error of one is
+	// that of the update, and nothing is written then.
+	Finally(fn func(Writer) error)
 }
 
 // Entry is one stored value. It belongs to whoever got it.

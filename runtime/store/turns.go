@@ -17,10 +17,14 @@ type turns struct {
 }
 
 // turn is the place of a space's writer. The fields belong to turns.mu but
-// batch, which is the holder's alone.
+// batch and history, which are the holder's alone.
 type turn struct {
+	taken   bool
 	waiting []chan struct{} // closed when its owner has the turn
+	near    int             // writers that run ahead of their turn, or have
+	durable uint64          // how many updates of the history have been committed
 	batch   *batch          // what waits for its commit; nil: nothing
+	history history
 }
 
 // take waits for the space's turn. Who gets it has to leave.
@@ -33,6 +37,9 @@ func (t *turns) take(ctx context.Context, space string) (*turn, error) {
 	if q == nil {
 		q = &turn{}
 		t.spaces[space] = q
+	}
+	if !q.taken {
+		q.taken = true
 		t.mu.Unlock()
 		return q, nil
 	}
@@ -71,13 +78,43 @@ func (t *turns) leave(space string, q *turn) {
 		t.mu.Unlock()
 		b.commit() // with the turn: nobody reads what is not there yet
 		t.mu.Lock()
-		q.batch = nil
+		q.batch, q.durable = nil, q.history.added
 	}
 	if len(q.waiting) == 0 {
-		delete(t.spaces, space)
+		q.taken = false
+		t.tidy(space, q)
 		return
 	}
 	next := q.waiting[0]
 	q.waiting = slices.Delete(q.waiting, 0, 1)
 	close(next)
+}
+
+// approach lets a writer of a space in which others are run ahead of its turn:
+// on what is durable, which is at least the first so many updates of the space's
+// history. It has to arrive. Nil: nobody is there.
+func (t *turns) approach(space string) (q *turn, durable uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q = t.spaces[space]
+	if q == nil {
+		return nil, 0
+	}
+	q.near++
+	return q, q.durable
+}
+
+// arrive is called once who ran ahead has had its turn, or wants none.
+func (t *turns) arrive(space string, q *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q.near--
+	t.tidy(space, q)
+}
+
+// tidy forgets a space that nobody is in. The caller holds mu.
+func (t *turns) tidy(space string, q *turn) {
+	if !q.taken && q.near == 0 {
+		delete(t.spaces, space)
+	}
 }

@@ -16,6 +16,37 @@ type txn struct {
 	// broken is the failure of a write. It may have left half of something
 	// behind, so that the transaction must not commit whatever fn returns.
 	broken error
+
+	last []func(Writer) error // what is left to do in the update's turn
+}
+
+// run runs fn as a transaction on rows, behind writes of a cost.
+func run(ctx context.Context, rows Rows, cost int, fn func(Writer) error) (*txn, error) {
+	t := &txn{ctx: ctx, rows: rows, cost: cost}
+	defer func() { t.ended = true }()
+	if err := fn(&writer{reader{t}}); err != nil {
+		return nil, err
+	}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return t, t.broken
+}
+
+// finish does what is left to do.
+func (t *txn) finish() (_ *txn, err error) {
+	for err == nil && len(t.last) > 0 {
+		last := t.last
+		t, err = run(t.ctx, t.rows, t.cost, func(w Writer) error {
+			for _, fn := range last {
+				if err := fn(w); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return t, err
 }
 
 func (t *txn) check() error {
@@ -128,6 +159,8 @@ func (w *writer) Delete(b Bucket, id string) error {
 	}
 	return w.set(b, Row{ID: id, Version: row.Version + 1, Deleted: true})
 }
+
+func (w *writer) Finally(fn func(Writer) error) { w.last = append(w.last, fn) }
 
 func (w *writer) put(b Bucket, id string, value []byte, version uint64) (uint64, error) {
 	if err := checkValue(b, id, value); err != nil {

@@ -30,6 +30,7 @@ func dropped(t *testing.T, s store.Store) {
 	}
 	write := func(w store.Writer) error { return second(w.Put(store.KV, "ghost", nil)) }
 	wantFault(t, fault.NotFound, old.Update(t.Context(), write))
+	wantFault(t, fault.NotFound, old.UpdateAhead(t.Context(), write))
 	wantFault(t, fault.NotFound, old.View(t.Context(), func(store.Reader) error { return nil }))
 	now := tenant(t, s, "a")
 	view(t, now, func(r store.Reader) {

@@ -44,6 +44,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"hammer counter": hammerCounter,
 		"hammer phantom": hammerPhantom,
 		"hammer spaces":  hammerSpaces,
+		"hammer chain":   hammerChain,
+		"finally":        finally,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, opened(t, open)) })
 	}

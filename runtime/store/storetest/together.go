@@ -83,13 +83,21 @@ func closeWaits(t *testing.T, s store.Store) {
 	}
 }
 
+// either updates in its turn, or ahead of it.
+func either(n int, space store.Space) func(context.Context, func(store.Writer) error) error {
+	if n%2 == 0 {
+		return space.Update
+	}
+	return space.UpdateAhead
+}
+
 // hammerCounter: no update of a counter is lost.
 func hammerCounter(t *testing.T, s store.Store) {
 	const writers, rounds = 8, 25
 	space := tenant(t, s, "a")
-	together(writers, func(int) {
+	together(writers, func(me int) {
 		for range rounds {
-			err := space.Update(t.Context(), func(w store.Writer) error {
+			err := either(me, space)(t.Context(), func(w store.Writer) error {
 				n := 0
 				if e, err := w.Get(store.KV, "n"); err == nil {
 					n, _ = strconv.Atoi(string(e.Value))
@@ -114,7 +122,7 @@ func hammerPhantom(t *testing.T, s store.Store) {
 	space := tenant(t, s, "a")
 	together(writers, func(me int) {
 		for i := range rounds {
-			err := space.Update(t.Context(), func(w store.Writer) error {
+			err := either(me, space)(t.Context(), func(w store.Writer) error {
 				list, err := w.List(store.Devices, "", "", store.MaxList)
 				if err != nil {
 					return err
@@ -137,6 +145,73 @@ func hammerPhantom(t *testing.T, s store.Store) {
 	})
 	if len(seen) != writers*rounds {
 		t.Errorf("%d of %d entries", len(seen), writers*rounds)
+	}
+}
+
+// hammerChain: who writes an entry of its own and, at the end, one behind the
+// last of a chain that all share, leaves no gap and loses nothing.
+func hammerChain(t *testing.T, s store.Store) {
+	const writers, rounds = 8, 25
+	space := tenant(t, s, "a")
+	together(writers, func(me int) {
+		own := strconv.Itoa(me)
+		for i := range rounds {
+			err := space.UpdateAhead(t.Context(), func(w store.Writer) error {
+				e, _ := w.Get(store.Devices, own)
+				if e.Version != uint64(i) { //nolint:gosec // small
+					t.Errorf("writer %d reads version %d in round %d", me, e.Version, i)
+				}
+				w.Finally(func(w store.Writer) error {
+					last, _ := w.Get(store.KV, "last")
+					return errors.Join(second(w.Put(store.KV, "last", nil)), second(w.PutIf(store.KV, fmt.Sprintf("n%03d", last.Version), []byte(own), 0)))
+				})
+				return second(w.Put(store.Devices, own, nil))
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	view(t, space, func(r store.Reader) {
+		want(t, r, store.KV, "last", "", writers*rounds)
+		list, err := r.List(store.KV, "n", "", store.MaxList)
+		if err != nil || len(list) != writers*rounds {
+			t.Errorf("%d of %d, %v", len(list), writers*rounds, err)
+		}
+	})
+}
+
+// finally: it runs behind the function, in order, and fails with it.
+func finally(t *testing.T, s store.Store) {
+	space := tenant(t, s, "a")
+	for i, update := range []func(context.Context, func(store.Writer) error) error{space.Update, space.UpdateAhead} {
+		x, y := fmt.Sprint("x", i), fmt.Sprint("y", i)
+		err := update(t.Context(), func(w store.Writer) error {
+			w.Finally(func(w store.Writer) error {
+				want(t, w, store.KV, x, "late", 1)
+				w.Finally(func(w store.Writer) error {
+					want(t, w, store.KV, y, "second", 2)
+					return nil
+				})
+				put(t, w, store.KV, y, "first")
+				return nil
+			})
+			w.Finally(func(w store.Writer) error { put(t, w, store.KV, y, "second"); return nil })
+			put(t, w, store.KV, x, "late")
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		err = update(t.Context(), func(w store.Writer) error {
+			put(t, w, store.KV, x, "lost")
+			w.Finally(func(store.Writer) error { return errFn })
+			return nil
+		})
+		if !errors.Is(err, errFn) {
+			t.Errorf("got %v", err)
+		}
+		view(t, space, func(r store.Reader) { want(t, r, store.KV, x, "late", 1) })
 	}
 }
 

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"iter"
+)
+
+// ahead is an update that has run before its turn, on a snapshot of what was
+// durable.
+type ahead struct {
+	durable uint64 // so much of the space's history the snapshot shows, or more
+	reads   *reads
+	own     *staged
+	txn     *txn
+}
+
+// ahead runs fn on what is durable now.
+func (s *space) ahead(ctx context.Context, fn func(Writer) error, durable uint64) (*ahead, error) {
+	rows, err := s.store.backend.Begin(s.name, false)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Discard()
+	a := &ahead{durable: durable, reads: &reads{under: rows, gets: map[place]sighting{}}}
+	a.own = &staged{under: a.reads}
+	a.txn, err = run(ctx, a.own, 0, fn)
+	return a, err
+}
+
+// nothing reports whether there is nothing to write.
+func (a *ahead) nothing() bool { return a.txn.cost == 0 && len(a.txn.last) == 0 }
+
+// maxReads bounds what is known of what an update that runs ahead has read. One
+// that reads more is run again.
+const maxReads = 1000
+
+// reads is rows that note what is read of them.
+type reads struct {
+	under Rows
+	gets  map[place]sighting
+	bytes int
+	scans []place // by prefix
+	many  bool    // more than is known
+}
+
+func (r *reads) Get(bucket Bucket, id string) (Row, bool, error) {
+	at := place{bucket, id}
+	if s, ok := r.gets[at]; ok {
+		return owned(s.row), s.found, nil
+	}
+	row, found, err := r.under.Get(bucket, id)
+	if err != nil {
+		return row, found, err
+	}
+	if r.bytes += len(row.Value); len(r.gets) >= maxReads || r.bytes > maxSeen {
+		r.many = true
+		return row, found, nil
+	}
+	r.gets[at] = sighting{owned(row), found}
+	return row, found, nil
+}
+
+func (r *reads) Scan(bucket Bucket, prefix, from string) iter.Seq2[Row, error] {
+	if len(r.scans) >= maxReads {
+		r.many = true
+	} else {
+		r.scans = append(r.scans, place{bucket, prefix})
+	}
+	return r.under.Scan(bucket, prefix, from)
+}
+
+// Set is not for a snapshot: a staged stands before it.
+func (r *reads) Set(bucket Bucket, row Row) error { return r.under.Set(bucket, row) }
