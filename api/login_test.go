@@ -251,6 +251,9 @@ func TestTokensOfOnesOwn(t *testing.T) {
 	narrow := header("Authorization", "Bearer "+r.narrow(`"stream"`))
 	r.call(http.MethodGet, "/api/connectors", "", narrow).problem(fault.RoleRequired)
 	r.call(http.MethodPost, "/api/tokens", `{"name":"wider"}`, narrow).problem(fault.RoleRequired)
+	mint := header("Authorization", "Bearer "+r.narrow(`"tokens","account"`)) // a right to make tokens, and not whichever
+	r.call(http.MethodGet, "/api/tokens", "", mint).ok(http.StatusOK, nil)
+	r.call(http.MethodPost, "/api/tokens", `{"name":"wider"}`, mint).problem(fault.RoleRequired)
 	r.call(http.MethodDelete, "/api/tokens/"+token.ID, "", header("If-Match", "*"), ada).ok(http.StatusNoContent, nil)
 	r.call(http.MethodGet, "/api/me", "", header("Authorization", "Bearer "+token.Secret)).problem(fault.Unauthenticated)
 }

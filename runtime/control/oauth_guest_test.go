@@ -99,13 +99,15 @@ func TestOAuthTokensReachTheGuest(t *testing.T) {
 // granted, and whatever its config says, a guest that trades a code asks the
 // server that the manifest names.
 func TestAbuseOAuthExchangeReachesTheTokenServerAlone(t *testing.T) {
-	r, _ := newDriveRig(t, func(o *abi.OAuth) { o.TokenURL = "https://tokens.example/token" })
-	_, err := r.ann.FinishOAuth(t.Context(), r.driven())
-	f := wanted(t, err, fault.OAuthFailed)
-	if asked := r.peer.Asked(); len(asked) > 0 {
-		t.Errorf("a server was asked that the manifest does not name: %v", asked)
-	}
-	if c := r.stored(); c.OAuth != nil {
-		t.Errorf("%s, and stored %+v", f.Text, c.OAuth)
+	for _, named := range []string{"https://tokens.example/token", "http://127.0.0.1:9/token"} { // which is not the peer's port
+		r, _ := newDriveRig(t, func(o *abi.OAuth) { o.TokenURL = named })
+		_, err := r.ann.FinishOAuth(t.Context(), r.driven())
+		f := wanted(t, err, fault.OAuthFailed)
+		if asked := r.peer.Asked(); len(asked) > 0 {
+			t.Errorf("%s: a server was asked that the manifest does not name: %v", named, asked)
+		}
+		if c := r.stored(); c.OAuth != nil {
+			t.Errorf("%s: %s, and stored %+v", named, f.Text, c.OAuth)
+		}
 	}
 }

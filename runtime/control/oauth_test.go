@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +75,13 @@ func newOAuthRig(t *testing.T, adjust ...func(*abi.OAuth)) *oauthRig {
 // newNode is a whole node whose parts can keep secrets and go out.
 func newNode(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, store: memory.New()}
+	return newNodeOn(t, memory.New())
+}
+
+// newNodeOn is one on a store of the test's own.
+func newNodeOn(t *testing.T, on store.Store) *rig {
+	t.Helper()
+	r := &rig{t: t, store: on}
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
 	out := egress.New(egress.Config{})
 	groups := capability.NewRegistry(hosthttp.New(out))
@@ -92,6 +101,7 @@ func newNode(t *testing.T) *rig {
 	super := supervisor.New(context.WithoutCancel(t.Context()), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: r.store, Catalog: cat, Engine: e, Groups: groups, Secrets: keys, Audit: audit, Log: log,
 	})
+	r.super, r.audit = super, audit
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -560,6 +570,27 @@ func TestOAuthTokenAnswers(t *testing.T) {
 		}
 		r.untouched(name)
 	}
+}
+
+// TestAbuseOAuthTokensFollowNoRedirect: what proves who asks is sent to the
+// token endpoint, and nowhere that it points to.
+func TestAbuseOAuthTokensFollowNoRedirect(t *testing.T) {
+	var elsewhere atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/token" {
+			http.Redirect(w, req, "/elsewhere", http.StatusTemporaryRedirect)
+			return
+		}
+		elsewhere.Add(1)
+	}))
+	t.Cleanup(server.Close)
+	r := newOAuthRig(t, func(o *abi.OAuth) { o.TokenURL = server.URL + "/token" })
+	_, err := r.ann.FinishOAuth(t.Context(), r.agreed())
+	wantFault(t, err, fault.OAuthFailed)
+	if n := elsewhere.Load(); n != 0 {
+		t.Errorf("it was followed %d times", n)
+	}
+	r.untouched("a redirect")
 }
 
 // TestAbuseOAuthReachesPrivateNetworksByGrantAlone: the manifest's word does not
