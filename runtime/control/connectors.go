@@ -48,7 +48,7 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 	now := time.Now().UTC()
 	var d draft
 	var seen sight
-	err = t.space.Update(ctx, func(w store.Writer) error {
+	err = t.space.UpdateAhead(ctx, func(w store.Writer) error {
 		d = draft{Tenant: t, in: &in, found: found, pages: book, now: now}
 		d.is = spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
 		if err := d.settle(w); err != nil {
@@ -186,7 +186,7 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 	var c spec.Connector
 	var ran bool
 	var seen sight
-	err = t.space.Update(ctx, func(w store.Writer) (err error) {
+	err = t.space.UpdateAhead(ctx, func(w store.Writer) (err error) {
 		if c, err = find(w, idOrName); err != nil {
 			return err
 		}
