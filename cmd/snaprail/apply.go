@@ -25,6 +25,10 @@ func (a *app) applyCommand() *cobra.Command {
 			"kind (connector, category or secret), a name, and the fields that the API has for such a thing. A secret\n" +
 			"is its name alone and has to be there: its value is set with `snaprail secret set`. A module is named by\n" +
 			"its digest, or by the path of a .wasm file beside the document, which is uploaded first.\n\n" +
+			"The main file of a gateway (tb_gateway.yaml) can be applied too: each of its connectors becomes one of the\n" +
+			"category telemetry, with the file that its configuration names as config. Its type serial is provided by\n" +
+			"serialline, any other by a module whose provider_type is the type. Grants are given afterwards, and to apply\n" +
+			"the file again takes them back: go on with the documents of `snaprail export`.\n\n" +
 			"What fails is told, and the rest is applied. Plan says beforehand what would change.",
 		Example: "  snaprail apply -f plant/\n  snaprail apply -f boiler.yaml --dry-run\n  snaprail export > plant.yaml && snaprail apply -f plant.yaml --prune",
 		Args:    cobra.NoArgs,
@@ -142,6 +146,9 @@ func (a *app) sendFiles(ctx context.Context, api *client.Client, files []string,
 func (a *app) showPlan(p client.Plan, docs *documentSet) error {
 	if err := a.show(p, func() { a.printPlan(p) }); err != nil {
 		return err
+	}
+	for _, note := range docs.notes {
+		fmt.Fprintf(a.err, "warning: %s\n", visible(note))
 	}
 	for _, c := range p.Changes {
 		for _, w := range c.Warnings {

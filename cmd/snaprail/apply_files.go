@@ -25,7 +25,14 @@ import (
 const maxDocumentFiles = 1000
 
 // documentSet is the documents of some files, in the order of the files' names.
-type documentSet struct{ all []fileDocument }
+type documentSet struct {
+	all     []fileDocument
+	notes   []string // what a person should know of the files
+	configs []string // files that others name, and that are no documents
+}
+
+// stdinFile is the name of what is read from there.
+const stdinFile = "stdin"
 
 type fileDocument struct {
 	file  string
@@ -43,7 +50,7 @@ func readDocuments(names []string, in io.Reader) (*documentSet, error) {
 			if err != nil {
 				return nil, fault.Wrap(fault.Usage, err, "stdin")
 			}
-			if err := set.add("stdin", raw); err != nil {
+			if err := set.add(stdinFile, raw); err != nil {
 				return nil, err
 			}
 			continue
@@ -62,6 +69,7 @@ func readDocuments(names []string, in io.Reader) (*documentSet, error) {
 			}
 		}
 	}
+	set.withoutConfigs()
 	return set, nil
 }
 
@@ -99,6 +107,12 @@ func (s *documentSet) add(file string, raw []byte) error {
 		return &f
 	}
 	for i, d := range docs {
+		if entries, others := gatewayEntries(d); len(entries) > 0 {
+			if err := s.addGateway(file, entries, others); err != nil {
+				return err
+			}
+			continue
+		}
 		s.all = append(s.all, fileDocument{file: file, index: i, json: d})
 	}
 	return nil
