@@ -2,6 +2,8 @@ package secret
 
 import (
 	"context"
+	"maps"
+	"sync"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -41,16 +43,42 @@ func (v *Vault) transaction(w store.Writer) *transaction {
 
 // Update implements store.Space.
 func (s space) Update(ctx context.Context, fn func(store.Writer) error) error {
-	var tx *transaction
-	err := s.Space.Update(ctx, func(w store.Writer) error {
-		tx = &transaction{Writer: w, vault: s.vault, touched: map[string]bool{}}
+	return s.watched(ctx, s.Space.Update, fn)
+}
+
+// UpdateAhead implements store.Space.
+func (s space) UpdateAhead(ctx context.Context, fn func(store.Writer) error) error {
+	return s.watched(ctx, s.Space.UpdateAhead, fn)
+}
+
+func (s space) watched(ctx context.Context, update func(context.Context, func(store.Writer) error) error, fn func(store.Writer) error) error {
+	var mu sync.Mutex // fn may run beside itself
+	var runs []*transaction
+	err := update(ctx, func(w store.Writer) error {
+		tx := &transaction{Writer: w, vault: s.vault, touched: map[string]bool{}}
+		mu.Lock()
+		runs = append(runs, tx)
+		mu.Unlock()
 		return fn(tx)
 	})
-	// After fault.Internal alone nobody knows whether it has happened.
-	if tx != nil && len(tx.touched) > 0 && (err == nil || fault.Is(err, fault.Internal)) {
-		s.vault.settle(context.WithoutCancel(ctx), s.Space, tx.touched)
+	if err != nil && !fault.Is(err, fault.Internal) { // after that one alone nobody knows whether it has happened
+		return err
+	}
+	touched := map[string]bool{}
+	for _, tx := range runs { // of one that did not count, too: what is stored is read
+		maps.Copy(touched, tx.touched)
+	}
+	if len(touched) > 0 {
+		s.vault.settle(context.WithoutCancel(ctx), s.Space, touched)
 	}
 	return err
+}
+
+// Finally implements store.Writer.
+func (tx *transaction) Finally(fn func(store.Writer) error) {
+	tx.Writer.Finally(func(w store.Writer) error {
+		return fn(&transaction{Writer: w, vault: tx.vault, touched: tx.touched})
+	})
 }
 
 // settle has names stand for what is stored. Others may have changed them since,

@@ -1,6 +1,7 @@
 package secret_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,9 +15,28 @@ import (
 // masked for good. A live secret stays masked through any number of changes that
 // were taken back, and what they tried is given up.
 func TestMaskFollowsTransactions(t *testing.T) {
-	r := newRig(t)
+	for name, of := range map[string]func(store.Space) func(context.Context, func(store.Writer) error) error{
+		"in turn": func(s store.Space) func(context.Context, func(store.Writer) error) error { return s.Update },
+		"ahead":   func(s store.Space) func(context.Context, func(store.Writer) error) error { return s.UpdateAhead },
+		"finally": func(s store.Space) func(context.Context, func(store.Writer) error) error {
+			return func(ctx context.Context, fn func(store.Writer) error) error {
+				return s.Update(ctx, func(w store.Writer) error {
+					w.Finally(fn)
+					return nil
+				})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			maskFollows(t, r, of(r.vault("acme").Space(r.space("acme"))))
+		})
+	}
+}
+
+func maskFollows(t *testing.T, r *rig, update func(context.Context, func(store.Writer) error) error) {
+	t.Helper()
 	v := r.vault("acme")
-	space := v.Space(r.space("acme"))
 	masked := func(text string, want bool) {
 		t.Helper()
 		if got := v.Mask().Text(text) == secret.Masked; got != want {
@@ -25,7 +45,7 @@ func TestMaskFollowsTransactions(t *testing.T) {
 	}
 	seal := func(name, value string, end error) {
 		t.Helper()
-		err := space.Update(t.Context(), func(w store.Writer) error {
+		err := update(t.Context(), func(w store.Writer) error {
 			if _, err := v.Seal(w, name, []byte(value)); err != nil {
 				return err
 			}
@@ -38,21 +58,21 @@ func TestMaskFollowsTransactions(t *testing.T) {
 	tried := errors.New("tried")
 	live, other := secret.Named("live"), secret.Named("other")
 	seal(live, "the live value", nil)
-	for i := range 3000 {
+	for i := range 1500 {
 		seal(live, fmt.Sprintf("never kept, number %d", i), tried)
 		seal(secret.OfConnector(fmt.Sprint("con_", i), "key"), fmt.Sprintf("never made, number %d", i), tried)
-		if err := space.Update(t.Context(), func(w store.Writer) error { return errors.Join(v.Drop(w, live), tried) }); !errors.Is(err, tried) {
+		if err := update(t.Context(), func(w store.Writer) error { return errors.Join(v.Drop(w, live), tried) }); !errors.Is(err, tried) {
 			t.Fatal(err)
 		}
 	}
 	masked("the live value", true)
-	masked("never kept, number 2999", true) // whoever is refused may be told of it
+	masked("never kept, number 1499", true) // whoever is refused may be told of it
 	masked("never kept, number 1", false)
 	masked("never made, number 1", false)
 	seal(live, "the next value", nil)
 	seal(other, "the value of another", nil)
 	masked("the live value", true)
-	if err := space.Update(t.Context(), func(w store.Writer) error { return v.Drop(w, other) }); err != nil {
+	if err := update(t.Context(), func(w store.Writer) error { return v.Drop(w, other) }); err != nil {
 		t.Fatal(err)
 	}
 	masked("the value of another", true)
