@@ -29,7 +29,9 @@ func TestOpenGetsTheAssembledConfig(t *testing.T) {
 	in := r.echoOn(l, nil)
 	in.Config = nil
 	in.Params = []spec.Param{
-		{Key: "port", Value: l.port}, {Key: "device", Value: "of the rows", Type: spec.ParamSecret}, {Key: "cursor", Value: "true"},
+		{Key: "port", Value: l.port},
+		{Key: "device", Value: "of the rows", Type: spec.ParamSecret},
+		{Key: "cursor", Value: "true"},
 		{Key: "on.hello", Value: "log a row is here"},
 	}
 	v, s := r.connect(in), r.stream("")
