@@ -56,6 +56,7 @@ type rig struct {
 	store   store.Store
 	service *control.Service
 	super   *supervisor.Supervisor
+	audit   *identity.Audit // nil: none is kept
 }
 
 func newRig(t *testing.T) *rig {
