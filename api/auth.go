@@ -73,6 +73,9 @@ func (s *Server) enter(ctx context.Context, c echo.Context, token string) error 
 // into their hands.
 func (s *Server) narrow(c echo.Context, who identity.Identity) error {
 	tenant, err := s.cfg.Control.Tenant(who.Tenant)
+	if fault.Is(err, fault.NotFound) { // it is being deleted, and its credentials with it
+		return fault.New(fault.Unauthenticated, "the tenant is gone")
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 )
 
 const (
@@ -96,7 +97,7 @@ func (s *Server) once(c echo.Context, handle func() error) error {
 	if err != nil {
 		return err
 	}
-	request := newFingerprint(r)
+	request := newFingerprint(r, who)
 	if found {
 		return s.replay(c, known, request)
 	}
@@ -173,18 +174,20 @@ func (s *Server) replay(c echo.Context, known control.Answer, request *fingerpri
 }
 
 // fingerprint is the body of a request that is digested while it is read,
-// together with what it is sent to.
+// together with what it is sent to, and with what whoever sends it may do: who
+// may less by now is not given what they were answered when they might more.
 type fingerprint struct {
 	io.ReadCloser
 	digest hash.Hash
 	ended  bool
 }
 
-func newFingerprint(r *http.Request) *fingerprint {
+func newFingerprint(r *http.Request, who identity.Identity) *fingerprint {
 	f := &fingerprint{ReadCloser: r.Body, digest: sha256.New(), ended: r.Body == nil || r.Body == http.NoBody}
 	if f.ReadCloser == nil {
 		f.ReadCloser = http.NoBody
 	}
+	fmt.Fprintf(f.digest, "%q %q ", who.Role, who.Scopes)
 	fmt.Fprintf(f.digest, "%s %q %q %q ", r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("Content-Type"))
 	return f
 }

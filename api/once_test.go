@@ -11,6 +11,7 @@ import (
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 )
 
 func withKey(key string) func(*http.Request) { return header(headerIdempotencyKey, key) }
@@ -184,4 +185,25 @@ func TestLargeAnswersAreNotKept(t *testing.T) {
 	if p := r.call("POST", "/api/large?huge=1", "{}", withKey("huge")); len(p.body) != maxRemembered+1 {
 		t.Errorf("%d bytes", len(p.body))
 	}
+}
+
+// TestAReplayIsForWhoMay: who may less by now is not given what they were
+// answered when they might more.
+func TestAReplayIsForWhoMay(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"root", "ada"} {
+		w.call("POST", "/api/users", `{"name":"`+name+`","role":"admin"}`).ok(http.StatusCreated, nil)
+	}
+	own, _, err := w.tokens.Issue(t.Context(), identity.Who{Kind: identity.ByServer}, identity.NewToken{
+		Tenant: "plant", Name: "ada's", Role: identity.Admin, User: "ada",
+	})
+	w.must(err)
+	as, body := header("Authorization", "Bearer "+own), w.connectorBody()
+	w.call("POST", "/api/connectors", body, withKey("k"), as).ok(http.StatusCreated, nil)
+	again := w.call("POST", "/api/connectors", body, withKey("k"), as)
+	if again.ok(http.StatusCreated, nil); again.header.Get(headerReplayed) != "true" {
+		t.Error("the same request is not answered as before")
+	}
+	w.call("PATCH", "/api/users/ada", `{"role":"viewer"}`, header("If-Match", "*")).ok(http.StatusOK, nil)
+	w.call("POST", "/api/connectors", body, withKey("k"), as).problem(fault.IdempotencyMismatch)
 }

@@ -56,7 +56,8 @@ func (s *Server) tokenRoutes() {
 	register(s, huma.Operation{
 		OperationID: "create-token", Method: http.MethodPost, Path: "/api/tokens", Tags: tags, DefaultStatus: http.StatusCreated,
 		Summary: "Make a token, which is shown this once", Metadata: showsSecret(),
-		Description: "Everybody may make tokens of their own, of no higher role than they have; administrators make those of the tenant.",
+		Description: "Everybody may make tokens of their own, of no higher role than they have; administrators make those of the tenant. " +
+			"What a token makes stays within its scopes and ends with it.",
 	}, func(ctx context.Context, in *tokenCreate) (*body[client.NewToken], error) {
 		secret, info, err := in.tenant.CreateToken(ctx, control.TokenInput{
 			Name: in.Body.Name, Role: identity.Role(in.Body.Role), Scopes: in.Body.Scopes, Expires: in.Body.Expires, Own: in.Body.Own,

@@ -105,7 +105,7 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 	s.control = control.New(control.Config{
 		Adapters: adapter.New(adapter.Config{Dir: filepath.Join(dir, "storage"), Log: log}),
 		Store:    s.store, Catalog: cat, Supervisor: s.supervisor, Engine: s.engine, Groups: groups,
-		Secrets: secrets, Egress: s.egress, Audit: s.audit, Users: s.users, Operator: defaultTenant,
+		Secrets: secrets, Egress: s.egress, Audit: s.audit, Users: s.users, Operator: defaultTenant, Log: log,
 	})
 	s.tokens = identity.New(s.store.System())
 	return s, s.firstStart(ctx, dir)
@@ -174,6 +174,9 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	provider, err := s.loginProvider(o.OIDC, o.OIDCNetworks)
 	if err != nil {
 		return errors.Join(err, ln.Close())
+	}
+	if err := s.control.FinishDeletions(ctx); err != nil && ctx.Err() == nil {
+		o.Log.Error("the deletion of a tenant is not finished", "error", err) // nobody opens it, and the others start
 	}
 	err = s.supervisor.Start(ctx)
 	if ctx.Err() != nil {

@@ -114,6 +114,28 @@ func (t *Tenant) event(action identity.Action, c *spec.Connector) identity.Event
 	return identity.Event{Who: t.who, Action: action, Connector: c.ID, Name: c.Name, Outcome: identity.Done}
 }
 
+// record puts something that was done into the tenant's own trail.
+func (t *Tenant) record(ctx context.Context, e identity.Event) {
+	e.Who, e.Outcome = t.who, identity.Done
+	t.tell(ctx, t.id, e)
+}
+
+// tell puts something that was done, in a transaction that is over, into a
+// tenant's own trail. It was done whatever becomes of this: an event that
+// cannot be written now waits with what is noted, and the log has it.
+func (t *Tenant) tell(ctx context.Context, id string, e identity.Event) {
+	e.Tenant, e.Time = "", time.Now()
+	space, err := t.cfg.Store.Tenant(id)
+	if err == nil {
+		err = identity.Record(context.WithoutCancel(ctx), space, e)
+	}
+	if err == nil {
+		return
+	}
+	t.cfg.Log.Error("what was done is not in the tenant's audit trail yet", "tenant", id, "action", e.Action, "on", e.On, "module", e.Module, "error", err)
+	t.cfg.Audit.Note(id, e)
+}
+
 // by is who calls, for what is stored.
 func (t *Tenant) by() string {
 	if t.who == (identity.Who{}) {

@@ -62,7 +62,8 @@ func (t *Tenant) addModule(ctx context.Context, in *arrival, manifest []byte, p 
 		return m, false, nil
 	}
 	what := m.Manifest.Category + "/" + m.Manifest.ProviderType + " " + m.Manifest.Version
-	return m, true, t.record(ctx, identity.Event{Action: identity.ModuleUpload, Module: m.Digest, Detail: what})
+	t.record(ctx, identity.Event{Action: identity.ModuleUpload, Module: m.Digest, Detail: what})
+	return m, true, nil
 }
 
 // refusedModule notes a refused upload. One that was given up, or that the
@@ -76,12 +77,6 @@ func (t *Tenant) refusedModule(in *arrival, err error) {
 		Who: t.who, Action: identity.ModuleUpload, Module: in.digest,
 		Outcome: identity.Refused, Code: f.Kind.String(), Detail: f.Text,
 	})
-}
-
-// record writes an event of something that was done.
-func (t *Tenant) record(ctx context.Context, e identity.Event) error {
-	e.Who, e.Outcome = t.who, identity.Done
-	return identity.Record(ctx, t.space, e)
 }
 
 // Modules is a page of the tenant's modules, by digest.
@@ -162,7 +157,8 @@ func (t *Tenant) DeleteModule(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
-	return t.record(ctx, identity.Event{Action: identity.ModuleDelete, Module: m.Digest})
+	t.record(ctx, identity.Event{Action: identity.ModuleDelete, Module: m.Digest})
+	return nil
 }
 
 // users lists the connectors that name the module.

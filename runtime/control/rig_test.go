@@ -127,6 +127,9 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 
 func (r *rig) tenant(id string) *control.Tenant {
 	r.t.Helper()
+	if err := r.super.AddTenant(r.t.Context(), id); err != nil {
+		r.t.Fatal(err)
+	}
 	t, err := r.service.Tenant(id)
 	if err != nil {
 		r.t.Fatal(err)

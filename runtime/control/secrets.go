@@ -38,21 +38,19 @@ func secretView(e secret.Entry) SecretView {
 }
 
 // vault is where the tenant's secrets are kept.
-func (t *Tenant) vault(ctx context.Context) (*secret.Vault, error) {
-	return t.cfg.Secrets.Vault(ctx, t.id)
-}
+func (t *Tenant) vault(context.Context) (*secret.Vault, error) { return t.runtime.Vault(), nil }
 
 // Masked is what a caller of a tenant may see of an error: all but the tenant's
 // secrets. A peer's or a guest's words may be in it.
-func (s *Service) Masked(ctx context.Context, tenant string, f *fault.Fault) *fault.Fault {
+func (s *Service) Masked(_ context.Context, tenant string, f *fault.Fault) *fault.Fault {
 	if tenant == "" || s.cfg.Secrets == nil {
 		return f
 	}
-	vault, err := s.cfg.Secrets.Vault(ctx, tenant)
-	if err != nil {
-		return fault.New(f.Kind, "what happened cannot be shown, since the tenant's secrets cannot be opened")
+	runtime, open := s.cfg.Supervisor.Known(tenant)
+	if !open { // its secrets are not known either
+		return fault.New(f.Kind, "what happened cannot be shown, since the tenant is not open")
 	}
-	return vault.Mask().Fault(f)
+	return runtime.Vault().Mask().Fault(f)
 }
 
 // SetSecret keeps a value that connectors name as secret://name, in the place

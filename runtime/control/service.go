@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/adapter"
@@ -36,12 +37,13 @@ type Config struct {
 	// Operator is the tenant whose administrators run the server: they see its
 	// own audit trail and change the other tenants; "": none.
 	Operator string
+	Log      *slog.Logger // of what goes wrong behind an answer; nil: none
 }
 
 // Service is the control plane of one process.
 type Service struct {
-	cfg   Config
-	books *books
+	cfg    Config
+	coming *coming
 }
 
 // New makes a control plane.
@@ -49,7 +51,10 @@ func New(cfg Config) *Service {
 	if cfg.Users == nil {
 		cfg.Users = identity.NewUsers(cfg.Store.System(), cfg.Audit, identity.Cost{})
 	}
-	return &Service{cfg: cfg, books: &books{}}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{cfg: cfg, coming: newComing()}
 }
 
 // Tenant is one tenant's control plane.
@@ -61,7 +66,7 @@ type Tenant struct {
 	space   store.Space
 	shelf   *catalog.Shelf
 	runtime *supervisor.Tenant
-	books   *books
+	coming  *coming
 }
 
 // Tenant narrows the service to one tenant.
@@ -78,7 +83,7 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, books: s.books}, nil
+	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, coming: s.coming}, nil
 }
 
 // By is the same control plane in the hands of somebody: their role and scopes

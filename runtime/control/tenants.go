@@ -9,7 +9,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
-	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
 // TenantView is a tenant as its operator sees it.
@@ -69,20 +68,47 @@ func (t *Tenant) ShowTenant(ctx context.Context, id string) (TenantView, error) 
 	return t.readTenant(ctx, id)
 }
 
+// recordOf is a tenant without what it has, or fault.NotFound.
+func (t *Tenant) recordOf(r store.Reader, id string) (v TenantView, err error) {
+	e, err := r.Get(store.Tenants, id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) { // too long to be one
+		return v, noTenant(id)
+	}
+	if err != nil {
+		return v, err
+	}
+	return t.tenantView(e)
+}
+
+// tenantRecord is recordOf in a transaction of its own.
+func (t *Tenant) tenantRecord(ctx context.Context, id string) (v TenantView, err error) {
+	err = t.cfg.Store.System().View(ctx, func(r store.Reader) error {
+		v, err = t.recordOf(r, id)
+		return err
+	})
+	return v, err
+}
+
+// staying refuses a tenant that is being deleted.
+func (v *TenantView) staying() error {
+	if v.Deleting.IsZero() {
+		return nil
+	}
+	return fault.New(fault.WrongState, "the tenant %s is being deleted", v.ID).
+		WithHint("Delete it again to finish what was cut off; a start of the server does that, too.")
+}
+
 func (t *Tenant) readTenant(ctx context.Context, id string) (v TenantView, err error) {
-	system := t.cfg.Store.System()
-	err = system.View(ctx, func(r store.Reader) error {
-		e, err := r.Get(store.Tenants, id)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) { // too long to be one
-			return noTenant(id)
-		}
-		if err != nil {
-			return err
-		}
-		if v, err = t.tenantView(e); err != nil {
-			return err
-		}
-		v.Users, err = count(r, store.Users, id+"/")
+	if v, err = t.tenantRecord(ctx, id); err != nil || !v.Deleting.IsZero() {
+		return v, err
+	}
+	return t.counted(ctx, v)
+}
+
+// counted is a tenant with how much of what it has.
+func (t *Tenant) counted(ctx context.Context, v TenantView) (TenantView, error) {
+	err := t.cfg.Store.System().View(ctx, func(r store.Reader) (err error) {
+		v.Users, err = count(r, store.Users, v.ID+"/")
 		return err
 	})
 	if err != nil {
@@ -126,16 +152,24 @@ func (t *Tenant) CreateTenant(ctx context.Context, id string, ceiling spec.Ceili
 	if err := t.checkCeiling(ceiling); err != nil {
 		return TenantView{}, err
 	}
-	raw, err := json.Marshal(spec.Tenant{ID: id, Created: time.Now().UTC(), Ceiling: ceiling})
+	done, err := t.coming.take(id)
 	if err != nil {
-		return TenantView{}, fault.Wrap(fault.Internal, err, "tenant")
+		return TenantView{}, err
 	}
+	defer done()
+	if err := t.cfg.Store.System().View(ctx, func(r store.Reader) error { return vacant(r, id) }); err != nil {
+		return TenantView{}, err
+	}
+	// What whoever had the id before may have left is no business of the next.
+	if err := t.cfg.scrub(ctx, id); err != nil {
+		return TenantView{}, err
+	}
+	v := TenantView{Tenant: spec.Tenant{ID: id, Created: time.Now().UTC(), Ceiling: ceiling}}
 	err = t.cfg.Store.System().Update(ctx, func(w store.Writer) error {
-		_, err := w.PutIf(store.Tenants, id, raw, 0)
-		if fault.Is(err, fault.Exists) {
-			return fault.New(fault.Exists, "a tenant %q exists already", id)
+		if err := vacant(w, id); err != nil {
+			return err
 		}
-		if err != nil {
+		if v.Revision, err = putTenant(w, &v.Tenant); err != nil {
 			return err
 		}
 		return identity.Append(w, t.tenantEvent(identity.TenantCreate, id, ""))
@@ -143,7 +177,27 @@ func (t *Tenant) CreateTenant(ctx context.Context, id string, ceiling spec.Ceili
 	if err != nil {
 		return TenantView{}, err
 	}
-	return t.readTenant(ctx, id)
+	return v, nil // it has nothing yet
+}
+
+// vacant refuses an id that a tenant has, also one that is being deleted.
+func vacant(r store.Reader, id string) error {
+	_, err := r.Get(store.Tenants, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.Exists, "a tenant %q exists already", id)
+}
+
+func putTenant(w store.Writer, tenant *spec.Tenant) (revision uint64, err error) {
+	raw, err := json.Marshal(tenant)
+	if err != nil {
+		return 0, fault.Wrap(fault.Internal, err, "tenant")
+	}
+	return w.Put(store.Tenants, tenant.ID, raw)
 }
 
 // tenantEvent is what was done to a tenant, for the server's own trail.
@@ -165,28 +219,20 @@ func (t *Tenant) SetCeiling(ctx context.Context, id string, ceiling spec.Ceiling
 	if err != nil {
 		return TenantView{}, fault.Wrap(fault.Internal, err, "ceiling")
 	}
+	var v TenantView
 	event := t.tenantEvent(identity.LimitsChange, id, "the ceiling is now "+string(raw))
 	err = t.cfg.Store.System().Update(ctx, func(w store.Writer) error {
-		e, err := w.Get(store.Tenants, id)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-			return noTenant(id)
-		}
-		if err != nil {
+		if v, err = t.recordOf(w, id); err != nil {
 			return err
 		}
-		if revision != 0 && revision != e.Version {
-			return fault.New(fault.StaleRevision, "the tenant %s is at revision %d, not %d", id, e.Version, revision)
+		if err := v.staying(); err != nil {
+			return err
 		}
-		v, err := t.tenantView(e)
-		if err != nil {
+		if err := v.current(revision); err != nil {
 			return err
 		}
 		v.Ceiling = ceiling
-		raw, err := json.Marshal(v.Tenant)
-		if err != nil {
-			return fault.Wrap(fault.Internal, err, "tenant")
-		}
-		if _, err := w.Put(store.Tenants, id, raw); err != nil {
+		if v.Revision, err = putTenant(w, &v.Tenant); err != nil {
 			return err
 		}
 		return identity.Append(w, event)
@@ -194,13 +240,22 @@ func (t *Tenant) SetCeiling(ctx context.Context, id string, ceiling spec.Ceiling
 	if err != nil {
 		return TenantView{}, err
 	}
-	if err := t.tell(ctx, id, event); err != nil {
-		return TenantView{}, err
-	}
+	t.tell(ctx, id, event)
 	if err := t.cfg.Supervisor.ApplyCeiling(id); err != nil {
-		return TenantView{}, err
+		t.cfg.Log.Error("the ceiling of a tenant counts from the next start on", "tenant", id, "error", err)
 	}
-	return t.readTenant(ctx, id)
+	if counted, err := t.counted(ctx, v); err == nil { // it is set, counted or not
+		return counted, nil
+	}
+	return v, nil
+}
+
+// current refuses a change that was made against another revision.
+func (v *TenantView) current(revision uint64) error {
+	if revision != 0 && revision != v.Revision {
+		return fault.New(fault.StaleRevision, "the tenant %s is at revision %d, not %d", v.ID, v.Revision, revision)
+	}
+	return nil
 }
 
 // InviteUser makes a user of another tenant, such as its first administrator,
@@ -209,28 +264,21 @@ func (t *Tenant) InviteUser(ctx context.Context, tenant, name string, role ident
 	if err := t.may(ctx, identity.Tenants, identity.Write); err != nil {
 		return user, "", expires, err
 	}
-	if _, err := t.readTenant(ctx, tenant); err != nil {
+	if err := t.mayGive(role); err != nil {
 		return user, "", expires, err
 	}
-	if user, err = t.cfg.Users.Add(ctx, t.who, tenant, name, role); err != nil {
-		return user, "", expires, err
+	v, err := t.tenantRecord(ctx, tenant)
+	if err == nil {
+		err = v.staying()
 	}
-	event := identity.Event{Who: t.who, Action: identity.UserCreate, On: user.Name, Outcome: identity.Done, Detail: string(role)}
-	if err := t.tell(ctx, tenant, event); err != nil {
-		return user, "", expires, err
-	}
-	link, expires, err = t.cfg.Users.Link(ctx, t.who, tenant, name)
-	return user, link, expires, err
-}
-
-// tell puts into a tenant's own trail what the server's has already.
-func (t *Tenant) tell(ctx context.Context, id string, e identity.Event) error {
-	space, err := t.cfg.Store.Tenant(id)
 	if err != nil {
-		return err
+		return user, "", expires, err
 	}
-	e.Tenant = ""
-	return identity.Record(ctx, space, e)
+	if user, link, expires, err = t.cfg.Users.Invite(ctx, t.who, tenant, name, role); err != nil {
+		return user, "", expires, err
+	}
+	t.tell(ctx, tenant, identity.Event{Who: t.who, Action: identity.UserCreate, On: user.Name, Outcome: identity.Done, Detail: string(role)})
+	return user, link, expires, nil
 }
 
 // checkCeiling refuses limits that no server allows, and lists of grants for
@@ -247,120 +295,4 @@ func (t *Tenant) checkCeiling(c spec.Ceiling) error {
 		return nil
 	}
 	return fault.New(fault.Invalid, "the ceiling is not valid: %s", summary(f.bad)).WithFields(f.bad...)
-}
-
-// DeleteTenant stops a tenant and removes all that it has: credentials first,
-// then connectors, modules, records, secrets and state. The operator's own
-// tenant stays. What fails in the middle can be done again.
-func (t *Tenant) DeleteTenant(ctx context.Context, id string, revision uint64) error {
-	if err := t.may(ctx, identity.Tenants, identity.Write); err != nil {
-		return err
-	}
-	if id == t.id {
-		return fault.New(fault.WrongState, "the tenant that operates the server cannot be deleted")
-	}
-	v, err := t.readTenant(ctx, id)
-	if err != nil {
-		return err
-	}
-	if revision != 0 && revision != v.Revision {
-		return fault.New(fault.StaleRevision, "the tenant %s is at revision %d, not %d", id, v.Revision, revision)
-	}
-	if err := t.disarm(ctx, id); err != nil {
-		return err
-	}
-	if err := t.clear(ctx, id); err != nil {
-		return err
-	}
-	return t.cfg.Store.System().Update(ctx, func(w store.Writer) error {
-		if t.cfg.Secrets != nil {
-			if err := t.cfg.Secrets.Forget(w, id); err != nil {
-				return err
-			}
-		}
-		if err := w.Delete(store.Tenants, id); err != nil {
-			return err
-		}
-		return identity.Append(w, t.tenantEvent(identity.TenantDelete, id, ""))
-	})
-}
-
-// disarm takes everybody's credentials, so that nobody begins anything.
-func (t *Tenant) disarm(ctx context.Context, id string) error {
-	if err := t.cfg.tokens().DropTenant(ctx, id); err != nil {
-		return err
-	}
-	return t.cfg.Users.DropTenant(ctx, id)
-}
-
-// clear removes what a tenant has, the connectors first.
-func (t *Tenant) clear(ctx context.Context, id string) error {
-	space, err := t.cfg.Store.Tenant(id)
-	if err != nil {
-		return err
-	}
-	if err := empty(ctx, space, store.Connectors); err != nil {
-		return err
-	}
-	shelf, err := t.cfg.Catalog.Tenant(id)
-	if err != nil {
-		return err
-	}
-	runtime, err := t.cfg.Supervisor.Tenant(id)
-	if err != nil {
-		return err
-	}
-	if err := stopAll(ctx, runtime); err != nil {
-		return err
-	}
-	if err := t.cfg.Adapters.Remove(id); err != nil {
-		return err
-	}
-	for {
-		list, err := shelf.List(ctx, "", 100)
-		if err != nil {
-			return err
-		}
-		if len(list) == 0 {
-			return t.cfg.Supervisor.RemoveTenant(ctx, id)
-		}
-		for _, m := range list {
-			if err := shelf.Delete(ctx, m.Digest, func(store.Reader) error { return nil }); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func stopAll(ctx context.Context, runtime *supervisor.Tenant) error {
-	for connector := range runtime.Running() {
-		if err := runtime.Remove(ctx, connector); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// empty deletes a bucket's entries, a transaction's worth at a time.
-func empty(ctx context.Context, space store.Space, b store.Bucket) error {
-	const batch = 500
-	for n := batch; n == batch; {
-		err := space.Update(ctx, func(w store.Writer) error {
-			entries, err := w.List(b, "", "", batch)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				if err := w.Delete(b, e.ID); err != nil {
-					return err
-				}
-			}
-			n = len(entries)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

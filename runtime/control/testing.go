@@ -69,14 +69,11 @@ func (t *Tenant) test(ctx context.Context, c *spec.Connector) (result TestResult
 	if err != nil {
 		return TestResult{}, err
 	}
-	vault, err := t.cfg.Secrets.Vault(ctx, t.id)
-	if err != nil {
-		return TestResult{}, err
-	}
+	mask := t.runtime.Vault().Mask()
 	// What is masked may be longer or shorter, so it is cut afterwards.
-	result.Message = fault.Clip(vault.Mask().Text(result.Message), maxMessage)
+	result.Message = fault.Clip(mask.Text(result.Message), maxMessage)
 	for name, text := range result.Details {
-		result.Details[name] = fault.Clip(vault.Mask().Text(text), maxMessage)
+		result.Details[name] = fault.Clip(mask.Text(text), maxMessage)
 	}
 	result.Latency = time.Since(began)
 	result.Details["latency_ms"] = strconv.FormatFloat(float64(result.Latency.Microseconds())/1000, 'f', 3, 64)

@@ -45,7 +45,8 @@ func (t *Tenant) owns(info *identity.Info) bool {
 
 // CreateToken makes a token, which is returned this once. A user may make their
 // own, of no higher role than they have; an administrator may make the
-// tenant's. A caller whose own scopes are narrow makes no wider token.
+// tenant's. None is more than its maker (see identity.MayHandOn): it ends with
+// the token that makes it, when that ends.
 func (t *Tenant) CreateToken(ctx context.Context, in TokenInput) (token string, info identity.Info, err error) {
 	area, verb := identity.TokensArea, identity.Write
 	if in.Own {
@@ -60,24 +61,23 @@ func (t *Tenant) CreateToken(ctx context.Context, in TokenInput) (token string, 
 	if _, err := identity.ParseRole(string(in.Role)); err != nil {
 		return "", info, err
 	}
-	if !t.as.Role.Includes(in.Role) {
-		return "", info, fault.New(fault.RoleRequired, "a token's role is at most that of who makes it: %s", t.as.Role)
-	}
-	if t.as.Scopes != "" {
-		return "", info, fault.New(fault.RoleRequired, "a token with scopes makes no token: it could be a wider one")
+	in.Expires = t.as.Until(in.Expires)
+	if err := t.refuseMore(t.as.MayHandOn(identity.Handed{Role: in.Role, Scopes: in.Scopes, Expires: in.Expires, Own: in.Own})); err != nil {
+		return "", info, err
 	}
 	n := identity.NewToken{Tenant: t.id, Name: in.Name, Role: in.Role, Scopes: in.Scopes, Expires: in.Expires}
 	if in.Own {
 		if t.as.User == "" {
 			return "", info, fault.New(fault.WrongState, "only a user has tokens of their own").WithHint("Leave `own` out.")
 		}
-		n.User = t.as.UserName
+		n.User, n.UserID = t.as.UserName, t.as.User
 	}
 	token, info, err = t.cfg.tokens().Issue(ctx, t.who, n)
 	if err != nil {
 		return "", identity.Info{}, err
 	}
-	return token, info, t.tokenEvent(ctx, identity.TokenCreate, &info)
+	t.tokenEvent(ctx, identity.TokenCreate, &info)
+	return token, info, nil
 }
 
 // RevokeToken ends one of the tenant's tokens, with the streams that it opened.
@@ -98,11 +98,12 @@ func (t *Tenant) RevokeToken(ctx context.Context, id string) error {
 	if err := t.cfg.tokens().Revoke(ctx, t.who, t.id, id); err != nil {
 		return err
 	}
-	return t.tokenEvent(ctx, identity.TokenRevoke, &info)
+	t.tokenEvent(ctx, identity.TokenRevoke, &info)
+	return nil
 }
 
 // tokenEvent puts what was done to a token into the tenant's trail. The server's
 // has it already, in one transaction with the token.
-func (t *Tenant) tokenEvent(ctx context.Context, action identity.Action, info *identity.Info) error {
-	return t.record(ctx, identity.Event{Action: action, On: info.ID, Detail: info.Describe()})
+func (t *Tenant) tokenEvent(ctx context.Context, action identity.Action, info *identity.Info) {
+	t.record(ctx, identity.Event{Action: action, On: info.ID, Detail: info.Describe()})
 }

@@ -54,14 +54,32 @@ func (t *Tenant) CreateUser(ctx context.Context, name string, role identity.Role
 	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
 		return user, "", expires, err
 	}
-	if user, err = t.cfg.Users.Add(ctx, t.who, t.id, name, role); err != nil {
+	if err := t.mayGive(role); err != nil {
 		return user, "", expires, err
 	}
-	if err := t.userEvent(ctx, identity.UserCreate, &user, string(role)); err != nil {
+	if user, link, expires, err = t.cfg.Users.Invite(ctx, t.who, t.id, name, role); err != nil {
 		return user, "", expires, err
 	}
-	link, expires, err = t.cfg.Users.Link(ctx, t.who, t.id, name)
-	return user, link, expires, err
+	t.userEvent(ctx, identity.UserCreate, &user, string(role))
+	return user, link, expires, nil
+}
+
+// mayGive refuses to give a person a way in that is more than the caller has.
+func (t *Tenant) mayGive(role identity.Role) error {
+	if _, err := identity.ParseRole(string(role)); err != nil {
+		return err
+	}
+	return t.refuseMore(t.as.MayHandOn(identity.Handed{Role: role, Person: true}))
+}
+
+// refuseMore notes who was refused to hand on what they have not.
+func (t *Tenant) refuseMore(err error) error {
+	if f := fault.Of(err); f != nil {
+		t.cfg.Audit.Note(t.id, identity.Event{
+			Who: t.who, Action: identity.Access, On: "credentials", Outcome: identity.Refused, Code: f.Kind.String(), Detail: f.Text,
+		})
+	}
+	return err
 }
 
 // ChangeUser gives a user another role, or disables or enables them. revision
@@ -74,12 +92,22 @@ func (t *Tenant) ChangeUser(ctx context.Context, name string, c identity.UserCha
 	if err != nil {
 		return was, err
 	}
+	if c.Role != nil || (c.Disabled != nil && !*c.Disabled) { // it may give them more than they have
+		role := was.Role
+		if c.Role != nil {
+			role = *c.Role
+		}
+		if err := t.mayGive(role); err != nil {
+			return identity.User{}, err
+		}
+	}
 	c.Revision = revision
 	user, err := t.cfg.Users.Change(ctx, t.who, t.id, name, c)
 	if err != nil || user.Revision == was.Revision {
 		return user, err
 	}
-	return user, t.userEvent(ctx, identity.UserUpdate, &user, identity.UserDifference(&was, &user))
+	t.userEvent(ctx, identity.UserUpdate, &user, identity.UserDifference(&was, &user))
+	return user, nil
 }
 
 // DeleteUser forgets a user, with their sessions and their own tokens.
@@ -91,7 +119,8 @@ func (t *Tenant) DeleteUser(ctx context.Context, name string, revision uint64) e
 	if err != nil {
 		return err
 	}
-	return t.userEvent(ctx, identity.UserDelete, &user, "")
+	t.userEvent(ctx, identity.UserDelete, &user, "")
+	return nil
 }
 
 // LinkUser makes a one-time link by which a user sets a password anew.
@@ -99,10 +128,18 @@ func (t *Tenant) LinkUser(ctx context.Context, name string) (link string, expire
 	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
 		return "", expires, err
 	}
+	user, err := t.cfg.Users.Get(ctx, t.id, name)
+	if err == nil {
+		err = t.mayGive(user.Role)
+	}
+	if err != nil {
+		return "", expires, err
+	}
 	if link, expires, err = t.cfg.Users.Link(ctx, t.who, t.id, name); err != nil {
 		return "", expires, err
 	}
-	return link, expires, t.record(ctx, identity.Event{Action: identity.UserLink, On: name})
+	t.userEvent(ctx, identity.UserLink, &user, "")
+	return link, expires, nil
 }
 
 // SetUserPassword gives a user a password and ends their sessions.
@@ -110,10 +147,18 @@ func (t *Tenant) SetUserPassword(ctx context.Context, name, password string) err
 	if err := t.may(ctx, identity.UsersArea, identity.Write); err != nil {
 		return err
 	}
+	user, err := t.cfg.Users.Get(ctx, t.id, name)
+	if err == nil {
+		err = t.mayGive(user.Role)
+	}
+	if err != nil {
+		return err
+	}
 	if err := t.cfg.Users.SetPassword(ctx, t.who, t.id, name, password); err != nil {
 		return err
 	}
-	return t.record(ctx, identity.Event{Action: identity.UserPassword, On: name})
+	t.userEvent(ctx, identity.UserPassword, &user, "")
+	return nil
 }
 
 // ChangePassword changes the caller's own password, who says the old one and
@@ -129,11 +174,12 @@ func (t *Tenant) ChangePassword(ctx context.Context, old, password string, from 
 	if err := t.cfg.Users.ChangePassword(ctx, a, password, t.as.Session); err != nil {
 		return err
 	}
-	return t.record(ctx, identity.Event{Action: identity.UserPassword, On: t.as.Name})
+	t.record(ctx, identity.Event{Action: identity.UserPassword, On: t.as.Name})
+	return nil
 }
 
 // userEvent puts what was done to a user into the tenant's trail. The server's
 // has it already, in one transaction with the user.
-func (t *Tenant) userEvent(ctx context.Context, action identity.Action, user *identity.User, detail string) error {
-	return t.record(ctx, identity.Event{Action: action, On: user.Name, Detail: detail})
+func (t *Tenant) userEvent(ctx context.Context, action identity.Action, user *identity.User, detail string) {
+	t.record(ctx, identity.Event{Action: action, On: user.Name, Detail: detail})
 }

@@ -40,6 +40,8 @@ type Identity struct {
 	UserName string
 	// Session is the id of the session; "": it came with a token.
 	Session string
+	// Expires is when the token ends by itself; zero: it does not, or it is none.
+	Expires time.Time
 }
 
 // OfServer is the identity of the server within a tenant: it may everything.

@@ -36,7 +36,7 @@ func (u *Users) FirstLink(ctx context.Context, tenant string) (secret string, er
 		if err != nil || len(some) > 0 {
 			return err
 		}
-		secret, err = putLink(w, firstPlace, link{Tenant: tenant})
+		secret, _, err = putLink(w, firstPlace, link{Tenant: tenant})
 		return err
 	})
 	return secret, err
@@ -45,28 +45,36 @@ func (u *Users) FirstLink(ctx context.Context, tenant string) (secret string, er
 // Link makes a one-time link by which a user sets their password, within a day.
 // An earlier one of theirs is void.
 func (u *Users) Link(ctx context.Context, by Who, tenant, name string) (secret string, expires time.Time, err error) {
-	expires = time.Now().UTC().Add(LinkLife)
 	err = u.system.Update(ctx, func(w store.Writer) error {
 		rec, err := readUser(w, tenant, name)
 		if err != nil {
 			return err
 		}
-		if rec.Issuer != "" {
-			return fault.New(fault.WrongState, "%q comes from an identity provider and has no password here", rec.Name)
-		}
-		if secret, err = putLink(w, rec.ID, link{Tenant: rec.Tenant, Name: rec.Name, UserID: rec.ID}); err != nil {
-			return err
-		}
-		return Append(w, userEvent(by, UserLink, &rec.User, ""))
+		secret, expires, err = linkTo(w, by, &rec)
+		return err
 	})
-	return secret, expires, err
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return secret, expires, nil
 }
 
-func putLink(w store.Writer, place string, l link) (secret string, err error) {
+// linkTo is Link's part of a transaction.
+func linkTo(w store.Writer, by Who, rec *userRecord) (secret string, expires time.Time, err error) {
+	if rec.Issuer != "" {
+		return "", expires, fault.New(fault.WrongState, "%q comes from an identity provider and has no password here", rec.Name)
+	}
+	if secret, expires, err = putLink(w, rec.ID, link{Tenant: rec.Tenant, Name: rec.Name, UserID: rec.ID}); err != nil {
+		return "", expires, err
+	}
+	return secret, expires, Append(w, userEvent(by, UserLink, &rec.User, ""))
+}
+
+func putLink(w store.Writer, place string, l link) (secret string, expires time.Time, err error) {
 	secret = newSecret(linkPrefix, place)
 	sum := sha256.Sum256([]byte(secret))
 	l.Hash, l.Expires = sum[:], time.Now().UTC().Add(LinkLife)
-	return secret, writeLink(w, place, &l)
+	return secret, l.Expires, writeLink(w, place, &l)
 }
 
 func writeLink(w store.Writer, place string, l *link) error {

@@ -144,7 +144,7 @@ func (u *Users) ChangePassword(ctx context.Context, a Attempt, password, but str
 		return fault.New(fault.LoginFailed, "the old password is wrong")
 	}
 	try.succeeded()
-	return u.setPassword(ctx, rec.identity("").Who(), a.Tenant, a.Name, password, but)
+	return u.setPassword(ctx, rec.identity("").Who(), a.Tenant, a.Name, password, but, &rec)
 }
 
 // SetPassword gives a user a password, for whoever may do that, and ends their
@@ -156,10 +156,12 @@ func (u *Users) SetPassword(ctx context.Context, by Who, tenant, name, password 
 	if _, err := u.Get(ctx, tenant, name); err != nil {
 		return err
 	}
-	return u.setPassword(ctx, by, tenant, name, password, "")
+	return u.setPassword(ctx, by, tenant, name, password, "", nil)
 }
 
-func (u *Users) setPassword(ctx context.Context, by Who, tenant, name, password, but string) error {
+// setPassword sets it unless the user is another, or has another password, than
+// when the old one was looked at; nil: nobody has.
+func (u *Users) setPassword(ctx context.Context, by Who, tenant, name, password, but string, had *userRecord) error {
 	hashed, err := u.hasher.hash(ctx, password)
 	if err != nil {
 		return err
@@ -168,6 +170,9 @@ func (u *Users) setPassword(ctx context.Context, by Who, tenant, name, password,
 		rec, err := readUser(w, tenant, name)
 		if err != nil {
 			return err
+		}
+		if had != nil && (rec.ID != had.ID || rec.Password != had.Password || rec.Disabled) {
+			return fault.New(fault.LoginFailed, "the user was changed in the meantime")
 		}
 		return takePassword(w, by, &rec, hashed, but)
 	})

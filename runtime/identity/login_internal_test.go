@@ -62,5 +62,13 @@ func TestLoginThatWasOvertaken(t *testing.T) {
 		} else if !fault.Is(err, fault.LoginFailed) || secret != "" {
 			t.Errorf("%s: %q, %v", name, secret, err)
 		}
+		err = u.setPassword(t.Context(), by, "plant", "ada", "battery horse staple", "", &had)
+		if name == "nothing" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if !fault.Is(err, fault.LoginFailed) && !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s: the password was changed by who knew the old one: %v", name, err)
+		}
 	}
 }

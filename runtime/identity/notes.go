@@ -139,7 +139,11 @@ func (a *Audit) Close(ctx context.Context) error {
 func (a *Audit) flush(ctx context.Context, all bool) error {
 	var failed error
 	for tenant, events := range a.due(all) {
-		if err := a.write(ctx, tenant, events); err != nil {
+		err := a.write(ctx, tenant, events)
+		if tenant != "" && fault.Is(err, fault.NotFound) {
+			continue // the tenant is gone, and its trail with it
+		}
+		if err != nil {
 			failed = err
 			a.log.Warn("what was refused cannot be written to the audit trail; it is kept for later", "tenant", tenant, "error", err)
 			a.back(tenant, events)
@@ -219,6 +223,17 @@ func (a *Audit) write(ctx context.Context, tenant string, events []Event) error 
 		}
 	}
 	return nil
+}
+
+// Forget drops what waits for the trail of a tenant that is gone, lest it come
+// into that of one after it with the same id.
+func (a *Audit) Forget(tenant string) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.notes, tenant)
 }
 
 // back puts events that could not be written among those that wait.

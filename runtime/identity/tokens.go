@@ -46,6 +46,9 @@ type NewToken struct {
 	// User is the name of the user whose own token it is: it has no more of a
 	// role than they have, and ends with them; "": the tenant's.
 	User string
+	// UserID is the id of that user; "": whoever has the name. A name may come
+	// back to another person.
+	UserID string
 }
 
 // Create makes an administrator's token for a tenant, without an end. See
@@ -140,7 +143,7 @@ func (t *Tokens) Verify(ctx context.Context, token string) (Identity, error) {
 	if subtle.ConstantTimeCompare(hash[:], r.Hash) != 1 || role == "" || r.expired(time.Now()) {
 		return Identity{}, unauthenticated()
 	}
-	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: role, Scopes: strings.Join(r.Scopes, " "), User: r.UserID, UserName: r.User}, nil
+	return Identity{Tenant: r.Tenant, Kind: KindToken, ID: r.ID, Name: r.Name, Role: role, Scopes: strings.Join(r.Scopes, " "), User: r.UserID, UserName: r.User, Expires: r.Expires}, nil
 }
 
 // roleNow is the token's role, or its user's if that is lower; "": they are
@@ -298,6 +301,9 @@ func (n *NewToken) record(reader store.Reader) (r record, err error) {
 	user, err := readUser(reader, n.Tenant, n.User)
 	if err != nil {
 		return r, err
+	}
+	if user.Disabled || (n.UserID != "" && n.UserID != user.ID) {
+		return r, fault.New(fault.NotFound, "there is no user %.80q", n.User)
 	}
 	r.User, r.UserID, r.Role = user.Name, user.ID, lower(role, user.Role)
 	return r, nil

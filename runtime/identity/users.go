@@ -102,6 +102,27 @@ func (u *Users) Add(ctx context.Context, by Who, tenant, name string, role Role)
 	return user, err
 }
 
+// Invite makes a user who has no password yet, together with the one-time link
+// by which they set it.
+func (u *Users) Invite(ctx context.Context, by Who, tenant, name string, role Role) (user User, secret string, expires time.Time, err error) {
+	err = u.system.Update(ctx, func(w store.Writer) error {
+		rec, err := addUser(w, userRecord{User: User{Tenant: tenant, Name: name, Role: role}})
+		if err != nil {
+			return err
+		}
+		user = rec.User
+		if err := Append(w, userEvent(by, UserCreate, &user, string(role))); err != nil {
+			return err
+		}
+		secret, expires, err = linkTo(w, by, &rec)
+		return err
+	})
+	if err != nil {
+		return User{}, "", time.Time{}, err
+	}
+	return user, secret, expires, nil
+}
+
 // addUser checks and writes a new user.
 func addUser(w store.Writer, rec userRecord) (userRecord, error) {
 	if err := store.CheckTenant(rec.Tenant); err != nil {

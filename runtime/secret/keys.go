@@ -86,19 +86,25 @@ func (k *Keys) dataKey(ctx context.Context, tenant string) (key []byte, err erro
 	return key, err
 }
 
-// Forget removes a tenant's data key, as part of a transaction of the system's
-// space: whatever is left of its secrets anywhere cannot be opened again.
-func (k *Keys) Forget(w store.Writer, tenant string) error {
+// Forget removes a tenant's data key: whatever is left of its secrets anywhere
+// cannot be opened again. A Vault that is asked for afterwards has another key;
+// whoever holds the one from before has to be gone by then.
+func (k *Keys) Forget(ctx context.Context, tenant string) error {
 	if k == nil {
 		return nil
 	}
-	k.mu.Lock()
-	delete(k.vaults, tenant)
-	k.mu.Unlock()
-	if err := w.Delete(store.DataKeys, tenant); err != nil && !fault.Is(err, fault.NotFound) {
-		return err
+	k.mu.Lock() // so that nobody keeps the key that is about to go
+	defer k.mu.Unlock()
+	err := k.system.Update(ctx, func(w store.Writer) error {
+		if err := w.Delete(store.DataKeys, tenant); !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		return nil
+	})
+	if err == nil {
+		delete(k.vaults, tenant)
 	}
-	return nil
+	return err
 }
 
 // rewrapAtOnce bounds the data keys that one transaction wraps again.

@@ -262,7 +262,7 @@ func TestLearn(t *testing.T) {
 func TestForget(t *testing.T) {
 	r := newRig(t)
 	r.seal("acme", secret.Named("a"), "correct horse")
-	if err := r.store.System().Update(t.Context(), func(w store.Writer) error { return r.keys.Forget(w, "acme") }); err != nil {
+	if err := r.keys.Forget(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := r.unseal("acme", secret.Named("a")); !fault.Is(err, fault.Integrity) {

@@ -18,6 +18,9 @@ import (
 type Tenant struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
+	// Deleting is when its deletion began, which opens it for nobody and ends with
+	// this record; zero: it stays.
+	Deleting time.Time `json:"deleting,omitzero"`
 	// Ceiling is what this tenant may have in place of the server's default.
 	Ceiling Ceiling `json:"ceiling,omitzero"`
 }

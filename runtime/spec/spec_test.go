@@ -71,7 +71,7 @@ func device() spec.Device {
 }
 
 func tenant() spec.Tenant {
-	return spec.Tenant{ID: "plant", Created: day(1), Ceiling: spec.Ceiling{
+	return spec.Tenant{ID: "plant", Created: day(1), Deleting: day(2), Ceiling: spec.Ceiling{
 		Connector: limits(), MemoryBytes: 1 << 30, CPU: 1.5,
 		Quota: spec.Quota{Connectors: 10, Modules: 20, ModuleBytes: 1 << 20, RequestsPerMinute: 600, ChangesPerMinute: 60},
 		Grantable: []spec.Grant{{

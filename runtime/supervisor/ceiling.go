@@ -64,33 +64,37 @@ func (s *Supervisor) ceilingOf(id string) (c spec.Ceiling, err error) {
 	var tenant spec.Tenant
 	err = s.cfg.Store.System().View(s.kill, func(r store.Reader) error {
 		tenant, err = readTenant(r, id)
-		if fault.Is(err, fault.NotFound) {
-			return nil // a tenant that nobody has added has the server's default
-		}
 		return err
 	})
 	return tenant.Ceiling.Or(s.cfg.Ceiling), err
 }
 
+// readTenant is a tenant's record, or fault.NotFound when there is none or it
+// is being deleted.
 func readTenant(r store.Reader, id string) (t spec.Tenant, err error) {
 	e, err := r.Get(store.Tenants, id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) { // too long to be one
+		return t, noTenant(id)
+	}
 	if err != nil {
 		return t, err
 	}
 	if err := json.Unmarshal(e.Value, &t); err != nil {
 		return t, fault.Wrap(fault.Integrity, err, "tenant %s", id)
 	}
+	if !t.Deleting.IsZero() {
+		return t, noTenant(id)
+	}
 	return t, nil
 }
+
+func noTenant(id string) error { return fault.New(fault.NotFound, "there is no tenant %.80q", id) }
 
 // SetCeiling changes what a tenant may have, in the store: of a server that is
 // stopped, or before ApplyCeiling.
 func SetCeiling(ctx context.Context, st store.Store, id string, change func(*spec.Ceiling)) (c spec.Ceiling, err error) {
 	err = st.System().Update(ctx, func(w store.Writer) error {
 		t, err := readTenant(w, id)
-		if fault.Is(err, fault.NotFound) {
-			return fault.New(fault.NotFound, "no tenant %.300q", id)
-		}
 		if err != nil {
 			return err
 		}

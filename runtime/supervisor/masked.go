@@ -8,12 +8,16 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // Vault is where the tenant's secrets are kept.
 func (t *Tenant) Vault() *secret.Vault { return t.vault }
+
+// Book is the parameters of the tenant's connectors.
+func (t *Tenant) Book() *param.Book { return t.book }
 
 // Secret implements actor.Host: the value of secret://name.
 func (h *host) Secret(ctx context.Context, name string) (value []byte, err error) {

@@ -138,9 +138,13 @@ func (s *Supervisor) trim() {
 
 func (s *Supervisor) tenantIDs(ctx context.Context) (ids []string, err error) {
 	err = s.cfg.Store.System().View(ctx, func(r store.Reader) error {
+		ids = nil
 		for e, err := range store.All(r, store.Tenants, "") {
 			if err != nil {
 				return err
+			}
+			if _, err := readTenant(r, e.ID); fault.Is(err, fault.NotFound) {
+				continue // it is being deleted
 			}
 			ids = append(ids, e.ID)
 		}
@@ -167,11 +171,15 @@ func (s *Supervisor) AddTenant(ctx context.Context, id string) error {
 	})
 }
 
-// Tenant is the runtime of one tenant, opened with the first call.
+// Tenant is the runtime of one tenant, opened with the first call. One that has
+// no record, or is being deleted, is fault.NotFound.
 func (s *Supervisor) Tenant(id string) (*Tenant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t, ok := s.tenants[id]; ok {
+		if t.leaving {
+			return nil, noTenant(id)
+		}
 		return t, nil
 	}
 	if s.stopped {
@@ -189,7 +197,17 @@ func (s *Supervisor) Tenant(id string) (*Tenant, error) {
 func (s *Supervisor) Tenants() map[string]*Tenant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.tenants)
+	open := maps.Clone(s.tenants)
+	maps.DeleteFunc(open, func(_ string, t *Tenant) bool { return t.leaving })
+	return open
+}
+
+// Known is a tenant's runtime if it is open, even while it is being deleted.
+func (s *Supervisor) Known(id string) (t *Tenant, open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, open = s.tenants[id]
+	return t, open
 }
 
 // Stop lets every connector finish its step and closes everything (I6). What
@@ -217,7 +235,9 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	}
 	s.killNow()
 	var errs []error
-	for _, t := range s.Tenants() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tenants { // those that were leaving, too
 		errs = append(errs, t.log.Close())
 	}
 	return errors.Join(errs...)

@@ -34,6 +34,8 @@ type Tenant struct {
 	converters *actor.Converters
 	notes      *slog.Logger
 
+	leaving bool // it is being deleted; guarded by super.mu
+
 	mu      sync.Mutex
 	runners map[string]*runner
 
@@ -44,6 +46,10 @@ type Tenant struct {
 
 func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	space, err := s.cfg.Store.Tenant(id)
+	if err != nil {
+		return nil, err
+	}
+	ceiling, err := s.ceilingOf(id) // before anything is made for what is no tenant
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +64,6 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	if err == nil {
 		err = vault.Learn(s.kill, space)
 	}
-	if err != nil {
-		return nil, err
-	}
-	ceiling, err := s.ceilingOf(id)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +170,7 @@ func (t *Tenant) exists(ctx context.Context, id string) (exists bool, err error)
 func (t *Tenant) Reconcile(id string) {
 	t.super.mu.Lock()
 	defer t.super.mu.Unlock()
-	if t.super.stopped {
+	if t.super.stopped || t.leaving {
 		return
 	}
 	t.mu.Lock()

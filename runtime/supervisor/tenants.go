@@ -28,12 +28,38 @@ func (s *Supervisor) ApplyCeiling(id string) error {
 	return nil
 }
 
-// RemoveTenant stops whatever of a tenant still runs and removes all that this
-// node keeps of it: its outbox, and every entry of its space. Its connectors'
-// specs are to be gone by then. It can be done again after a failure.
+// RemoveTenant stops whatever of a tenant runs, and removes its connectors and
+// its outbox. The tenant's record says by then that it is being deleted, so that
+// nobody opens it again: there are never two writers of one outbox. It can be
+// done again after a failure.
 func (s *Supervisor) RemoveTenant(ctx context.Context, id string) error {
-	t, err := s.Tenant(id)
-	if err != nil {
+	if err := store.CheckTenant(id); err != nil { // before a folder is named after it
+		return err
+	}
+	s.mu.Lock()
+	t, open := s.tenants[id]
+	if open {
+		t.leaving = true
+	}
+	s.mu.Unlock()
+	if open {
+		if err := t.leave(ctx); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		delete(s.tenants, id)
+		s.mu.Unlock()
+	}
+	if err := os.RemoveAll(s.dirOf(id)); err != nil {
+		return fault.Wrap(fault.Internal, err, "outbox of the tenant %s", id)
+	}
+	s.cfg.Engine.SetBudget(id, engine.Budget{})
+	return nil
+}
+
+// leave takes the connectors away, waits until none runs, and closes the outbox.
+func (t *Tenant) leave(ctx context.Context) error {
+	if err := t.empty(ctx, store.Connectors, ""); err != nil {
 		return err
 	}
 	for connector := range t.Running() {
@@ -41,20 +67,5 @@ func (s *Supervisor) RemoveTenant(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	s.mu.Lock()
-	delete(s.tenants, id)
-	s.mu.Unlock()
-	if err := t.log.Close(); err != nil {
-		return err
-	}
-	for _, b := range store.Buckets() {
-		if err := t.empty(ctx, b, ""); err != nil {
-			return err
-		}
-	}
-	if err := os.RemoveAll(s.dirOf(id)); err != nil {
-		return fault.Wrap(fault.Internal, err, "outbox of the tenant %s", id)
-	}
-	s.cfg.Engine.SetBudget(id, engine.Budget{})
-	return nil
+	return t.log.Close()
 }
