@@ -19,23 +19,18 @@ import (
 // exports against it, all without running or compiling anything. Only then the
 // module is compiled, instantiated once without any rights and asked to
 // describe itself.
+//
+// What the first two take of the processor is charged to the tenant's costs, and
+// what the module does is to its account.
 func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec.Module, err error) {
-	src, err := in.bytes()
+	began := time.Now()
+	src, info, manifest, err := s.examine(ctx, in, sidecar)
+	s.charge(time.Since(began))
 	if err != nil {
 		return m, err
 	}
-	info, err := wasmbin.Read(src)
-	if err != nil {
-		return m, err
-	}
-	manifest, err := manifestOf(src, sidecar)
-	if err != nil {
-		return m, err
-	}
-	if err := s.checkUnrun(ctx, manifest, info); err != nil {
-		return m, err
-	}
-	compiled, err := s.catalog.cfg.Engine.Compile(ctx, src)
+	compiled, cpu, err := s.catalog.cfg.Engine.CompileCosting(ctx, src)
+	s.charge(cpu)
 	if err != nil {
 		return m, err
 	}
@@ -62,6 +57,23 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 	}
 	m.Manifest = *manifest
 	return m, offers(manifest, described)
+}
+
+func (s *Shelf) charge(cpu time.Duration) { s.catalog.costs.charge(s.tenant, time.Now(), cpu) }
+
+// examine checks all that can be seen of an upload; manifest is nil if it has
+// none yet.
+func (s *Shelf) examine(ctx context.Context, in *incoming, sidecar []byte) (src []byte, info *wasmbin.Info, manifest *abi.Manifest, err error) {
+	if src, err = in.bytes(); err != nil {
+		return nil, nil, nil, err
+	}
+	if info, err = wasmbin.Read(src); err != nil {
+		return nil, nil, nil, err
+	}
+	if manifest, err = manifestOf(src, sidecar); err != nil {
+		return nil, nil, nil, err
+	}
+	return src, info, manifest, s.checkUnrun(ctx, manifest, info)
 }
 
 // checkUnrun checks all that can be seen without running the module. One that

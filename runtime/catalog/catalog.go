@@ -55,6 +55,7 @@ type Catalog struct {
 	// in memory then.
 	admissions chan struct{}
 	uploads    uploads
+	costs      costs
 }
 
 // The bounds of what comes in at once.
@@ -71,6 +72,7 @@ func New(cfg Config) (*Catalog, error) {
 		cfg.MaxModule = DefaultMaxModule
 	}
 	c := &Catalog{cfg: cfg, patience: describeTimeout, admissions: make(chan struct{}, admissionsAtOnce)}
+	c.costs = costs{saved: admissionSaved, paid: make(map[string]time.Time)}
 	if err := os.RemoveAll(c.incoming()); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "module folder")
 	}
@@ -143,7 +145,8 @@ func (s *Shelf) Load(ctx context.Context, digest string) ([]byte, spec.Module, e
 // Add admits a module: it reads body to its end, checks everything and keeps
 // it. manifest is a side-car that takes the place of the module's own; nil:
 // none. created is false when the tenant has this very module already. A tenant
-// that uploads too many at once gets fault.Exhausted.
+// that uploads too many at once gets fault.Exhausted, and one whose uploads have
+// cost too much processor time, whatever became of them, fault.RateLimited.
 func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spec.Module, created bool, err error) {
 	return s.AddProposed(ctx, body, manifest, nil)
 }
@@ -151,6 +154,9 @@ func (s *Shelf) Add(ctx context.Context, body io.Reader, manifest []byte) (m spe
 // AddProposed is Add for a module that comes with a proposal, which is kept
 // with it; nil: none.
 func (s *Shelf) AddProposed(ctx context.Context, body io.Reader, manifest []byte, p *spec.Proposal) (m spec.Module, created bool, err error) {
+	if err := s.catalog.costs.allow(s.tenant, time.Now()); err != nil {
+		return m, false, err // nothing is read
+	}
 	turns, err := s.catalog.uploads.begin(s.tenant)
 	if err != nil {
 		return m, false, err
@@ -185,6 +191,9 @@ func (s *Shelf) admitInTurn(ctx context.Context, turns chan struct{}, in *incomi
 		case <-ctx.Done():
 			return spec.Module{}, fault.Of(ctx.Err())
 		}
+	}
+	if err := s.catalog.costs.allow(s.tenant, time.Now()); err != nil {
+		return spec.Module{}, err // those before it have cost too much
 	}
 	return s.admit(ctx, in, manifest)
 }

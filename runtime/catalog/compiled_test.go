@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/clock"
@@ -237,4 +238,42 @@ func TestUploadsOfATenantAreBounded(t *testing.T) {
 		}
 	}
 	r.add("plant", src, nil)
+}
+
+// TestAbuse08AdmissionsHaveABudget: a tenant whose uploads are compiled and then
+// refused, one after the other, is soon told to wait, without a byte of the next
+// one being read. Others are not, and it may go on when the time has come.
+func TestAbuse08AdmissionsHaveABudget(t *testing.T) {
+	r, _ := newOutsideRig(t)
+	r.SetSaved(50 * time.Millisecond)
+	bad := func(n int) []byte { return tiny(packed(manifest(t)), starts(w.Repeat(n, w.Nop()), w.Unreachable())) }
+	var refused *fault.Fault
+	for n := 0; refused == nil; n++ {
+		if n == 50 {
+			t.Fatal("50 modules were compiled")
+		}
+		_, _, err := r.shelf("plant").Add(t.Context(), bytes.NewReader(bad(n)), nil)
+		if refused = fault.Of(err); refused.Kind == fault.ModuleRejected {
+			refused = nil
+		}
+	}
+	if refused.Kind != fault.RateLimited || refused.RetryAfter < time.Second || refused.Advice() == "" {
+		t.Fatalf("%+v", refused)
+	}
+	says(t, refused, "processor time")
+	body := &counting{Reader: bytes.NewReader(tiny(packed(manifest(t))))}
+	if _, _, err := r.shelf("plant").Add(t.Context(), body, nil); !fault.Is(err, fault.RateLimited) || body.n > 0 {
+		t.Errorf("%v, and %d bytes were read", err, body.n)
+	}
+	r.add("other", tiny(packed(manifest(t))), nil)
+	for deadline := time.Now().Add(time.Minute); ; {
+		_, created, err := r.shelf("plant").Add(t.Context(), bytes.NewReader(tiny(packed(manifest(t)))), nil)
+		if created {
+			break
+		}
+		if !fault.Is(err, fault.RateLimited) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
 }

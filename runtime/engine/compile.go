@@ -58,19 +58,20 @@ func newCompiler(command []string, kind string, limits CompileLimits) *compiler 
 }
 
 // run compiles the module in dir, which becomes the process's working
-// directory. It waits for its turn first. Errors are faults: CompileLimit,
+// directory, and answers the processor time that the process has used, however
+// it ended. It waits for its turn first. Errors are faults: CompileLimit,
 // WasmInvalid, Exhausted if something else killed the process, DiskFull,
 // Canceled and Timeout with ctx, Internal.
-func (c *compiler) run(ctx context.Context, dir string) error {
+func (c *compiler) run(ctx context.Context, dir string) (cpu time.Duration, err error) {
 	select {
 	case c.slots <- struct{}{}:
 	case <-ctx.Done():
-		return fault.Of(ctx.Err())
+		return 0, fault.Of(ctx.Err())
 	}
 	defer func() { <-c.slots }()
 	module, err := os.Open(filepath.Join(dir, moduleFile))
 	if err != nil {
-		return fault.Wrap(fault.Internal, err, "the module to compile")
+		return 0, fault.Wrap(fault.Internal, err, "the module to compile")
 	}
 	defer func() { _ = module.Close() }()
 	wall, cancel := context.WithTimeout(ctx, c.limits.Wall)
@@ -85,18 +86,21 @@ func (c *compiler) run(ctx context.Context, dir string) error {
 	cmd.WaitDelay = c.linger
 	detach(cmd)
 	if err = cmd.Start(); err != nil {
-		return fault.Wrap(fault.Internal, err, "the compiling process cannot be started")
+		return 0, fault.Wrap(fault.Internal, err, "the compiling process cannot be started")
 	}
 	err = cmd.Wait()
+	if s := cmd.ProcessState; s != nil {
+		cpu = s.UserTime() + s.SystemTime()
+	}
 	switch {
 	case err == nil:
-		return nil
+		return cpu, nil
 	case ctx.Err() != nil:
-		return fault.Of(ctx.Err())
+		return cpu, fault.Of(ctx.Err())
 	case wall.Err() != nil:
-		return c.limited("time", fmt.Sprintf("it took longer than %v", c.limits.Wall))
+		return cpu, c.limited("time", fmt.Sprintf("it took longer than %v", c.limits.Wall))
 	}
-	return c.refusal(cmd.ProcessState, err, report.firstLine())
+	return cpu, c.refusal(cmd.ProcessState, err, report.firstLine())
 }
 
 // refusal says why a process ended badly.
@@ -214,44 +218,46 @@ func (e *Engine) loadKept(ctx context.Context, digest string) translation {
 
 // compileOutside compiles in a process of its own. Here the module is but
 // loaded: never before a process has compiled it within its limits, and never
-// if its code is not in the cache.
-func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte) (translation, error) {
+// if its code is not in the cache. cpu is what the process has used.
+func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte) (code translation, cpu time.Duration, err error) {
 	metered, err := wasmbin.Meter(wasm)
 	if err != nil {
-		return translation{}, err
+		return code, 0, err
 	}
 	const tries = 2 // another engine's look at the cache may take an entry away
 	for range tries {
-		if err = e.compileInto(ctx, digest, metered); err != nil {
-			return translation{}, err
+		var used time.Duration
+		used, err = e.compileInto(ctx, digest, metered)
+		if cpu += used; err != nil {
+			return code, cpu, err
 		}
-		var code translation
 		if code, err = e.load(ctx, metered); err == nil {
 			e.bound()
-			return code, nil
+			return code, cpu, nil
 		}
 		e.cache.forget(digest)
 		if ctx.Err() != nil {
-			return translation{}, fault.Of(ctx.Err())
+			return code, cpu, fault.Of(ctx.Err())
 		}
 	}
-	return translation{}, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
+	return code, cpu, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
 }
 
-// compileInto has a worker compile a rewritten module into the cache.
-func (e *Engine) compileInto(ctx context.Context, digest string, metered []byte) error {
+// compileInto has a worker compile a rewritten module into the cache, and
+// answers the processor time that it used.
+func (e *Engine) compileInto(ctx context.Context, digest string, metered []byte) (cpu time.Duration, err error) {
 	dir, err := e.cache.workspace(metered)
 	if err != nil {
-		return onDisk(err)
+		return 0, onDisk(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // else swept later
-	if err := e.compiler.run(ctx, dir); err != nil {
-		return err
+	if cpu, err = e.compiler.run(ctx, dir); err != nil {
+		return cpu, err
 	}
 	if err := e.cache.add(digest, dir, metered, e.kind == Compiler); err != nil {
-		return onDisk(err)
+		return cpu, onDisk(err)
 	}
-	return nil
+	return cpu, nil
 }
 
 // load makes a module of what is in the cache. With a context that has ended

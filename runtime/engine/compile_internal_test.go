@@ -85,9 +85,12 @@ func TestBombsDieInTheWorker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := outside(t, tt.limits)
 			before, began := resident(t), time.Now()
-			err := e.compileInto(t.Context(), strings.Repeat("ab", 32), tt.wasm)
+			cpu, err := e.compileInto(t.Context(), strings.Repeat("ab", 32), tt.wasm)
 			took := time.Since(began)
-			t.Logf("%v after %v", err, took)
+			t.Logf("%v after %v, %v of processor time", err, took, cpu)
+			if cpu <= 0 || cpu > 12*time.Second {
+				t.Errorf("the processor time is %v", cpu)
+			}
 			if !fault.Is(err, fault.CompileLimit) || took > 15*time.Second+500*time.Millisecond {
 				t.Errorf("%v after %v", err, took)
 			}
@@ -118,7 +121,7 @@ func TestLoadCompilesNothing(t *testing.T) {
 	if code, err := e.load(t.Context(), wasm); err == nil {
 		t.Fatalf("loaded %v, which nobody has compiled", code)
 	}
-	if err := e.compileInto(t.Context(), strings.Repeat("ab", 32), wasm); err != nil {
+	if _, err := e.compileInto(t.Context(), strings.Repeat("ab", 32), wasm); err != nil {
 		t.Fatal(err)
 	}
 	code, err := e.load(t.Context(), wasm)
@@ -161,7 +164,7 @@ func TestCacheIsBounded(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	digests := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32), strings.Repeat("c3", 32)}
 	for n, d := range digests {
-		if err := e.compileInto(t.Context(), d, function(bytes.Repeat([]byte{1}, n))); err != nil {
+		if _, err := e.compileInto(t.Context(), d, function(bytes.Repeat([]byte{1}, n))); err != nil {
 			t.Fatal(err)
 		}
 		used := time.Now().Add(time.Duration(n-10) * time.Minute)
@@ -202,7 +205,7 @@ func TestBoundLeavesCodeThatIsUsed(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	digests := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32)}
 	for n, d := range digests {
-		if err := e.compileInto(t.Context(), d, function()); err != nil {
+		if _, err := e.compileInto(t.Context(), d, function()); err != nil {
 			t.Fatal(err)
 		}
 		used := time.Now().Add(time.Duration(n) * time.Minute)
@@ -231,7 +234,7 @@ func TestBoundLeavesCodeThatIsUsed(t *testing.T) {
 func TestAnotherCheckKnowsNothingOfWhatIsKept(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	digest, now := strings.Repeat("a1", 32), meteredName(wasmbin.MeterVersion, wasmbin.CheckVersion)
-	if err := e.compileInto(t.Context(), digest, function()); err != nil {
+	if _, err := e.compileInto(t.Context(), digest, function()); err != nil {
 		t.Fatal(err)
 	}
 	if name := filepath.Base(e.cache.meteredDir); name != now {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -30,6 +31,7 @@ type compiled struct {
 	ready chan struct{} // closed when what follows is set
 	err   error
 	translation
+	cost    time.Duration // of processor time
 	info    *wasmbin.Info
 	imports []spec.Import
 	exports []string
@@ -48,33 +50,41 @@ type translation struct {
 // WasmComponent, WasmMalformed, ModuleTooLarge; Canceled and Timeout if ctx
 // ends, though a compilation that has begun may go on for a while after that.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
+	m, _, err := e.CompileCosting(ctx, wasm)
+	return m, err
+}
+
+// CompileCosting is Compile, and answers the processor time that was used for
+// it, also when it fails: nearly none if the module was compiled before.
+func (e *Engine) CompileCosting(ctx context.Context, wasm []byte) (m *Module, cpu time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fault.Of(err)
+		return nil, 0, fault.Of(err)
 	}
 	if err := e.begin(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer e.end()
 	sum := sha256.Sum256(wasm)
 	code, first := e.hold(hex.EncodeToString(sum[:]))
 	if first {
 		e.compile(ctx, code, wasm)
+		cpu = code.cost
 	}
 	select {
 	case <-code.ready:
 	case <-ctx.Done():
 		e.release(ctx, code)
-		return nil, fault.Of(ctx.Err())
+		return nil, cpu, fault.Of(ctx.Err())
 	}
 	if err := code.err; err != nil {
 		e.release(ctx, code)
 		// Whoever waited for another's compilation does not share its deadline.
 		if !first && ctx.Err() == nil && (fault.Is(err, fault.Canceled) || fault.Is(err, fault.Timeout)) {
-			return e.Compile(ctx, wasm)
+			return e.CompileCosting(ctx, wasm)
 		}
-		return nil, err
+		return nil, cpu, err
 	}
-	return &Module{engine: e, code: code}, nil
+	return &Module{engine: e, code: code}, cpu, nil
 }
 
 // hold takes a reference to the module of this digest. If it reports true, the
@@ -127,16 +137,21 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err err
 	if c.translation = e.loadKept(ctx, c.digest); c.native != nil {
 		return c.outline(wasm)
 	}
+	began := time.Now()
 	info, err := wasmbin.Read(wasm)
+	c.cost = time.Since(began)
 	switch {
 	case err != nil:
 		return err
 	case ctx.Err() != nil:
 		return fault.Of(ctx.Err())
 	case e.compiler != nil:
-		c.translation, err = e.compileOutside(ctx, c.digest, wasm)
+		var cpu time.Duration
+		c.translation, cpu, err = e.compileOutside(ctx, c.digest, wasm)
+		c.cost += cpu
 	default:
 		c.translation, err = e.compileHere(ctx, c.digest, wasm)
+		c.cost = time.Since(began)
 	}
 	if err != nil {
 		return err
