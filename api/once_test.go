@@ -107,6 +107,10 @@ func TestKeyUnderWayIsBusy(t *testing.T) {
 	if p.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
+	r.api.echo.POST("/api/fast", r.api.authenticated(func(c echo.Context, _ *control.Tenant) error { return c.JSON(http.StatusOK, "done") }))
+	for _, token := range []string{r.other, r.newToken("plant")} { // whose keys are their own
+		r.call("POST", "/api/fast", "{}", withKey("k"), header("Authorization", "Bearer "+token)).ok(http.StatusOK, nil)
+	}
 	close(goOn)
 	wait.Wait()
 	r.call("POST", "/api/slow", "{}", withKey("k")).ok(http.StatusOK, nil)
