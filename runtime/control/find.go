@@ -20,9 +20,11 @@ func current(c *spec.Connector, revision uint64) error {
 
 // find reads a connector by id, else by name.
 func find(r store.Reader, idOrName string) (c spec.Connector, err error) {
-	missing := fault.New(fault.NotFound, "no connector %.300q", idOrName).WithHint("`snaprail connectors list` shows what there is")
+	missing := func() error {
+		return fault.New(fault.NotFound, "no connector %.300q", idOrName).WithHint("`snaprail connectors list` shows what there is")
+	}
 	if idOrName == "" {
-		return c, missing
+		return c, missing()
 	}
 	var e store.Entry
 	if len(idOrName) <= store.MaxID {
@@ -31,7 +33,7 @@ func find(r store.Reader, idOrName string) (c spec.Connector, err error) {
 	if len(idOrName) > store.MaxID || fault.Is(err, fault.NotFound) {
 		var name store.Entry
 		if name, err = r.Get(store.ConnectorNames, nameKey(idOrName)); fault.Is(err, fault.NotFound) {
-			return c, missing
+			return c, missing()
 		}
 		if err == nil {
 			e, err = r.Get(store.Connectors, string(name.Value))

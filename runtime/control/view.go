@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -15,18 +14,14 @@ import (
 // transaction as the connector.
 type sight struct {
 	masked configs
-	module []byte // its record; nil: it is gone
+	module *spec.Module // nil: it is gone
 }
 
 func look(r store.Reader, book *param.Book, c *spec.Connector) (s sight, err error) {
 	if s.masked, err = masked(r, book, c); err != nil {
 		return s, err
 	}
-	e, err := r.Get(store.Modules, c.Module)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return s, nil // it says so itself when it is to run
-	}
-	s.module = e.Value
+	s.module, err = book.Module(r, c.Module) // one that is gone says so itself when it is to run
 	return s, err
 }
 
@@ -88,10 +83,6 @@ func (t *Tenant) view(c spec.Connector, s sight) (ConnectorView, error) {
 	if s.module == nil {
 		return v, nil
 	}
-	var m spec.Module
-	if err := json.Unmarshal(s.module, &m); err != nil {
-		return v, fault.Wrap(fault.Integrity, err, "module %s", c.Module)
-	}
-	v.Warnings = append(warnings(m.Manifest, v.Grants, t.cfg.Groups), oauthWarnings(v.OAuth, time.Now())...)
+	v.Warnings = append(warnings(s.module.Manifest, v.Grants, t.cfg.Groups), oauthWarnings(v.OAuth, time.Now())...)
 	return v, nil
 }

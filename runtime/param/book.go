@@ -22,24 +22,45 @@ type Book struct {
 	vault *secret.Vault
 
 	mu      sync.Mutex
-	schemas map[string]known // by the digest of a module
+	modules map[string]*known // by digest
 }
 
-// known is a schema, and the version of the module's record that it is from.
+// known is a module, and the version of its record.
 type known struct {
 	version uint64
+	module  spec.Module
 	schema  *Schema
+	err     error // of the schema
 }
 
 // NewBook is the book of the vault's tenant. With a nil vault there are no
 // secrets: everything that needs one fails.
 func NewBook(vault *secret.Vault) *Book {
-	return &Book{vault: vault, schemas: map[string]known{}}
+	return &Book{vault: vault, modules: map[string]*known{}}
 }
 
 // Schema is the config schema of one of the tenant's modules; nil: there is
 // none, or no such module.
 func (b *Book) Schema(r store.Reader, digest string) (*Schema, error) {
+	k, err := b.known(r, digest)
+	if k == nil || err != nil {
+		return nil, err
+	}
+	return k.schema, k.err
+}
+
+// Module is one of the tenant's modules; nil: there is no such. All callers
+// share it, and none may change it.
+func (b *Book) Module(r store.Reader, digest string) (*spec.Module, error) {
+	k, err := b.known(r, digest)
+	if k == nil || err != nil {
+		return nil, err
+	}
+	return &k.module, nil
+}
+
+// known is what a module's record says, which is read once.
+func (b *Book) known(r store.Reader, digest string) (*known, error) {
 	e, err := r.Get(store.Modules, digest)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
 		return nil, nil
@@ -48,27 +69,24 @@ func (b *Book) Schema(r store.Reader, digest string) (*Schema, error) {
 		return nil, err
 	}
 	b.mu.Lock()
-	k, found := b.schemas[digest]
+	k := b.modules[digest]
 	b.mu.Unlock()
-	if found && k.version == e.Version {
-		return k.schema, nil
+	if k != nil && k.version == e.Version {
+		return k, nil
 	}
-	var m spec.Module
-	if err := json.Unmarshal(e.Value, &m); err != nil {
+	k = &known{version: e.Version}
+	if err := json.Unmarshal(e.Value, &k.module); err != nil {
 		return nil, fault.Wrap(fault.Integrity, err, "module %s", digest)
 	}
-	s, err := ParseSchema(m.Manifest.ConfigSchema)
-	if err != nil {
-		return nil, err
-	}
+	k.schema, k.err = ParseSchema(k.module.Manifest.ConfigSchema)
 	const most = 100
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.schemas) >= most {
-		clear(b.schemas)
+	if len(b.modules) >= most {
+		clear(b.modules)
 	}
-	b.schemas[digest] = known{e.Version, s}
-	return s, nil
+	b.modules[digest] = k
+	return k, nil
 }
 
 // Write replaces all rows of a connector. Secret values are sealed, and so is a

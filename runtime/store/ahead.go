@@ -14,21 +14,27 @@ type ahead struct {
 	txn     *txn
 }
 
-// ahead runs fn on what is durable now.
-func (s *space) ahead(ctx context.Context, fn func(Writer) error, durable uint64) (*ahead, error) {
+// ahead runs fn on what is durable now. Nil: it needs no turn, because it failed
+// or wrote nothing.
+func (s *space) ahead(ctx context.Context, fn func(Writer) error, q *turn, durable uint64) (a *ahead, err error) {
+	defer func() {
+		if a == nil { // or it panics
+			s.store.turns.away(s.name, q)
+		}
+	}()
 	rows, err := s.store.backend.Begin(s.name, false)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Discard()
-	a := &ahead{durable: durable, reads: &reads{under: rows, gets: map[place]sighting{}}}
-	a.own = &staged{under: a.reads}
-	a.txn, err = run(ctx, a.own, 0, fn)
-	return a, err
+	seen := &reads{under: rows, gets: map[place]sighting{}}
+	own := &staged{under: seen}
+	t, err := run(ctx, own, 0, fn)
+	if err != nil || t.cost == 0 && len(t.last) == 0 {
+		return nil, err
+	}
+	return &ahead{durable: durable, reads: seen, own: own, txn: t}, nil
 }
-
-// nothing reports whether there is nothing to write.
-func (a *ahead) nothing() bool { return a.txn.cost == 0 && len(a.txn.last) == 0 }
 
 // maxReads bounds what is known of what an update that runs ahead has read. One
 // that reads more is run again.

@@ -140,6 +140,51 @@ func TestAheadGivesUp(t *testing.T) {
 	})
 }
 
+// TestALastOneCommitsForAll: what was written while another ran ahead is
+// committed with what that one writes, or when it wants nothing any more.
+func TestALastOneCommitsForAll(t *testing.T) {
+	own := errors.New("changed its mind")
+	for name, test := range map[string]struct {
+		end func(Writer) error
+	}{
+		"it writes": {func(w Writer) error { _, err := w.Put(KV, "late", nil); return err }},
+		"it fails":  {func(Writer) error { return own }},
+		"nothing":   {func(Writer) error { return nil }},
+		"it panics": {func(Writer) error { panic("half way") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newSlow()
+				b.let(1000)
+				space := one(t, b)
+				let, first := held(t, space, func(w Writer) error { _, err := w.Put(KV, "first", nil); return err })
+				end, late := make(chan struct{}), make(chan error, 1)
+				go func() {
+					defer func() {
+						if recover() != nil {
+							late <- nil
+						}
+					}()
+					late <- space.UpdateAhead(t.Context(), func(w Writer) error { <-end; return test.end(w) })
+				}()
+				synctest.Wait()
+				close(let)
+				synctest.Wait()
+				if len(first) != 0 || b.commits != 0 {
+					t.Errorf("%d commits before the one that is near has come", b.commits)
+				}
+				close(end)
+				if err := errors.Join(<-first, <-late); err != nil && !errors.Is(err, own) {
+					t.Error(err)
+				}
+				if b.commits != 1 || b.rows["first"].Version != 1 || len(turnsOf(space)) != 0 {
+					t.Errorf("%d commits: %v", b.commits, b.rows)
+				}
+			})
+		})
+	}
+}
+
 // TestHistoryForgets: who ran ahead longer ago than the history reaches back is
 // run again, whatever it has read.
 func TestHistoryForgets(t *testing.T) {

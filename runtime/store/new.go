@@ -94,9 +94,8 @@ func (s *space) UpdateAhead(ctx context.Context, fn func(Writer) error) error {
 	if q == nil {
 		return s.update(ctx, fn, nil) // nobody is in the way
 	}
-	defer s.store.turns.arrive(s.name, q)
-	a, err := s.ahead(ctx, fn, durable)
-	if err != nil || a.nothing() {
+	a, err := s.ahead(ctx, fn, q, durable)
+	if a == nil {
 		return err
 	}
 	return s.update(ctx, fn, a)
@@ -120,10 +119,7 @@ func (s *space) update(ctx context.Context, fn func(Writer) error, a *ahead) err
 // what it wrote to the batch that it ran on. That is nil when it ran on none but
 // what is durable.
 func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on *batch, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fault.Of(err)
-	}
-	q, err := s.store.turns.take(ctx, s.name)
+	q, err := s.store.turns.take(ctx, s.name, a != nil)
 	if err != nil {
 		return nil, fault.Of(err)
 	}
@@ -137,6 +133,9 @@ func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on 
 	}
 	if q.batch.size > 0 {
 		on = q.batch
+	}
+	if err := ctx.Err(); err != nil {
+		return on, fault.Of(err)
 	}
 	var t *txn
 	own := &staged{under: q.batch}

@@ -21,14 +21,15 @@ type turns struct {
 type turn struct {
 	taken   bool
 	waiting []chan struct{} // closed when its owner has the turn
-	near    int             // writers that run ahead of their turn, or have
+	near    int             // writers that run ahead of their turn, and will wait for it
 	durable uint64          // how many updates of the history have been committed
 	batch   *batch          // what waits for its commit; nil: nothing
 	history history
 }
 
-// take waits for the space's turn. Who gets it has to leave.
-func (t *turns) take(ctx context.Context, space string) (*turn, error) {
+// take waits for the space's turn. Who gets it has to leave. near says that it
+// has approached, and is with those who wait from now on.
+func (t *turns) take(ctx context.Context, space string, near bool) (*turn, error) {
 	t.mu.Lock()
 	if t.spaces == nil {
 		t.spaces = map[string]*turn{}
@@ -37,6 +38,9 @@ func (t *turns) take(ctx context.Context, space string) (*turn, error) {
 	if q == nil {
 		q = &turn{}
 		t.spaces[space] = q
+	}
+	if near {
+		q.near--
 	}
 	if !q.taken {
 		q.taken = true
@@ -70,11 +74,12 @@ func (t *turns) giveUp(q *turn, ready chan struct{}) bool {
 }
 
 // leave gives the turn to who has waited longest. It commits what was written
-// when nobody is there who could add to it, or enough has come together.
+// when nobody is there who could add to it, or enough has come together. What
+// others are near to add to is left to them: the last of them commits.
 func (t *turns) leave(space string, q *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if b := q.batch; b != nil && (len(q.waiting) == 0 || b.full()) {
+	if b := q.batch; b != nil && (len(q.waiting) == 0 && q.near == 0 || b.full()) {
 		t.mu.Unlock()
 		b.commit() // with the turn: nobody reads what is not there yet
 		t.mu.Lock()
@@ -92,7 +97,7 @@ func (t *turns) leave(space string, q *turn) {
 
 // approach lets a writer of a space in which others are run ahead of its turn:
 // on what is durable, which is at least the first so many updates of the space's
-// history. It has to arrive. Nil: nobody is there.
+// history. It has to take the turn then, or to turn away. Nil: nobody is there.
 func (t *turns) approach(space string) (q *turn, durable uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,12 +109,19 @@ func (t *turns) approach(space string) (q *turn, durable uint64) {
 	return q, q.durable
 }
 
-// arrive is called once who ran ahead has had its turn, or wants none.
-func (t *turns) arrive(space string, q *turn) {
+// away is called by who ran ahead and wants no turn.
+func (t *turns) away(space string, q *turn) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	q.near--
+	last := q.near == 0 && !q.taken
+	if last && q.batch != nil {
+		q.taken = true // others wait for what they left to it
+		t.mu.Unlock()
+		t.leave(space, q)
+		return
+	}
 	t.tidy(space, q)
+	t.mu.Unlock()
 }
 
 // tidy forgets a space that nobody is in. The caller holds mu.

@@ -11,19 +11,19 @@ import (
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
-		q, err := turns.take(t.Context(), "a")
+		q, err := turns.take(t.Context(), "a", false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		gaveUp, got := make(chan error, 1), make(chan *turn, 1)
-		go func() { _, err := turns.take(ctx, "a"); gaveUp <- err }()
+		go func() { _, err := turns.take(ctx, "a", false); gaveUp <- err }()
 		synctest.Wait()
 		go func() {
-			q, _ := turns.take(t.Context(), "a")
+			q, _ := turns.take(t.Context(), "a", false)
 			got <- q
 		}()
-		other, err := turns.take(t.Context(), "b")
+		other, err := turns.take(t.Context(), "b", false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestTurns(t *testing.T) {
 func TestTurnThatComesTooLate(t *testing.T) {
 	for range 200 {
 		var turns turns
-		q, err := turns.take(t.Context(), "a")
+		q, err := turns.take(t.Context(), "a", false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestTurnThatComesTooLate(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			if q, err := turns.take(ctx, "a"); err == nil {
+			if q, err := turns.take(ctx, "a", false); err == nil {
 				turns.leave("a", q)
 			}
 		}()
