@@ -14,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -70,6 +71,7 @@ type oauthParty struct {
 	module    spec.Module
 	config    json.RawMessage // with its secrets
 	client    oauthClient
+	schema    *param.Schema // of the config; nil: none
 }
 
 // StartOAuth begins to connect a connector with its service: somebody has to
@@ -127,7 +129,9 @@ func (t *Tenant) openParty(ctx context.Context, p *oauthParty) error {
 		return err
 	}
 	if err := t.space.View(ctx, func(r store.Reader) (err error) {
-		p.config, err = book.Config(r, &p.connector, true)
+		if p.schema, err = book.Schema(r, p.connector.Module); err == nil {
+			p.config, err = book.ConfigBy(r, &p.connector, p.schema, true)
+		}
 		return err
 	}); err != nil {
 		return err

@@ -166,7 +166,7 @@ func (p *oauthParty) take(pairs map[string]string) (map[string]string, tokens, e
 	}
 	keep := maps.Clone(pairs)
 	for key, read := range about {
-		if v, given := pairs[key]; given && !p.schemaNames(key) {
+		if v, given := pairs[key]; given && !p.schema.Names(key) {
 			read(v)
 			delete(keep, key)
 		}
@@ -188,50 +188,11 @@ func (p *oauthParty) form(grantType string) url.Values {
 func (p *oauthParty) storable(got tokens) map[string]string {
 	pairs := map[string]string{}
 	for key, value := range map[string]string{"access_token": got.Access, "refresh_token": got.Refresh} {
-		if value != "" && p.schemaTakes(key) {
+		if value != "" && p.schema.Takes(key) {
 			pairs[key] = value
 		}
 	}
 	return pairs
-}
-
-// schemaNames reports whether the config's schema has a key of this name at its
-// top. schemaTakes reports whether one may be there.
-func (p *oauthParty) schemaNames(key string) bool {
-	named, _ := topOf(p.module.Manifest.ConfigSchema)
-	return named[key]
-}
-
-func (p *oauthParty) schemaTakes(key string) bool {
-	named, open := topOf(p.module.Manifest.ConfigSchema)
-	return open || named[key]
-}
-
-// topOf reads the keys at the top of a schema in either form, and whether there
-// may be others. It is enough for what a token is called.
-func topOf(schema json.RawMessage) (named map[string]bool, open bool) {
-	named, open = map[string]bool{}, true
-	var flat []struct {
-		Key string `json:"key"`
-	}
-	if json.Unmarshal(schema, &flat) == nil {
-		for _, f := range flat {
-			named[f.Key] = true
-		}
-		return named, true
-	}
-	var object struct {
-		Properties  map[string]json.RawMessage `json:"properties"`
-		Additional  json.RawMessage            `json:"additionalProperties"`
-		Unevaluated json.RawMessage            `json:"unevaluatedProperties"`
-	}
-	if json.Unmarshal(schema, &object) == nil {
-		for key := range object.Properties {
-			named[key] = true
-		}
-		open = string(object.Additional) != "false" && string(object.Unevaluated) != "false"
-	}
-	return named, open
 }
 
 // tokenGrant is the right to ask the token server. Private networks are open to

@@ -25,6 +25,20 @@ func (s *Schema) Knows(key string) bool {
 	return len(nodes) > 0
 }
 
+// Names reports whether a property of the config has this name, in whatever
+// branch of the schema.
+func (s *Schema) Names(key string) bool {
+	return s != nil && slices.ContainsFunc(s.root.expand(true), func(n *node) bool {
+		return slices.ContainsFunc(n.properties, func(p property) bool { return p.name == key })
+	})
+}
+
+// Takes reports whether the config may have a property of this name: one that is
+// named, or any that nothing forbids.
+func (s *Schema) Takes(key string) bool {
+	return s == nil || s.Names(key) || !slices.ContainsFunc(s.root.expand(false), func(n *node) bool { return n.closed })
+}
+
 // The costs of a change, as a schema names them with x-restart.
 const (
 	CostNone    = "none"    // nothing: the guest need not hear of it

@@ -17,10 +17,11 @@ func (s *Schema) keyword(n *node, name string, raw json.RawMessage, depth int) (
 	case "items":
 		n.items, err = s.parse(here, raw, depth+1)
 	case "additionalProperties":
-		if string(raw) != "false" {
+		if n.closed = n.closed || string(raw) == "false"; string(raw) != "false" {
 			n.additional, err = s.parse(here, raw, depth+1)
 		}
 	case "unevaluatedProperties":
+		n.closed = n.closed || string(raw) == "false"
 		if text := string(raw); text != "true" && text != "false" {
 			s.refuse(here, "is true or false here")
 		}

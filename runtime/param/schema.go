@@ -46,7 +46,8 @@ type node struct {
 	noEmpty    bool // the empty text is not allowed
 	required   []string
 	properties []property
-	additional *node // of what is not a property; nil: see the keyword
+	additional *node // of what is not a property; nil: see closed
+	closed     bool  // what is not a property is not allowed
 	items      *node
 	ref        string
 	target     *node // of ref
