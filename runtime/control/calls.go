@@ -117,9 +117,6 @@ func (t *Tenant) CallConnector(ctx context.Context, idOrName, operation string, 
 		return CallResult{}, err
 	}
 	defer cancel()
-	if c.Category == "" {
-		c.Category, c.ProviderType = m.Manifest.Category, m.Manifest.ProviderType
-	}
 	return t.call(ctx, &c, operation, args)
 }
 

@@ -60,6 +60,9 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	if err := shelf.Reindex(s.kill); err != nil {
 		return nil, err
 	}
+	if err := nameTypes(s.kill, space); err != nil {
+		return nil, err
+	}
 	vault, err := s.cfg.Secrets.Vault(s.kill, id)
 	if err == nil {
 		err = vault.Learn(s.kill, space)
