@@ -194,9 +194,11 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 			return err
 		}
 		ran = c.Enabled
+		before, _ := c.TestKey()
 		if err := do(w, &c); err != nil {
 			return err
 		}
+		retested(&c, before)
 		c.Revision++
 		c.Updated = time.Now().UTC()
 		if err := save(w, &c); err != nil {

@@ -94,6 +94,7 @@ func (t *Tenant) DeleteFile(ctx context.Context, id string) error {
 		events := []identity.Event{t.fileEvent(identity.FileDelete, f)}
 		err = param.DeleteFile(w, id, func(c *spec.Connector) error {
 			changed = append(changed, c.ID)
+			retested(c, "")
 			c.Revision++
 			c.Updated = time.Now().UTC()
 			e := t.event(identity.ConnectorUpdate, c)

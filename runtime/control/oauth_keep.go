@@ -84,7 +84,7 @@ const maxScopeText = 2 << 10
 // connected notes who connected a connector. A test of before says nothing of
 // another account.
 func (t *Tenant) connected(w store.Writer, c *spec.Connector) error {
-	c.Tested, c.OAuth = "", nil
+	c.Tested, c.OAuth, c.Status, c.StatusMessage = "", nil, spec.StatusDraft, ""
 	e := t.event(identity.ConnectorConnect, c)
 	e.Detail = "connected"
 	return identity.Append(w, e)

@@ -33,18 +33,49 @@ func (t *Tenant) TestConnector(ctx context.Context, idOrName string) (TestResult
 	if err != nil {
 		return TestResult{}, err
 	}
-	return result, t.space.Update(ctx, func(w store.Writer) error {
-		c, err := find(w, c.ID)
+	return result, t.keepTest(ctx, c.ID, key, result)
+}
+
+// keepTest keeps the result of a test of a connector as it was: with that test
+// key. Of another one it says nothing.
+func (t *Tenant) keepTest(ctx context.Context, id, key string, result TestResult) error {
+	return t.space.Update(ctx, func(w store.Writer) error {
+		c, err := find(w, id)
 		if err != nil {
 			return err
+		}
+		e := t.event(identity.ConnectorTest, &c)
+		e.Module, e.Detail = c.Module, "passed"
+		if !result.Success {
+			e.Detail = "failed: " + result.Message
+		}
+		if now, err := c.TestKey(); err != nil || now != key {
+			e.Detail += "; it was changed meanwhile, so that this says nothing of it"
+			return identity.Append(w, e)
 		}
 		// The last test counts: a failed one takes back what an earlier one said.
 		c.Status, c.Tested, c.StatusMessage, c.LastTestedAt = spec.StatusError, "", result.Message, result.At
 		if result.Success {
 			c.Status, c.Tested = spec.StatusConnected, key
 		}
+		if err := identity.Append(w, e); err != nil {
+			return err
+		}
 		return save(w, &c)
 	})
+}
+
+// retested says what is known of a connector whose test key was another: nothing,
+// unless it is again what a test has passed for.
+func retested(c *spec.Connector, before string) {
+	now, err := c.TestKey()
+	switch {
+	case err == nil && now == before:
+	case err == nil && now == c.Tested:
+		c.Status = spec.StatusConnected
+	default:
+		c.Status, c.StatusMessage = spec.StatusDraft, ""
+	}
 }
 
 // test makes one test. A configuration that is not what the schema wants fails

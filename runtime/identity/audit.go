@@ -90,6 +90,7 @@ const (
 	ConnectorActivate   Action = "connector.activate"
 	ConnectorDeactivate Action = "connector.deactivate"
 	ConfigReveal        Action = "config.reveal"     // secret values were shown
+	ConnectorTest       Action = "connector.test"
 	ConnectorConnect    Action = "connector.connect" // its OAuth: begun, finished, ended
 	GrantsChange        Action = "grants.change"
 	LimitsChange        Action = "limits.change"
@@ -108,7 +109,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall,
+		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall,
 		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete,
 	}
 }
