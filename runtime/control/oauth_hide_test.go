@@ -110,7 +110,7 @@ func TestAbuseOAuthRefreshRepeatsWhatItWasTold(t *testing.T) {
 		r.peer.Answer(400, say(token, r.peer.ClientSecret))
 	}
 	log := &lockedLog{}
-	f := r.service.StartRefresher(t.Context(), control.RefresherConfig{Backoff: 20 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
+	f := r.service.StartRefresher(t.Context(), control.RefresherConfig{Backoff: 20 * time.Millisecond, Floor: time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
 	defer f.Stop()
 	r.until("both failures in the log", func() bool { return strings.Count(log.String(), "token not refreshed") >= 2 })
 	clean(t, "the log", log.String(), token, r.peer.ClientSecret)

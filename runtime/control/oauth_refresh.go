@@ -21,7 +21,11 @@ const (
 	lookEvery      = 30 * time.Second // for tokens that somebody got meanwhile
 	longestMargin  = 5 * time.Minute  // before a token ends
 	shortestWait   = 50 * time.Millisecond
-	refreshAtOnce  = 16
+	shortestFloor  = 30 * time.Second // between two refreshes of a connector, whatever its server says
+	refreshAnHour  = 60               // of a connector, in the long run
+	refreshBurst   = 10               // of a connector, ahead of that
+	refreshAtOnce  = 256
+	refreshShare   = 4                // of one tenant
 	refreshBackoff = 15 * time.Second // after the first failure; doubled with each
 	refreshMost    = time.Hour
 )
@@ -30,26 +34,35 @@ const (
 type RefresherConfig struct {
 	Every   time.Duration // how often new tokens are looked for; 30 s
 	Backoff time.Duration // after a first failure; 15 s
+	Floor   time.Duration // between two refreshes of a connector; 30 s
+	AnHour  int           // refreshes of a connector, in the long run; 60
 	Log     *slog.Logger
 }
 
 // Refresher gets new access tokens for the connectors of all tenants before the
-// old ones end. It is one goroutine, and a few for the time that they wait for an
-// authorization server.
+// old ones end. It is one goroutine, and one for each token that waits for its
+// authorization server: of a tenant a few at once, so that servers that hang hold
+// up nobody else's.
 type Refresher struct {
 	service *Service
 	cfg     RefresherConfig
 	cancel  context.CancelFunc
 	done    chan struct{}
+	ended   chan struct{} // of a refresh
+	working sync.WaitGroup
 
 	mu    sync.Mutex
-	tries map[string]try // by tenant and connector
+	tries map[string]*try // by tenant and connector
+	busy  map[string]int  // refreshes under way, by tenant
+	all   int             // of them
 }
 
-// try is what is known of a connector whose refresh has failed.
+// try is what is known of a connector's refreshes.
 type try struct {
-	failures int
-	next     time.Time
+	underWay bool
+	failures int       // since the last one that worked
+	next     time.Time // not before, after failures
+	paced    time.Time // when as many as are allowed are used up
 }
 
 // StartRefresher starts to refresh tokens, until Stop or the end of ctx.
@@ -60,11 +73,20 @@ func (s *Service) StartRefresher(ctx context.Context, cfg RefresherConfig) *Refr
 	if cfg.Backoff <= 0 {
 		cfg.Backoff = refreshBackoff
 	}
+	if cfg.Floor <= 0 {
+		cfg.Floor = shortestFloor
+	}
+	if cfg.AnHour <= 0 {
+		cfg.AnHour = refreshAnHour
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &Refresher{service: s, cfg: cfg, cancel: cancel, done: make(chan struct{}), tries: map[string]try{}}
+	r := &Refresher{
+		service: s, cfg: cfg, cancel: cancel, done: make(chan struct{}),
+		ended: make(chan struct{}, 1), tries: map[string]*try{}, busy: map[string]int{},
+	}
 	go r.run(ctx)
 	return r
 }
@@ -81,22 +103,33 @@ func (r *Refresher) Stop() {
 
 func (r *Refresher) run(ctx context.Context) {
 	defer close(r.done)
+	defer r.working.Wait()
 	for {
+		began := time.Now()
 		next := r.pass(ctx)
-		wait := time.NewTimer(min(max(time.Until(next), shortestWait), r.cfg.Every))
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
+		// However much there is to do, most of the time is not spent on looking.
+		rest := max(shortestWait, 4*time.Since(began))
+		if !r.sleep(ctx, rest, nil) || !r.sleep(ctx, min(time.Until(next), r.cfg.Every)-rest, r.ended) {
 			return
 		}
 	}
 }
 
-// pass refreshes whatever is due and answers when the next is.
+// sleep waits, until something is sent to wake; false: ctx has ended.
+func (r *Refresher) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	wait := time.NewTimer(max(d, 0))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-wake:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// pass begins to refresh whatever is due, and answers when the next is. It waits
+// for none of them.
 func (r *Refresher) pass(ctx context.Context) (next time.Time) {
-	var wait sync.WaitGroup
-	places := make(chan struct{}, refreshAtOnce)
 	next = time.Now().Add(r.cfg.Every)
 	known := map[string]bool{}
 	for id := range r.service.cfg.Supervisor.Tenants() {
@@ -104,7 +137,7 @@ func (r *Refresher) pass(ctx context.Context) (next time.Time) {
 		var due map[string]time.Time
 		if err == nil {
 			t = t.By(identity.OfServer(id))
-			due, err = t.dueTokens(ctx)
+			due, err = t.dueTokens(ctx, r.cfg.Floor)
 		}
 		if err != nil {
 			if ctx.Err() == nil {
@@ -115,25 +148,15 @@ func (r *Refresher) pass(ctx context.Context) (next time.Time) {
 		for connector, at := range due {
 			key := id + "/" + connector
 			known[key] = true
-			if at = r.notBefore(key, at); at.After(time.Now()) {
+			if at = r.begin(id, key, at); !at.IsZero() {
 				next = minTime(next, at)
 				continue
 			}
-			select {
-			case places <- struct{}{}:
-			case <-ctx.Done():
-				continue
-			}
-			next = time.Now() // for when the new token ends
-			wait.Go(func() {
-				defer func() { <-places }()
-				r.refresh(ctx, t, key, connector)
-			})
+			r.working.Go(func() { r.refresh(ctx, t, key, connector) })
 		}
 	}
-	wait.Wait()
 	r.forget(known)
-	return r.earliest(next)
+	return next
 }
 
 func minTime(a, b time.Time) time.Time {
@@ -143,14 +166,37 @@ func minTime(a, b time.Time) time.Time {
 	return a
 }
 
-// notBefore holds a connector back whose last refresh has failed.
-func (r *Refresher) notBefore(key string, at time.Time) time.Time {
+func maxTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// begin takes a place for a refresh that is due at a time; else it answers when
+// to ask again. One for which there is no place is asked about when another ends.
+func (r *Refresher) begin(tenant, key string, at time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if held, failed := r.tries[key]; failed && held.next.After(at) {
-		return held.next
+	now := time.Now()
+	held := r.tries[key]
+	if held == nil {
+		held = &try{}
+		r.tries[key] = held
 	}
-	return at
+	each := time.Hour / time.Duration(r.cfg.AnHour)
+	at = maxTime(maxTime(at, held.next), held.paced.Add(-(refreshBurst-1)*each))
+	switch {
+	case at.After(now):
+		return at
+	case held.underWay || r.busy[tenant] >= refreshShare || r.all >= refreshAtOnce:
+		return now.Add(r.cfg.Every)
+	}
+	held.underWay = true
+	held.paced = maxTime(held.paced, now).Add(each)
+	r.busy[tenant]++
+	r.all++
+	return time.Time{}
 }
 
 // refresh refreshes one, and backs off when that fails.
@@ -159,17 +205,29 @@ func (r *Refresher) refresh(ctx context.Context, t *Tenant, key, connector strin
 	if err != nil && ctx.Err() == nil {
 		r.cfg.Log.Warn("token not refreshed", "tenant", t.id, "connector", connector, "error", t.cleanError(err))
 	}
+	r.end(t.id, key, err)
+	select {
+	case r.ended <- struct{}{}:
+	default: // the loop is woken already
+	}
+}
+
+func (r *Refresher) end(tenant, key string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
-		delete(r.tries, key)
-		return
+	r.all--
+	if r.busy[tenant]--; r.busy[tenant] == 0 {
+		delete(r.busy, tenant)
 	}
 	held := r.tries[key]
+	held.underWay = false
+	if err == nil {
+		held.failures, held.next = 0, time.Time{}
+		return
+	}
 	wait := min(r.cfg.Backoff<<min(held.failures, 20), refreshMost)
 	held.failures++
 	held.next = time.Now().Add(time.Duration(float64(wait) * (0.9 + 0.2*rand.Float64()))) //nolint:gosec // jitter needs no secrecy
-	r.tries[key] = held
 }
 
 // forget lets go of what is known of connectors that are gone, or have no tokens
@@ -177,25 +235,17 @@ func (r *Refresher) refresh(ctx context.Context, t *Tenant, key, connector strin
 func (r *Refresher) forget(known map[string]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for key := range r.tries {
-		if !known[key] {
+	for key, held := range r.tries {
+		if !known[key] && !held.underWay {
 			delete(r.tries, key)
 		}
 	}
 }
 
-// earliest is the next time that something is due, with those that failed.
-func (r *Refresher) earliest(next time.Time) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, held := range r.tries {
-		next = minTime(next, held.next)
-	}
-	return next
-}
-
-// dueTokens says when which connectors' tokens are to be refreshed.
-func (t *Tenant) dueTokens(ctx context.Context) (due map[string]time.Time, err error) {
+// dueTokens says when which connectors' tokens are to be refreshed: each refresh
+// is a request, a write and a swap, so that a server whose tokens live for a
+// second is not asked each second.
+func (t *Tenant) dueTokens(ctx context.Context, floor time.Duration) (due map[string]time.Time, err error) {
 	err = t.space.View(ctx, func(r store.Reader) error {
 		due = map[string]time.Time{}
 		for e, err := range store.All(r, store.Connectors, "") {
@@ -210,7 +260,7 @@ func (t *Tenant) dueTokens(ctx context.Context) (due map[string]time.Time, err e
 				continue // it says so itself when it is to run
 			}
 			if at, ok := refreshAt(&c); ok {
-				due[e.ID] = at
+				due[e.ID] = maxTime(at, c.OAuth.Refreshed.Add(floor))
 			}
 		}
 		return nil

@@ -1,8 +1,13 @@
 package control_test
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +33,7 @@ func connected(t *testing.T, life time.Duration, adjust ...func(*abi.OAuth)) *oa
 
 func (r *oauthRig) refreshing() {
 	r.t.Helper()
-	f := r.service.StartRefresher(r.t.Context(), control.RefresherConfig{Backoff: 20 * time.Millisecond})
+	f := r.service.StartRefresher(r.t.Context(), control.RefresherConfig{Backoff: 20 * time.Millisecond, Floor: time.Millisecond})
 	r.t.Cleanup(f.Stop)
 }
 
@@ -92,7 +97,7 @@ func TestOAuthRefreshIsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The refresher is told of nothing: it finds the second by itself.
-	f := r.service.StartRefresher(t.Context(), control.RefresherConfig{Every: 50 * time.Millisecond})
+	f := r.service.StartRefresher(t.Context(), control.RefresherConfig{Every: 50 * time.Millisecond, Floor: time.Millisecond})
 	defer f.Stop()
 	r.until("a refresh of the second", func() bool { return r.stored().Revision > 2 && len(refreshes(r.peer.Asked())) > 0 })
 	r.id = first
@@ -168,10 +173,88 @@ func TestOAuthEndIsToldAhead(t *testing.T) {
 func TestOAuthRefresherStops(t *testing.T) {
 	r := connected(t, time.Second)
 	for range 2 {
-		f := r.service.StartRefresher(t.Context(), control.RefresherConfig{})
+		f := r.service.StartRefresher(t.Context(), control.RefresherConfig{Floor: time.Millisecond})
 		f.Stop()
 		f.Stop()
 	}
 	var none *control.Refresher
 	none.Stop()
+}
+
+// TestOAuthRefreshHasAFloor: a server that says that its tokens live for a second
+// is not asked each second.
+func TestOAuthRefreshHasAFloor(t *testing.T) {
+	r := connected(t, time.Second)
+	f := r.service.StartRefresher(t.Context(), control.RefresherConfig{Every: 20 * time.Millisecond, Floor: 1500 * time.Millisecond})
+	defer f.Stop()
+	got := r.stored().OAuth.Refreshed
+	for range 2 {
+		before := got
+		r.until("a refresh", func() bool { got = r.stored().OAuth.Refreshed; return got.After(before) })
+		if wait := got.Sub(before); wait < 1500*time.Millisecond {
+			t.Errorf("refreshed after %s", wait)
+		}
+	}
+}
+
+// TestOAuthRefreshesAnHour: nor is it asked more often in an hour than is allowed,
+// whatever comes of it.
+func TestOAuthRefreshesAnHour(t *testing.T) {
+	r := connected(t, time.Second)
+	for range 30 {
+		r.peer.Answer(503, `{}`)
+	}
+	f := r.service.StartRefresher(t.Context(), control.RefresherConfig{
+		Every: 5 * time.Millisecond, Backoff: time.Microsecond, Floor: time.Millisecond, AnHour: 1,
+	})
+	defer f.Stop()
+	r.until("all that are allowed at first", func() bool { return len(refreshes(r.peer.Asked())) >= 10 })
+	still := time.NewTimer(600 * time.Millisecond)
+	<-still.C
+	if n := len(refreshes(r.peer.Asked())); n != 10 {
+		t.Errorf("%d refreshes", n)
+	}
+}
+
+// TestAbuseOAuthServersThatHang: those of one tenant take a few places, and hold
+// up nobody else.
+func TestAbuseOAuthServersThatHang(t *testing.T) {
+	var waiting, most atomic.Int64
+	end := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.FormValue("grant_type") == "refresh_token" {
+			n := waiting.Add(1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
+			<-end
+			waiting.Add(-1)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"access_token":"at-hangs","refresh_token":"rt-hangs","expires_in":1}`)
+	}))
+	defer server.Close()
+	defer close(end)
+	r := connected(t, time.Second)
+	held := *r.rig
+	held.Tenant = held.tenant("other")
+	ann := person("ann")
+	ann.Tenant = "other"
+	if _, err := r.SetCeiling(t.Context(), "other", spec.Ceiling{Grantable: []spec.Grant{{Group: "http", Rights: []spec.Right{spec.Read, spec.Write}}}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	other := &oauthRig{rig: &held, peer: r.peer, ann: r.tenantOf(ann)}
+	digest := other.oauthModule("drive", &abi.OAuth{AuthorizeURL: r.peer.AuthorizeURL(), TokenURL: server.URL, Issuer: r.peer.Issuer()})
+	for i := range 10 {
+		other.id = other.connector(fmt.Sprint("hangs ", i), digest, true)
+		if _, err := other.ann.FinishOAuth(t.Context(), other.agreed()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.refreshing()
+	r.until("four that hang", func() bool { return waiting.Load() == 4 })
+	before := len(refreshes(r.peer.Asked()))
+	r.until("three refreshes of another tenant", func() bool { return len(refreshes(r.peer.Asked())) >= before+3 })
+	if n := most.Load(); n != 4 {
+		t.Errorf("%d at once", n)
+	}
 }
