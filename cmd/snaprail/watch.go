@@ -110,6 +110,9 @@ func (w *watcher) apply(ctx context.Context, docs *documentSet, state string) er
 		return err
 	}
 	w.failed = false
+	for _, note := range docs.notes {
+		w.log.Warn("documents read in part", "what", note)
+	}
 	for _, c := range p.Changes {
 		attrs := []any{"kind", c.Kind, "name", c.Name, "action", c.Action, "fields", c.Fields}
 		switch {
