@@ -242,7 +242,13 @@ func (a *app) connectorsTest() *cobra.Command {
 			return err
 		}
 		if !r.Success {
-			return fault.New(fault.NotConnected, "the test failed: %s", r.Message)
+			f := fault.New(fault.NotConnected, "the test failed: %s", r.Message)
+			if hint, _ := r.Details["hint"].(string); hint != "" {
+				f.Hint = hint
+			} else {
+				f.Hint = "Look at the test's message, mend the cause and test again."
+			}
+			return f
 		}
 		return nil
 	})

@@ -56,11 +56,11 @@ func readConfig(in *abi.OpenInput) (drive, error) {
 func (s *storage) Test(in *abi.OpenInput) abi.TestResult {
 	d, err := readConfig(in)
 	if err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	account, err := d.account()
 	if err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	return abi.TestResult{
 		Success: true, Message: "the drive of " + account + " answers",

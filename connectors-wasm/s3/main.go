@@ -27,10 +27,10 @@ func (s *storage) Open(in *abi.OpenInput, _ *snaprail.Step) (err error) {
 func (s *storage) Test(in *abi.OpenInput) abi.TestResult {
 	b, err := readConfig(in)
 	if err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	if err := b.head(); err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	return abi.TestResult{
 		Success: true, Message: "the bucket " + b.name + " answers",

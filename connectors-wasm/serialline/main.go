@@ -127,7 +127,7 @@ func (l *line) Close(string) error {
 func (l *line) Test(in *abi.OpenInput) abi.TestResult {
 	devices, err := readConfig(in)
 	if err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	result := abi.TestResult{Success: true}
 	var failed []string

@@ -59,15 +59,15 @@ func (h *hook) configure(in *abi.OpenInput) error {
 // webhook that takes only posts answers so, and one that is gone says that too.
 func (h *hook) Test(in *abi.OpenInput) abi.TestResult {
 	if err := h.configure(in); err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	reply, err := http.Do(http.Request{URL: h.URL, Timeout: timeout, Retries: 1, Redirects: -1, MaxBody: maxReply})
 	if err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	switch {
 	case reply.Status == 401, reply.Status == 403, reply.Status == 404, reply.Status == 410, reply.Status == 429, reply.Status >= 500:
-		return abi.TestResult{Message: refused(reply).Error()}
+		return snaprail.TestFailed(refused(reply))
 	}
 	return abi.TestResult{Success: true, Message: "the webhook answers"}
 }

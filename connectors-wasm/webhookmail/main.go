@@ -68,18 +68,20 @@ func (m *mailer) configure(in *abi.OpenInput) error {
 // Test asks the server what it would take (OPTIONS) and sends nothing.
 func (m *mailer) Test(in *abi.OpenInput) abi.TestResult {
 	if err := m.configure(in); err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	reply, err := http.Do(http.Request{
 		Method: "OPTIONS", URL: m.URL, Headers: m.headers(nil), Timeout: timeout, Redirects: -1, MaxBody: maxReply,
 	})
 	if err != nil {
-		return abi.TestResult{Message: err.Error()}
+		return snaprail.TestFailed(err)
 	}
 	switch status := reply.Status; {
 	case status == 501: // it knows no OPTIONS (RFC 9110, section 15.6.2), and so has answered
 	case status == 401, status == 403, status == 404, status == 410, status >= 500:
-		return abi.TestResult{Message: refused(reply).Error() + " to OPTIONS " + m.URL}
+		result := snaprail.TestFailed(refused(reply))
+		result.Message += " to OPTIONS " + m.URL
+		return result
 	}
 	return abi.TestResult{Success: true, Message: "the server answers"}
 }

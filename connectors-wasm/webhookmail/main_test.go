@@ -145,3 +145,23 @@ func TestConnectionWithoutOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectionAdvice: a test that fails says what to do next as well as the
+// operation does, be it the server's refusal or the host's.
+func TestConnectionAdvice(t *testing.T) {
+	for config, hint := range map[string]string{
+		`{"url":"https://mail.test/send"}`: "Check authorization and signing_key.",
+		`{}`:                               "The module's README says what the config may hold.",
+	} {
+		h := guesttest.New(t, &mailer{})
+		h.Web(&server{})
+		result, err := h.Test(config)
+		details := map[string]string{}
+		for _, d := range result.Details {
+			details[d.Name] = string(d.Value)
+		}
+		if err != nil || result.Success || details["hint"] != hint || details["code"] == "" {
+			t.Errorf("%s: %+v, %v", config, result, err)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package snaprail
 
-import "github.com/snaprail/snaprail/guest-sdk/abi"
+import (
+	"errors"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
 
 // A guest is one value with the handlers that it wants, each an interface of
 // one method. The host calls one handler at a time. What a handler builds in
@@ -49,9 +53,26 @@ type Converter interface {
 
 // Tester tries a config that may be not in force yet, on a guest of its own: no
 // other handler is called before it. A test that fails is an answer, not an
-// error.
+// error: see TestFailed.
 type Tester interface {
 	Test(in *abi.OpenInput) abi.TestResult
+}
+
+// TestFailed is the answer of a test that err has failed. Whoever reads it is
+// told what to do next as well as by an operation that fails for the same: the
+// code and the hint of err, which may be the host's, are among the details.
+func TestFailed(err error) abi.TestResult {
+	result := abi.TestResult{Message: err.Error()}
+	var said *abi.Error
+	if !errors.As(err, &said) {
+		return result
+	}
+	for _, detail := range []struct{ name, text string }{{"code", said.Code}, {"hint", said.Hint}} {
+		if detail.text != "" {
+			result.Details = append(result.Details, abi.Header{Name: detail.name, Value: []byte(detail.text)})
+		}
+	}
+	return result
 }
 
 // Operator answers the operations of the module's category: put and get of

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -236,6 +237,9 @@ func (g *guest) test(ctx context.Context, in abi.OpenInput) (result abi.TestResu
 	}
 	if err := result.Decode(out); err != nil {
 		return result, fault.Wrap(fault.Guest, err, "the module's test answered what cannot be read")
+	}
+	for i := range result.Details { // they lie in the guest's memory, which goes on without them
+		result.Details[i].Value = bytes.Clone(result.Details[i].Value)
 	}
 	return result, nil
 }

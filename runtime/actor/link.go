@@ -28,7 +28,7 @@ func Link(m *abi.Manifest, grants []spec.Grant, groups capability.Registry) (eng
 			link[c.Group] = engine.Denied
 		default:
 			return nil, fault.New(fault.CapabilityNotGranted, "the module needs %q, which is not granted: %s", c.Group, c.Reason).
-				WithHint("add to the connector's grants: {\"group\": %q, \"resources\": [\"…\"], \"rights\": %s}", c.Group, rightsJSON(c.Rights))
+				WithHint("Say what it may reach: `snaprail grants add CONNECTOR %s RESOURCE%s`.", c.Group, writeFlag(c.Rights))
 		}
 	}
 	return link, nil
@@ -38,9 +38,9 @@ func granted(grants []spec.Grant, group string) bool {
 	return slices.ContainsFunc(grants, func(g spec.Grant) bool { return g.Group == group })
 }
 
-func rightsJSON(rights []string) string {
+func writeFlag(rights []string) string {
 	if slices.Contains(rights, string(spec.Write)) {
-		return `["read", "write"]`
+		return " --write"
 	}
-	return `["read"]`
+	return ""
 }

@@ -27,7 +27,14 @@ func Check(group string, grants []spec.Grant, resource string, right spec.Right)
 	}
 	shown := shown(resource)
 	return fault.New(fault.Denied, "%s: no grant covers %q with the right to %s", group, shown, need).
-		WithHint("add a grant to the connector: group %q, resources [%q], rights [%q]", group, shown, need)
+		WithHint("Add a grant to the connector: `snaprail grants add CONNECTOR %s %q%s`.", group, shown, writeFlag(need))
+}
+
+func writeFlag(need spec.Right) string {
+	if need == spec.Write {
+		return " --write"
+	}
+	return ""
 }
 
 // maxShown bounds what an error says of a resource, in bytes: its name may come

@@ -73,8 +73,12 @@ func (r Rules) Check(method string, canonical *url.URL) error {
 		return nil
 	}
 	shown := fault.Clip(canonical.Scheme+"://"+canonical.Host+canonical.EscapedPath(), maxShown)
+	write := ""
+	if right == spec.Write {
+		write = " --write"
+	}
 	return fault.New(fault.Denied, "http: no grant covers %s %s", method, shown).
-		WithHint("add a grant to the connector: group \"http\", resources [%q], rights [%q]", shown, right)
+		WithHint("Add a grant to the connector: `snaprail grants add CONNECTOR http %q%s`.", shown, write)
 }
 
 // maxShown bounds what an error says of a URL, in bytes.

@@ -218,7 +218,8 @@ func (v *Vault) get(r store.Reader, name string) (store.Entry, error) {
 
 func missing(name string) error {
 	if named, ok := strings.CutPrefix(name, NamedPrefix); ok {
-		return fault.New(fault.SecretMissing, "no secret is named %.200q", named)
+		return fault.New(fault.SecretMissing, "no secret is named %.200q", named).
+			WithHint("Set it with `snaprail secret set %.200s`.", named)
 	}
 	return fault.New(fault.SecretMissing, "the secret %.200q is not set", name).
 		WithHint("Set it with the connector's parameters.")
