@@ -39,6 +39,8 @@ type Tenant struct {
 	mu      sync.Mutex
 	runners map[string]*runner
 
+	tests places // of what is tested beside what runs
+
 	// journals outlive runners, so that the end of a log can be read.
 	writing  sync.Mutex
 	journals map[string]*Journal
@@ -73,6 +75,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	t := &Tenant{
 		name: id, super: s, space: space, vault: vault, book: param.NewBook(vault), notes: maskedLog(s.cfg.Log, vault.Mask()).With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
+		tests: make(places, testsAtOnce),
 	}
 	t.ceiling.Store(&ceiling)
 	s.cfg.Engine.SetBudget(id, engine.Budget{MemoryBytes: ceiling.MemoryBytes, CPU: ceiling.CPU})
@@ -254,8 +257,14 @@ func (t *Tenant) Await(ctx context.Context, id string, revision uint64) error {
 }
 
 // Test tests a connector: beside the guest that runs, or in a sandbox that
-// lives as long as the test.
+// lives as long as the test. Two are made at once, on the tenant's account;
+// others wait for their turn, for half a minute at most (fault.Exhausted).
 func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, error) {
+	free, err := t.tests.take(ctx)
+	if err != nil {
+		return abi.TestResult{}, err
+	}
+	defer free()
 	v, release, err := t.version(ctx, c)
 	if err != nil {
 		return abi.TestResult{}, err
