@@ -129,6 +129,7 @@ func TestPagesOfOthersCannotAct(t *testing.T) {
 		if c.site != "" || c.origin != "" {
 			if c.site != "none" {
 				r.call(http.MethodPost, "/api/login", `{"name":"x","password":"y"}`, header("Authorization", ""), from).problem(fault.CrossOrigin)
+				r.call(http.MethodPost, "/api/setup", `{"link":"x","name":"x","password":"y"}`, header("Authorization", ""), from).problem(fault.CrossOrigin)
 			}
 		}
 		r.call(http.MethodPost, "/api/logout", "", ada, from).problem(fault.CrossOrigin)
