@@ -158,7 +158,7 @@ func hammerChain(t *testing.T, s store.Store) {
 		for i := range rounds {
 			err := space.UpdateAhead(t.Context(), func(w store.Writer) error {
 				e, _ := w.Get(store.Devices, own)
-				if e.Version != uint64(i) { //nolint:gosec // small
+				if e.Version != uint64(i) {
 					t.Errorf("writer %d reads version %d in round %d", me, e.Version, i)
 				}
 				w.Finally(func(w store.Writer) error {
