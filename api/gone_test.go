@@ -15,11 +15,11 @@ import (
 // its deletion has not come to yet.
 func TestCredentialsOfATenantThatGoes(t *testing.T) {
 	r := newRig(t)
-	as := header("Authorization", "Bearer "+r.other)
+	as := header("Authorization", "Bearer "+r.newToken("third"))
 	r.must(r.store.System().Update(t.Context(), func(w store.Writer) error {
-		raw, err := json.Marshal(spec.Tenant{ID: "other", Created: time.Now(), Deleting: time.Now()})
+		raw, err := json.Marshal(spec.Tenant{ID: "third", Created: time.Now(), Deleting: time.Now()})
 		if err == nil {
-			_, err = w.Put(store.Tenants, "other", raw)
+			_, err = w.Put(store.Tenants, "third", raw)
 		}
 		return err
 	}))
