@@ -54,7 +54,7 @@ func TestWebThroughARealGuest(t *testing.T) {
 		"by redirect": {config: `{"url": "` + web.URL + `/home"}`, resources: "http://*:*/* " + loopback, want: "egress_forbidden", refused: true},
 		"secret": {
 			config:    `{"url": "` + web.URL + `/secret", "headers": {"Authorization": "Bearer secret://token"}}`,
-			resources: web.URL + "/* " + loopback, want: "200 22 you sent Bearer ******",
+			resources: web.URL + "/* " + loopback, want: "200 24 you sent Bearer [masked]",
 		},
 	} {
 		c := n.activate(json.Marshal(map[string]any{

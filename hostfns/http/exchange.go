@@ -125,7 +125,7 @@ func (x *exchange) read(resp *nethttp.Response) (*abi.HTTPResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	if encoding := resp.Header.Get("Content-Encoding"); len(x.masks) > 0 && len(body) > 0 && encoding != "" && encoding != "identity" {
+	if encoding := resp.Header.Get("Content-Encoding"); x.mask != nil && len(body) > 0 && encoding != "" && encoding != "identity" {
 		return nil, fault.New(fault.Unsupported, "the reply is encoded as %q, in which secrets cannot be looked for", fault.Clip(encoding, maxMethod))
 	}
 	headers, err := x.headersOf(resp.Header)
@@ -134,7 +134,7 @@ func (x *exchange) read(resp *nethttp.Response) (*abi.HTTPResponse, error) {
 	}
 	return &abi.HTTPResponse{
 		Status: uint32(resp.StatusCode), Headers: headers,
-		URL: x.masks.text(resp.Request.URL.String()), Body: x.masks.bytes(body),
+		URL: x.mask.Text(resp.Request.URL.String()), Body: x.mask.Bytes(body),
 	}, nil
 }
 
@@ -185,7 +185,7 @@ func (x *exchange) headersOf(h nethttp.Header) ([]abi.Header, error) {
 			continue
 		}
 		for _, value := range h[name] {
-			list = append(list, abi.Header{Name: fault.Clip(name, maxHeaders), Value: []byte(x.masks.text(value))})
+			list = append(list, abi.Header{Name: fault.Clip(name, maxHeaders), Value: []byte(x.mask.Text(value))})
 		}
 	}
 	if len(list) > abi.MaxHeaders {

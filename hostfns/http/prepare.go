@@ -13,6 +13,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/mask"
 )
 
 // The defaults and bounds of a request.
@@ -36,7 +37,7 @@ type exchange struct {
 	delay     time.Duration
 	redirects int
 	maxBody   uint64
-	masks     masks
+	mask      *mask.Mask
 	hold      *hold // counts the reply's memory
 }
 
@@ -79,9 +80,9 @@ func (s *session) prepare(ctx context.Context, q *abi.HTTPRequest) (*exchange, e
 	if err != nil {
 		return nil, err
 	}
-	x.masks = v.masks()
+	x.mask = v.mask()
 	x.client, err = s.clientFor(t)
-	return x, x.masks.fault(err)
+	return x, masked(x.mask, err)
 }
 
 // milliseconds is at most the time that any request may take.

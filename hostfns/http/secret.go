@@ -1,20 +1,14 @@
 package http
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/mask"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -95,74 +89,23 @@ func (v *vault) tls(t *abi.HTTPTLS) (*egress.TLS, error) {
 	return &egress.TLS{CA: parts[0], Certificate: parts[1], Key: parts[2], ServerName: t.ServerName}, nil
 }
 
-// minMasked is the shortest text that is taken out of a reply, in bytes: a
-// shorter one is in too many replies by chance.
-const minMasked = 6
-
-// mask stands where a secret stood.
-const mask = "******"
-
-// masks are the texts that a guest may not get to see, the longest first.
-type masks []string
-
-func (v *vault) masks() masks {
-	var all masks
+// mask takes the secrets of the request out of what the guest gets to see: a peer
+// may repeat them. nil: there are none.
+func (v *vault) mask() *mask.Mask {
+	if len(v.known) == 0 {
+		return nil
+	}
+	var values []string
 	for _, value := range v.known {
-		all = append(all, formsOf(value)...)
+		values = append(values, value, strings.TrimSpace(value))
 	}
-	slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	return slices.Compact(all)
+	return mask.Of(values...)
 }
 
-// formsOf is how a peer may echo a value.
-func formsOf(value string) (forms []string) {
-	trimmed := strings.TrimSpace(value)
-	quoted, err := json.Marshal(trimmed)
-	if err == nil {
-		forms = append(forms, string(quoted[1:len(quoted)-1]))
-	}
-	forms = append(forms, value, trimmed, url.QueryEscape(trimmed), url.PathEscape(trimmed), hex.EncodeToString([]byte(trimmed)))
-	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for shift := range 3 {
-			forms = append(forms, inBase64(e, trimmed, shift))
-		}
-	}
-	return slices.DeleteFunc(forms, func(f string) bool { return len(f) < minMasked })
-}
-
-// inBase64 is the part of a base64 text that depends on the value alone, when the
-// value begins shift bytes behind a group of three, as a password does in basic
-// authentication.
-func inBase64(e *base64.Encoding, value string, shift int) string {
-	text := e.EncodeToString(append(make([]byte, shift), value...))
-	if (shift+len(value))%3 != 0 {
-		text = text[:len(text)-1] // it holds bits of what comes behind
-	}
-	return text[min((8*shift+5)/6, len(text)):] // and those of what comes before
-}
-
-func (m masks) text(s string) string {
-	for _, secret := range m {
-		s = strings.ReplaceAll(s, secret, mask)
-	}
-	return s
-}
-
-func (m masks) bytes(b []byte) []byte {
-	for _, secret := range m {
-		if bytes.Contains(b, []byte(secret)) {
-			b = bytes.ReplaceAll(b, []byte(secret), []byte(mask))
-		}
-	}
-	return b
-}
-
-// fault is an error without the secrets: a peer's words may be in it.
-func (m masks) fault(err error) error {
-	if err == nil || len(m) == 0 {
+// masked is an error without the secrets: a peer's words may be in it.
+func masked(m *mask.Mask, err error) error {
+	if err == nil || m == nil {
 		return err
 	}
-	f := *fault.Of(err)
-	f.Text, f.Hint = m.text(f.Text), m.text(f.Hint)
-	return &f
+	return m.Fault(fault.Of(err))
 }

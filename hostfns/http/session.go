@@ -83,7 +83,7 @@ func (s *session) request(ctx context.Context, in, out []byte) ([]byte, error) {
 	if err != nil {
 		s.drop()
 		s.note(x, err)
-		return nil, x.masks.fault(egress.Explain(err))
+		return nil, masked(x.mask, egress.Explain(err))
 	}
 	first := min(len(p.Body), maxPiece)
 	p.Body, s.rest = p.Body[:first], p.Body[first:]
@@ -129,7 +129,7 @@ func (s *session) note(x *exchange, err error) {
 		}
 	}
 	resource := x.method + " " + at.Scheme + "://" + at.Host + at.EscapedPath()
-	s.scope.Caller.Refused("request", x.masks.text(resource), x.masks.fault(f))
+	s.scope.Caller.Refused("request", x.mask.Text(resource), masked(x.mask, f))
 }
 
 // clientFor is the client with this TLS: one that is there, or a new one, which

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/mask"
 )
 
@@ -89,5 +91,15 @@ func TestOf(t *testing.T) {
 	}
 	if f := m.Fault(nil); f != nil {
 		t.Errorf("no fault became %v", f)
+	}
+}
+
+// TestFaultOfAGuest: what a guest called its error stays, and no field tells.
+func TestFaultOfAGuest(t *testing.T) {
+	f := fault.New(fault.Guest, "no correct horse").WithFields(fault.Field{Pointer: "/a", Detail: "636F727265637420686F727365"})
+	f.Said = abi.FaultDenied
+	got := mask.Of("correct horse").Fault(f)
+	if got.Said != f.Said || got.Text != "no [masked]" || got.Fields[0].Detail != mask.Masked {
+		t.Errorf("%+v", got)
 	}
 }

@@ -51,14 +51,8 @@ func (t *Tenant) maskedTest(r abi.TestResult) abi.TestResult {
 }
 
 // maskedFault is what a guest or a peer made up, without the tenant's secrets.
-// What caused it is left out, because it has the same text.
 func (t *Tenant) maskedFault(err error) error {
-	f := *fault.Of(err)
-	mask := t.vault.Mask()
-	masked := fault.New(f.Kind, "%s", mask.Text(f.Text))
-	masked.Hint, masked.RetryAfter, masked.Said = mask.Text(f.Hint), f.RetryAfter, f.Said
-	masked.Fields, masked.Offset = f.Fields, f.Offset
-	return masked
+	return t.vault.Mask().Fault(fault.Of(err))
 }
 
 // maskedLog is a log that takes no secret of the tenant.
