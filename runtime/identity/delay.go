@@ -20,18 +20,17 @@ const (
 	forgetAfter  = 15 * time.Minute
 	// maxDelays bounds the keys that are remembered.
 	maxDelays = 8192
-	// looked is how many passwords of strangers are looked at in a second, in
-	// the long run, and lookedAtOnce how many at once. Those who log in from
-	// where they did before have as many for themselves.
+	// looked is how many passwords are looked at in a second, in the long run,
+	// and lookedAtOnce how many at once: of one account from where it was used
+	// before, and of all strangers of one wide network (see wideOf).
 	looked       = 2.0
 	lookedAtOnce = 8.0
 )
 
 // delays remembers who failed to log in lately, in bounded space.
 type delays struct {
-	mu      sync.Mutex
-	keys    map[delayKey]*failures
-	budgets [2]budget // of strangers, of the known
+	mu   sync.Mutex
+	keys map[delayKey]*failures
 }
 
 // delayKey is a digest of what is slowed down, so that long names take no room.
@@ -40,6 +39,7 @@ type delayKey [16]byte
 type failures struct {
 	count       int
 	last, until time.Time
+	purse       budget
 }
 
 // budget is a token bucket of looks at passwords.
@@ -49,8 +49,7 @@ type budget struct {
 }
 
 func newDelays() *delays {
-	full := budget{left: lookedAtOnce}
-	return &delays{keys: map[delayKey]*failures{}, budgets: [2]budget{full, full}}
+	return &delays{keys: map[delayKey]*failures{}}
 }
 
 func keyFor(kind, text string) delayKey {
@@ -61,33 +60,43 @@ func keyFor(kind, text string) delayKey {
 // attempt is a login under way, counted as failed until it succeeds: many at
 // once get no further than one after the other.
 type attempt struct {
-	of   *delays
-	keys []delayKey
+	of     *delays
+	keys   []delayKey
+	shared delayKey // whose purse others spend from, too; zero: nobody else does
 }
 
 // begin lets an attempt through, or says how long to wait (fault.LoginDelayed).
 // An attempt that is not let through changes nothing. known says that the
 // account was used from this network before.
+//
+// Nothing here is everybody's: what one spends is missing to the same account
+// in the same network, or to strangers of the same wide network.
 func (d *delays) begin(now time.Time, account string, from netip.Prefix, known bool) (*attempt, error) {
-	keys := []delayKey{keyFor("account", account), keyFor("network", from.String())}
-	purse := 0
-	if known {
-		keys, purse = []delayKey{keyFor("known", account+"\x00"+from.String())}, 1
+	purse := keyFor("known", account+"\x00"+from.String())
+	a := &attempt{of: d, keys: []delayKey{purse}}
+	if !known {
+		purse = keyFor("wide", wideOf(from).String())
+		a.keys, a.shared = []delayKey{keyFor("account", account), keyFor("network", from.String())}, purse
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, k := range keys {
+	for _, k := range a.keys {
 		if f := d.keys[k]; f != nil && now.Before(f.until) {
 			return nil, delayed(f.until.Sub(now))
 		}
 	}
-	if !d.budgets[purse].spend(now) {
+	if !d.at(now, purse).purse.spend(now) {
 		return nil, delayed(time.Second)
 	}
-	for _, k := range keys {
-		d.fail(now, k)
+	for _, k := range a.keys {
+		f := d.at(now, k)
+		f.count++
+		f.until = now.Add(delayAfter(f.count))
 	}
-	return &attempt{d, keys}, nil
+	if !known {
+		d.at(now, purse).count++ // so that it is not the first to be forgotten
+	}
+	return a, nil
 }
 
 func delayed(wait time.Duration) error {
@@ -95,8 +104,8 @@ func delayed(wait time.Duration) error {
 	return fault.New(fault.LoginDelayed, "there were too many failed attempts: wait %s", wait).WithRetryAfter(wait)
 }
 
-// fail counts one more failure. The caller holds mu.
-func (d *delays) fail(now time.Time, k delayKey) {
+// at is what is remembered of a key, which is about now. The caller holds mu.
+func (d *delays) at(now time.Time, k delayKey) *failures {
 	f := d.keys[k]
 	if f == nil {
 		if len(d.keys) >= maxDelays {
@@ -106,10 +115,10 @@ func (d *delays) fail(now time.Time, k delayKey) {
 		d.keys[k] = f
 	}
 	if now.Sub(f.last) > forgetAfter {
-		*f = failures{}
+		*f = failures{purse: budget{left: lookedAtOnce}}
 	}
-	f.count++
-	f.last, f.until = now, now.Add(delayAfter(f.count))
+	f.last = now
+	return f
 }
 
 // delayAfter is how long to wait after so many failures.
@@ -142,7 +151,9 @@ func (d *delays) evict(now time.Time) {
 	delete(d.keys, least)
 }
 
-// succeeded takes the attempt back: it was none of those that are counted.
+// succeeded takes the attempt back: it was none of those that are counted, and
+// what it took of others is given back. What it took of its own account is not:
+// the work was done.
 func (a *attempt) succeeded() {
 	a.of.mu.Lock()
 	defer a.of.mu.Unlock()
@@ -150,6 +161,9 @@ func (a *attempt) succeeded() {
 		if f := a.of.keys[k]; f != nil {
 			f.count, f.until = max(0, f.count-1), time.Time{}
 		}
+	}
+	if f := a.of.keys[a.shared]; f != nil {
+		f.count, f.purse.left = max(0, f.count-1), min(lookedAtOnce, f.purse.left+1)
 	}
 }
 
@@ -175,6 +189,19 @@ func networkOf(from netip.Addr) netip.Prefix {
 	p, err := from.Prefix(bits)
 	if err != nil {
 		return netip.Prefix{} // no address at all: all of those share one
+	}
+	return p
+}
+
+// wideOf is what one owner may have of networks: a /16, or a /48.
+func wideOf(from netip.Prefix) netip.Prefix {
+	bits := 48
+	if from.Addr().Is4() {
+		bits = 16
+	}
+	p, err := from.Addr().Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
 	}
 	return p
 }

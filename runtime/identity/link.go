@@ -113,7 +113,7 @@ func (u *Users) Invited(ctx context.Context, secret string) (tenant, name string
 // the link is a fresh server's, under the given name. A link that is not valid,
 // used up or too old is fault.Unauthenticated.
 func (u *Users) Redeem(ctx context.Context, secret, name, password string) (user User, err error) {
-	_, invited, err := u.Invited(ctx, secret) // before any password is looked at
+	tenant, invited, err := u.Invited(ctx, secret) // before any password is looked at
 	if err != nil {
 		return user, err
 	}
@@ -126,7 +126,7 @@ func (u *Users) Redeem(ctx context.Context, secret, name, password string) (user
 	if err := checkPassword(password, name); err != nil {
 		return user, err
 	}
-	hashed, err := u.hasher.hash(ctx, password)
+	hashed, err := u.hasher.hash(ctx, tenant, password)
 	if err != nil {
 		return user, err
 	}

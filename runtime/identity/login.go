@@ -35,7 +35,7 @@ func (u *Users) Login(ctx context.Context, a Attempt) (secret string, id Identit
 		u.notLetIn(&rec, a.From, err)
 		return "", Identity{}, err
 	}
-	ok, stale, err := u.hasher.matches(ctx, a.Password, rec.Password)
+	ok, stale, err := u.hasher.matches(ctx, turnOf(a.Tenant, from, known), a.Password, rec.Password)
 	if err != nil {
 		return "", Identity{}, err
 	}
@@ -46,7 +46,7 @@ func (u *Users) Login(ctx context.Context, a Attempt) (secret string, id Identit
 	}
 	renewed := ""
 	if stale {
-		if renewed, err = u.hasher.hash(ctx, a.Password); err != nil {
+		if renewed, err = u.hasher.hash(ctx, a.Tenant, a.Password); err != nil {
 			return "", Identity{}, err
 		}
 	}
@@ -136,7 +136,7 @@ func (u *Users) ChangePassword(ctx context.Context, a Attempt, password, but str
 	if err != nil {
 		return err
 	}
-	ok, _, err := u.hasher.matches(ctx, a.Password, rec.Password)
+	ok, _, err := u.hasher.matches(ctx, turnOf(a.Tenant, networkOf(a.From), true), a.Password, rec.Password)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (u *Users) SetPassword(ctx context.Context, by Who, tenant, name, password 
 // setPassword sets it unless the user is another, or has another password, than
 // when the old one was looked at; nil: nobody has.
 func (u *Users) setPassword(ctx context.Context, by Who, tenant, name, password, but string, had *userRecord) error {
-	hashed, err := u.hasher.hash(ctx, password)
+	hashed, err := u.hasher.hash(ctx, tenant, password)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -30,18 +31,17 @@ func usualCost() Cost { return Cost{MemoryKiB: 64 << 10, Passes: 3, Lanes: 1} }
 const (
 	saltLen = 16
 	hashLen = 32
-	// maxHashing bounds the passwords that are looked at at once: each takes
-	// the cost's memory.
-	maxHashing = 2
 	// The bounds of a password, in bytes.
 	minPassword = 10
 	maxPassword = 1024
 )
 
-// hasher looks at passwords, few at once.
+// hasher looks at two passwords at once, since each takes the cost's memory: at
+// one of strangers, and at one of those who log in from where they did before,
+// or set a password. So neither waits for the other.
 type hasher struct {
 	cost  Cost
-	turns chan struct{}
+	lines [2]line // of strangers, of the known
 	dummy string // what is looked at when there is no user, to take as long
 }
 
@@ -49,16 +49,29 @@ func newHasher(cost Cost) *hasher {
 	if cost == (Cost{}) {
 		cost = usualCost()
 	}
-	h := &hasher{cost: cost, turns: make(chan struct{}, maxHashing)}
+	h := &hasher{cost: cost}
 	h.dummy = encodeHash(cost, make([]byte, saltLen), make([]byte, hashLen))
 	return h
 }
 
+// turn says in which line somebody waits, and as whom.
+type turn struct {
+	known bool
+	group string // the tenant, or a stranger's wide network
+}
+
+func turnOf(tenant string, from netip.Prefix, known bool) turn {
+	if known {
+		return turn{true, tenant}
+	}
+	return turn{false, wideOf(from).String()}
+}
+
 // hash is a password as it is stored.
-func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+func (h *hasher) hash(ctx context.Context, tenant, password string) (string, error) {
 	salt := make([]byte, saltLen)
 	rand.Read(salt)
-	sum, err := h.derive(ctx, password, salt, h.cost)
+	sum, err := h.derive(ctx, turn{true, tenant}, password, salt, h.cost)
 	if err != nil {
 		return "", err
 	}
@@ -67,7 +80,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 
 // matches reports whether the password is the one that is stored. It takes as
 // long when nothing is. stale says that the cost has changed since.
-func (h *hasher) matches(ctx context.Context, password, stored string) (ok, stale bool, err error) {
+func (h *hasher) matches(ctx context.Context, as turn, password, stored string) (ok, stale bool, err error) {
 	known := stored != ""
 	if !known {
 		stored = h.dummy
@@ -79,7 +92,7 @@ func (h *hasher) matches(ctx context.Context, password, stored string) (ok, stal
 	if len(password) > maxPassword {
 		password = "" // none is as long, and a megabyte is not hashed
 	}
-	sum, err := h.derive(ctx, password, salt, cost)
+	sum, err := h.derive(ctx, as, password, salt, cost)
 	if err != nil {
 		return false, false, err
 	}
@@ -87,13 +100,15 @@ func (h *hasher) matches(ctx context.Context, password, stored string) (ok, stal
 	return same && known, cost != h.cost, nil
 }
 
-func (h *hasher) derive(ctx context.Context, password string, salt []byte, c Cost) ([]byte, error) {
-	select {
-	case h.turns <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fault.Of(ctx.Err())
+func (h *hasher) derive(ctx context.Context, as turn, password string, salt []byte, c Cost) ([]byte, error) {
+	l := &h.lines[0]
+	if as.known {
+		l = &h.lines[1]
 	}
-	defer func() { <-h.turns }()
+	if err := l.take(ctx, as.group); err != nil {
+		return nil, err
+	}
+	defer l.release()
 	return argon2.IDKey([]byte(password), salt, c.Passes, c.MemoryKiB, c.Lanes, hashLen), nil
 }
 
