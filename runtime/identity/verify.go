@@ -29,7 +29,7 @@ type Verdict struct {
 	First uint64 `json:"first,omitempty"`
 	Head  Anchor `json:"head"`
 	// Broken is the sequence of the event where the chain does not hold, the
-	// newest if there are several; 0: it is the head, or nothing.
+	// newest if there are several; 0: it is the head, the note, or nothing.
 	Broken uint64 `json:"broken,omitempty"`
 	// Reason says what is wrong, in a sentence.
 	Reason string `json:"reason,omitempty"`
@@ -37,7 +37,9 @@ type Verdict struct {
 
 // Verify walks a trail from the newest event to the oldest and sees that each
 // is the one that the next one names. A trail that was tampered with is a
-// Verdict and no error. note is an event that was noted earlier; nil: none.
+// Verdict and no error. note is an event that was noted earlier; nil: none. One
+// that the ring has dropped since can no longer be held against the trail, and
+// so the verdict is not OK.
 func Verify(r store.Reader, note *Anchor) (v Verdict, err error) {
 	h, err := readHead(r)
 	if fault.Is(err, fault.Integrity) {
@@ -95,8 +97,21 @@ func (v Verdict) walk(r store.Reader, h *head, note *Anchor) (Verdict, error) {
 	if v.First >= h.From && h.From > 0 && want != h.Dropped {
 		return v.broken(v.First, "the event before the oldest one is not the one that was dropped"), nil
 	}
+	if note != nil && note.Sequence < v.First && (note.Sequence+1 < v.First || note.Hash != h.Dropped) {
+		return v.dropped(note), nil
+	}
 	v.OK = true
 	return v, nil
+}
+
+// dropped is the verdict on a trail that holds, and that a note says nothing
+// about: its event is not kept, and it is not the hash that is kept of the last
+// one that was dropped.
+func (v Verdict) dropped(note *Anchor) Verdict {
+	if note.Sequence+1 == v.First {
+		return v.broken(note.Sequence, "the event is not the one that was noted")
+	}
+	return v.broken(0, fmt.Sprintf("the event %d was noted and is not kept any more: the oldest one is %d", note.Sequence, v.First))
 }
 
 // empty is the verdict on a trail without a head: it must hold nothing.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,27 @@ func TestVerifyAgainstANote(t *testing.T) {
 		if v := verdict(t, forged, &note); v.OK {
 			t.Errorf("%s: %+v", name, v)
 		}
+	}
+}
+
+// TestVerifyAgainstADroppedNote: what the ring has dropped cannot be compared, and
+// that is said. Of the last one that was dropped the hash is kept.
+func TestVerifyAgainstADroppedNote(t *testing.T) {
+	sp := space(t, memory.New(), "plant")
+	appendTo(t, sp, numbered(20)...)
+	old := verdict(t, sp, nil).Head
+	appendTo(t, sp, numbered(21)...)
+	last := verdict(t, sp, nil).Head // 41
+	appendTo(t, sp, numbered(identity.MaxEvents)...)
+	if v := verdict(t, sp, &last); !v.OK || v.First != 42 {
+		t.Errorf("the last that was dropped: %+v", v)
+	}
+	if v := verdict(t, sp, &old); v.OK || v.Broken != 0 || !strings.Contains(v.Reason, "20 was noted and is not kept any more") {
+		t.Errorf("one that is not kept: %+v", v)
+	}
+	last.Hash = old.Hash
+	if v := verdict(t, sp, &last); v.OK || v.Broken != 41 {
+		t.Errorf("another hash of the last that was dropped: %+v", v)
 	}
 }
 
