@@ -21,9 +21,6 @@ import (
 // connector's limits say otherwise.
 const closeTimeout = 2 * time.Second
 
-// initialize is what the engine calls of a fresh instance.
-const initialize = "_initialize"
-
 // noTimeout is the deadline of run, which a guest leaves when it is told to.
 const noTimeout = 365 * 24 * time.Hour
 
@@ -114,7 +111,7 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 	cfg.Extism = extismSettings(config)
 	g.inst, err = s.engine.Instantiate(ctx, m, cfg)
 	if err != nil {
-		g.fell(initialize, err)
+		g.fell(engine.EntryInitialize, err)
 		g.drop(ctx)
 		return nil, s.clean(err)
 	}
@@ -135,11 +132,11 @@ func (s *surroundings) instanceConfig(link engine.Link, host engine.Host, l spec
 // calls.
 func timeouts(l spec.Limits) map[string]time.Duration {
 	all := map[string]time.Duration{
-		initialize:     time.Duration(l.OpenTimeout),
-		abi.EntryOpen:  time.Duration(l.OpenTimeout),
-		abi.EntryTest:  time.Duration(l.OpenTimeout),
-		abi.EntryClose: min(closeTimeout, time.Duration(l.CallTimeout)),
-		abi.EntryRun:   noTimeout,
+		engine.EntryInitialize: time.Duration(l.OpenTimeout),
+		abi.EntryOpen:          time.Duration(l.OpenTimeout),
+		abi.EntryTest:          time.Duration(l.OpenTimeout),
+		abi.EntryClose:         min(closeTimeout, time.Duration(l.CallTimeout)),
+		abi.EntryRun:           noTimeout,
 
 		abi.EntryNormalizeImport: time.Duration(l.OpenTimeout), abi.EntryExchangeOAuthCode: time.Duration(l.OpenTimeout),
 		abi.EntryOAuthAuthorizeURL: time.Duration(l.OpenTimeout),
@@ -153,7 +150,7 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 // timeLimit is the limit on the time of an entry point.
 func timeLimit(entry string) string {
 	switch entry {
-	case abi.EntryOpen, abi.EntryTest, initialize,
+	case abi.EntryOpen, abi.EntryTest, engine.EntryInitialize,
 		abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL:
 		return spec.LimitOpen
 	}

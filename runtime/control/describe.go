@@ -11,9 +11,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// wasiModule is the import module of WASI preview 1.
-const wasiModule = "wasi_snapshot_preview1"
-
 // Describe says in plain sentences what a module can and cannot do, from its
 // imports and its manifest. The reason that the manifest gives is quoted, since
 // it is a claim of the module's author; what stands before it is not.
@@ -147,7 +144,7 @@ func declared(m abi.Manifest, group string) *abi.Capability {
 // wasiOf are the functions of WASI among the imports, by name.
 func wasiOf(imports []spec.Import) (names []string) {
 	for _, i := range imports {
-		if i.Module == wasiModule {
+		if i.Module == engine.WASIModule {
 			names = append(names, i.Function)
 		}
 	}

@@ -145,8 +145,12 @@ type point struct {
 // under fuel, and then the one that sets up the guest's runtime.
 const (
 	startSection = wasmbin.MeterStart
-	initialize   = "_initialize"
+	initialize   = EntryInitialize
 )
+
+// EntryInitialize is the name under which InstanceConfig has the timeout of
+// Instantiate: the function that sets up the runtime of a fresh instance.
+const EntryInitialize = "_initialize"
 
 // Instantiate links a module, makes an instance of it and runs its start
 // section and its _initialize, within the deadline of a call. Every import is

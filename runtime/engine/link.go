@@ -126,7 +126,7 @@ func instantiateHost(ctx context.Context, r wazero.Runtime, b wazero.HostModuleB
 func (e *Engine) resolver(link Link) experimental.ImportResolver {
 	return func(module string) api.Module {
 		switch module {
-		case wasiModule:
+		case WASIModule:
 			return e.wasi
 		case wasmbin.MeterModule:
 			return e.meter

@@ -27,9 +27,9 @@ type offered struct {
 // NewOffer is what a host with these groups offers: them, the core group and
 // WASI.
 func NewOffer(groups []capability.Group) Offer {
-	o := Offer{modules: map[string]map[string]offered{wasiModule: {}}}
+	o := Offer{modules: map[string]map[string]offered{WASIModule: {}}}
 	for _, f := range wasiFunctions() {
-		o.modules[wasiModule][f.name] = offered{f.params, f.results(), ""}
+		o.modules[WASIModule][f.name] = offered{f.params, f.results(), ""}
 	}
 	o.addExtism(groups)
 	o.add(abi.CoreGroup, coreFunctions())
@@ -99,7 +99,7 @@ func (o Offer) find(i wasmbin.Import) (f offered, why string) {
 	switch {
 	case !found && ours:
 		return f, "the group has " + strings.Join(slices.Sorted(maps.Keys(functions)), ", ")
-	case !found && i.Module == wasiModule:
+	case !found && i.Module == WASIModule:
 		return f, "no function of WASI preview 1"
 	case !found && i.Module == userModule:
 		return f, "functions here are named <group>_<function>, and there are " + strings.Join(slices.Sorted(maps.Keys(functions)), ", ")

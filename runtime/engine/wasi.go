@@ -12,8 +12,8 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// wasiModule is the import module of WASI preview 1.
-const wasiModule = "wasi_snapshot_preview1"
+// WASIModule is the import module of WASI preview 1.
+const WASIModule = "wasi_snapshot_preview1"
 
 // errno is a WASI error number.
 type errno uint16
@@ -123,7 +123,7 @@ func (w *wasiState) seed() error {
 
 // buildWASI makes the module that guests import WASI from.
 func buildWASI(ctx context.Context, r wazero.Runtime) (api.Module, error) {
-	b := r.NewHostModuleBuilder(wasiModule)
+	b := r.NewHostModuleBuilder(WASIModule)
 	for _, f := range wasiFunctions() {
 		call := f.call
 		b.NewFunctionBuilder().WithGoModuleFunction(
