@@ -50,16 +50,30 @@ func (m *metrics) authFailed(err error) {
 	m.failures.WithLabelValues(fault.Of(err).Kind.String()).Inc()
 }
 
-// serveMetrics answers this machine, and others with a token: the figures name
-// the connectors of all tenants.
+// serveMetrics answers this machine, and whoever operates the server: the
+// figures name the connectors of all tenants.
 func (s *Server) serveMetrics(c echo.Context) error {
-	if !isLoopback(c.Request().RemoteAddr) {
+	if !s.isOwnMachine(c.Request()) {
 		if err := s.authenticate(c.Request().Context(), c); err != nil {
 			return err
+		}
+		if !s.cfg.Control.Operates(identityOf(c).Tenant) {
+			return fault.New(fault.RoleRequired, "the figures are of all tenants")
 		}
 	}
 	s.metrics.handler.ServeHTTP(c.Response(), c.Request())
 	return nil
+}
+
+// isOwnMachine reports whether a request comes from this machine itself, and not
+// from a proxy on it, behind which everybody would.
+func (s *Server) isOwnMachine(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Real-Ip"} {
+		if r.Header.Get(name) != "" {
+			return false
+		}
+	}
+	return s.cfg.PublicURL == "" && isLoopback(r.RemoteAddr)
 }
 
 func isLoopback(remote string) bool {

@@ -44,8 +44,9 @@ func (s *Server) documentPlain() {
 	metrics := s.forAnybody("get-metrics", "/metrics", "The figures of the process, for Prometheus", map[string]*huma.MediaType{
 		"text/plain": text("The text format of Prometheus"),
 	})
-	metrics.Description = "This machine is answered without a token; others need one."
+	metrics.Description = "This machine is answered without a token, unless a proxy stands on it; others need one of the tenant that operates the server."
 	metrics.Responses["401"] = &huma.Response{Ref: "#/components/responses/" + s.problemOfStatus(s.huma.OpenAPI(), http.StatusUnauthorized)}
+	metrics.Responses["403"] = &huma.Response{Ref: "#/components/responses/" + s.problemOfStatus(s.huma.OpenAPI(), http.StatusForbidden)}
 	page := s.forAnybody("get-status-page", "/", "The status page", map[string]*huma.MediaType{typeHTML: text("HTML")})
 	page.Description = "With a token in the query, a cookie that opens this page alone takes its place."
 	page.Parameters = append(page.Parameters, query("token", huma.TypeString, "A token, which a cookie takes the place of"))

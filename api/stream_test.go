@@ -234,17 +234,31 @@ func TestMetricsFromElsewhereNeedAToken(t *testing.T) {
 	} {
 		q := httptest.NewRequest("GET", "/metrics", nil)
 		q.RemoteAddr = remote
-		q.Header.Set("X-Forwarded-For", "127.0.0.1")
-		q.Header.Set("X-Real-Ip", "127.0.0.1")
 		w := httptest.NewRecorder()
 		r.api.ServeHTTP(w, q)
 		if (w.Code == http.StatusOK) != open {
 			t.Errorf("%q: %d", remote, w.Code)
 		}
+		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"} { // a proxy on this machine
+			forwarded := q.Clone(t.Context())
+			forwarded.Header.Set(name, "127.0.0.1")
+			w = httptest.NewRecorder()
+			if r.api.ServeHTTP(w, forwarded); w.Code != http.StatusUnauthorized {
+				t.Errorf("%q with %s: %d", remote, name, w.Code)
+			}
+		}
 		q.Header.Set("Authorization", "Bearer "+r.token)
 		w = httptest.NewRecorder()
 		if r.api.ServeHTTP(w, q); w.Code != http.StatusOK {
 			t.Errorf("%q with a token: %d", remote, w.Code)
+		}
+		if open {
+			continue
+		}
+		q.Header.Set("Authorization", "Bearer "+r.other) // of a tenant that does not operate the server
+		w = httptest.NewRecorder()
+		if r.api.ServeHTTP(w, q); w.Code != http.StatusForbidden {
+			t.Errorf("%q with another tenant's token: %d", remote, w.Code)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func TestFiles(t *testing.T) {
 // TestRemove leaves nothing of one tenant, and the other's as it is.
 func TestRemove(t *testing.T) {
 	dir := t.TempDir()
-	all := adapter.New(adapter.Config{Dir: dir, MaxFiles: 1})
+	all := adapter.New(adapter.Config{Dir: dir, MaxFiles: 2})
 	for _, id := range []string{"plant", "other"} {
 		must(t, all.Tenant(id), "put", map[string]any{"path": "a/b", "data": data("x")})
 	}
@@ -205,6 +205,25 @@ func TestBounds(t *testing.T) {
 		wants(t, err, fault.Invalid)
 	}
 	_, err = call(t, a, "put", map[string]any{"path": "c", "data": "no base64!"})
+	wants(t, err, fault.Invalid)
+}
+
+// TestFoldersCountAsFiles: a path makes folders, which fill a disk as well.
+func TestFoldersCountAsFiles(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *adapter.Tenant { return adapter.New(adapter.Config{Dir: dir, MaxFiles: 5}).Tenant("plant") }
+	a := open()
+	must(t, a, "put", map[string]any{"path": "a/b/c", "data": data("")}) // 3
+	_, err := call(t, a, "put", map[string]any{"path": "d/e/f", "data": data("")})
+	wants(t, err, fault.QuotaReached)
+	a = open()
+	must(t, a, "put", map[string]any{"path": "a/b/d", "data": data("")}) // 4
+	_, err = call(t, a, "put", map[string]any{"path": "d/e", "data": data("")})
+	wants(t, err, fault.QuotaReached)
+	must(t, a, "delete", map[string]any{"path": "a/b/c"})
+	must(t, a, "delete", map[string]any{"path": "a/b/d"})
+	must(t, a, "put", map[string]any{"path": "1/2/3/4/5", "data": data("")})
+	_, err = call(t, a, "put", map[string]any{"path": "1/2/3/4/5/6/7/8/9", "data": data("")})
 	wants(t, err, fault.Invalid)
 }
 

@@ -21,6 +21,7 @@ const (
 	maxFile    = 700 << 10 // bytes: in base64 it crosses in one call
 	maxPath    = 512       // bytes
 	maxElement = 200       // bytes, of what stands between two slashes
+	maxParts   = 8         // elements of a path
 	usualList  = 100
 	maxList    = 1000
 )
@@ -36,7 +37,7 @@ type folder struct {
 	root    *os.Root // open during a call
 	counted bool
 	bytes   int64
-	files   int
+	files   int   // with the folders that hold them
 }
 
 // item is what is known of a file.
@@ -69,6 +70,14 @@ func (f *folder) with(do func() error) (err error) {
 // written.
 func (f *folder) count() error {
 	f.bytes, f.files = 0, 0
+	if err := fs.WalkDir(f.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && p != "." {
+			f.files++
+		}
+		return err
+	}); err != nil {
+		return err
+	}
 	err := f.walk(func(p string, info fs.FileInfo) error {
 		if strings.HasPrefix(path.Base(p), partial) {
 			return f.root.Remove(p)
@@ -78,6 +87,17 @@ func (f *folder) count() error {
 	})
 	f.counted = err == nil
 	return err
+}
+
+// missing counts the folders that a file at p would need and that are not there.
+func (f *folder) missing(p string) (n int) {
+	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+		if _, err := f.root.Lstat(dir); err == nil {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // walk visits the files in the order of their paths' elements.
@@ -108,6 +128,8 @@ func checkPath(p string) error {
 	switch {
 	case p == "" || len(p) > maxPath:
 		return wrong("has 1 to 512 bytes")
+	case strings.Count(p, "/") >= maxParts:
+		return wrong("has at most 8 elements")
 	case !fs.ValidPath(p):
 		return wrong("is relative, with single slashes and without . and ..")
 	case strings.ContainsFunc(p, func(r rune) bool {
@@ -132,7 +154,7 @@ func (f *folder) put(p string, data []byte) (out item, err error) {
 		return out, fault.New(fault.TooLarge, "a file of %d bytes, and %d are allowed", len(data), maxFile)
 	}
 	err = f.with(func() error {
-		had, files := int64(0), 1
+		had, files := int64(0), 1+f.missing(p)
 		if info, err := f.root.Lstat(p); err == nil {
 			if !info.Mode().IsRegular() {
 				return fault.New(fault.Exists, "%q is no file", p)
@@ -140,8 +162,8 @@ func (f *folder) put(p string, data []byte) (out item, err error) {
 			had, files = info.Size(), 0
 		}
 		grown := int64(len(data)) - had
-		if files > 0 && f.files >= f.maxFiles || grown > 0 && f.bytes+grown > f.maxBytes {
-			return fault.New(fault.QuotaReached, "the storage holds %d files of %d bytes, and %d files of %d bytes are allowed",
+		if files > 0 && f.files+files > f.maxFiles || grown > 0 && f.bytes+grown > f.maxBytes {
+			return fault.New(fault.QuotaReached, "the storage holds %d files and folders of %d bytes, and %d of %d bytes are allowed",
 				f.files, f.bytes, f.maxFiles, f.maxBytes)
 		}
 		if err := f.write(p, data); err != nil {
@@ -301,7 +323,7 @@ func (f *folder) remove(p string) (out removed, err error) {
 		f.bytes, f.files = f.bytes-info.Size, f.files-1
 		dir := path.Dir(p)
 		for ; dir != "." && f.root.Remove(dir) == nil; dir = path.Dir(dir) {
-			continue
+			f.files--
 		}
 		if err := f.sync(dir); err != nil {
 			return fault.Wrap(fault.Internal, err, "storage")

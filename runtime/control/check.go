@@ -12,6 +12,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -64,9 +65,7 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 	}
 	f.typed(in)
 	in.Config = orNoConfig(in.Config)
-	if len(in.Config) > maxConfig {
-		f.wrong("/config", "has at most %d bytes", maxConfig)
-	}
+	fits := f.fits("/config", in.Config)
 	if in.Converter != nil {
 		if err := t.checkConverter(ctx, in, f); err != nil {
 			return nil, err
@@ -86,10 +85,23 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
 		f.wrong("/poll/interval", "is at least %s", minInterval)
 	}
-	if f.module.Digest == "" || len(in.Config) > maxConfig {
+	if f.module.Digest == "" || !fits {
 		return nil, f.err() // there is nothing to configure
 	}
 	return f, nil
+}
+
+// fits reports whether a config is small and flat enough to be looked into.
+func (f *findings) fits(at string, config json.RawMessage) bool {
+	switch {
+	case len(config) > maxConfig:
+		f.wrong(at, "has at most %d bytes", maxConfig)
+	case param.TooDeep(config):
+		f.wrong(at, "is nested deeper than %d levels", param.MaxJSONDepth)
+	default:
+		return true
+	}
+	return false
 }
 
 func invalid(bad []fault.Field) error {
@@ -164,8 +176,7 @@ func (t *Tenant) checkConverter(ctx context.Context, in *ConnectorInput, f *find
 	if err != nil {
 		return err
 	}
-	if len(held.Config) > maxConfig {
-		f.wrong(converterConfigAt, "has at most %d bytes", maxConfig)
+	if !f.fits(converterConfigAt, held.Config) {
 		return nil
 	}
 	f.converter = m

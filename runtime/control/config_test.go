@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -423,6 +424,31 @@ func TestPatch(t *testing.T) {
 }
 
 // TestPatchKeepsSecrets that it says nothing of, in both forms.
+// TestDeepConfigsAreRefused before anything walks them: each level costs a copy
+// of what is below it.
+func TestDeepConfigsAreRefused(t *testing.T) {
+	r := newRig(t)
+	module := r.ofType(abi.Manifest{Category: "telemetry", ProviderType: "meter", Version: "1.0.0"}, nil)
+	deep := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
+	began := time.Now()
+	_, err := r.CreateConnector(t.Context(), control.ConnectorInput{Name: "deep", Module: module, Config: json.RawMessage(deep)})
+	if f := fault.Of(err); f.Kind != fault.ConfigInvalid || len(f.Fields) != 1 || f.Fields[0].Pointer != "/config" {
+		t.Errorf("%+v", f)
+	}
+	r.create(control.ConnectorInput{Name: "c", Module: module})
+	for _, patch := range []string{deep, `{"x":` + deep + `}`, `{"config":` + deep + `}`} {
+		if _, err := r.PatchConnector(t.Context(), "c", json.RawMessage(patch), 0); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%.20s: %v", patch, err)
+		}
+	}
+	if _, err := r.ImportConfig(t.Context(), "c", control.Import{Object: json.RawMessage(deep)}, 0); !fault.Is(err, fault.ConfigInvalid) {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestPatchKeepsSecrets(t *testing.T) {
 	r := newRig(t)
 	drive := r.drive()

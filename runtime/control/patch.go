@@ -55,6 +55,9 @@ func (t *Tenant) patch(ctx context.Context, idOrName string, patch json.RawMessa
 
 // patched is what a patch makes of a connector.
 func patched(c *spec.Connector, patch json.RawMessage) (in ConnectorInput, err error) {
+	if param.TooDeep(patch) { // merging keeps a copy for each level
+		return in, fault.New(fault.Invalid, "the patch is nested deeper than %d levels", param.MaxJSONDepth)
+	}
 	said := objectOf(patch)
 	if said == nil {
 		return in, fault.New(fault.BodyInvalid, "the patch is no JSON object").

@@ -187,7 +187,7 @@ func typed(t string, nodes []*node, text string) json.RawMessage {
 		}
 	}
 	var b bytes.Buffer
-	if typeOf([]byte(text)) != t || json.Compact(&b, []byte(text)) != nil {
+	if typeOf([]byte(text)) != t || TooDeep([]byte(text)) || json.Compact(&b, []byte(text)) != nil {
 		return nil
 	}
 	return b.Bytes()

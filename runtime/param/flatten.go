@@ -20,6 +20,9 @@ func Flatten(config json.RawMessage) ([]spec.Param, error) {
 	if len(config) > MaxConfig {
 		return nil, fault.New(fault.TooLarge, "the configuration has %d bytes, and at most %d are allowed", len(config), MaxConfig)
 	}
+	if TooDeep(config) {
+		return nil, invalid([]fault.Field{{Detail: nestedTooDeep}})
+	}
 	fields, err := members(config)
 	if err != nil {
 		return nil, err
