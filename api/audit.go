@@ -68,7 +68,7 @@ func (s *Server) auditRoutes() {
 func eventForm(e *identity.Event) client.Event {
 	return client.Event{
 		Sequence: e.Sequence, Time: e.Time, Action: string(e.Action), Connector: e.Connector, Name: e.Name, Module: e.Module,
-		Who: client.Who{Kind: string(e.Who.Kind), ID: e.Who.ID, Name: e.Who.Name},
-		On:  e.On, Outcome: string(e.Outcome), Code: e.Code, Count: e.Count, First: e.First, Detail: e.Detail,
+		Who: client.Who{Kind: string(e.Who.Kind), ID: e.Who.ID, Name: e.Who.Name, User: e.Who.User}, Tenant: e.Tenant,
+		On: e.On, Outcome: string(e.Outcome), Code: e.Code, Count: e.Count, First: e.First, Detail: e.Detail,
 	}
 }

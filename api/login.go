@@ -158,7 +158,7 @@ func (s *Server) setUp(ctx context.Context, in *setupInput) (*body[client.Creden
 func (s *Server) meForm(who identity.Identity) client.Me {
 	operator := s.cfg.Control.Operates(who.Tenant)
 	me := client.Me{
-		Tenant: who.Tenant, Kind: string(who.Kind), ID: who.ID, Name: who.Name, Role: string(who.Role),
+		Tenant: who.Tenant, Kind: string(who.Kind), ID: who.ID, Name: who.Name, User: who.UserName, Role: string(who.Role),
 		Operator: operator, Permissions: []string{},
 	}
 	for _, p := range identity.Permissions() {

@@ -18,6 +18,7 @@ type Me struct {
 	Kind     string `json:"kind" doc:"user or token"`
 	ID       string `json:"id"`
 	Name     string `json:"name"`
+	User     string `json:"user,omitempty" doc:"Name of the user that it is, or whose own token it is"`
 	Role     string `json:"role" doc:"viewer, operator or admin"`
 	Operator bool   `json:"operator" doc:"Whether the tenant operates the server"`
 	// Permissions are area:verb, each that it has.

@@ -126,6 +126,7 @@ type Event struct {
 	Sequence  uint64    `json:"sequence" doc:"Counts the events of the trail"`
 	Time      time.Time `json:"time" doc:"Of the last, when there were several"`
 	Who       Who       `json:"who"`
+	Tenant    string    `json:"tenant,omitempty" doc:"Whose it was done to, in the server's own trail"`
 	Action    string    `json:"action" doc:"Such as connector.update"`
 	Connector string    `json:"connector,omitempty" doc:"Id"`
 	Name      string    `json:"name,omitempty" doc:"Of the connector"`
@@ -140,9 +141,10 @@ type Event struct {
 
 // Who did what an event tells.
 type Who struct {
-	Kind string `json:"kind" enum:"token,connector,server,local,nobody"`
+	Kind string `json:"kind" enum:"token,user,connector,server,local,nobody"`
 	ID   string `json:"id,omitempty" doc:"Of the token or the connector; the address of nobody"`
 	Name string `json:"name,omitempty"`
+	User string `json:"user,omitempty" doc:"Name of the user whose own token it is"`
 }
 
 // TestResult is the outcome of a connection test.

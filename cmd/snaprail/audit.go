@@ -81,10 +81,15 @@ func (a *app) audit(ctx context.Context, api *client.Client, o client.AuditOptio
 		return err
 	}
 	slices.Reverse(list)
-	return a.show(list, func() { a.printAudit(list) })
+	return a.show(list, func() { a.printAudit(list, o.Server) })
 }
 
-func (a *app) printAudit(list []client.Event) {
+// printAudit prints events. Those of the server's own trail are of many tenants.
+func (a *app) printAudit(list []client.Event, server bool) {
+	head := []string{"TIME", "WHO", "ACTION", "ON", "OUTCOME", "COUNT", "DETAIL"}
+	if server {
+		head = slices.Insert(head, 1, "TENANT")
+	}
 	rows := make([][]string, len(list))
 	for i, e := range list {
 		outcome := e.Outcome
@@ -92,14 +97,19 @@ func (a *app) printAudit(list []client.Event) {
 			outcome += " (" + e.Code + ")"
 		}
 		rows[i] = []string{when(e.Time), whoText(e.Who), e.Action, orDash(target(e)), outcome, fmt.Sprint(e.Count), orDash(e.Detail)}
+		if server {
+			rows[i] = slices.Insert(rows[i], 1, orDash(e.Tenant))
+		}
 	}
-	a.rows([]string{"TIME", "WHO", "ACTION", "ON", "OUTCOME", "COUNT", "DETAIL"}, rows)
+	a.rows(head, rows)
 }
 
 func whoText(w client.Who) string {
 	switch {
 	case w.Kind == "connector":
 		return "the module"
+	case w.User != "":
+		return w.User + " (" + w.Name + ")"
 	case w.Name != "":
 		return w.Name + " (" + w.Kind + ")"
 	}

@@ -24,6 +24,9 @@ type keptLogin struct {
 	Tenant  string    `json:"tenant"`
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
+	// LoggedOut says that there is no token: its user has logged out, and is not
+	// to become whoever the token in the data directory is of.
+	LoggedOut bool `json:"logged_out,omitempty"`
 }
 
 // credentialsFile is the name of the file in the user's config directory with
@@ -51,8 +54,12 @@ func (a *app) credentials() map[string]keptLogin {
 // keptCredential is the one for the server that is called.
 func (a *app) keptCredential() (keptLogin, bool) {
 	c, ok := a.credentials()[serverKeyOf(a.server)]
-	return c, ok
+	return c, ok && !c.LoggedOut
 }
+
+// loggedOut reports whether the user has logged out of the server that is
+// called, and not in again.
+func (a *app) loggedOut() bool { return a.credentials()[serverKeyOf(a.server)].LoggedOut }
 
 func serverKeyOf(server string) string { return strings.TrimRight(server, "/") }
 

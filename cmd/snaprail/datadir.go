@@ -38,6 +38,9 @@ func (a *app) findToken() string {
 	if kept, ok := a.keptCredential(); ok {
 		return kept.Token
 	}
+	if a.loggedOut() { // who has left is not to come back as another
+		return ""
+	}
 	return keptToken(a.dataDir())
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -47,6 +48,9 @@ func printFault(w io.Writer, f *fault.Fault) {
 	}
 	if f.Offset > 0 {
 		fmt.Fprintf(w, "       at byte %d of the file\n", f.Offset)
+	}
+	if f.RetryAfter > 0 {
+		fmt.Fprintf(w, "wait:  %s\n", (f.RetryAfter + time.Second - 1).Truncate(time.Second))
 	}
 	fmt.Fprintf(w, "try:   %s\n", visible(f.Advice()))
 	fmt.Fprintf(w, "code:  %s\n", info.Code)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,11 +70,22 @@ func (a *app) login(ctx context.Context, who client.Credentials, life time.Durat
 }
 
 func (a *app) logoutCommand() *cobra.Command {
-	return &cobra.Command{
+	var forget bool
+	c := &cobra.Command{
 		Use: "logout", Short: "Revoke the token that login has kept for this server, and forget it",
+		Long: "Logout revokes the token that login has kept for this server. From then on commands call it with --token or\n" +
+			"SNAPRAIL_TOKEN alone, and not with the file token in the data directory, until you log in again; with\n" +
+			"--forget it is as if you had never logged in.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			kept, ok := a.keptCredential()
+			if !ok && forget && a.loggedOut() {
+				if err := a.keepCredential(nil); err != nil {
+					return err
+				}
+				a.sayCredential()
+				return nil
+			}
 			if !ok {
 				return fault.New(fault.NotFound, "nobody has logged in to %s from here", a.server)
 			}
@@ -86,12 +98,33 @@ func (a *app) logoutCommand() *cobra.Command {
 			if err != nil && !fault.Is(err, fault.Unauthenticated) { // it has ended already
 				return err
 			}
-			if err := a.keepCredential(nil); err != nil {
+			left := &keptLogin{Tenant: kept.Tenant, Name: kept.Name, LoggedOut: true}
+			if forget {
+				left = nil
+			}
+			if err := a.keepCredential(left); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.err, "logged out of %s\n", visible(a.server))
+			a.sayCredential()
 			return nil
 		},
+	}
+	c.Flags().BoolVar(&forget, "forget", false, "let commands use the file token in the data directory again")
+	return c
+}
+
+// sayCredential says what commands call the server with from now on.
+func (a *app) sayCredential() {
+	switch {
+	case a.token != "" || a.env("SNAPRAIL_TOKEN") != "":
+		fmt.Fprintln(a.err, "commands use the token of --token or SNAPRAIL_TOKEN now")
+	case a.findToken() != "":
+		fmt.Fprintf(a.err, "commands use the token in %s now\n", filepath.Join(a.dataDir(), tokenFile))
+	case keptToken(a.dataDir()) != "":
+		fmt.Fprintf(a.err, "commands use no token now, nor that in %s; `snaprail logout --forget` lets them\n", filepath.Join(a.dataDir(), tokenFile))
+	default:
+		fmt.Fprintln(a.err, "commands use no token now")
 	}
 }
 
@@ -106,15 +139,17 @@ func (a *app) whoamiCommand() *cobra.Command {
 					return err
 				}
 				return a.show(me, func() {
-					a.rows(nil, [][]string{
-						{"tenant", me.Tenant}, {me.Kind, me.Name}, {"id", me.ID}, {"role", me.Role},
-					})
-					fmt.Fprintln(a.out)
-					rows := make([][]string, len(me.Permissions))
-					for i, p := range me.Permissions {
-						rows[i] = []string{p}
+					rows := [][]string{{"tenant", me.Tenant}}
+					if me.User != "" && me.Kind != "user" {
+						rows = append(rows, []string{"user", me.User})
 					}
-					a.rows([]string{"MAY"}, rows)
+					a.rows(nil, append(rows, []string{me.Kind, me.Name}, []string{"id", me.ID}, []string{"role", me.Role}))
+					fmt.Fprintln(a.out)
+					may := make([][]string, len(me.Permissions))
+					for i, p := range me.Permissions {
+						may[i] = []string{p}
+					}
+					a.rows([]string{"MAY"}, may)
 				})
 			})
 		},

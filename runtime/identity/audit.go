@@ -50,6 +50,8 @@ type Who struct {
 	Kind WhoKind `json:"kind"`
 	ID   string  `json:"id,omitempty"` // of the token, of the connector; the address of nobody
 	Name string  `json:"name,omitempty"`
+	// User is the name of the user whose own token it is; "": a tenant's, or none.
+	User string `json:"user,omitempty"`
 }
 
 // WhoKind says what an event's Who is.
@@ -89,7 +91,7 @@ const (
 	ConnectorDelete     Action = "connector.delete"
 	ConnectorActivate   Action = "connector.activate"
 	ConnectorDeactivate Action = "connector.deactivate"
-	ConfigReveal        Action = "config.reveal"     // secret values were shown
+	ConfigReveal        Action = "config.reveal" // secret values were shown
 	ConnectorTest       Action = "connector.test"
 	ConnectorConnect    Action = "connector.connect" // its OAuth: begun, finished, ended
 	GrantsChange        Action = "grants.change"
@@ -123,7 +125,8 @@ const (
 	Refused Outcome = "refused"
 )
 
-// String is who it is, for people: "laptop (token abcdefghijkl)".
+// String is who it is, for people: "laptop (token abcdefghijkl)", and of a
+// user's own token "ada (laptop, token abcdefghijkl)".
 func (w Who) String() string {
 	what := string(w.Kind)
 	if w.ID != "" {
@@ -131,6 +134,9 @@ func (w Who) String() string {
 	}
 	if w.Name == "" {
 		return what
+	}
+	if w.User != "" {
+		return w.User + " (" + w.Name + ", " + what + ")"
 	}
 	return w.Name + " (" + what + ")"
 }
@@ -141,7 +147,7 @@ func (e Event) bounded() Event {
 	if e.Count == 0 {
 		e.Count = 1
 	}
-	e.Who.ID, e.Who.Name = own(e.Who.ID, maxWho), own(e.Who.Name, maxWho)
+	e.Who.ID, e.Who.Name, e.Who.User = own(e.Who.ID, maxWho), own(e.Who.Name, maxWho), own(e.Who.User, maxWho)
 	e.Name, e.On = own(e.Name, 4*maxOn), own(e.On, maxOn)
 	e.Detail = own(e.Detail, MaxDetail)
 	return e

@@ -60,7 +60,11 @@ func (i Identity) Who() Who {
 	if i.Kind == "" {
 		return Who{}
 	}
-	return Who{WhoKind(i.Kind), i.ID, i.Name}
+	who := Who{Kind: WhoKind(i.Kind), ID: i.ID, Name: i.Name}
+	if i.Kind == KindToken {
+		who.User = i.UserName
+	}
+	return who
 }
 
 // Info is what may be shown of a token.
