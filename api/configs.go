@@ -3,11 +3,16 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -77,9 +82,40 @@ func (s *Server) patchRoute() {
 		if err != nil {
 			return nil, err
 		}
+		if err := knownMembers(in.Body); err != nil {
+			return nil, err
+		}
 		return answer(in.tenant.PatchConnector(ctx, in.ID, in.Body, revision))
 	})
 }
+
+// knownMembers refuses members of a patch that a connector does not have, as
+// create does: a slip of the pen would change nothing, and nobody would know.
+func knownMembers(patch json.RawMessage) error {
+	var said map[string]json.RawMessage
+	if json.Unmarshal(patch, &said) != nil {
+		return nil // it is no object, and refused as that
+	}
+	var bad []fault.Field
+	form := reflect.TypeFor[client.Connector]()
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		known := slices.ContainsFunc(reflect.VisibleFields(form), func(f reflect.StructField) bool {
+			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			return tag == name
+		})
+		if !known && len(bad) < maxUnknown {
+			at := strings.NewReplacer("~", "~0", "/", "~1").Replace(fault.Clip(name, 80))
+			bad = append(bad, fault.Field{Pointer: "/" + at, Detail: "unexpected property"})
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "the patch names what a connector does not have").WithFields(bad...)
+}
+
+// maxUnknown is how many unknown members of a patch are named.
+const maxUnknown = 20
 
 func (s *Server) paramRoutes() {
 	register(s, huma.Operation{

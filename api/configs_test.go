@@ -122,6 +122,14 @@ func TestPatchRoute(t *testing.T) {
 	r.call("PATCH", path, `{"config":{"path":7}}`, header("Content-Type", mergePatch)).problem(fault.ConfigInvalid)
 	r.call("PATCH", path, `{}`, header("Content-Type", "text/plain")).problem(fault.MediaUnsupported)
 	r.call("PATCH", path, `[]`, header("Content-Type", mergePatch)).problem(fault.BodyInvalid)
+	for _, slip := range []string{`{"param":[]}`, `{"Params":[]}`, `{"poll":{"interval":"4s"},"param":null}`} {
+		r.call("PATCH", path, slip, header("Content-Type", mergePatch)).problem(fault.Invalid)
+	}
+	var now client.Connector
+	r.call("GET", path, "").ok(http.StatusOK, &now)
+	if now.Revision != c.Revision || now.Poll.Interval != 3e9 {
+		t.Errorf("a patch that was refused changed it: %+v", now)
+	}
 }
 
 // TestParamsAndConfigRoutes: rows in, rows out, and what they make.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
@@ -24,6 +25,7 @@ const (
 type setupData struct {
 	Link, Tenant, Name, Wanted, Problem string
 	Done                                bool
+	Ended                               string // why the link is of no use; "": it is
 }
 
 func (s *Server) setupRoutes() {
@@ -50,9 +52,19 @@ func (s *Server) setupRoutes() {
 func (s *Server) setupPage(c echo.Context) error {
 	data := setupData{Link: c.QueryParam("link")}
 	if err := s.invited(c, &data); err != nil {
-		return err
+		return s.ended(c, err)
 	}
 	return s.renderForm(c, http.StatusOK, data)
+}
+
+// ended tells a person, on a page, that a link is of no use any more. Programs
+// are told as of everything else.
+func (s *Server) ended(c echo.Context, err error) error {
+	if !fault.Is(err, fault.Unauthenticated) || !strings.Contains(c.Request().Header.Get("Accept"), typeHTML) {
+		return err
+	}
+	headersOf(c.Response().Header(), fault.Of(err))
+	return s.renderForm(c, http.StatusUnauthorized, setupData{Ended: fault.Of(err).Text})
 }
 
 func (s *Server) invited(c echo.Context, data *setupData) (err error) {
@@ -77,7 +89,7 @@ func (s *Server) setupForm(c echo.Context) error {
 	}
 	data := setupData{Link: form.Get("link"), Wanted: form.Get("name")}
 	if err := s.invited(c, &data); err != nil {
-		return err
+		return s.ended(c, err)
 	}
 	if form.Get("password") != form.Get("again") {
 		data.Problem = "The two passwords are not the same."
@@ -89,7 +101,7 @@ func (s *Server) setupForm(c echo.Context) error {
 		data.Problem = fault.Of(err).Text
 		return s.renderForm(c, http.StatusUnprocessableEntity, data)
 	case err != nil:
-		return err
+		return s.ended(c, err)
 	}
 	return s.renderForm(c, http.StatusOK, setupData{Tenant: user.Tenant, Name: user.Name, Done: true})
 }
