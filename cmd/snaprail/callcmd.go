@@ -43,12 +43,14 @@ func (a *app) callCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if out.BuiltIn {
+					fmt.Fprintf(a.err, "warning: %s has no default connector: answered by %s/%s, which is built in\n",
+						visible(out.Category), visible(out.Category), visible(out.ProviderType))
+				}
 				return a.show(out, func() {
-					who := out.Connector
-					if out.BuiltIn {
-						who = out.Category + "/" + out.ProviderType + ", which is built in"
+					if !out.BuiltIn {
+						fmt.Fprintf(a.err, "answered by %s\n", visible(out.Connector))
 					}
-					fmt.Fprintf(a.err, "answered by %s\n", visible(who))
 					fmt.Fprintln(a.out, indented(out.Result))
 				})
 			})

@@ -276,6 +276,19 @@ func (a *app) connectorsDeactivate() *cobra.Command {
 	})
 }
 
+// warnNoDefault says where the calls of a category go when its default is gone.
+func (a *app) warnNoDefault(ctx context.Context, api *client.Client, category string) {
+	now := "its calls fail"
+	if types, err := api.Types(ctx, category); err == nil {
+		for _, t := range types {
+			if t.BuiltIn {
+				now = "its calls go to " + t.Category + "/" + t.ProviderType + ", which is built in"
+			}
+		}
+	}
+	fmt.Fprintf(a.err, "warning: %s has no default connector any more: %s\n", visible(category), visible(now))
+}
+
 func (a *app) connectorsRemove() *cobra.Command {
 	var match string
 	c := a.on("rm", "Stop a connector and remove it", func(ctx context.Context, api *client.Client, id string) error {
@@ -283,10 +296,17 @@ func (a *app) connectorsRemove() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		v, err := api.Connector(ctx, id)
+		if err != nil {
+			return err
+		}
 		if err := api.DeleteConnector(ctx, id, revision); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.err, "removed connector %s\n", id)
+		if v.Default() {
+			a.warnNoDefault(ctx, api, v.Category)
+		}
 		return nil
 	})
 	c.Aliases = []string{"remove", "delete"}

@@ -102,6 +102,7 @@ func (a *app) connectorsSetDefault() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.warn(v)
 		fmt.Fprintf(a.err, "%s is the default of %s\n", v.Name, v.Category)
 		return a.show(v, func() {})
 	})

@@ -72,7 +72,8 @@ func (a *app) grantsAdd() *cobra.Command {
 		Long: "Add lets a connector reach resources of a group, to read them, and to write to them with --write.\n" +
 			"A resource is a name or a pattern: * stands for any characters but a slash, ? for one of them.\n" +
 			"Those of the group http are URLs: * in place of a host's first label, in one segment of the path,\n" +
-			"or at its end for all that follows; cidr:network opens private addresses.\n" +
+			"or at its end for all that follows; cidr:network opens private addresses, and not for the URLs beside\n" +
+			"it alone, but for all of the connector's, to read and to write as those say.\n" +
 			"A grant of the same resources is replaced.",
 		Example: "  snaprail grants add meter serial /dev/ttyUSB0 --write --reason \"Sets the meter's clock.\"\n" +
 			"  snaprail grants add tail file '/var/log/plant/*.log'\n" +
@@ -109,10 +110,27 @@ func (a *app) grantsRemove() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
 				return a.regrant(ctx, api, args[0], func(v *client.Connector) error {
-					return ungrant(v, args[1], args[2:])
+					if err := ungrant(v, args[1], args[2:]); err != nil {
+						return err
+					}
+					a.left(v, args[1])
+					return nil
 				})
 			})
 		},
+	}
+}
+
+// left says of the networks that a connector keeps: they were perhaps granted
+// for a URL that it has no more, and count for all others.
+func (a *app) left(v *client.Connector, group string) {
+	for _, g := range v.Grants {
+		for _, r := range g.Resources {
+			if g.Group == group && strings.HasPrefix(r, "cidr:") {
+				fmt.Fprintf(a.err, "warning: %s keeps %s, which opens that network to every URL that it is granted: `snaprail grants rm %s %s %s` closes it\n",
+					visible(v.Name), visible(r), visible(v.Name), visible(group), visible(r))
+			}
+		}
 	}
 }
 

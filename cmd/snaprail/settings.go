@@ -12,6 +12,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -99,7 +100,11 @@ func (a *app) made(ctx context.Context, api *client.Client, s *settings, body js
 		if err != nil {
 			return nil, err
 		}
-		if c["params"], err = a.settled(ctx, api, s, rows); err != nil {
+		schema, err := schemaOf(ctx, api, c)
+		if err != nil {
+			return nil, err
+		}
+		if c["params"], err = a.settled(ctx, api, s, rows, schema); err != nil {
 			return nil, err
 		}
 	}
@@ -117,11 +122,57 @@ func (a *app) patchOf(ctx context.Context, api *client.Client, s *settings, id s
 		if err != nil {
 			return nil, err
 		}
-		if fields["params"], err = a.settled(ctx, api, s, rows); err != nil {
+		of := fields
+		if s.typ == "" && s.module == "" {
+			v, err := api.Connector(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			of = map[string]any{"module": v.Module}
+		}
+		schema, err := schemaOf(ctx, api, of)
+		if err != nil {
+			return nil, err
+		}
+		if fields["params"], err = a.settled(ctx, api, s, rows, schema); err != nil {
 			return nil, err
 		}
 	}
 	return encoded(fields)
+}
+
+// schemaOf is the schema of what a connector's JSON says that it is made of; nil
+// when it says nothing, or what is not there, as the server will tell.
+func schemaOf(ctx context.Context, api *client.Client, c map[string]any) (*param.Schema, error) {
+	text := func(name string) string { s, _ := c[name].(string); return s }
+	var raw json.RawMessage
+	var err error
+	if digest := text("module"); digest != "" {
+		var m client.Module
+		m, err = api.Module(ctx, digest)
+		raw = m.Manifest.ConfigSchema
+	} else if text("category") != "" && text("provider_type") != "" {
+		var t client.TypeDetail
+		t, err = api.Type(ctx, text("category"), text("provider_type"))
+		raw = t.ConfigSchema
+	}
+	switch f := fault.Of(err); {
+	case f == nil && len(raw) > 0:
+		return param.ParseSchema(raw)
+	case f == nil || f.Kind == fault.NotFound || f.Kind == fault.TypeUnknown || f.Kind == fault.Invalid:
+		return nil, nil
+	}
+	return nil, err
+}
+
+// refersToSecret reports whether a value is the name of a secret, as
+// secret://mail or Bearer secret://mail, and so none itself.
+func refersToSecret(value string) bool {
+	if scheme, rest, ok := strings.Cut(value, " "); ok && !strings.Contains(scheme, ":") {
+		value = rest
+	}
+	name, ok := strings.CutPrefix(value, "secret://")
+	return ok && name != "" && !strings.ContainsAny(name, " \t\r\n")
 }
 
 func encoded(v any) (json.RawMessage, error) {
@@ -141,14 +192,16 @@ func rowsOf(body json.RawMessage) ([]spec.Param, error) {
 }
 
 // settled are rows with those that the flags set.
-func (a *app) settled(ctx context.Context, api *client.Client, s *settings, rows []spec.Param) ([]spec.Param, error) {
+func (a *app) settled(ctx context.Context, api *client.Client, s *settings, rows []spec.Param, schema *param.Schema) ([]spec.Param, error) {
 	for _, text := range s.params {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" {
 			return nil, fault.New(fault.Usage, "--param %q: want key=value", fault.Clip(key, 80))
 		}
 		row := spec.Param{Key: key, Value: value, Type: spec.ParamText}
-		if i := rowAt(rows, key); i >= 0 && rows[i].Type == spec.ParamSecret {
+		i := rowAt(rows, key)
+		secret := i >= 0 && rows[i].Type == spec.ParamSecret || schema != nil && schema.Secret(key)
+		if secret && !refersToSecret(value) {
 			return nil, fault.New(fault.Usage, "%q is a secret, and the command line can be seen by others", key).
 				WithHint("Use --secret %s, which asks for the value or reads it from stdin.", key)
 		}

@@ -68,7 +68,9 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 		return ConnectorView{}, err
 	}
 	t.reconcile(d.others)
-	return t.view(d.is, seen)
+	v, err := t.view(d.is, seen)
+	v.Warnings = append(v.Warnings, d.notes...)
+	return v, err
 }
 
 // Connector finds a connector by id or by name.
@@ -131,6 +133,7 @@ func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revis
 	})
 	if err == nil {
 		t.reconcile(d.others)
+		v.Warnings = append(v.Warnings, d.notes...)
 	}
 	return v, err
 }

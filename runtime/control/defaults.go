@@ -84,6 +84,11 @@ func (d *draft) dethrone(w store.Writer) error {
 	e.Detail = fmt.Sprintf("%s is the default of %s now", d.is.Name, d.is.Category)
 	d.events = append(d.events, e)
 	d.others = append(d.others, other.ID)
+	note := fmt.Sprintf("%s takes the place of %s as the default of %s", d.is.Name, other.Name, d.is.Category)
+	if other.Enabled && !d.is.Enabled {
+		note += fmt.Sprintf(": its calls fail until %s is activated", d.is.Name)
+	}
+	d.notes = append(d.notes, note)
 	return save(w, &other)
 }
 

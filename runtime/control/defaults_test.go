@@ -64,6 +64,9 @@ func TestOneDefaultOfACategory(t *testing.T) {
 	}
 
 	b := r.create(control.ConnectorInput{Name: "b", Module: con, Default: new(true)})
+	if told := strings.Join(b.Warnings, "\n"); !strings.Contains(told, "b takes the place of a as the default of "+category+": its calls fail until b is activated") {
+		t.Errorf("nobody was told that a is no longer the default: %q", told)
+	}
 	if got := r.defaults(category); len(got) != 1 || got[0] != b.ID {
 		t.Errorf("after a second one was created as the default: %q", got)
 	}

@@ -21,6 +21,7 @@ type draft struct {
 	was, is spec.Connector // was has no id when it is new
 	events  []identity.Event
 	others  []string // ids of the connectors that were changed with it
+	notes   []string // what the caller should know came of it, beside what they asked for
 }
 
 // settle makes it what is wanted, or says why it cannot be that.
