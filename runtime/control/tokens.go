@@ -102,8 +102,15 @@ func (t *Tenant) RevokeToken(ctx context.Context, id string) error {
 	return nil
 }
 
-// tokenEvent puts what was done to a token into the tenant's trail. The server's
-// has it already, in one transaction with the token.
+// tokenEvent puts what was done to a token into the tenant's trail: what was done
+// to one's own, which everybody may do as often as they like, as a note. Of
+// others the server's has it already, in one transaction with the token.
 func (t *Tenant) tokenEvent(ctx context.Context, action identity.Action, info *identity.Info) {
-	t.record(ctx, identity.Event{Action: action, On: info.ID, Detail: info.Describe()})
+	e := identity.Event{Action: action, On: info.ID, Detail: info.Describe()}
+	if info.User == "" || !t.owns(info) {
+		t.record(ctx, e)
+		return
+	}
+	e.Who, e.Outcome = t.who, identity.Done
+	t.cfg.Audit.Note(t.id, e)
 }

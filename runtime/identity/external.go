@@ -53,12 +53,13 @@ func (u *Users) Enter(ctx context.Context, e External, from netip.Addr) (secret 
 			return err
 		}
 		rec.remember(networkOf(from))
-		if err := putUser(w, &rec); err != nil {
-			return err
-		}
-		return Append(w, userEvent(id.Who(), Login, &rec.User, "by "+e.Issuer))
+		return putUser(w, &rec)
 	})
-	return secret, id, err
+	if err != nil {
+		return "", Identity{}, err
+	}
+	u.audit.Note(id.Tenant, entered(&id, "by "+e.Issuer))
+	return secret, id, nil
 }
 
 // external finds the user of somebody from a provider, or makes one.

@@ -54,7 +54,14 @@ func (u *Users) Login(ctx context.Context, a Attempt) (secret string, id Identit
 		return "", Identity{}, err
 	}
 	try.succeeded()
+	u.audit.Note(id.Tenant, entered(&id, ""))
 	return secret, id, nil
+}
+
+// entered is a login, for the tenant's trail. It is noted rather than appended,
+// and is in no other trail: everybody may log in and out as often as they like.
+func entered(id *Identity, detail string) Event {
+	return Event{Who: id.Who(), Action: Login, On: id.Name, Outcome: Done, Detail: detail}
 }
 
 // claimed is the user that somebody says to be; a zero one when there is none.
@@ -86,10 +93,7 @@ func (u *Users) enter(ctx context.Context, had userRecord, from netip.Prefix, re
 		if renewed != "" {
 			rec.Password = renewed
 		}
-		if err := putUser(w, &rec); err != nil {
-			return err
-		}
-		return Append(w, userEvent(id.Who(), Login, &rec.User, ""))
+		return putUser(w, &rec)
 	})
 	return secret, id, err
 }

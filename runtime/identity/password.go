@@ -42,7 +42,7 @@ const (
 type hasher struct {
 	cost  Cost
 	lines [2]line // of strangers, of the known
-	dummy string // what is looked at when there is no user, to take as long
+	dummy string  // what is looked at when there is no user, to take as long
 }
 
 func newHasher(cost Cost) *hasher {

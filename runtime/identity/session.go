@@ -180,19 +180,23 @@ func (u *Users) Logout(ctx context.Context, secret string) error {
 	if !ok {
 		return nil
 	}
-	return u.system.Update(ctx, func(w store.Writer) error {
+	var out Identity
+	err := u.system.Update(ctx, func(w store.Writer) error {
+		out = Identity{}
 		_, rec, err := readSession(w, place, secret, time.Now())
 		if fault.Is(err, fault.Unauthenticated) {
 			return nil
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			out = rec.identity(place)
+			err = putSession(w, place, &session{})
 		}
-		if err := putSession(w, place, &session{}); err != nil {
-			return err
-		}
-		return Append(w, userEvent(rec.identity(place).Who(), Logout, &rec.User, ""))
+		return err
 	})
+	if err == nil && out.Name != "" {
+		u.audit.Note(out.Tenant, Event{Who: out.Who(), Action: Logout, On: out.Name, Outcome: Done})
+	}
+	return err
 }
 
 // endSessions ends all sessions of a user but one.

@@ -19,6 +19,8 @@ const (
 	maxName = 100 // bytes
 	// maxTokens of one tenant; they fit in one list.
 	maxTokens = store.MaxList
+	// maxOwn tokens of one user, so that nobody takes all of their tenant's.
+	maxOwn = 20
 )
 
 // Tokens are the API tokens of all tenants. It is safe for concurrent use.
@@ -60,18 +62,28 @@ func (t *Tokens) Create(ctx context.Context, tenant, name string) (token string,
 // Issue makes a token for a tenant. The token is returned this once. A name
 // that is not 1 to 100 bytes of printable text, a role or a scope that is none,
 // an end that has passed, or a tenant that cannot be, is fault.Invalid; a
-// tenant has at most 1000 tokens (fault.Exhausted).
+// tenant has at most 1000 tokens, and a user 20 of their own (fault.Exhausted).
 func (t *Tokens) Issue(ctx context.Context, by Who, n NewToken) (token string, info Info, err error) {
 	err = t.system.Update(ctx, func(w store.Writer) error {
 		if token, info, err = create(w, n); err != nil {
 			return err
 		}
-		return Append(w, tokenEvent(by, TokenCreate, &info))
+		return appendToken(w, by, TokenCreate, &info)
 	})
 	if err != nil {
 		return "", Info{}, err
 	}
 	return token, info, nil
+}
+
+// appendToken puts what was done to a tenant's token into the server's own
+// trail. A user's own token is for the trail of the tenant alone: everybody may
+// make one and end it as often as they like, and would turn the server's over.
+func appendToken(w store.Writer, by Who, action Action, info *Info) error {
+	if info.User != "" {
+		return nil
+	}
+	return Append(w, tokenEvent(by, action, info))
 }
 
 // tokenEvent is what was done to a token, for the server's own trail.
@@ -179,7 +191,7 @@ func (t *Tokens) Revoke(ctx context.Context, by Who, tenant, id string) error {
 		if err := w.Delete(store.Tokens, id); err != nil {
 			return err
 		}
-		return Append(w, tokenEvent(by, TokenRevoke, &info))
+		return appendToken(w, by, TokenRevoke, &info)
 	})
 }
 
@@ -254,6 +266,9 @@ func create(w store.Writer, n NewToken) (string, Info, error) {
 		return "", Info{}, fault.New(fault.Exhausted, "%s has %d tokens, and no more are kept", tenant, maxTokens).
 			WithHint("Revoke the tokens that are not used.")
 	}
+	if err := roomOfOwn(w, &r, present); err != nil {
+		return "", Info{}, err
+	}
 	id, token := newToken()
 	hash := sha256.Sum256([]byte(token))
 	r.ID, r.Hash = id, hash[:]
@@ -268,6 +283,29 @@ func create(w store.Writer, n NewToken) (string, Info, error) {
 		return "", Info{}, err
 	}
 	return token, r.Info, nil
+}
+
+// roomOfOwn sees that a user whose own a token is to be has room for it among
+// the tenant's.
+func roomOfOwn(reader store.Reader, r *record, present []store.Entry) error {
+	if r.UserID == "" {
+		return nil
+	}
+	own := 0
+	for i := range present {
+		other, err := read(reader, strings.TrimPrefix(present[i].ID, indexKey(r.Tenant, "")))
+		if err != nil {
+			return err
+		}
+		if other.UserID == r.UserID {
+			own++
+		}
+	}
+	if own >= maxOwn {
+		return fault.New(fault.Exhausted, "%s has %d tokens of their own, and no more are kept", r.User, maxOwn).
+			WithHint("Revoke the tokens that are not used.")
+	}
+	return nil
 }
 
 // record checks what a token is to be.

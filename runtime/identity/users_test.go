@@ -611,3 +611,35 @@ func cpu(t *testing.T) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// TestOwnTokensAreFew: one user's leave room for everybody else's.
+func TestOwnTokensAreFew(t *testing.T) {
+	u, s := users(t, cheap)
+	person(t, u, "plant", "ada", identity.Viewer)
+	person(t, u, "plant", "bob", identity.Viewer)
+	tokens := identity.New(s.System())
+	issue := func(user string) (identity.Info, error) {
+		_, info, err := tokens.Issue(t.Context(), root(), identity.NewToken{Tenant: "plant", Name: "mine", Role: identity.Viewer, User: user})
+		return info, err
+	}
+	var last identity.Info
+	for range 20 {
+		var err error
+		if last, err = issue("ada"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := issue("ada")
+	wantFault(t, fault.Exhausted, err)
+	for _, user := range []string{"bob", ""} {
+		if _, err := issue(user); err != nil {
+			t.Errorf("%q: %v", user, err)
+		}
+	}
+	if err := tokens.Revoke(t.Context(), root(), "plant", last.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := issue("ada"); err != nil {
+		t.Errorf("after one was revoked: %v", err)
+	}
+}
