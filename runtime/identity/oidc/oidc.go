@@ -43,15 +43,28 @@ type Config struct {
 	Client  *http.Client // the way to the provider
 }
 
-// flowLife is how long a login may take.
-const flowLife = 10 * time.Minute
+const (
+	// flowLife is how long a login may take.
+	flowLife = 10 * time.Minute
+	// callTime is how long the provider has to answer.
+	callTime = 10 * time.Second
+	// failureLife is how long it is not asked again after it gave no answer.
+	failureLife = 5 * time.Second
+	// maxCalls bounds the logins that wait for the provider at once.
+	maxCalls = 64
+)
 
 // Provider is one identity provider. It is safe for concurrent use.
 type Provider struct {
-	cfg Config
+	cfg   Config
+	calls chan struct{} // has a place for each login that waits for it
 
-	mu    sync.Mutex
-	found *gooidc.Provider // nil: it has not answered yet
+	asking chan struct{} // has a place for the one who asks what it offers
+
+	mu     sync.Mutex
+	found  *gooidc.Provider // nil: it has not answered yet
+	failed error            // why, when it was asked last
+	at     time.Time        // then
 }
 
 // New checks the config and asks nobody yet.
@@ -72,7 +85,10 @@ func New(cfg Config) (*Provider, error) {
 			cfg.Roles[string(r)] = r
 		}
 	}
-	return &Provider{cfg: cfg}, nil
+	client := *cfg.Client
+	client.Timeout = callTime // also of the keys, which are fetched on no request's behalf
+	cfg.Client = &client
+	return &Provider{cfg: cfg, calls: make(chan struct{}, maxCalls), asking: make(chan struct{}, 1)}, nil
 }
 
 // flow is a login under way, as its browser keeps it.
@@ -84,7 +100,8 @@ type flow struct {
 }
 
 // Begin starts a login: the address at the provider that a browser is sent to,
-// and what that browser has to keep until Finish.
+// and what that browser has to keep until Finish. Where too many wait for the
+// provider already, it is fault.RateLimited.
 func (p *Provider) Begin(ctx context.Context, redirect string) (address, kept string, err error) {
 	client, _, err := p.client(ctx, redirect)
 	if err != nil {
@@ -115,6 +132,13 @@ func (p *Provider) Finish(ctx context.Context, kept string, query url.Values, re
 	if err != nil {
 		return identity.External{}, err
 	}
+	end, err := p.call()
+	if err != nil {
+		return identity.External{}, err
+	}
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
 	ctx = gooidc.ClientContext(ctx, p.cfg.Client)
 	token, err := client.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(f.Verifier))
 	if err != nil {
@@ -143,22 +167,74 @@ func (p *Provider) began(kept string, query url.Values) (f flow, err error) {
 	return f, nil
 }
 
+// call takes a place among those who wait for the provider.
+func (p *Provider) call() (end func(), err error) {
+	select {
+	case p.calls <- struct{}{}:
+		return func() { <-p.calls }, nil
+	default:
+		return nil, fault.New(fault.RateLimited, "%d logins wait for the identity provider already", maxCalls).WithRetryAfter(time.Second)
+	}
+}
+
 // client is the OAuth client, after the provider was asked what it offers.
 func (p *Provider) client(ctx context.Context, redirect string) (*oauth2.Config, *gooidc.Provider, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found == nil {
-		// Its keys are fetched later, when no request's context may end them.
-		found, err := gooidc.NewProvider(gooidc.ClientContext(context.WithoutCancel(ctx), p.cfg.Client), p.cfg.Issuer)
-		if err != nil {
-			return nil, nil, fault.Wrap(fault.OAuthFailed, err, "the identity provider %s", p.cfg.Issuer)
-		}
-		p.found = found
+	found, err := p.discovered(time.Now())
+	if found == nil && err == nil {
+		found, err = p.discover(ctx)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	return &oauth2.Config{
-		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.Secret, Endpoint: p.found.Endpoint(), RedirectURL: redirect,
+		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.Secret, Endpoint: found.Endpoint(), RedirectURL: redirect,
 		Scopes: []string{gooidc.ScopeOpenID, "profile", "email"},
-	}, p.found, nil
+	}, found, nil
+}
+
+// discovered is what the provider offers, or why it did not say so just now;
+// neither: it is to be asked.
+func (p *Provider) discovered(now time.Time) (*gooidc.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil && p.failed != nil && now.Sub(p.at) < failureLife {
+		return nil, p.failed
+	}
+	return p.found, nil
+}
+
+// discover asks the provider, one caller at a time and as long as that caller
+// waits. The others wait for what it answers.
+func (p *Provider) discover(ctx context.Context) (*gooidc.Provider, error) {
+	end, err := p.call()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	select {
+	case p.asking <- struct{}{}:
+		defer func() { <-p.asking }()
+	case <-ctx.Done():
+		return nil, fault.Of(ctx.Err())
+	}
+	if found, err := p.discovered(time.Now()); found != nil || err != nil { // meanwhile
+		return found, err
+	}
+	asked, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	found, err := gooidc.NewProvider(gooidc.ClientContext(asked, p.cfg.Client), p.cfg.Issuer)
+	if ctx.Err() != nil {
+		return nil, fault.Of(ctx.Err()) // who asked has gone, and that says nothing of the provider
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.failed = time.Now(), nil
+	if err != nil {
+		p.failed = fault.Wrap(fault.OAuthFailed, err, "the identity provider %s", p.cfg.Issuer)
+		return nil, p.failed
+	}
+	p.found = found
+	return found, nil
 }
 
 // person is who an ID token is about.

@@ -14,7 +14,9 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -278,4 +280,64 @@ func TestEnterKeepsOneUser(t *testing.T) {
 	if _, err := enter(ada); !fault.Is(err, fault.LoginFailed) {
 		t.Errorf("disabled: %v", err)
 	}
+}
+
+// TestAProviderThatDoesNotAnswer: few wait for it at once, who goes away waits no
+// longer, and that it did not answer is known for a while. It is asked anew then.
+func TestAProviderThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		way := &silent{}
+		o, err := oidc.New(oidc.Config{Issuer: "https://login.example", ClientID: "snaprail", Tenant: "plant", Client: &http.Client{Transport: way}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ended, many atomic.Int64
+		begin := func(ctx context.Context) {
+			_, _, err := o.Begin(ctx, redirect)
+			ended.Add(1)
+			if fault.Is(err, fault.RateLimited) {
+				many.Add(1)
+			} else if err == nil {
+				t.Error("a login began at a provider that says nothing")
+			}
+		}
+		gone, leave := context.WithCancel(t.Context())
+		for range 3000 {
+			go begin(gone)
+		}
+		synctest.Wait()
+		if many.Load() < 2900 || ended.Load() != many.Load() || way.asked.Load() != 1 {
+			t.Errorf("%d were sent away, %d have ended, the provider was asked %d times", many.Load(), ended.Load(), way.asked.Load())
+		}
+		leave()
+		synctest.Wait()
+		if ended.Load() != 3000 {
+			t.Errorf("%d have ended when all had gone", ended.Load())
+		}
+		ended.Store(0)
+		asked, began := way.asked.Load(), time.Now()
+		for range 30 {
+			go begin(t.Context())
+		}
+		for ended.Load() < 30 {
+			time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+		}
+		if took := time.Since(began); took > 12*time.Second || way.asked.Load() != asked+1 {
+			t.Errorf("30 who stay ended after %s, and the provider was asked %d times", took, way.asked.Load()-asked)
+		}
+		time.Sleep(6 * time.Second) //nolint:forbidigo // in a bubble
+		begin(t.Context())
+		if way.asked.Load() != asked+2 {
+			t.Error("it is not asked again")
+		}
+	})
+}
+
+// silent is a way to a provider that takes requests and answers none.
+type silent struct{ asked atomic.Int64 }
+
+func (s *silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked.Add(1)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }
