@@ -52,6 +52,7 @@ func (s *Server) documentPlain() {
 	page.Parameters = append(page.Parameters, query("token", huma.TypeString, "A token, which a cookie takes the place of"))
 	page.Responses["303"] = &huma.Response{Description: "Signed in", Headers: map[string]*huma.Header{"Location": textHeader("/")}}
 	page.Responses["401"] = metrics.Responses["401"]
+	page.Responses["429"] = &huma.Response{Ref: "#/components/responses/" + s.problemOfStatus(s.huma.OpenAPI(), http.StatusTooManyRequests)}
 }
 
 func (s *Server) documentHealth(method, path, summary, body string) {

@@ -43,6 +43,9 @@ func (s *Server) statusPage(c echo.Context) error {
 		case err != nil:
 			return err
 		default:
+			if err := s.limited(c); err != nil {
+				return err
+			}
 			if err := data.fill(c, tenantOf(c)); err != nil {
 				return err
 			}

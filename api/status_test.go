@@ -34,6 +34,9 @@ func TestStatusPageShowsTenantsOnlyToThemselves(t *testing.T) {
 	}
 	cookie, _, _ := strings.Cut(set, ";")
 	p := r.call("GET", "/", "", header("Authorization", ""), header("Cookie", cookie))
+	if p.header.Get("RateLimit") == "" {
+		t.Error("the page counts in no rate")
+	}
 	page := string(p.body)
 	if strings.Contains(page, "<img") || !strings.Contains(page, "&lt;img src=x onerror=alert(1)&gt;") || !strings.Contains(page, `state-draft`) {
 		t.Errorf("%s", page)
