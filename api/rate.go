@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
 )
 
 // What a tenant may ask for in a minute when nobody has set it. A script that
@@ -28,53 +29,102 @@ const (
 )
 
 // rates bound how often each tenant asks for something, and how often it
-// changes something. Use by several goroutines is safe.
+// changes something. Whoever is no administrator of it has a share of that, and
+// all of those together have one, so that no credential but an administrator's
+// keeps the administrators out. Use by several goroutines is safe.
 type rates struct {
-	mu      sync.Mutex
-	tenants map[string]*allowance
+	mu   sync.Mutex
+	kept map[spender]*allowance
 }
 
-// perMinute is the most that a tenant may have of both.
+// spender is a tenant, one identity of it, or all of those that are no
+// administrators.
+type spender struct{ tenant, who string }
+
+// The spenders of a tenant that are no identities; an identity's begins with
+// its kind.
+const (
+	everybody = ""
+	others    = "others"
+)
+
+// perMinute is the most that a spender may have of both.
 type perMinute struct{ requests, changes uint64 }
 
-// allowance is what one tenant has left.
+// part is a part of it, in quarters.
+func (m perMinute) part(quarters uint64) perMinute {
+	part := func(n uint64) uint64 { return max(1, n/4*quarters+n%4*quarters/4) } // n may be anything
+	return perMinute{part(m.requests), part(m.changes)}
+}
+
+// What whoever is no administrator may have of a tenant's allowance, in
+// quarters: each, and all together.
+const (
+	quartersOfEach   = 2
+	quartersOfOthers = 3
+)
+
+// allowance is what one spender has left.
 type allowance struct{ requests, changes bucket }
 
-func newRates() *rates { return &rates{tenants: map[string]*allowance{}} }
+func newRates() *rates { return &rates{kept: map[spender]*allowance{}} }
 
-// manyTenants is how many allowances are kept before those that are whole,
+// manySpenders is how many allowances are kept before those that are whole,
 // and so say nothing, are forgotten.
-const manyTenants = 4096
+const manySpenders = 4096
 
 // take takes one request of a tenant's allowance, and one change if it is
-// one. Both are taken, or none.
-func (r *rates) take(tenant string, most perMinute, change bool, now time.Time) (requests, changes left) {
+// one. Both are taken, or none. who is the identity that asks, whose own share
+// counts, too; everybody: an administrator, who has all of the tenant's.
+func (r *rates) take(tenant, who string, most perMinute, change bool, now time.Time) (requests, changes left) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := r.tenants[tenant]
-	if a == nil {
-		r.forget(now)
-		a = &allowance{}
-		r.tenants[tenant] = a
+	from := []*allowance{r.of(spender{tenant, everybody}, now)}
+	share := []perMinute{most}
+	if who != everybody {
+		from = append(from, r.of(spender{tenant, others}, now), r.of(spender{tenant, who}, now))
+		share = append(share, most.part(quartersOfOthers), most.part(quartersOfEach))
 	}
-	requests, changes = a.requests.look(most.requests, now), a.changes.look(most.changes, now)
+	for i, a := range from {
+		requests, changes = scarcer(i, requests, a.requests.look(share[i].requests, now)), scarcer(i, changes, a.changes.look(share[i].changes, now))
+	}
 	if requests.wait > 0 || (change && changes.wait > 0) {
 		return requests, changes
 	}
-	requests = a.requests.spend(requests)
-	if change {
-		changes = a.changes.spend(changes)
+	for i, a := range from {
+		requests = scarcer(i, requests, a.requests.spend(share[i].requests))
+		if change {
+			changes = scarcer(i, changes, a.changes.spend(share[i].changes))
+		}
 	}
 	return requests, changes
 }
 
+// scarcer is the one of two of which less is left; the first one there is, is.
+func scarcer(i int, a, b left) left {
+	if i == 0 || b.wait > a.wait || (b.wait == a.wait && b.whole < a.whole) {
+		return b
+	}
+	return a
+}
+
+func (r *rates) of(s spender, now time.Time) *allowance {
+	a := r.kept[s]
+	if a == nil {
+		r.forget(now)
+		a = &allowance{}
+		r.kept[s] = a
+	}
+	return a
+}
+
 func (r *rates) forget(now time.Time) {
-	if len(r.tenants) < manyTenants {
+	if len(r.kept) < manySpenders {
 		return
 	}
-	for tenant, a := range r.tenants {
+	for s, a := range r.kept {
 		if now.Sub(a.requests.at) > rateWindow {
-			delete(r.tenants, tenant)
+			delete(r.kept, s)
 		}
 	}
 }
@@ -106,9 +156,9 @@ func (t *bucket) look(limit uint64, now time.Time) left {
 }
 
 // spend takes one, which is there, and says what is left.
-func (t *bucket) spend(l left) left {
+func (t *bucket) spend(limit uint64) left {
 	t.spent++
-	l = t.state(l.limit)
+	l := t.state(limit)
 	l.wait = 0 // that is for whoever comes next
 	return l
 }
@@ -127,6 +177,18 @@ func (t *bucket) state(limit uint64) left {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
+// spenderOf is whose share of a tenant's allowance an identity spends: a user's
+// by whatever session or token of their own they come.
+func spenderOf(who identity.Identity) string {
+	switch {
+	case who.Role == identity.Admin:
+		return everybody
+	case who.User != "":
+		return "user " + who.User
+	}
+	return string(who.Kind) + " " + who.ID
+}
+
 // limited takes a request of the tenant's allowance, and says in the answer's
 // headers what is left.
 func (s *Server) limited(c echo.Context) error {
@@ -134,15 +196,15 @@ func (s *Server) limited(c echo.Context) error {
 	most.requests, most.changes = s.cfg.Control.Rates(identityOf(c).Tenant)
 	most.requests, most.changes = cmp.Or(most.requests, defaultRequests), cmp.Or(most.changes, defaultChanges)
 	change := changes(c.Request().Method)
-	requests, changed := s.rates.take(identityOf(c).Tenant, most, change, time.Now())
+	requests, changed := s.rates.take(identityOf(c).Tenant, spenderOf(identityOf(c)), most, change, time.Now())
 	h := c.Response().Header()
 	h.Set(headerRatePolicy, fmt.Sprintf(`"requests";q=%d;w=60, "changes";q=%d;w=60`, requests.limit, changed.limit))
 	h.Set(headerRateLimit, requests.text("requests")+", "+changed.text("changes"))
 	switch {
 	case requests.wait > 0:
-		return fault.New(fault.RateLimited, "the tenant may ask for %d things a minute", requests.limit).WithRetryAfter(requests.wait)
+		return fault.New(fault.RateLimited, "you may ask for %d things a minute", requests.limit).WithRetryAfter(requests.wait)
 	case change && changed.wait > 0:
-		return fault.New(fault.RateLimited, "the tenant may change %d things a minute", changed.limit).WithRetryAfter(changed.wait)
+		return fault.New(fault.RateLimited, "you may change %d things a minute", changed.limit).WithRetryAfter(changed.wait)
 	}
 	return nil
 }
