@@ -207,7 +207,7 @@ func TestRulesByRight(t *testing.T) {
 			t.Error(f.Text, f.Advice())
 		}
 	}
-	if !strings.Contains(f.Advice(), `resources ["https://other.example/x"], rights ["write"]`) {
+	if !strings.Contains(f.Advice(), `grants add CONNECTOR http "https://other.example/x" --write`) {
 		t.Error(f.Advice())
 	}
 	if _, err := egress.Only("https://a.example", "example.com"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "example.com") {
