@@ -165,16 +165,6 @@ func schemaOf(ctx context.Context, api *client.Client, c map[string]any) (*param
 	return nil, err
 }
 
-// refersToSecret reports whether a value is the name of a secret, as
-// secret://mail or Bearer secret://mail, and so none itself.
-func refersToSecret(value string) bool {
-	if scheme, rest, ok := strings.Cut(value, " "); ok && !strings.Contains(scheme, ":") {
-		value = rest
-	}
-	name, ok := strings.CutPrefix(value, "secret://")
-	return ok && name != "" && !strings.ContainsAny(name, " \t\r\n")
-}
-
 func encoded(v any) (json.RawMessage, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -201,7 +191,7 @@ func (a *app) settled(ctx context.Context, api *client.Client, s *settings, rows
 		row := spec.Param{Key: key, Value: value, Type: spec.ParamText}
 		i := rowAt(rows, key)
 		secret := i >= 0 && rows[i].Type == spec.ParamSecret || schema != nil && schema.Secret(key)
-		if secret && !refersToSecret(value) {
+		if secret && !param.RefersToSecret(value) {
 			return nil, fault.New(fault.Usage, "%q is a secret, and the command line can be seen by others", key).
 				WithHint("Use --secret %s, which asks for the value or reads it from stdin.", key)
 		}

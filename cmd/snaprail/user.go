@@ -125,7 +125,11 @@ func (a *app) userRole() *cobra.Command {
 		Use: "role name role", Short: "Give a user another role: viewer, operator or admin",
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.changeUser(c, args[0], client.UserChange{Role: &args[1]})
+			if err := a.changeUser(c, args[0], client.UserChange{Role: &args[1]}); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.err, "tokens that %s has keep at most the role that they were made with: for a higher one they log in again\n", visible(args[0]))
+			return nil
 		},
 	}
 }

@@ -179,6 +179,11 @@ func TestExportIsWhatApplyTakes(t *testing.T) {
 	if w := p.Changes[1].Warnings; !slices.Contains(w, "the document holds the value of the secret client_secret") {
 		t.Errorf("warnings: %q", w)
 	}
+	named := r.apply(control.ApplyOptions{DryRun: true},
+		`{"kind":"connector","name":"a","module":"`+drive+`","params":[{"key":"client_id","value":"id"},{"key":"client_secret","value":"secret://pump"}]}`)
+	if w := strings.Join(named.Changes[0].Warnings, "; "); strings.Contains(w, "client_secret") {
+		t.Errorf("the name of a secret was taken for one: %s", w)
+	}
 	docs, err := r.Export(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -117,6 +117,9 @@ func kept(rows []spec.Param, was *spec.Connector, schema *param.Schema, change *
 			continue
 		}
 		row.Secret = nil
+		if param.RefersToSecret(row.Value) {
+			continue
+		}
 		if row.Value != "" {
 			change.Warnings = append(change.Warnings, "the document holds the value of the secret "+row.Key)
 			continue
