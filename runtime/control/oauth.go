@@ -85,6 +85,12 @@ func (t *Tenant) StartOAuth(ctx context.Context, idOrName string, in OAuthInput)
 	if err != nil {
 		return OAuthStart{}, err
 	}
+	if p.endpoints().TokenURL != "" {
+		if _, err := t.tokenGrant(&p); fault.Is(err, fault.NotGrantable) { // before anybody agrees to it
+			t.refusal(identity.ConnectorConnect, &p.connector, err)
+			return OAuthStart{}, err
+		}
+	}
 	redirect, err := redirectOf(in, &p)
 	if err != nil {
 		return OAuthStart{}, err

@@ -127,7 +127,7 @@ func (t *Tenant) exchangeByGuest(ctx context.Context, p *oauthParty, s oauthStat
 	}
 	grants := []spec.Grant{}
 	if p.endpoints().TokenURL != "" {
-		g, err := p.tokenGrant()
+		g, err := t.tokenGrant(p)
 		if err != nil {
 			return nil, tokens{}, err
 		}
@@ -195,9 +195,10 @@ func (p *oauthParty) storable(got tokens) map[string]string {
 	return pairs
 }
 
-// tokenGrant is the right to ask the token server. Private networks are open to
-// it only if the connector was granted them.
-func (p *oauthParty) tokenGrant() (spec.Grant, error) {
+// tokenGrant is the right to ask the token server: one that the tenant might
+// give itself (fault.NotGrantable), since a module that it made may name any.
+// Private networks are open to it only if the connector was granted them.
+func (t *Tenant) tokenGrant(p *oauthParty) (spec.Grant, error) {
 	u, err := webURL(p.endpoints().TokenURL)
 	if err != nil {
 		return spec.Grant{}, fault.Wrap(fault.ManifestInvalid, err, "oauth.token_url")
@@ -205,6 +206,9 @@ func (p *oauthParty) tokenGrant() (spec.Grant, error) {
 	g := spec.Grant{
 		Group: groupHTTP, Resources: []string{u.Scheme + "://" + u.Host + "/*"}, Rights: []spec.Right{spec.Read, spec.Write},
 		Reason: "to get tokens",
+	}
+	if err := t.mayGrant([]spec.Grant{g}); err != nil {
+		return spec.Grant{}, err
 	}
 	for _, own := range p.connector.Grants {
 		if own.Group != g.Group {
@@ -224,7 +228,7 @@ func (t *Tenant) askTokens(ctx context.Context, p *oauthParty, form url.Values) 
 	if t.cfg.Egress == nil {
 		return tokens{}, fault.New(fault.Unsupported, "this server has no way out").WithHint("Ask the operator of the server.")
 	}
-	g, err := p.tokenGrant()
+	g, err := t.tokenGrant(p)
 	if err != nil {
 		return tokens{}, err
 	}
