@@ -46,7 +46,7 @@ func (a *app) auditVerify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return errors.Join(a.show(v, func() { a.printVerdict(v) }), broken(v))
+			return errors.Join(a.show(v, func() { a.printVerdict(v) }), broken(v, anchor))
 		},
 	}
 	o.flags(a, c)
@@ -103,11 +103,14 @@ func (a *app) printVerdict(v client.Verdict) {
 	}
 }
 
-// broken is the failure of a trail that does not hold.
-func broken(v client.Verdict) error {
+// broken is the failure of a trail that does not hold, or that does not reach
+// back to what was noted.
+func broken(v client.Verdict, note *client.Anchor) error {
 	switch {
 	case v.OK:
 		return nil
+	case note != nil && v.Broken == 0 && note.Sequence+1 < v.First:
+		return fault.New(fault.Integrity, "the trail says nothing of the note: %s", v.Reason).WithHint("Note the newest event more often.")
 	case v.Broken > 0:
 		return fault.New(fault.Integrity, "the audit trail does not hold at event %d: %s", v.Broken, v.Reason).WithHint(tampered)
 	}
