@@ -94,7 +94,7 @@ func (s *Server) patchRoute() {
 func knownMembers(patch json.RawMessage) error {
 	var said map[string]json.RawMessage
 	if json.Unmarshal(patch, &said) != nil {
-		return nil // it is no object, and refused as that
+		return nil //nolint:nilerr // it is no object, and refused as that
 	}
 	var bad []fault.Field
 	form := reflect.TypeFor[client.Connector]()

@@ -3,7 +3,7 @@ package api
 // identityExamples are examples of who may do what.
 func identityExamples() map[string]string {
 	const user = `{"name": "ada", "role": "operator"}`
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // of examples
 		"login":             `{"tenant": "default", "name": "ada", "password": "correct horse battery"}`,
 		"set-up":            `{"link": "snl_first_1x2y", "name": "ada", "password": "correct horse battery"}`,
 		"change-password":   `{"old": "correct horse battery", "password": "staple of the horse"}`,

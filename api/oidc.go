@@ -51,7 +51,7 @@ func (s *Server) providerRoutes() {
 // providerCookie keeps a login under way in the browser that began it. It comes
 // back with a navigation from the provider's site, so it is not Strict.
 func providerCookie(r *http.Request, value string, age time.Duration) *http.Cookie {
-	c := newSessionCookie(r, value)
+	c := newSessionCookie(r, value) //nolint:gosec // HttpOnly, and Secure where there is TLS
 	c.Name, c.SameSite, c.MaxAge = c.Name+"-oidc", http.SameSiteLaxMode, int(age.Seconds())
 	return &c
 }

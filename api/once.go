@@ -33,7 +33,7 @@ const (
 
 // withheldSecret is why an answer that may hold a secret is not kept: it is shown
 // once, and nothing of it is stored.
-const withheldSecret = "it may hold a secret, which is shown once"
+const withheldSecret = "it may hold a secret, which is shown once" //nolint:gosec // says so, and is none
 
 // metaSecret marks, in the metadata of an operation, that its answer holds a
 // secret.

@@ -77,8 +77,10 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	users := identity.NewUsers(store.System(), audit, identity.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1})
 	cfg := Config{
 		Users: users, Tenant: "plant",
-		Control: control.New(control.Config{Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Secrets: secrets, Egress: out, Users: users, Operator: "plant",
-			Adapters: adapter.New(adapter.Config{Dir: filepath.Join(r.dir, "files"), Log: log})}),
+		Control: control.New(control.Config{
+			Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Secrets: secrets, Egress: out, Users: users, Operator: "plant",
+			Adapters: adapter.New(adapter.Config{Dir: filepath.Join(r.dir, "files"), Log: log}),
+		}),
 		Audit: audit, Tokens: r.tokens, Log: log, Version: "1.2.3-test",
 	}
 	for _, a := range adjust {

@@ -47,7 +47,7 @@ func TestInert(t *testing.T) {
 func driving() string {
 	var b strings.Builder
 	b.WriteString("plain \x1b[2J\x1b]0;title\a\x1b]8;;http://evil.example\x1b\\link\x1bP$q\x1b\\")
-	for c := rune(0); c < 0xa0; c++ {
+	for c := range rune(0xa0) {
 		if c < 0x20 || c >= 0x7f {
 			b.WriteRune(c)
 		}
@@ -57,7 +57,7 @@ func driving() string {
 
 // fill puts that text into every text of a value.
 func fill(v reflect.Value) {
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // other kinds hold no text
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem())
@@ -66,9 +66,9 @@ func fill(v reflect.Value) {
 			v.Set(reflect.ValueOf(time.Unix(1e9, 0).UTC()))
 			return
 		}
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				fill(v.Field(i))
+		for _, field := range v.Fields() {
+			if field.CanSet() {
+				fill(field)
 			}
 		}
 	case reflect.Slice:

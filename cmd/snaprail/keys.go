@@ -16,10 +16,10 @@ import (
 
 // The files of keys in a data directory.
 const (
-	keyFile      = "key"       // the key-encryption key, when it comes from nowhere else
-	nextKeyFile  = "key.next"  // what is to take its place, while it is changed
-	storeKeyFile = "store.key" // the store's key, wrapped under the key-encryption key
-	credential   = "snaprail.kek"
+	keyFile      = "key"          // the key-encryption key, when it comes from nowhere else
+	nextKeyFile  = "key.next"     // what is to take its place, while it is changed
+	storeKeyFile = "store.key"    // the store's key, wrapped under the key-encryption key
+	credential   = "snaprail.kek" //nolint:gosec // the name of a file
 )
 
 // keySource says where the key-encryption key comes from: a file, the

@@ -75,7 +75,7 @@ func TestProvidersThroughTheHost(t *testing.T) {
 		"s3": storesFiles, "slackhook": postsTexts, "webhookmail": handsMailOver,
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer func(outer *testing.T) { n.t = outer }(n.t)
+			defer func(outer *testing.T) { n.t = outer }(n.t) //nolint:thelper // it gives the node its test back
 			n.t = t
 			run(t, n)
 		})

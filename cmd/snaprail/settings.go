@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,9 +93,7 @@ func (a *app) made(ctx context.Context, api *client.Client, s *settings, body js
 	if s.typ != "" && s.module == "" {
 		delete(c, "module")
 	}
-	for name, value := range fields {
-		c[name] = value
-	}
+	maps.Copy(c, fields)
 	if s.parameters() {
 		rows, err := rowsOf(body)
 		if err != nil {

@@ -24,8 +24,12 @@ func (s *storage) ExchangeOAuthCode(in *abi.ExchangeInput) (map[string]string, e
 		Method: "POST", URL: set.TokenURL,
 		Headers: http.Headers{"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
 		Body: []byte(form([][2]string{
-			{"grant_type", "authorization_code"}, {"code", in.Code}, {"redirect_uri", redirect}, {"code_verifier", in.CodeVerifier},
-			{"client_id", set.ClientID}, {"client_secret", set.ClientSecret},
+			{"grant_type", "authorization_code"},
+			{"code", in.Code},
+			{"redirect_uri", redirect},
+			{"code_verifier", in.CodeVerifier},
+			{"client_id", set.ClientID},
+			{"client_secret", set.ClientSecret},
 		})),
 		Timeout: 20 * time.Second, Redirects: -1, MaxBody: 64 << 10,
 	})

@@ -74,8 +74,10 @@ func TestWhatAWebhookSaysAgainstIt(t *testing.T) {
 		kind   abi.FaultKind
 		wait   uint64
 	}{
-		{429, "", abi.FaultExhausted, 7000}, {404, "no_service", abi.FaultUnauthenticated, 0},
-		{400, "channel_not_found", abi.FaultInvalid, 0}, {500, "<html>secret page</html>", abi.FaultUnavailable, 0},
+		{429, "", abi.FaultExhausted, 7000},
+		{404, "no_service", abi.FaultUnauthenticated, 0},
+		{400, "channel_not_found", abi.FaultInvalid, 0},
+		{500, "<html>secret page</html>", abi.FaultUnavailable, 0},
 	} {
 		peer.status, peer.said = c.status, c.said
 		_, err := h.Operate("send", `{"text":"x"}`)

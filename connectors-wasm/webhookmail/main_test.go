@@ -82,10 +82,16 @@ func TestMailIsHandedOver(t *testing.T) {
 func TestNobodyAddsRecipientsOrHeaders(t *testing.T) {
 	h, peer := rig(t)
 	for _, args := range []map[string]string{
-		{"to": "a@x.test\r\nBcc: b@x.test", "subject": "s"}, {"to": "a@x.test", "subject": "s\nBcc: b@x.test"},
-		{"to": "a@x.test", "subject": "s", "from": "x@y\r\nX: y"}, {"to": "", "subject": "s"}, {"to": "a@x.test,", "subject": "s"},
-		{"to": "nobody", "subject": "s"}, {"to": "a@b@c", "subject": "s"}, {"to": "A <a@x.test>", "subject": "s"},
-		{"to": "a@x.test", "subject": ""}, {"to": "a@x.test", "subject": strings.Repeat("x", 999)},
+		{"to": "a@x.test\r\nBcc: b@x.test", "subject": "s"},
+		{"to": "a@x.test", "subject": "s\nBcc: b@x.test"},
+		{"to": "a@x.test", "subject": "s", "from": "x@y\r\nX: y"},
+		{"to": "", "subject": "s"},
+		{"to": "a@x.test,", "subject": "s"},
+		{"to": "nobody", "subject": "s"},
+		{"to": "a@b@c", "subject": "s"},
+		{"to": "A <a@x.test>", "subject": "s"},
+		{"to": "a@x.test", "subject": ""},
+		{"to": "a@x.test", "subject": strings.Repeat("x", 999)},
 		{"to": strings.Repeat("a@x.test,", 60) + "a@x.test", "subject": "s"},
 		{"to": "a@x.test", "subject": "s", "body": strings.Repeat("x", maxBody+1)},
 	} {

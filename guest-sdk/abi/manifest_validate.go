@@ -75,6 +75,7 @@ func (m *Manifest) Required() []string {
 			required = append(required, EntryOnEvents)
 		case ModeRun:
 			required = append(required, EntryRun)
+		case ModeCall: // its operations are what its category asks for
 		}
 	case KindConverter:
 		required = append(required, EntryConvert)

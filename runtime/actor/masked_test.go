@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -25,10 +26,10 @@ func TestErrorsAreMasked(t *testing.T) {
 		t.Error("what it was made from is still there")
 	}
 	plain := fault.New(fault.Guest, "nothing of the kind")
-	if got := s.clean(plain); got != error(plain) {
+	if got := s.clean(plain); !errors.Is(got, plain) {
 		t.Errorf("another error: %v", got)
 	}
-	if got := (&surroundings{}).clean(was); got != error(was) {
+	if got := (&surroundings{}).clean(was); !errors.Is(got, was) {
 		t.Errorf("without a mask: %v", got)
 	}
 	if s.clean(nil) != nil {

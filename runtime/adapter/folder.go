@@ -37,7 +37,7 @@ type folder struct {
 	root    *os.Root // open during a call
 	counted bool
 	bytes   int64
-	files   int   // with the folders that hold them
+	files   int // with the folders that hold them
 }
 
 // item is what is known of a file.

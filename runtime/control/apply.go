@@ -219,10 +219,12 @@ func (t *Tenant) applyCategories(ctx context.Context, docs []document, o ApplyOp
 			}
 		}
 		if err == nil && !o.DryRun {
-			if change.Action == ActionCreate {
+			switch change.Action {
+			case ActionCreate:
 				_, err = t.AddCategory(ctx, d.category)
-			} else if change.Action == ActionUpdate {
+			case ActionUpdate:
 				_, err = t.UpdateCategory(ctx, d.name, d.category, change.was)
+			case ActionDelete, ActionUnchanged:
 			}
 		}
 		if err := change.failed(err); err != nil {

@@ -29,30 +29,30 @@ func TestWhoIsNarrowMakesNothingWide(t *testing.T) {
 		"an end": with("", time.Now().Add(time.Hour)),
 	} {
 		_, _, _, err := by.CreateUser(t.Context(), "mallory", identity.Admin)
-		wanted(t, err, fault.RoleRequired)
+		_ = wanted(t, err, fault.RoleRequired)
 		_, _, _, err = by.InviteUser(t.Context(), "other", "mallory", identity.Admin)
-		wanted(t, err, fault.RoleRequired)
+		_ = wanted(t, err, fault.RoleRequired)
 		_, _, err = by.LinkUser(t.Context(), "ada")
-		wanted(t, err, fault.RoleRequired)
-		wanted(t, by.SetUserPassword(t.Context(), "ada", "correct horse battery"), fault.RoleRequired)
+		_ = wanted(t, err, fault.RoleRequired)
+		_ = wanted(t, by.SetUserPassword(t.Context(), "ada", "correct horse battery"), fault.RoleRequired)
 		_, err = by.ChangeUser(t.Context(), "ada", identity.UserChange{Role: &admin}, 0)
-		wanted(t, err, fault.RoleRequired)
+		_ = wanted(t, err, fault.RoleRequired)
 		_, err = by.ChangeUser(t.Context(), "ada", identity.UserChange{Disabled: &no}, 0)
-		wanted(t, err, fault.RoleRequired)
+		_ = wanted(t, err, fault.RoleRequired)
 		if _, err := by.ChangeUser(t.Context(), "ada", identity.UserChange{Disabled: &yes}, 0); err != nil {
 			t.Errorf("%s: who may write users takes nobody's way in: %v", name, err)
 		}
 	}
 	narrow := with("users:write tokens:write", time.Time{})
 	_, _, err := narrow.CreateToken(t.Context(), control.TokenInput{Name: "wide"})
-	wanted(t, err, fault.RoleRequired)
+	_ = wanted(t, err, fault.RoleRequired)
 	_, _, err = narrow.CreateToken(t.Context(), control.TokenInput{Name: "wide", Scopes: []string{"connectors"}})
-	wanted(t, err, fault.RoleRequired)
+	_ = wanted(t, err, fault.RoleRequired)
 	if _, _, err := narrow.CreateToken(t.Context(), control.TokenInput{Name: "same", Scopes: []string{"users:read"}}); err != nil {
 		t.Error(err)
 	}
 	_, err = r.User(t.Context(), "mallory")
-	wanted(t, err, fault.NotFound)
+	_ = wanted(t, err, fault.NotFound)
 }
 
 // TestATokenEndsWithItsMaker: what an expiring token makes ends no later, and
@@ -79,7 +79,7 @@ func TestATokenEndsWithItsMaker(t *testing.T) {
 		Tenant: "plant", Kind: identity.KindToken, ID: "o", Role: identity.Admin, User: user.ID, UserName: "ada", Expires: end,
 	})
 	_, _, err = own.CreateToken(t.Context(), control.TokenInput{Name: "the tenant's"})
-	wanted(t, err, fault.RoleRequired)
+	_ = wanted(t, err, fault.RoleRequired)
 	_, info, err := own.CreateToken(t.Context(), control.TokenInput{Name: "mine", Own: true})
 	if err != nil || info.User != "ada" || !info.Expires.Equal(end) {
 		t.Errorf("%+v, %v", info, err)

@@ -30,7 +30,7 @@ func (t *Tenant) plan(ctx context.Context, doc ConnectorInput, change *Change) (
 	case err != nil:
 		return in, err
 	default:
-		change.Action, change.ID = ActionUpdate, was.ID
+		change.Action, change.ID, change.was = ActionUpdate, was.ID, was.Revision
 	}
 	is, schema, err := t.tried(ctx, &in, &was, change)
 	if err != nil {

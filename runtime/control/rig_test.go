@@ -111,7 +111,8 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 			t.Error(err)
 		}
 	})
-	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: super, Engine: e, Groups: groups, Secrets: keys,
+	r.service = control.New(control.Config{
+		Store: r.store, Catalog: cat, Supervisor: super, Engine: e, Groups: groups, Secrets: keys,
 		Adapters: adapter.New(adapter.Config{Dir: filepath.Join(dir, "files"), Log: log}),
 	})
 	if err := super.AddTenant(t.Context(), "plant"); err != nil {

@@ -157,7 +157,7 @@ func (c *converter) merge(o *object, n *yaml.Node, depth int) error {
 	if c.nodes++; c.nodes > maxYAMLNodes || depth > maxYAMLDepth {
 		return atLine(n.Line, "too much is merged here")
 	}
-	switch n.Kind {
+	switch n.Kind { //nolint:exhaustive // nothing else can be merged
 	case yaml.AliasNode:
 		return c.merge(o, n.Alias, depth+1)
 	case yaml.MappingNode:

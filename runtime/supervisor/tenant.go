@@ -234,7 +234,7 @@ func (t *Tenant) Status(c *spec.Connector) lifecycle.Status {
 		return r.status()
 	}
 	state := lifecycle.Stopped
-	if c.Status == spec.StatusDraft {
+	if c.Status == spec.StatusDraft && c.LastTestedAt.IsZero() { // one that was changed since is no draft
 		state = lifecycle.Draft
 	}
 	status := lifecycle.Status{State: state, Since: c.Updated, Module: c.Module, Revision: c.Revision}

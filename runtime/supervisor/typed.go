@@ -88,7 +88,7 @@ func nameType(r store.Reader, c *spec.Connector) (bool, error) {
 	}
 	var m spec.Module
 	if json.Unmarshal(e.Value, &m) != nil || m.Manifest.Category == "" || m.Manifest.ProviderType == "" {
-		return false, nil
+		return false, nil //nolint:nilerr // a damaged module is told of when it is to run
 	}
 	c.Category, c.ProviderType = m.Manifest.Category, m.Manifest.ProviderType
 	return true, nil

@@ -63,7 +63,7 @@ func dropWaits(t *testing.T, s store.Store) {
 			failed <- s.Drop(ctx, "a")
 		}()
 		<-begun
-		for space.View(t.Context(), func(store.Reader) error { return nil }) == nil {
+		for space.View(t.Context(), func(store.Reader) error { return nil }) == nil { //nolint:contextcheck // the test's own, and not the one that is cancelled
 			runtime.Gosched()
 		}
 		cancel()
