@@ -1,6 +1,5 @@
 //go:build wasip1
 
-//nolint:unused // the exports use it, and the host those
 package snaprail
 
 // registered is the guest of this module: an export has no receiver.
