@@ -157,6 +157,13 @@ func invitee(w store.Writer, place string, l *link, name string) (userRecord, er
 		}
 		return rec, err
 	}
+	some, err := w.List(store.Users, userKey(l.Tenant, ""), "", 1)
+	if err != nil {
+		return userRecord{}, err
+	}
+	if len(some) > 0 { // it makes the first one: whoever finds it in an old log makes none
+		return userRecord{}, noLink()
+	}
 	rec, err := addUser(w, userRecord{User: User{Tenant: l.Tenant, Name: name, Role: Admin}})
 	if err != nil {
 		return rec, err

@@ -287,6 +287,21 @@ func TestOldTokensAreReadable(t *testing.T) {
 	}
 }
 
+// TestFirstLinkMakesTheFirst: it stands in logs, and makes nobody an
+// administrator of a tenant that has users.
+func TestFirstLinkMakesTheFirst(t *testing.T) {
+	u, _ := users(t, cheap)
+	first, err := u.FirstLink(t.Context(), "plant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := u.Invite(t.Context(), root(), "plant", "ada", identity.Admin); err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Redeem(t.Context(), first, "eve", good)
+	wantFault(t, fault.Unauthenticated, err)
+}
+
 func TestLinksAreGoodOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, _ := users(t, cheap)
