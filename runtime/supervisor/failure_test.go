@@ -94,7 +94,7 @@ func TestRequiredCapabilityIsMissing(t *testing.T) {
 	}
 	_, err = r.tenant.Activate(t.Context(), v.ID)
 	if f := fault.Of(err); f == nil || !strings.Contains(f.Text, `"serial", which is not granted: Opens the serial ports`) ||
-		!strings.Contains(f.Advice(), `{"group": "serial"`) {
+		!strings.Contains(f.Advice(), "snaprail grants add ") {
 		t.Errorf("activated with %v (%+v)", err, f)
 	}
 	if _, err := r.tenant.UpdateConnector(t.Context(), v.ID, granted, 0); err != nil {
