@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -29,7 +30,7 @@ func lingering(next echo.HandlerFunc) echo.HandlerFunc {
 		body := &countedBody{ReadCloser: r.Body}
 		r.Body = body
 		c.Response().Before(func() {
-			if !body.ended && c.Response().Status >= http.StatusBadRequest {
+			if (!body.ended || body.broken) && c.Response().Status >= http.StatusBadRequest {
 				c.Response().Header().Set("Connection", "close")
 			}
 		})
@@ -50,6 +51,7 @@ func lingering(next echo.HandlerFunc) echo.HandlerFunc {
 type countedBody struct {
 	io.ReadCloser
 	begun, ended bool
+	broken       bool // it ended before its end: nothing that follows is a request
 }
 
 // Read notes that the body was begun, and whether it came to its end.
@@ -57,5 +59,6 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	b.begun = true
 	n, err := b.ReadCloser.Read(p)
 	b.ended = b.ended || err != nil
+	b.broken = b.broken || (err != nil && !errors.Is(err, io.EOF))
 	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
@@ -83,7 +84,7 @@ func (s *Server) setupForm(c echo.Context) error {
 	if err := notForeign(c.Request()); err != nil {
 		return err
 	}
-	form, err := readForm(c)
+	form, err := s.readForm(c)
 	if err != nil {
 		return err
 	}
@@ -106,13 +107,17 @@ func (s *Server) setupForm(c echo.Context) error {
 	return s.renderForm(c, http.StatusOK, setupData{Tenant: user.Tenant, Name: user.Name, Done: true})
 }
 
-// readForm reads a body that a form sent, which is small.
-func readForm(c echo.Context) (url.Values, error) {
-	r := c.Request()
+// readForm reads a body that a form sent, which is small, and so has little time
+// for all of it: strangers may send one. When it fails the deadline stays, and
+// the connection ends.
+func (s *Server) readForm(c echo.Context) (url.Values, error) {
+	r, conn := c.Request(), controller(c)
+	_ = conn.SetReadDeadline(time.Now().Add(s.pace.silence)) // not every writer has one
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return nil, fault.Wrap(fault.BodyInvalid, err, "form")
 	}
+	_ = conn.SetReadDeadline(time.Time{}) // the handler may take longer
 	return r.PostForm, nil
 }
 
