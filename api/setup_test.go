@@ -2,7 +2,6 @@ package api
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,13 +32,10 @@ func TestSetUpPageOfALinkThatHasEnded(t *testing.T) {
 func TestSlowFormsAreCutOff(t *testing.T) {
 	r := newRig(t)
 	r.api.pace.silence = 200 * time.Millisecond
-	conn, err := net.Dial("tcp", r.http.Listener.Addr().String())
-	r.must(err)
-	defer conn.Close()
-	_, err = io.WriteString(conn, "POST /setup HTTP/1.1\r\nHost: x\r\nContent-Type: "+mediaForm+"\r\nContent-Length: 16000\r\n\r\nlink=s")
+	conn := r.dial()
+	_, err := io.WriteString(conn, "POST /setup HTTP/1.1\r\nHost: x\r\nContent-Type: "+mediaForm+"\r\nContent-Length: 16000\r\n\r\nlink=s")
 	r.must(err)
 	began := time.Now()
-	r.must(conn.SetReadDeadline(began.Add(20 * time.Second)))
 	if _, err := io.Copy(io.Discard, conn); err != nil || time.Since(began) > 15*time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
 	}
