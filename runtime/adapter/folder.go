@@ -70,17 +70,23 @@ func (f *folder) with(do func() error) (err error) {
 // written.
 func (f *folder) count() error {
 	f.bytes, f.files = 0, 0
-	if err := fs.WalkDir(f.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && p != "." {
-			f.files++
-		}
-		return err
-	}); err != nil {
-		return err
-	}
-	err := f.walk(func(p string, info fs.FileInfo) error {
-		if strings.HasPrefix(path.Base(p), partial) {
+	err := fs.WalkDir(f.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if p != "." {
+				f.files++
+			}
+			return nil
+		case !d.Type().IsRegular():
+			return nil
+		case strings.HasPrefix(path.Base(p), partial):
 			return f.root.Remove(p)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
 		}
 		f.bytes, f.files = f.bytes+info.Size(), f.files+1
 		return nil

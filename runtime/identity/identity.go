@@ -49,12 +49,6 @@ func OfServer(tenant string) Identity {
 	return Identity{Tenant: tenant, Kind: KindServer, Role: Admin}
 }
 
-// OfLocal is the identity, within a tenant, of whoever can read the data
-// directory: they may everything.
-func OfLocal(tenant string) Identity {
-	return Identity{Tenant: tenant, Kind: KindLocal, Role: Admin}
-}
-
 // Who is the identity as an event names it.
 func (i Identity) Who() Who {
 	if i.Kind == "" {

@@ -4,8 +4,6 @@ package param
 // each other. Whoever walks one pays for each level; nobody reads 32.
 const MaxJSONDepth = 32
 
-const nestedTooDeep = "is nested deeper than 32 levels"
-
 // TooDeep reports whether JSON is nested deeper than MaxJSONDepth. It looks at
 // brackets alone, in one pass and without a copy, so that it can be asked before
 // anything is read.

@@ -3,6 +3,7 @@ package param
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -21,7 +22,7 @@ func Flatten(config json.RawMessage) ([]spec.Param, error) {
 		return nil, fault.New(fault.TooLarge, "the configuration has %d bytes, and at most %d are allowed", len(config), MaxConfig)
 	}
 	if TooDeep(config) {
-		return nil, invalid([]fault.Field{{Detail: nestedTooDeep}})
+		return nil, invalid([]fault.Field{{Detail: fmt.Sprintf("is nested deeper than %d levels", MaxJSONDepth)}})
 	}
 	fields, err := members(config)
 	if err != nil {

@@ -40,7 +40,7 @@ func Documents(body []byte) (docs []json.RawMessage, err error) {
 	if len(body) > MaxImport {
 		return nil, fault.New(fault.TooLarge, "the YAML has %d bytes, and at most %d are read", len(body), MaxImport)
 	}
-	if tooDeep(body) {
+	if tooManyBrackets(body) {
 		return nil, fault.New(fault.ConfigInvalid, "the YAML is nested deeper than %d levels", maxYAMLDepth)
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(body))
@@ -63,9 +63,9 @@ func Documents(body []byte) (docs []json.RawMessage, err error) {
 	}
 }
 
-// tooDeep reports whether brackets are nested deeper than anybody would write
+// tooManyBrackets reports whether brackets are nested deeper than anybody would write
 // them, before a parser has to remember each.
-func tooDeep(body []byte) bool {
+func tooManyBrackets(body []byte) bool {
 	depth := 0
 	for _, c := range body {
 		switch c {

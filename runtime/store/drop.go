@@ -118,34 +118,10 @@ func (s *root) Drop(ctx context.Context, id string) error {
 	}
 	rest := &space{store: s, name: id}
 	for _, b := range Buckets() {
-		if err := empty(ctx, rest, b); err != nil {
+		if err := Empty(ctx, rest, b, ""); err != nil {
 			return err
 		}
 	}
 	s.lives.forget(id, life)
-	return nil
-}
-
-// empty deletes a bucket's entries, a transaction's worth at a time.
-func empty(ctx context.Context, s *space, b Bucket) error {
-	const batch = MaxPage / MaxValue // so that no page can be too large
-	for n := batch; n == batch; {
-		err := s.Update(ctx, func(w Writer) error {
-			entries, err := w.List(b, "", "", batch)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				if err := w.Delete(b, e.ID); err != nil {
-					return err
-				}
-			}
-			n = len(entries)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }

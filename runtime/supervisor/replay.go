@@ -122,7 +122,7 @@ func (t *Tenant) replay(ctx context.Context, connector string) error {
 // place in the log. Its records stay until retention takes them.
 func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	for _, bucket := range []store.Bucket{store.KV, store.Devices} {
-		if err := t.empty(ctx, bucket, connector+"\x00"); err != nil {
+		if err := store.Empty(ctx, t.space, bucket, within(connector, "")); err != nil {
 			return err
 		}
 	}
@@ -136,29 +136,4 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	delete(t.journals, connector)
 	t.writing.Unlock()
 	return t.log.Forget(ctx, connector)
-}
-
-// empty deletes a bucket's entries with this prefix, a transaction's worth at
-// a time.
-func (t *Tenant) empty(ctx context.Context, bucket store.Bucket, prefix string) error {
-	const batch = 500
-	for n := batch; n == batch; {
-		err := t.space.Update(ctx, func(w store.Writer) error {
-			entries, err := w.List(bucket, prefix, "", batch)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				if err := w.Delete(bucket, e.ID); err != nil {
-					return err
-				}
-			}
-			n = len(entries)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -59,7 +59,7 @@ func (s *Supervisor) RemoveTenant(ctx context.Context, id string) error {
 
 // leave takes the connectors away, waits until none runs, and closes the outbox.
 func (t *Tenant) leave(ctx context.Context) error {
-	if err := t.empty(ctx, store.Connectors, ""); err != nil {
+	if err := store.Empty(ctx, t.space, store.Connectors, ""); err != nil {
 		return err
 	}
 	for connector := range t.Running() {
