@@ -63,11 +63,13 @@ runtime/engine           guest-sdk/abi runtime/fault runtime/spec runtime/capabi
 runtime/param            guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/param runtime/capability runtime/wasmbin runtime/engine
 runtime/adapter          runtime/fault
-runtime/device           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
+runtime/device           guest-sdk/abi runtime/fault runtime/spec runtime/outbox runtime/store runtime/secret
 runtime/deploy           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 
+runtime/exchange         guest-sdk/abi runtime/fault runtime/spec
+runtime/interlock        guest-sdk/abi runtime/fault runtime/spec runtime/store
 runtime/flow             guest-sdk/abi runtime/fault runtime/spec
-runtime/actor            guest-sdk/abi runtime/fault runtime/spec runtime/lifecycle runtime/capability runtime/flow runtime/outbox runtime/engine
+runtime/actor            guest-sdk/abi runtime/fault runtime/spec runtime/lifecycle runtime/capability runtime/exchange runtime/flow runtime/outbox runtime/engine
 runtime/delivery         guest-sdk/abi runtime/fault runtime/spec runtime/flow runtime/outbox runtime/store
 runtime/supervisor       guest-sdk/abi runtime
 runtime/control          guest-sdk/abi runtime

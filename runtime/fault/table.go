@@ -111,6 +111,18 @@ const (
 	PeerTLS
 	OAuthState
 	OAuthFailed
+	DeviceUnknown
+	TagExists
+	TagMissing
+	MessageInvalid
+	NotAQuery
+	LateReply
+	ReplyEnded
+	SlowReader
+	CallCycle
+	Interlocked
+	ApprovalRequired
+	DeployFailed
 	kinds // the number of kinds
 )
 
@@ -264,5 +276,17 @@ func table() [kinds]Info {
 		PeerTLS:              {"peer_tls", "The peer's certificate was not accepted", http.StatusBadGateway, ExitFailure, abi.FaultUnavailable, false, "Check the peer's certificate, its name and its dates, or name its authority."},
 		OAuthState:           {"oauth_state", "The OAuth state is not valid", http.StatusBadRequest, ExitRefused, abi.FaultInvalid, false, "Start the connection again; a state is good once, for ten minutes, for the user who began it."},
 		OAuthFailed:          {"oauth_failed", "The authorization server refused", http.StatusBadGateway, ExitFailure, abi.FaultUnauthenticated, false, "Check the client's id and secret and its redirect address, then connect again."},
+		DeviceUnknown:        {"device_unknown", "The connector has no such device", http.StatusNotFound, ExitNotFound, abi.FaultNotFound, false, "`snaprail devices` lists those that there are; add this one first."},
+		TagExists:            {"tag_exists", "The device has this tag already", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Change the tag instead of adding it."},
+		TagMissing:           {"tag_missing", "The device has no such tag", http.StatusNotFound, ExitNotFound, abi.FaultNotFound, false, "Add the tag first."},
+		MessageInvalid:       {"invalid_message", "The message has not the form that it must have", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Send a JSON object, or a list of objects where a reply may have one."},
+		NotAQuery:            {"not_a_query", "Nobody waits for a reply to this", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Reply to a query, an RPC or a command, with the correlation that it came with."},
+		LateReply:            {"late_reply", "The reply came after the deadline", http.StatusConflict, ExitConflict, abi.FaultTimeout, false, "Reply before the message's deadline, or ask the caller for a longer one."},
+		ReplyEnded:           {"reply_ended", "The question was answered already", http.StatusConflict, ExitConflict, abi.FaultConflict, false, "Send partial replies before the one that completes the answer."},
+		SlowReader:           {"slow_reader", "The reader took too long to take what came", http.StatusServiceUnavailable, ExitTemporary, abi.FaultExhausted, true, "Read faster, or ask for less at once."},
+		CallCycle:            {"call_cycle", "Connectors call each other in a circle, or too deeply", http.StatusConflict, ExitRefused, abi.FaultConflict, false, "Let no connector call one that is waiting for it; four calls may be nested."},
+		Interlocked:          {"interlocked", "The interlock does not let this be written", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Write what the grant's interlock allows, or have an administrator override it for a while."},
+		ApprovalRequired:     {"approval_required", "Somebody else has to approve this write", http.StatusConflict, ExitConflict, abi.FaultDenied, true, "Ask another operator to approve it: `snaprail writes approve`."},
+		DeployFailed:         {"deploy_failed", "The device could not be deployed", http.StatusBadGateway, ExitFailure, abi.FaultUnavailable, false, "Read what was undone and what was left in the deployment, mend the cause and deploy again."},
 	}
 }

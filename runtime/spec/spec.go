@@ -99,6 +99,16 @@ type Converter struct {
 	// Limits bound each instance of the converter. Rates and shares are those
 	// of all its instances together.
 	Limits Limits `json:"limits,omitzero"`
+	// Then are converters behind this one, in the order of uplink; downlink goes
+	// the other way.
+	Then []Stage `json:"then,omitempty"`
+}
+
+// Stage is one converter of a chain.
+type Stage struct {
+	Module string          `json:"module"` // digest
+	Config json.RawMessage `json:"config,omitempty"`
+	Limits Limits          `json:"limits,omitzero"`
 }
 
 // Consent is somebody's word that a connector may run a module.
@@ -131,18 +141,11 @@ type Grant struct {
 	Reason    string    `json:"reason,omitempty"`
 	GrantedBy string    `json:"granted_by,omitempty"` // filled in by the server
 	GrantedAt time.Time `json:"granted_at,omitzero"`  // filled in by the server
+	// Interlock bounds what may be written; nil: the right to write is enough.
+	Interlock *Interlock `json:"interlock,omitempty"`
 }
 
 // Poll says how often a connector in poll mode is asked.
 type Poll struct {
 	Interval Duration `json:"interval,omitempty"` // default 1s
-}
-
-// Device is a thing behind a connector.
-type Device struct {
-	ID        string    `json:"id"`
-	Connector string    `json:"connector"`
-	Type      string    `json:"type,omitempty"`
-	Name      string    `json:"name"`
-	Added     time.Time `json:"added"`
 }

@@ -29,10 +29,11 @@ func connector() spec.Connector {
 			Secret: &spec.SecretInfo{Set: true, Fingerprint: "f", UpdatedAt: day(1)},
 		}},
 		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late", Stopped: true, RefreshExpiresAt: day(6)},
-		Converter: &spec.Converter{Module: digest('b'), Config: json.RawMessage(`{"fields":[]}`), Limits: limits()},
+		Converter: converter(),
+		OnChange:  spec.ChangeReconnect, Set: "line 3", Remote: true, DeviceManager: spec.ManagerMemory, Owner: "u-1",
 		Grants: []spec.Grant{{
 			Group: "serial", Resources: []string{"/dev/ttyUSB*"}, Rights: []spec.Right{spec.Read, spec.Write},
-			Reason: "Reads the station.", GrantedBy: "admin", GrantedAt: day(1),
+			Reason: "Reads the station.", GrantedBy: "admin", GrantedAt: day(1), Interlock: interlock(),
 		}},
 		Limits:  limits(),
 		Poll:    spec.Poll{Interval: spec.Duration(2 * time.Second)},
@@ -60,14 +61,37 @@ func module() spec.Module {
 			Config: json.RawMessage(`{"vowels":"aeiou"}`), Limits: limits(), Notes: []string{"allowed_paths: never"},
 			Grants: []spec.Grant{{
 				Group: "http", Resources: []string{"example.com"}, Rights: []spec.Right{spec.Read}, Reason: "It asks.",
-				GrantedBy: "admin", GrantedAt: day(1),
+				GrantedBy: "admin", GrantedAt: day(1), Interlock: interlock(),
 			}},
 		},
 	}
 }
 
 func device() spec.Device {
-	return spec.Device{ID: "station", Connector: "con_1", Type: "serial", Name: "Station", Added: day(4)}
+	return spec.Device{
+		ID: "station", Connector: "con_1", UUID: "u-1", Type: "serial", Name: "Station", Tags: map[string]string{"hall": "3"},
+		Attributes: json.RawMessage(`{"vendor":"a"}`), Hash: "da39", Endpoint: "/dev/ttyUSB0", Config: json.RawMessage(`{"unit":1}`),
+		Poll: spec.Poll{Interval: spec.Duration(time.Second)}, Converter: converter(),
+		AttributeUpdates: []spec.AttributeUpdate{{Attribute: "rate", Template: "rate=${rate}"}},
+		State:            spec.DeviceDisconnected, Registered: true, Added: day(4), Updated: day(5), Revision: 3,
+	}
+}
+
+func converter() *spec.Converter {
+	return &spec.Converter{
+		Module: digest('b'), Config: json.RawMessage(`{"fields":[]}`), Limits: limits(),
+		Then: []spec.Stage{{Module: digest('c'), Config: json.RawMessage(`{"scale":2}`), Limits: limits()}},
+	}
+}
+
+func interlock() *spec.Interlock {
+	low, high, step := 1.0, 9.5, 0.5
+	return &spec.Interlock{
+		Tags:  []spec.TagRule{{Tag: "rate", Method: "set", Value: "/value", Min: &low, Max: &high, Step: &step, PerMinute: 6}},
+		Hours: []string{"Mon-Fri 06:00-18:00"}, Zone: "Europe/Berlin",
+		Requires: []spec.Requirement{{Device: "station", Tag: "door", Min: &low, Max: &high, Equals: "shut", MaxAge: spec.Duration(time.Minute)}},
+		DryRun:   true, SecondPerson: true, Unasked: true,
+	}
 }
 
 func tenant() spec.Tenant {
@@ -75,7 +99,7 @@ func tenant() spec.Tenant {
 		Connector: limits(), MemoryBytes: 1 << 30, CPU: 1.5,
 		Quota: spec.Quota{Connectors: 10, Modules: 20, ModuleBytes: 1 << 20, RequestsPerMinute: 600, ChangesPerMinute: 60},
 		Grantable: []spec.Grant{{
-			Group: "http", Resources: []string{"https://*"}, Rights: []spec.Right{spec.Read}, Reason: "r", GrantedBy: "root", GrantedAt: day(1),
+			Group: "http", Resources: []string{"https://*"}, Rights: []spec.Right{spec.Read}, Reason: "r", GrantedBy: "root", GrantedAt: day(1), Interlock: interlock(),
 		}},
 	}}
 }

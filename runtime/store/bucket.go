@@ -26,6 +26,13 @@ const (
 	Files       Bucket = "files"        // id → spec.File with its bytes
 	OAuthStates Bucket = "oauth-states" // nonce → what began with it
 	Answers     Bucket = "answers"      // Idempotency-Key → what was answered
+	// Twins is connector and device → the latest readings, what is wanted of the
+	// device, and a window of history.
+	Twins       Bucket = "twins"
+	DeviceSyncs Bucket = "device-syncs" // connector → the report of its last sync upstream
+	Deployments Bucket = "deployments"  // device uuid → a deployment with its ledger
+	Permits     Bucket = "permits"      // id → an override or an approval of the write interlock
+	Converters  Bucket = "converters"   // category and provider type → the type's default converter
 )
 
 // The buckets of the system.
@@ -45,6 +52,7 @@ func Buckets() []Bucket {
 	return []Bucket{
 		Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit,
 		Types, Categories, Defaults, Secrets, Files, OAuthStates, Answers,
+		Twins, DeviceSyncs, Deployments, Permits, Converters,
 		Tenants, ModuleRefs, Tokens, TokensByTenant, Users, Logins, Setup, DataKeys,
 	}
 }

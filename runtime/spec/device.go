@@ -1,0 +1,129 @@
+package spec
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Device is a thing behind a connector. Its id is the connector's own for it;
+// connector and id together are its key.
+type Device struct {
+	ID        string `json:"id"`        // 1 to 256 bytes, unique within the connector
+	Connector string `json:"connector"` // id
+	// UUID is the server's own name for the device: it is never used again, and
+	// stays when the device is renamed or moved to another name.
+	UUID string `json:"uuid,omitempty"`
+	Type string `json:"type,omitempty"`
+	Name string `json:"name"`
+	// Tags are texts by name, as people and rules use them.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Attributes are the extension attributes: an object.
+	Attributes json.RawMessage `json:"attributes,omitempty"`
+	// Hash is a SHA-1 in hex over what describes the device: see abi.Device.
+	Hash string `json:"hash,omitempty"`
+	// Endpoint is what the device is reached through, for connectors with a lane
+	// for each endpoint: a port, an address.
+	Endpoint string `json:"endpoint,omitempty"`
+	// Config is what the connector's module must know of the device: an object.
+	Config json.RawMessage `json:"config,omitempty"`
+	// Poll is how often this device is asked; zero: as the connector.
+	Poll Poll `json:"poll,omitzero"`
+	// Converter takes the place of the connector's for this device.
+	Converter *Converter `json:"converter,omitempty"`
+	// AttributeUpdates say what is sent to the device when an attribute changes.
+	AttributeUpdates []AttributeUpdate `json:"attribute_updates,omitempty"`
+
+	State DeviceState `json:"state,omitempty"`
+	// Registered says whether the platform upstream knows the device as it is.
+	Registered bool      `json:"registered,omitempty"`
+	Added      time.Time `json:"added"`
+	Updated    time.Time `json:"updated,omitzero"`
+	// Revision counts changes; it is the ETag.
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+// DeviceState is where a device stands between here and upstream.
+type DeviceState string
+
+// The states of a device. None means DeviceConnected, as devices of a time
+// before states were.
+const (
+	DeviceConnected    DeviceState = "connected"    // here, and served by its connector
+	DeviceDisconnected DeviceState = "disconnected" // gone here, kept upstream for people to act on
+	DeviceDeleted      DeviceState = "deleted"      // gone here, to be deleted upstream
+)
+
+// AttributeUpdate is one row of a device's downlink mapping.
+type AttributeUpdate struct {
+	Attribute string `json:"attribute"`
+	// Template is what is sent, with ${name} for the value of the attribute.
+	Template string `json:"template"`
+}
+
+// DeviceManager says where the devices of a connector are kept. None means
+// ManagerPersistent. Any other value is the id of a connector of the category
+// device_manager.
+type DeviceManager string
+
+// The managers that are built in.
+const (
+	ManagerPersistent DeviceManager = "persistent"
+	ManagerMemory     DeviceManager = "memory" // until the server stops
+)
+
+// OnChange is what a change of its config means to a connector that runs.
+type OnChange string
+
+// The ways to take a change up. None means ChangeSwap.
+const (
+	// ChangeSwap opens the new guest beside the old one, which then closes.
+	ChangeSwap OnChange = "swap"
+	// ChangeReconnect closes the old guest and then opens the new one.
+	ChangeReconnect OnChange = "reconnect"
+)
+
+// Interlock bounds what may be written through a grant. The zero value lets
+// nothing through: a grant without an interlock has nil.
+type Interlock struct {
+	// Tags are what may be written; what is not here may not.
+	Tags []TagRule `json:"tags,omitempty"`
+	// Hours are when: "Mon-Fri 06:00-18:00", in the zone; none: always.
+	Hours []string `json:"hours,omitempty"`
+	Zone  string   `json:"zone,omitempty"` // IANA name; none: UTC
+	// Requires are readings that must hold.
+	Requires []Requirement `json:"requires,omitempty"`
+	// DryRun answers what would be written, and writes nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+	// SecondPerson wants somebody else's approval for each write.
+	SecondPerson bool `json:"second_person,omitempty"`
+	// Unasked lets writes through that no message asked for, which polling over
+	// a serial line needs.
+	Unasked bool `json:"unasked,omitempty"`
+}
+
+// TagRule bounds the writes to the tags that match.
+type TagRule struct {
+	Tag string `json:"tag"` // a pattern as path.Match has them
+	// Method and Value say where an RPC or a command holds the value: its method,
+	// and a JSON Pointer into its params. None: the message's own tag and value.
+	Method string   `json:"method,omitempty"`
+	Value  string   `json:"value,omitempty"`
+	Min    *float64 `json:"min,omitempty"`
+	Max    *float64 `json:"max,omitempty"`
+	// Step is the most that a value may differ from the last one that was written
+	// or read.
+	Step *float64 `json:"step,omitempty"`
+	// PerMinute bounds how often; 0: no bound.
+	PerMinute float64 `json:"per_minute,omitempty"`
+}
+
+// Requirement is a reading without which nothing is written.
+type Requirement struct {
+	Device string   `json:"device,omitempty"` // none: the device that is written to
+	Tag    string   `json:"tag"`
+	Min    *float64 `json:"min,omitempty"`
+	Max    *float64 `json:"max,omitempty"`
+	Equals string   `json:"equals,omitempty"`
+	// MaxAge is how old the reading may be; zero: a minute.
+	MaxAge Duration `json:"max_age,omitempty"`
+}
