@@ -61,6 +61,16 @@ type Connector struct {
 	Limits    Limits     `json:"limits,omitzero"`
 	Poll      Poll       `json:"poll,omitzero"` // poll mode only
 	Enabled   bool       `json:"enabled"`
+	// OnChange is what a change of its config means while it runs.
+	OnChange OnChange `json:"on_change,omitempty"`
+	// Set names the connectors whose health is declared and probed together.
+	Set string `json:"set,omitempty"`
+	// Remote says that it has no module: its code attaches from outside.
+	Remote bool `json:"remote,omitempty"`
+	// DeviceManager says where its devices are kept.
+	DeviceManager DeviceManager `json:"device_manager,omitempty"`
+	// Owner is the deployment that made it, or ""; such a one goes with it.
+	Owner string `json:"owner,omitempty"`
 	// Default makes it the one that its category's calls of the tenant go to; at
 	// most one connector of each category is.
 	Default bool `json:"default,omitempty"`

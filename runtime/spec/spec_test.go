@@ -191,6 +191,9 @@ func compact(t *testing.T, v reflect.Value) {
 		}
 	case reflect.Slice:
 		if raw, ok := reflect.TypeAssert[json.RawMessage](v); ok {
+			if len(raw) == 0 { // of a time before the field was
+				return
+			}
 			var b bytes.Buffer
 			if err := json.Compact(&b, raw); err != nil {
 				t.Fatal(err)
