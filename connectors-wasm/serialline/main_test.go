@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestFramesBecomeRecords(t *testing.T) {
 		{Change: abi.ChangePut, ID: "roof", Type: "serial", Name: "roof"},
 		{Change: abi.ChangePut, ID: "cellar", Type: "weather", Name: "cellar"},
 	}
-	if !slices.Equal(opened.Devices, want) {
+	if !reflect.DeepEqual(opened.Devices, want) {
 		t.Errorf("devices are %+v, want %+v", opened.Devices, want)
 	}
 

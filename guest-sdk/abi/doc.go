@@ -23,9 +23,13 @@ package abi
 //
 // Minor 1 added what a host may call beside the steps: operations, the mode
 // call, normalize_import, exchange_oauth_code and oauth_authorize_url.
+//
+// Minor 2 added the way south: an entry point for each type of message, encode,
+// jobs, deployments, devices with tags and attributes, lanes, and errors with a
+// template; snaprail:core health; and core emit in every mode.
 const (
 	Major = 1
-	Minor = 1
+	Minor = 2
 )
 
 // The bounds of one crossing: whichever is met first ends a batch.
@@ -38,7 +42,8 @@ const (
 	// bytes on the wire takes a hundred in memory.
 	MaxBatchPoints = 16384
 	MaxHeaders     = 256  // in a record, a message or a test result
-	MaxRequests    = 1024 // timers, device changes, replies in an outcome
+	MaxRequests    = 1024 // timers, device changes, replies, jobs in an outcome
+	MaxDevices     = 1024 // handed to open
 )
 
 // ManifestSection is the custom section that holds a module's manifest.
@@ -65,6 +70,21 @@ const (
 	EntryDeliver  = "deliver"
 	EntryTest     = "test"
 
+	// One entry point for each type of message: it gets one encoded Message and
+	// answers an Outcome. See EntryFor.
+	EntryOnPublish    = "on_publish"
+	EntryOnQuery      = "on_query"
+	EntryOnRPC        = "on_rpc"
+	EntryOnCommand    = "on_command"
+	EntryOnAttributes = "on_attributes"
+
+	EntryEncode = "encode" // of a converter: Messages in, Messages out
+	EntryOnJob  = "on_job" // a Job in, an Outcome out: see JobAnswer
+
+	// Of a connector that sets something up for each of its devices: see DeployInput.
+	EntryDeploy   = "deploy"
+	EntryTearDown = "tear_down"
+
 	// The optional entry points of a connector's configuration. What goes in and
 	// comes out is JSON: see ExchangeInput and its neighbours.
 	EntryNormalizeImport   = "normalize_import"
@@ -80,6 +100,25 @@ const (
 	// alone say which there are.
 	DescribeOperations = OperationPrefix + "*"
 )
+
+// EntryFor is the entry point for messages of a type, or "" for a type that this
+// version does not know.
+func EntryFor(t MessageType) string {
+	switch t {
+	case MessagePublish:
+		return EntryOnPublish
+	case MessageQuery:
+		return EntryOnQuery
+	case MessageRPC:
+		return EntryOnRPC
+	case MessageCommand:
+		return EntryOnCommand
+	case MessageAttributes:
+		return EntryOnAttributes
+	default:
+		return ""
+	}
+}
 
 // ErrorBit marks a reply that is an encoded Error: the top bit of the low 32
 // bits of an entry point's result, and the sign bit of a host function's.

@@ -11,12 +11,21 @@ func (i OpenInput) Append(dst []byte) []byte {
 	for _, g := range i.Groups {
 		dst = wire.AppendStringAlways(dst, 5, g)
 	}
-	return appendCursor(dst, 6, i.Cursor)
+	dst = appendCursor(dst, 6, i.Cursor)
+	dst = wire.AppendString(dst, 7, i.Lane)
+	for d := range i.Devices {
+		var mark int
+		dst, mark = wire.Begin(dst, 8)
+		dst = wire.End(i.Devices[d].Append(dst), mark)
+	}
+	dst = wire.AppendUint(dst, 9, i.Revision)
+	return wire.AppendString(dst, 10, i.Set)
 }
 
-// Decode reads the encoded input of open. Config and Cursor alias src.
+// Decode reads the encoded input of open. Config, Cursor and what the devices
+// hold alias src.
 func (i *OpenInput) Decode(src []byte) error {
-	*i = OpenInput{Groups: i.Groups[:0]}
+	*i = OpenInput{Groups: i.Groups[:0], Devices: i.Devices[:0]}
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -36,6 +45,17 @@ func (i *OpenInput) Decode(src []byte) error {
 			i.Groups = append(i.Groups, r.Text(""))
 		case 6<<3 | wire.Bytes:
 			i.Cursor = r.Bytes()
+		case 7<<3 | wire.Bytes:
+			i.Lane = r.Text("")
+		case 8<<3 | wire.Bytes:
+			if n := len(i.Devices); hasRoom(&r, "devices", n, MaxDevices) {
+				i.Devices = append(i.Devices, Device{})
+				r.Fail(at("device", n, i.Devices[n].Decode(r.Bytes())))
+			}
+		case 9<<3 | wire.Varint:
+			i.Revision = r.Uint()
+		case 10<<3 | wire.Bytes:
+			i.Set = r.Text("")
 		}
 	}
 	return r.Err()
@@ -57,15 +77,21 @@ func (i *CloseInput) Decode(src []byte) error {
 }
 
 // Append adds the encoded input of poll to dst.
-func (i PollInput) Append(dst []byte) []byte { return appendCursor(dst, 1, i.Cursor) }
+func (i PollInput) Append(dst []byte) []byte {
+	dst = appendCursor(dst, 1, i.Cursor)
+	return wire.AppendString(dst, 2, i.Device)
+}
 
 // Decode reads the encoded input of poll. Cursor aliases src.
 func (i *PollInput) Decode(src []byte) error {
 	*i = PollInput{}
 	r := wire.Read(src)
 	for r.Next() {
-		if r.Tag() == 1<<3|wire.Bytes {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
 			i.Cursor = r.Bytes()
+		case 2<<3 | wire.Bytes:
+			i.Device = r.Text("")
 		}
 	}
 	return r.Err()

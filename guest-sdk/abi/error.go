@@ -1,5 +1,10 @@
 package abi
 
+import (
+	"strconv"
+	"strings"
+)
+
 // FaultKind is the number of a fault across the wall. The numbers are never
 // reused; runtime/fault maps its table to them.
 type FaultKind uint32
@@ -22,19 +27,53 @@ const (
 	FaultUnauthenticated FaultKind = 13
 )
 
-// Error is the answer of either side when something failed.
+// Error is the answer of either side when something failed. An error that comes
+// in several languages, or that programs read, has a template and parameters
+// beside its text.
 type Error struct {
 	Kind         FaultKind
 	Code         string // snake_case
-	Text         string // what happened
+	Text         string // what happened; empty: what the template says
 	Hint         string // what to do next
 	RetryAfterMS uint64
+	Template     string   // a text with {0}, {1}, ... for the parameters (see Format)
+	Parameters   []string // of the template
 }
 
 // Error is the code and the text.
 func (e *Error) Error() string {
-	if e.Code == "" {
-		return e.Text
+	text := e.Text
+	if text == "" {
+		text = Format(e.Template, e.Parameters)
 	}
-	return e.Code + ": " + e.Text
+	switch {
+	case e.Code == "":
+		return text
+	case text == "":
+		return e.Code
+	default:
+		return e.Code + ": " + text
+	}
+}
+
+// Format puts parameters into a template, which refers to the first one as {0}.
+// A reference to one that there is not stays as it stands, and so do all other
+// braces.
+func Format(template string, parameters []string) string {
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(template, "{")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		number, after, closed := strings.Cut(rest, "}")
+		if i, err := strconv.ParseUint(number, 10, 16); closed && err == nil && int(i) < len(parameters) {
+			out.WriteString(parameters[i])
+			template = after
+			continue
+		}
+		out.WriteByte('{')
+		template = rest
+	}
 }

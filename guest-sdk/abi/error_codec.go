@@ -8,7 +8,9 @@ func (e *Error) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 2, e.Code)
 	dst = wire.AppendString(dst, 3, e.Text)
 	dst = wire.AppendString(dst, 4, e.Hint)
-	return wire.AppendUint(dst, 5, e.RetryAfterMS)
+	dst = wire.AppendUint(dst, 5, e.RetryAfterMS)
+	dst = wire.AppendString(dst, 6, e.Template)
+	return appendStrings(dst, 7, e.Parameters)
 }
 
 // Decode reads an encoded error into e.
@@ -31,6 +33,10 @@ func (e *Error) merge(src []byte) error {
 			e.Hint = r.Text(e.Hint)
 		case 5<<3 | wire.Varint:
 			e.RetryAfterMS = r.Uint()
+		case 6<<3 | wire.Bytes:
+			e.Template = r.Text(e.Template)
+		case 7<<3 | wire.Bytes:
+			e.Parameters = readString(&r, "parameters", e.Parameters)
 		}
 	}
 	return r.Err()

@@ -12,7 +12,12 @@ const (
 	EventTimer                    // Name is the timer's
 	EventMessage                  // run mode
 	EventStop                     // run mode: return soon
+	EventJob                      // a job ended: Name is its, and Data its answer, or Err says why not
+	EventDevice                   // upstream's word on a change: Name is the device, Data is JSON, or Err
 )
+
+// LastEvent is the last type of event that this version knows.
+const LastEvent = EventDevice
 
 // Event is one thing that the host tells a guest.
 type Event struct {
@@ -38,6 +43,12 @@ type OpenInput struct {
 	ABIMinor  uint32
 	Groups    []string
 	Cursor    []byte // nil: none yet
+	// Lane is the device or the endpoint that this guest serves, as the manifest's
+	// lanes say; empty when it serves all of the connector's.
+	Lane     string
+	Devices  []Device // of the lane, no more than MaxDevices
+	Revision uint64   // of the config
+	Set      string   // the connector set, empty if it is in none
 }
 
 // The reasons for opening and closing a guest.
@@ -48,6 +59,13 @@ const (
 	ReasonTest    = "test"
 	ReasonStop    = "stop"
 	ReasonFailed  = "failed"
+
+	ReasonReconnect     = "reconnect"      // the connection to the other side is made anew
+	ReasonConfigChanged = "config_changed" // there is a new revision of the config
+	ReasonLost          = "lost"           // the connection broke
+	ReasonRequested     = "requested"      // somebody asked for it
+	ReasonDeploy        = "deploy"         // a guest of its own, for deploy or tear_down
+	ReasonJob           = "job"            // a guest of its own, for on_job
 )
 
 // CloseInput is handed to close.
@@ -58,6 +76,7 @@ type CloseInput struct {
 // PollInput is handed to poll.
 type PollInput struct {
 	Cursor []byte // nil: none yet
+	Device string // whose turn it is, where one guest polls several; empty: all
 }
 
 // TestResult is the answer of test.

@@ -29,6 +29,23 @@ func appendHeaders(dst []byte, field int, headers []Header) []byte {
 	return dst
 }
 
+// appendStrings writes the elements of a repeated field.
+func appendStrings(dst []byte, field int, list []string) []byte {
+	for _, s := range list {
+		dst = wire.AppendStringAlways(dst, field, s)
+	}
+	return dst
+}
+
+// readString adds the current field of r to a short list.
+func readString(r *wire.Reader, what string, list []string) []string {
+	if len(list) >= MaxHeaders {
+		r.Fail(tooLarge(what, MaxHeaders))
+		return list
+	}
+	return append(list, r.Text(""))
+}
+
 // readHeader adds the current field of r to a message's headers.
 func readHeader(r *wire.Reader, headers []Header) []Header {
 	if len(headers) >= MaxHeaders {

@@ -19,6 +19,22 @@ type Emitted struct {
 	Sequence uint64 // of the block that holds the outcome
 }
 
+// Health is the request of snaprail:core health: what the guest says of itself.
+// The host adds its own checks; it has no reply.
+type Health struct {
+	State HealthState
+}
+
+// HealthState is what a guest says of its health.
+type HealthState uint32
+
+// The states of health.
+const (
+	HealthUndeclared HealthState = iota // nothing was said yet
+	HealthHealthy
+	HealthUnhealthy
+)
+
 // LogLevel is the weight of a log line.
 type LogLevel uint32
 

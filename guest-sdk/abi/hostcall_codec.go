@@ -53,6 +53,23 @@ func (e *Emitted) Decode(src []byte) error {
 	return r.Err()
 }
 
+// Append adds the encoded request to dst.
+func (h Health) Append(dst []byte) []byte {
+	return wire.AppendUint(dst, 1, uint64(h.State))
+}
+
+// Decode reads the encoded request into h.
+func (h *Health) Decode(src []byte) error {
+	*h = Health{}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Varint {
+			h.State = HealthState(r.Uint())
+		}
+	}
+	return r.Err()
+}
+
 // Append adds the encoded log line to dst.
 func (l LogLine) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(l.Level))

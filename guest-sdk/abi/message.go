@@ -22,6 +22,17 @@ type Message struct {
 	Body        []byte
 	Deadline    int64 // unix ns; 0: none
 	Headers     []Header
+	Metadata    []byte   // the part of the protocol beside the body
+	Sender      string   // who asks: user:..., token:..., connector:...
+	Via         []string // the connectors that a call between connectors came through
+}
+
+// Messages is handed to encode, and is its answer. One message in gives any
+// number of messages, each with the correlation of the one it was made of; a
+// verdict is on the message in with its index.
+type Messages struct {
+	Messages []Message
+	Verdicts []Verdict
 }
 
 // ReplyStatus says how a message was answered.
@@ -42,4 +53,28 @@ type Reply struct {
 	ContentType string
 	Body        []byte
 	Err         *Error // with ReplyError
+	Code        uint32 // as HTTP has it; 0: by status (see ReplyStatus.Code)
+	Metadata    []byte // the part of the protocol beside the body
+}
+
+// The codes of replies that are no errors.
+const (
+	CodeComplete = 200
+	CodeEmpty    = 204
+	CodePartial  = 206
+)
+
+// Code is what the status says when a reply names no code. An error's is its
+// kind's, which the host knows: 0 here.
+func (s ReplyStatus) Code() uint32 {
+	switch s {
+	case ReplyComplete:
+		return CodeComplete
+	case ReplyPartial:
+		return CodePartial
+	case ReplyEmpty:
+		return CodeEmpty
+	default:
+		return 0
+	}
 }

@@ -11,12 +11,16 @@ func (m *Message) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 5, m.ContentType)
 	dst = wire.AppendBytes(dst, 6, m.Body)
 	dst = wire.AppendFixed64(dst, 7, uint64(m.Deadline))
-	return appendHeaders(dst, 8, m.Headers)
+	dst = appendHeaders(dst, 8, m.Headers)
+	dst = wire.AppendBytes(dst, 9, m.Metadata)
+	dst = wire.AppendString(dst, 10, m.Sender)
+	return appendStrings(dst, 11, m.Via)
 }
 
-// Decode reads an encoded message into m. Body and header values alias src.
+// Decode reads an encoded message into m. Body, metadata and header values alias
+// src.
 func (m *Message) Decode(src []byte) error {
-	*m = Message{Headers: m.Headers[:0]}
+	*m = Message{Headers: m.Headers[:0], Via: m.Via[:0]}
 	return m.merge(src)
 }
 
@@ -40,6 +44,52 @@ func (m *Message) merge(src []byte) error {
 			m.Deadline = int64(r.Uint())
 		case 8<<3 | wire.Bytes:
 			m.Headers = readHeader(&r, m.Headers)
+		case 9<<3 | wire.Bytes:
+			m.Metadata = r.Bytes()
+		case 10<<3 | wire.Bytes:
+			m.Sender = r.Text(m.Sender)
+		case 11<<3 | wire.Bytes:
+			m.Via = readString(&r, "connectors on the way", m.Via)
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded messages to dst.
+func (m *Messages) Append(dst []byte) []byte {
+	var mark int
+	for i := range m.Messages {
+		dst, mark = wire.Begin(dst, 1)
+		dst = wire.End(m.Messages[i].Append(dst), mark)
+	}
+	for i := range m.Verdicts {
+		dst, mark = wire.Begin(dst, 2)
+		dst = wire.End(m.Verdicts[i].append(dst), mark)
+	}
+	return dst
+}
+
+// Decode reads encoded messages into m, reusing the memory that was in it. The
+// byte slices of the messages alias src.
+func (m *Messages) Decode(src []byte) error {
+	*m = Messages{Messages: m.Messages[:0], Verdicts: m.Verdicts[:0]}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
+			if n := len(m.Messages); hasRoom(&r, "messages", n, MaxItems) {
+				if n < cap(m.Messages) {
+					m.Messages = m.Messages[:n+1]
+				} else {
+					m.Messages = append(m.Messages, Message{})
+				}
+				r.Fail(at("message", n, m.Messages[n].Decode(r.Bytes())))
+			}
+		case 2<<3 | wire.Bytes:
+			if n := len(m.Verdicts); hasRoom(&r, "verdicts", n, MaxItems) {
+				m.Verdicts = append(m.Verdicts, Verdict{})
+				r.Fail(at("verdict", n, m.Verdicts[n].decode(r.Bytes())))
+			}
 		}
 	}
 	return r.Err()
@@ -51,10 +101,12 @@ func (r *Reply) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 2, uint64(r.Status))
 	dst = wire.AppendString(dst, 3, r.ContentType)
 	dst = wire.AppendBytes(dst, 4, r.Body)
-	return appendError(dst, 5, r.Err)
+	dst = appendError(dst, 5, r.Err)
+	dst = wire.AppendUint(dst, 6, uint64(r.Code))
+	return wire.AppendBytes(dst, 7, r.Metadata)
 }
 
-// Decode reads an encoded reply into r. Body aliases src.
+// Decode reads an encoded reply into r. Body and metadata alias src.
 func (r *Reply) Decode(src []byte) error {
 	*r = Reply{}
 	in := wire.Read(src)
@@ -70,6 +122,10 @@ func (r *Reply) Decode(src []byte) error {
 			r.Body = in.Bytes()
 		case 5<<3 | wire.Bytes:
 			r.Err = readError(&in, r.Err)
+		case 6<<3 | wire.Varint:
+			r.Code = uint32(in.Uint())
+		case 7<<3 | wire.Bytes:
+			r.Metadata = in.Bytes()
 		}
 	}
 	return in.Err()

@@ -11,6 +11,7 @@ type Outcome struct {
 	Devices    []DeviceChange
 	Replies    []Reply
 	NextPollMS uint64 // poll mode; 0: the connector's interval
+	Jobs       []Job
 }
 
 // OutcomeView is an encoded Outcome as the host reads it: the batch stays
@@ -23,6 +24,7 @@ type OutcomeView struct {
 	Devices    []DeviceChange
 	Replies    []Reply
 	NextPollMS uint64
+	Jobs       []Job
 }
 
 // Decision is what a guest says of one input.
@@ -52,19 +54,22 @@ type Timer struct {
 	Clear   bool
 }
 
-// Change says what happens to a device.
-type Change uint32
+// Job is work beside the steps, which the host hands to on_job on a guest of its
+// own: the guest that asked is not held up, and learns of the end by an EventJob
+// of this name.
+type Job struct {
+	Name      string
+	Input     []byte
+	TimeoutMS uint64 // 0: as long as the host allows
+}
 
-// The changes of a device.
-const (
-	ChangePut    Change = iota // add, or replace what is known
-	ChangeRemove               // forget it
-)
-
-// DeviceChange adds, updates or removes a device of the connector.
-type DeviceChange struct {
-	Change Change
-	ID     string
-	Type   string
-	Name   string
+// JobAnswer is what a job answers, by the replies in the outcome of on_job: the
+// body of the first one without a correlation, or nil.
+func JobAnswer(replies []Reply) []byte {
+	for i := range replies {
+		if replies[i].Correlation == "" {
+			return replies[i].Body
+		}
+	}
+	return nil
 }

@@ -9,7 +9,10 @@ func (o *Outcome) Append(dst []byte) []byte {
 		dst, mark = wire.Begin(dst, 1)
 		dst = wire.End(o.Batch.Append(dst), mark)
 	}
-	return appendRequests(dst, o.Verdicts, o.Cursor, o.Timers, o.Devices, o.Replies, o.NextPollMS)
+	return appendRequests(dst, &OutcomeView{
+		Verdicts: o.Verdicts, Cursor: o.Cursor, Timers: o.Timers, Devices: o.Devices,
+		Replies: o.Replies, NextPollMS: o.NextPollMS, Jobs: o.Jobs,
+	})
 }
 
 // Append adds the encoded outcome to dst.
@@ -17,37 +20,39 @@ func (o *OutcomeView) Append(dst []byte) []byte {
 	if o.Batch != nil {
 		dst = wire.AppendBytesAlways(dst, 1, o.Batch)
 	}
-	return appendRequests(dst, o.Verdicts, o.Cursor, o.Timers, o.Devices, o.Replies, o.NextPollMS)
+	return appendRequests(dst, o)
 }
 
 // appendRequests writes what an outcome holds beside its batch.
-func appendRequests(
-	dst []byte, verdicts []Verdict, cursor []byte, timers []Timer,
-	devices []DeviceChange, replies []Reply, nextPollMS uint64,
-) []byte {
+func appendRequests(dst []byte, o *OutcomeView) []byte {
 	var mark int
-	for i := range verdicts {
+	for i := range o.Verdicts {
 		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(verdicts[i].append(dst), mark)
+		dst = wire.End(o.Verdicts[i].append(dst), mark)
 	}
-	dst = appendCursor(dst, 3, cursor)
-	for i := range timers {
+	dst = appendCursor(dst, 3, o.Cursor)
+	for i := range o.Timers {
 		dst, mark = wire.Begin(dst, 4)
-		dst = wire.End(timers[i].Append(dst), mark)
+		dst = wire.End(o.Timers[i].Append(dst), mark)
 	}
-	for i := range devices {
+	for i := range o.Devices {
 		dst, mark = wire.Begin(dst, 5)
-		dst = wire.End(devices[i].Append(dst), mark)
+		dst = wire.End(o.Devices[i].Append(dst), mark)
 	}
-	for i := range replies {
+	for i := range o.Replies {
 		dst, mark = wire.Begin(dst, 6)
-		dst = wire.End(replies[i].Append(dst), mark)
+		dst = wire.End(o.Replies[i].Append(dst), mark)
 	}
-	return wire.AppendUint(dst, 7, nextPollMS)
+	dst = wire.AppendUint(dst, 7, o.NextPollMS)
+	for i := range o.Jobs {
+		dst, mark = wire.Begin(dst, 8)
+		dst = wire.End(o.Jobs[i].Append(dst), mark)
+	}
+	return dst
 }
 
 // Decode reads an encoded outcome, reusing the slices that were in o. Batch,
-// Cursor and the replies' bodies alias src. The batch is not looked into (see
+// Cursor and what replies, jobs and device changes hold alias src. The batch is not looked into (see
 // CheckBatch); an outcome with two is malformed, because their tables cannot
 // be merged. An error wraps ErrMalformed or ErrTooLarge, and leaves o without
 // content.
@@ -57,6 +62,7 @@ func (o *OutcomeView) Decode(src []byte) error {
 		Timers:   o.Timers[:0],
 		Devices:  o.Devices[:0],
 		Replies:  o.Replies[:0],
+		Jobs:     o.Jobs[:0],
 	}
 	err := o.decode(src)
 	if err != nil {
@@ -98,6 +104,11 @@ func (o *OutcomeView) decode(src []byte) error {
 			}
 		case 7<<3 | wire.Varint:
 			o.NextPollMS = r.Uint()
+		case 8<<3 | wire.Bytes:
+			if n := len(o.Jobs); hasRoom(&r, "jobs", n, MaxRequests) {
+				o.Jobs = append(o.Jobs, Job{})
+				r.Fail(at("job", n, o.Jobs[n].Decode(r.Bytes())))
+			}
 		}
 	}
 	return r.Err()
@@ -163,28 +174,25 @@ func (t *Timer) Decode(src []byte) error {
 	return r.Err()
 }
 
-// Append adds the encoded change to dst.
-func (c DeviceChange) Append(dst []byte) []byte {
-	dst = wire.AppendUint(dst, 1, uint64(c.Change))
-	dst = wire.AppendString(dst, 2, c.ID)
-	dst = wire.AppendString(dst, 3, c.Type)
-	return wire.AppendString(dst, 4, c.Name)
+// Append adds the encoded job to dst.
+func (j Job) Append(dst []byte) []byte {
+	dst = wire.AppendString(dst, 1, j.Name)
+	dst = wire.AppendBytes(dst, 2, j.Input)
+	return wire.AppendUint(dst, 3, j.TimeoutMS)
 }
 
-// Decode reads an encoded change into c.
-func (c *DeviceChange) Decode(src []byte) error {
-	*c = DeviceChange{}
+// Decode reads an encoded job into j. Input aliases src.
+func (j *Job) Decode(src []byte) error {
+	*j = Job{}
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
-		case 1<<3 | wire.Varint:
-			c.Change = Change(r.Uint())
+		case 1<<3 | wire.Bytes:
+			j.Name = r.Text("")
 		case 2<<3 | wire.Bytes:
-			c.ID = r.Text("")
-		case 3<<3 | wire.Bytes:
-			c.Type = r.Text("")
-		case 4<<3 | wire.Bytes:
-			c.Name = r.Text("")
+			j.Input = r.Bytes()
+		case 3<<3 | wire.Varint:
+			j.TimeoutMS = r.Uint()
 		}
 	}
 	return r.Err()

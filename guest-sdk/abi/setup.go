@@ -25,6 +25,13 @@ type AuthorizeInput struct {
 	Config        json.RawMessage `json:"config"`                   // with its secrets
 }
 
+// DeployInput is the input of deploy and of tear_down. What they answer is JSON
+// of any form, which the host keeps with the deployment.
+type DeployInput struct {
+	Device json.RawMessage `json:"device"`
+	Config json.RawMessage `json:"config"` // the deployment's
+}
+
 // AuthorizeOutput is the answer of oauth_authorize_url.
 type AuthorizeOutput struct {
 	URL string `json:"url"`

@@ -26,6 +26,7 @@ type vector struct {
 	DecodeOnly       bool            `json:"decode_only,omitempty"`
 	RefusedFromGuest bool            `json:"refused_from_guest,omitempty"`
 	Error            string          `json:"error,omitempty"`
+	Hash             string          `json:"hash,omitempty"`
 	Hex              string          `json:"hex"`
 
 	src []byte
@@ -116,6 +117,7 @@ func (c *vector) run(t *testing.T, o *oracle) {
 		t.Errorf("\n got %v\nwant %v", got, content)
 	}
 	c.checkGuest(t)
+	c.checkHash(t, m)
 	o.judge(t, c.Message, fresh(), c.src)
 }
 
@@ -156,6 +158,21 @@ func (c *vector) checkGuest(t *testing.T) {
 	}
 	if _, err := abi.CheckBatch(c.src); errors.Is(err, abi.ErrKind) != c.RefusedFromGuest {
 		t.Errorf("check: %v, refused: %v", err, c.RefusedFromGuest)
+	}
+}
+
+// checkHash holds a device's hash to the vector's.
+func (c *vector) checkHash(t *testing.T, m message) {
+	t.Helper()
+	device, ok := m.(*abi.Device)
+	if !ok {
+		return
+	}
+	if *update {
+		c.Hash = device.Sum()
+	}
+	if got := device.Sum(); c.Hash != "" && got != c.Hash {
+		t.Errorf("hash is %s, want %s", got, c.Hash)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -93,7 +94,7 @@ func TestErrorsCrossTheWall(t *testing.T) {
 			}})
 			_, err := h.Poll(nil)
 			fault, ok := errors.AsType[*abi.Error](err)
-			if !ok || *fault != c.want {
+			if !ok || !reflect.DeepEqual(*fault, c.want) {
 				t.Errorf("poll answered %+v, want %+v", err, c.want)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func TestToABITellsAGuestAll(t *testing.T) {
 		Kind: abi.FaultConflict, Code: "port_in_use", Text: "open: taken",
 		Hint: fault.PortInUse.Info().Hint, RetryAfterMS: 1500,
 	}
-	if *got != want {
+	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got %+v, want %+v", *got, want)
 	}
 	if got := fault.ToABI(fault.New(fault.Exhausted, "x").WithRetryAfter(-time.Second)); got.RetryAfterMS != 0 {

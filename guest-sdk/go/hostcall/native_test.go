@@ -5,6 +5,7 @@ package hostcall
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -87,7 +88,7 @@ func TestErrors(t *testing.T) {
 		restore := Install(func(string, string, []byte) ([]byte, error) { return nil, c.err })
 		_, err := Native("g", "f", nil)
 		restore()
-		if fault, ok := errors.AsType[*abi.Error](err); !ok || *fault != c.want {
+		if fault, ok := errors.AsType[*abi.Error](err); !ok || !reflect.DeepEqual(*fault, c.want) {
 			t.Errorf("%v came as %+v, want %+v", c.err, err, c.want)
 		}
 	}
