@@ -12,9 +12,13 @@ type Block struct {
 	Seq uint64
 
 	Connector string
-	// Epoch counts the connector's starts; First is the sequence of the
+	// Lane is the part of the connector that worked: "" where it has one, else
+	// a device or an endpoint. Each lane has a state and epochs of its own.
+	Lane string
+	// Epoch counts the starts of the connector's lanes; First is the sequence of the
 	// block's first record within the epoch. (Connector, Epoch, First+i) is
-	// the key of record i for ever.
+	// the key of record i for ever: no two lanes of a connector may have the
+	// same epoch.
 	Epoch uint64
 	First uint64
 
@@ -56,7 +60,8 @@ type Reject struct {
 // applied.
 func (b *Block) Effects() bool { return len(b.KV) > 0 || len(b.Devices) > 0 }
 
-// State is what the log knows of a connector without being read again.
+// State is what the log knows of one lane of a connector without being read
+// again.
 type State struct {
 	Epoch   uint64 // of the last block
 	Next    uint64 // sequence of the next record in that epoch

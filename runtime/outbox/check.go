@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -12,14 +13,17 @@ const (
 	maxCursor = mib
 	maxTimers = 1024
 	maxState  = 2 * mib
+	maxLane   = 1024
 )
 
 // check refuses a block that could not be read back, or that would make the
 // state grow without bound. Its size is checked when it is encoded.
 func (b *Block) check() error {
 	switch {
-	case b.Connector == "":
-		return fault.New(fault.Internal, "a block without a connector")
+	case b.Connector == "" || strings.ContainsRune(b.Connector, 0):
+		return fault.New(fault.Internal, "a block without a connector's name: %q", b.Connector)
+	case len(b.Lane) > maxLane:
+		return fault.New(fault.TooLarge, "a lane's name of %d bytes; %d are allowed", len(b.Lane), maxLane)
 	case b.Count < 0 || b.First+uint64(b.Count) < b.First:
 		return fault.New(fault.Internal, "a block of %d records from %d on", b.Count, b.First)
 	case (b.Count > 0) != (len(b.Records) > 0):
@@ -34,7 +38,7 @@ func (b *Block) check() error {
 
 // isText reports whether all strings can be encoded as such.
 func (b *Block) isText() bool {
-	ok := utf8.ValidString(b.Connector) && utf8.ValidString(b.Module)
+	ok := utf8.ValidString(b.Connector) && utf8.ValidString(b.Lane) && utf8.ValidString(b.Module)
 	for i := range b.KV {
 		ok = ok && utf8.ValidString(b.KV[i].Key)
 	}
@@ -58,9 +62,9 @@ func (c *change) follows(old *State) error {
 	case old == nil || c.epoch > old.Epoch:
 		return nil
 	case c.epoch < old.Epoch:
-		return fault.New(fault.Internal, "a block of epoch %d of %q, which is in epoch %d", c.epoch, c.connector, old.Epoch)
+		return fault.New(fault.Internal, "a block of epoch %d of %q, which is in epoch %d", c.epoch, c.place(), old.Epoch)
 	case c.first != old.Next:
-		return fault.New(fault.Internal, "a block of %q from record %d on, where %d is next", c.connector, c.first, old.Next)
+		return fault.New(fault.Internal, "a block of %q from record %d on, where %d is next", c.place(), c.first, old.Next)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 //	  uint64 count = 7;      optional bytes records = 8; optional bytes cursor = 9;
 //	  repeated KV kv = 10;   repeated DeviceChange devices = 11;
 //	  repeated Timer timers = 12; repeated Reject rejects = 13; bool stopped = 14;
+//	  string lane = 15;
 //	}
 //	message KV     { string key = 1; bytes value = 2; bool delete = 3; }
 //	message Reject { string device = 1; string reason = 2; bytes input = 3; }
@@ -50,7 +51,8 @@ func appendBlock(dst []byte, b *Block) []byte {
 		dst = wire.AppendString(dst, 2, b.Rejects[i].Reason)
 		dst = wire.End(wire.AppendBytes(dst, 3, b.Rejects[i].Input), mark)
 	}
-	return wire.AppendBool(dst, 14, b.Stopped)
+	dst = wire.AppendBool(dst, 14, b.Stopped)
+	return wire.AppendString(dst, 15, b.Lane)
 }
 
 // appendOptional writes a field that may be there and empty; nil is not there.
@@ -64,10 +66,10 @@ func appendOptional(dst []byte, field int, v []byte) []byte {
 // decodeBlock replaces *b, whose slices it reuses. Bytes alias src.
 func decodeBlock(src []byte, b *Block) error {
 	*b = Block{
-		Connector: b.Connector, Module: b.Module,
+		Connector: b.Connector, Lane: b.Lane, Module: b.Module,
 		KV: b.KV[:0], Devices: b.Devices[:0], Timers: b.Timers[:0], Rejects: b.Rejects[:0],
 	}
-	var connector, module string
+	var connector, lane, module string
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -91,11 +93,13 @@ func decodeBlock(src []byte, b *Block) error {
 			b.Cursor = r.Bytes()
 		case 14<<3 | wire.Varint:
 			b.Stopped = r.Bool()
+		case 15<<3 | wire.Bytes:
+			lane = r.Text(b.Lane)
 		default:
 			decodeLists(&r, b)
 		}
 	}
-	b.Connector, b.Module = connector, module
+	b.Connector, b.Lane, b.Module = connector, lane, module
 	if r.Err() == nil && (b.Count < 0 || b.First+uint64(b.Count) < b.First) {
 		return wire.ErrMalformed
 	}

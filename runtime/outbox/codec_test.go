@@ -62,7 +62,7 @@ func TestSegmentGolden(t *testing.T) {
 		"meter2": {Epoch: 1, Next: 1, Last: 1},
 	})
 	want = appendRecord(want, s, 5, appendBlock([]byte{byte(kindBlock)}, full()))
-	want = appendRecord(want, s, 5, appendForget([]byte{byte(kindForget)}, "meter2"))
+	want = appendRecord(want, s, 5, appendForget([]byte{byte(kindForget)}, "meter2", ""))
 	name := segmentName(5, s)
 	path := filepath.Join("testdata", name)
 	if *update {
@@ -139,7 +139,7 @@ func FuzzDecodeSnapshot(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, src []byte) {
 		s := snapshot{states: make(map[string]*State)}
 		s.add(src)
-		_, _ = decodeForget(src)
+		_, _, _ = decodeForget(src)
 		_ = decodeCursors(src, make(map[string]*cursor))
 	})
 }

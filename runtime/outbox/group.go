@@ -180,29 +180,39 @@ func (l *Log) space(g *group) int64 {
 // stage gives a request its place, or says why it has none.
 func (l *Log) stage(g *group, q *request) error {
 	c := &q.change
-	old, staged := g.staged[c.connector]
-	if !staged {
-		old = l.states[c.connector]
-	}
 	q.seq = l.next - 1
-	if !c.forget {
+	if c.forget {
+		l.stageForget(g, c)
+	} else {
+		old, staged := g.staged[c.place()]
+		if !staged {
+			old = l.states[c.place()]
+		}
 		if err := c.follows(old); err != nil {
 			return err
 		}
 		q.seq = l.next
-	}
-	state := c.apply(old, q.seq)
-	if state != nil {
-		if err := state.bounded(c.connector); err != nil {
+		state := c.apply(old, q.seq)
+		if err := state.bounded(c.place()); err != nil {
 			return err
 		}
 		l.next++
 		g.blocks++
+		g.staged[c.place()] = state
 	}
-	g.staged[c.connector] = state
 	g.requests = append(g.requests, q)
 	g.bytes += q.size()
 	return nil
+}
+
+// stageForget ends the states that a forgetting is about, those that earlier
+// blocks of the group made among them.
+func (l *Log) stageForget(g *group, c *change) {
+	for _, states := range [...]map[string]*State{l.states, g.staged} {
+		for _, at := range forgotten(states, c.connector, c.lane) {
+			g.staged[at] = nil
+		}
+	}
 }
 
 // settle makes a durable group visible (I1), or undoes one that failed,

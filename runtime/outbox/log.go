@@ -73,21 +73,38 @@ func (l *Log) Append(ctx context.Context, b *Block) (seq uint64, err error) {
 	return seq, err
 }
 
-// Forget drops what the log knows of a deleted connector, durably. Its blocks
-// stay until retention takes them. A connector that comes back under the same
-// name must not use its old epochs again.
+// Forget drops what the log knows of a deleted connector in all its lanes,
+// durably. Its blocks stay until retention takes them. A connector that comes
+// back under the same name must not use its old epochs again.
 func (l *Log) Forget(ctx context.Context, connector string) error {
+	return l.forget(ctx, connector, "")
+}
+
+// ForgetLane drops what the log knows of one lane of a connector, as of a
+// device that was removed. A lane without a name cannot be forgotten alone.
+func (l *Log) ForgetLane(ctx context.Context, connector, lane string) error {
+	if lane == "" {
+		return fault.New(fault.Internal, "%q has no lane without a name to forget", connector)
+	}
+	return l.forget(ctx, connector, lane)
+}
+
+func (l *Log) forget(ctx context.Context, connector, lane string) error {
 	q := l.newRequest()
-	q.payload = appendForget(append(q.payload[:0], byte(kindForget)), connector)
-	q.change = change{connector: connector, forget: true}
+	q.payload = appendForget(append(q.payload[:0], byte(kindForget)), connector, lane)
+	q.change = change{connector: connector, lane: lane, forget: true}
 	_, err := l.submit(ctx, q)
 	return err
 }
 
-// State is what the log knows of a connector; the caller may keep it.
-func (l *Log) State(connector string) (State, bool) {
+// State is what the log knows of a connector's one lane; the caller may keep it.
+func (l *Log) State(connector string) (State, bool) { return l.LaneState(connector, "") }
+
+// LaneState is what the log knows of one lane of a connector; the caller may
+// keep it.
+func (l *Log) LaneState(connector, lane string) (State, bool) {
 	l.mu.Lock()
-	s := l.states[connector]
+	s := l.states[place(connector, lane)]
 	l.mu.Unlock()
 	if s == nil {
 		return State{}, false
@@ -95,16 +112,35 @@ func (l *Log) State(connector string) (State, bool) {
 	return s.clone(), true
 }
 
-// Connectors is State of all connectors, by name.
-func (l *Log) Connectors() map[string]State {
-	l.mu.Lock()
-	states := maps.Clone(l.states)
-	l.mu.Unlock()
-	all := make(map[string]State, len(states))
-	for name, s := range states {
-		all[name] = s.clone()
+// Lanes is LaneState of all lanes of a connector, by name.
+func (l *Log) Lanes(connector string) map[string]State {
+	all := map[string]State{}
+	for at, s := range l.all() {
+		if of, lane := placed(at); of == connector {
+			all[lane] = s.clone()
+		}
 	}
 	return all
+}
+
+// Connectors is the state of every connector by name: of the lane that wrote
+// last where there are several.
+func (l *Log) Connectors() map[string]State {
+	all := map[string]State{}
+	for at, s := range l.all() {
+		connector, _ := placed(at)
+		if had, ok := all[connector]; !ok || had.Last < s.Last {
+			all[connector] = s.clone()
+		}
+	}
+	return all
+}
+
+// all is every state by its place. States are never changed in place.
+func (l *Log) all() map[string]*State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.states)
 }
 
 // Head is the sequence of the last durable block; 0: none.

@@ -248,13 +248,15 @@ func (l *Log) replay(seg *segment, snap *snapshot) (found survey, err error) {
 				continue
 			}
 			c := changeOf(&b)
-			snap.states[b.Connector] = c.apply(snap.states[b.Connector], rec.seq)
+			snap.states[c.place()] = c.apply(snap.states[c.place()], rec.seq)
 			seg.note(rec.seq, rec.off)
 			found.blocks++
 			found.last = rec.seq
 		case kindForget:
-			if name, err := decodeForget(rec.body); err == nil {
-				delete(snap.states, name)
+			if connector, lane, err := decodeForget(rec.body); err == nil {
+				for _, at := range forgotten(snap.states, connector, lane) {
+					delete(snap.states, at)
+				}
 			}
 		case kindCursors:
 		}

@@ -3,6 +3,7 @@ package outbox
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
 )
@@ -15,10 +16,10 @@ import (
 //	message Connector {
 //	  string name = 1; uint64 epoch = 2; uint64 next = 3; optional bytes cursor = 4;
 //	  uint64 last = 5; uint64 effects = 6; bool stopped = 7; sfixed64 last_at = 8;
-//	  repeated SetTimer timers = 9;
+//	  repeated SetTimer timers = 9; string lane = 10;
 //	}
 //	message SetTimer { Timer timer = 1; sfixed64 set_at = 2; }
-//	message Forget   { string connector = 1; }
+//	message Forget   { string connector = 1; string lane = 2; } // no lane: all of them
 
 // partBytes is when a part is full; with the largest state behind it, it still
 // fits into a record.
@@ -43,8 +44,9 @@ func appendSnapshot(dst []byte, s salt, seq uint64, states map[string]*State) []
 	}
 }
 
-func appendState(dst []byte, name string, s *State) []byte {
-	dst = wire.AppendString(dst, 1, name)
+func appendState(dst []byte, at string, s *State) []byte {
+	connector, lane := placed(at)
+	dst = wire.AppendString(dst, 1, connector)
 	dst = wire.AppendUint(dst, 2, s.Epoch)
 	dst = wire.AppendUint(dst, 3, s.Next)
 	dst = appendOptional(dst, 4, s.Cursor)
@@ -59,7 +61,7 @@ func appendState(dst []byte, name string, s *State) []byte {
 		dst = wire.End(s.Timers[i].Append(dst), inner)
 		dst = wire.End(wire.AppendFixed64(dst, 2, uint64(s.Timers[i].SetAt)), timer)
 	}
-	return dst
+	return wire.AppendString(dst, 10, lane)
 }
 
 // snapshot gathers the parts of one.
@@ -82,9 +84,9 @@ func (s *snapshot) add(src []byte) {
 		case 2<<3 | wire.Varint:
 			final = r.Bool()
 		case 3<<3 | wire.Bytes:
-			name, state, err := decodeState(r.Bytes())
+			at, state, err := decodeState(r.Bytes())
 			r.Fail(err)
-			s.states[name] = state
+			s.states[at] = state
 		}
 	}
 	if r.Err() == nil && part == s.parts {
@@ -92,13 +94,14 @@ func (s *snapshot) add(src []byte) {
 	}
 }
 
-func decodeState(src []byte) (name string, s *State, err error) {
+func decodeState(src []byte) (at string, s *State, err error) {
 	s = new(State)
+	var connector, lane string
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
 		case 1<<3 | wire.Bytes:
-			name = r.Text("")
+			connector = r.Text("")
 		case 2<<3 | wire.Varint:
 			s.Epoch = r.Uint()
 		case 3<<3 | wire.Varint:
@@ -117,9 +120,11 @@ func decodeState(src []byte) (name string, s *State, err error) {
 			t, err := decodeSetTimer(r.Bytes())
 			r.Fail(err)
 			s.Timers = append(s.Timers, t)
+		case 10<<3 | wire.Bytes:
+			lane = r.Text("")
 		}
 	}
-	return name, s, r.Err()
+	return place(connector, lane), s, r.Err()
 }
 
 func decodeSetTimer(src []byte) (t Timer, err error) {
@@ -135,16 +140,34 @@ func decodeSetTimer(src []byte) (t Timer, err error) {
 	return t, r.Err()
 }
 
-func appendForget(dst []byte, connector string) []byte {
-	return wire.AppendString(dst, 1, connector)
+func appendForget(dst []byte, connector, lane string) []byte {
+	return wire.AppendString(wire.AppendString(dst, 1, connector), 2, lane)
 }
 
-func decodeForget(src []byte) (connector string, err error) {
+func decodeForget(src []byte) (connector, lane string, err error) {
 	r := wire.Read(src)
 	for r.Next() {
-		if r.Tag() == 1<<3|wire.Bytes {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
 			connector = r.Text("")
+		case 2<<3 | wire.Bytes:
+			lane = r.Text("")
 		}
 	}
-	return connector, r.Err()
+	return connector, lane, r.Err()
+}
+
+// forgotten lists which of these states a forgetting ends: one lane's, or
+// without a lane those of the whole connector.
+func forgotten(states map[string]*State, connector, lane string) []string {
+	if lane != "" {
+		return []string{place(connector, lane)}
+	}
+	gone := []string{connector}
+	for at := range states {
+		if strings.HasPrefix(at, connector+"\x00") {
+			gone = append(gone, at)
+		}
+	}
+	return gone
 }

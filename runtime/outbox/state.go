@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -15,9 +16,26 @@ func (s *State) clone() State {
 	return c
 }
 
-// change is what a block does to its connector's state.
+// place is the key of a lane's state: the connector's name, and behind a NUL,
+// which no such name has, that of its lane. The one lane of a connector is
+// under the connector's name alone.
+func place(connector, lane string) string {
+	if lane == "" {
+		return connector
+	}
+	return connector + "\x00" + lane
+}
+
+// placed takes a place apart.
+func placed(at string) (connector, lane string) {
+	connector, lane, _ = strings.Cut(at, "\x00")
+	return connector, lane
+}
+
+// change is what a block does to its lane's state.
 type change struct {
 	connector   string
+	lane        string
 	epoch       uint64
 	first, next uint64
 	received    int64
@@ -25,13 +43,15 @@ type change struct {
 	timers      []abi.Timer
 	effects     bool
 	stopped     bool
-	forget      bool // no block: the connector is gone
+	forget      bool // no block: the connector is gone, or one lane of it
 }
+
+func (c *change) place() string { return place(c.connector, c.lane) }
 
 // changeOf copies what it keeps, because b is the caller's.
 func changeOf(b *Block) change {
 	return change{
-		connector: b.Connector, epoch: b.Epoch, first: b.First, next: b.First + uint64(b.Count),
+		connector: b.Connector, lane: b.Lane, epoch: b.Epoch, first: b.First, next: b.First + uint64(b.Count),
 		received: b.Received, cursor: bytes.Clone(b.Cursor), timers: slices.Clone(b.Timers),
 		effects: b.Effects(), stopped: b.Stopped,
 	}
@@ -42,9 +62,6 @@ func changeOf(b *Block) change {
 // and put into a snapshot without a lock. What a connector kept, its cursor
 // and timers, outlives its epochs.
 func (c *change) apply(old *State, seq uint64) *State {
-	if c.forget {
-		return nil
-	}
 	s := new(State)
 	if old != nil {
 		*s = *old
