@@ -33,6 +33,9 @@ type Config struct {
 	Epoch uint64
 	// Resume is what the tenant's log knows of the connector.
 	Resume outbox.State
+	// Health takes what the guest that runs declares of itself, and that it is
+	// undeclared once none runs; nil: nobody asks.
+	Health func(abi.HealthState)
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
 	Mask func(string) string
 	Log  *slog.Logger
@@ -105,7 +108,7 @@ func New(cfg Config) *Actor {
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
-		mask: cfg.Mask, secret: cfg.Host.Secret,
+		mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 	}
 	return a
 }
@@ -125,6 +128,7 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 	a.lane = gone
 	a.mu.Unlock()
 	defer close(gone)
+	defer a.undeclare()
 
 	c, err := a.prepare(ctx, v, reason)
 	if err != nil {

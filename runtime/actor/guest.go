@@ -43,6 +43,7 @@ type surroundings struct {
 	line     func(level abi.LogLevel, source, target, text string)
 	mask     func(text string) string                               // takes the tenant's secrets out; nil: nothing
 	secret   func(ctx context.Context, name string) ([]byte, error) // nil: there are none
+	health   func(abi.HealthState)                                  // takes what a guest declares; nil: nobody asks
 	log      *slog.Logger
 }
 
@@ -69,6 +70,9 @@ type guest struct {
 	plain  plain
 	opened uint64 // memory once it was open; converters alone
 	told   bool   // that its memory is nearly used up
+
+	said bool            // whether it declared its health
+	well abi.HealthState // what it declared last
 }
 
 // end is the guest's own session of a group, with the limit that its calls
@@ -364,6 +368,9 @@ func (c caller) Refused(function, resource string, err error) {
 }
 
 func (g *guest) core(ctx context.Context, function string, in, out []byte) ([]byte, error) {
+	if function == "health" {
+		return out[:0], g.declare(in)
+	}
 	if g.loop == nil {
 		return nil, fault.New(fault.Unsupported, "core.%s: only in run mode", function).
 			WithHint("set mode to run in the manifest, or return an outcome instead")

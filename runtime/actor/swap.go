@@ -107,6 +107,7 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 		l.refuseCalls()
 	}
 	l.env.hold(c.version.Limits)
+	c.guest.tellHealth()
 	return nil
 }
 

@@ -47,7 +47,7 @@ const (
 
 // coreFunctions are the functions of the core group. The engine serves take,
 // the Host the others.
-func coreFunctions() []string { return []string{"emit", "receive", coreTake} }
+func coreFunctions() []string { return []string{"emit", "health", "receive", coreTake} }
 
 const coreTake = "take"
 
