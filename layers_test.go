@@ -93,6 +93,7 @@ github.com/extism                     runtime/engine testdata/guests
 github.com/dgraph-io                  runtime/store/badger
 github.com/labstack                   api
 github.com/danielgtaylor/huma         api
+github.com/coder/websocket            api
 go.bug.st/serial                      hostfns
 go.yaml.in/yaml                       runtime cmd
 github.com/creack/pty                 hostfns cmd
