@@ -23,15 +23,23 @@ import (
 // Config is what an actor is made of.
 type Config struct {
 	Connector string // id
+	// Lane is which part of the connector this is: "" where it has one, else a
+	// device or an endpoint.
+	Lane string
+	// Common is what the connector's lanes share; nil: this one has all for
+	// itself.
+	Common *Common
 	// Tenant and Account name what the guests' memory and processor time are
-	// charged to: the connector's own account within the tenant's.
+	// charged to: the connector's own account within the tenant's. Common, if
+	// there is one, has its own.
 	Tenant, Account string
 	Engine          *engine.Engine
 	Groups          capability.Registry
 	Host            Host
-	// Epoch is this start's, higher than any before.
+	// Epoch is this start's, higher than any before of this lane, and no other
+	// lane's.
 	Epoch uint64
-	// Resume is what the tenant's log knows of the connector.
+	// Resume is what the tenant's log knows of the lane.
 	Resume outbox.State
 	// Health takes what the guest that runs declares of itself, and that it is
 	// undeclared once none runs; nil: nobody asks.
@@ -50,7 +58,10 @@ type Version struct {
 	Config json.RawMessage
 	// Limits are what the guest is held to: the connector's, under the
 	// tenant's ceiling, with the defaults filled in.
-	Limits    spec.Limits
+	Limits spec.Limits
+	// Devices are those of the lane, or of all the connector where it has one
+	// lane; the guest is told of the first MaxDevices.
+	Devices   []abi.Device
 	Manifest  abi.Manifest
 	Module    *engine.Module
 	Converter flow.Converter // nil: records travel as they are
@@ -66,7 +77,7 @@ func (v *Version) config() json.RawMessage {
 	return json.RawMessage("{}")
 }
 
-// Actor is one connector on this node. Run is called by one goroutine at a
+// Actor is one lane of a connector on this node. Run is called by one goroutine at a
 // time, Swap, Test, Call and Ask by others; Status by anybody.
 type Actor struct {
 	cfg Config
@@ -109,6 +120,9 @@ func New(cfg Config) *Actor {
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 		mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
+	}
+	if c := cfg.Common; c != nil {
+		a.env.common, a.env.quota, a.env.refusals, a.env.account, a.env.tenant = c, c.quota, c.refusals, c.account, c.tenant
 	}
 	return a
 }
@@ -176,7 +190,7 @@ func (a *Actor) lastBlock(ctx context.Context) error {
 		return nil // the log does not know it: no gap would be assumed
 	}
 	_, err := a.cfg.Host.Commit(context.WithoutCancel(ctx), &outbox.Block{
-		Connector: a.cfg.Connector, Epoch: a.epoch, First: a.next,
+		Connector: a.cfg.Connector, Lane: a.cfg.Lane, Epoch: a.epoch, First: a.next,
 		Received: time.Now().UnixNano(), Stopped: true,
 	})
 	return err
@@ -302,7 +316,8 @@ func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest
 func (a *Actor) input(g *guest, v Version, reason string) abi.OpenInput {
 	return abi.OpenInput{
 		Connector: v.Connector.Name, Config: v.config(), Reason: reason, ABIMinor: abi.Minor,
-		Groups: g.groupNames(), Cursor: a.position(),
+		Groups: g.groupNames(), Cursor: a.position(), Lane: a.cfg.Lane,
+		Devices: v.Devices[:min(len(v.Devices), abi.MaxDevices)], Revision: v.Connector.Revision, Set: v.Connector.Set,
 	}
 }
 

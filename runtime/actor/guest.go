@@ -35,6 +35,7 @@ type surroundings struct {
 	account  string                       // what the engine charges; "": nothing
 	tenant   string                       // the account that it is a part of
 	last     atomic.Pointer[engine.Usage] // of the account, once it is given back
+	common   *Common                      // whose account and limits these are; nil: their own
 	owner    string
 	quota    *quota
 	refusals *refusals

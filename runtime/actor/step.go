@@ -156,7 +156,7 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 	if b.Count == 0 && b.Cursor == nil && !b.Effects() && len(b.Timers) == 0 && len(b.Rejects) == 0 {
 		return nil
 	}
-	b.Connector, b.Epoch, b.First = l.cfg.Connector, l.epoch, l.next
+	b.Connector, b.Lane, b.Epoch, b.First = l.cfg.Connector, l.cfg.Lane, l.epoch, l.next
 	b.Received = time.Now().UnixNano()
 	b.Module, b.Revision = l.version.Connector.Module, l.version.Connector.Revision
 	if err := l.persist(ctx, b); err != nil {

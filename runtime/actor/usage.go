@@ -57,6 +57,9 @@ func (s *surroundings) limits(kept uint64) []lifecycle.Limit {
 
 // engineUse is what the guests have used of the engine, all together.
 func (s *surroundings) engineUse() engine.Usage {
+	if s.common != nil {
+		return s.common.use()
+	}
 	if last := s.last.Load(); last != nil {
 		return *last
 	}
@@ -89,9 +92,10 @@ func (s *surroundings) budget(l spec.Limits) {
 	s.engine.SetBudget(s.account, b)
 }
 
-// settle gives the account back at the end, and keeps what it says.
+// settle gives the account back at the end, and keeps what it says. That of
+// several lanes is given back by whoever made it.
 func (s *surroundings) settle() {
-	if s.account == "" {
+	if s.account == "" || s.common != nil {
 		return
 	}
 	u := s.engine.Usage(s.account)
