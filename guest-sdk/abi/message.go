@@ -1,5 +1,10 @@
 package abi
 
+import (
+	"bytes"
+	"slices"
+)
+
 // MessageType says what a message asks for.
 type MessageType uint32
 
@@ -25,6 +30,18 @@ type Message struct {
 	Metadata    []byte   // the part of the protocol beside the body
 	Sender      string   // who asks: user:..., token:..., connector:...
 	Via         []string // the connectors that a call between connectors came through
+}
+
+// Clone is a copy that shares no memory with m, to be kept beyond the call that
+// brought it.
+func (m *Message) Clone() *Message {
+	clone := *m
+	clone.Body, clone.Metadata, clone.Via = bytes.Clone(m.Body), bytes.Clone(m.Metadata), slices.Clone(m.Via)
+	clone.Headers = slices.Clone(m.Headers)
+	for i := range clone.Headers {
+		clone.Headers[i].Value = bytes.Clone(clone.Headers[i].Value)
+	}
+	return &clone
 }
 
 // Messages is handed to encode, and is its answer. One message in gives any

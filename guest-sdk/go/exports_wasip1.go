@@ -94,6 +94,33 @@ func exportExchangeOAuthCode(ptr, n uint32) uint64 { return enter(abi.EntryExcha
 //go:wasmexport oauth_authorize_url
 func exportOAuthAuthorizeURL(ptr, n uint32) uint64 { return enter(abi.EntryOAuthAuthorizeURL, ptr, n) }
 
+//go:wasmexport on_publish
+func exportOnPublish(ptr, n uint32) uint64 { return enter(abi.EntryOnPublish, ptr, n) }
+
+//go:wasmexport on_query
+func exportOnQuery(ptr, n uint32) uint64 { return enter(abi.EntryOnQuery, ptr, n) }
+
+//go:wasmexport on_rpc
+func exportOnRPC(ptr, n uint32) uint64 { return enter(abi.EntryOnRPC, ptr, n) }
+
+//go:wasmexport on_command
+func exportOnCommand(ptr, n uint32) uint64 { return enter(abi.EntryOnCommand, ptr, n) }
+
+//go:wasmexport on_attributes
+func exportOnAttributes(ptr, n uint32) uint64 { return enter(abi.EntryOnAttributes, ptr, n) }
+
+//go:wasmexport encode
+func exportEncode(ptr, n uint32) uint64 { return enter(abi.EntryEncode, ptr, n) }
+
+//go:wasmexport on_job
+func exportOnJob(ptr, n uint32) uint64 { return enter(abi.EntryOnJob, ptr, n) }
+
+//go:wasmexport deploy
+func exportDeploy(ptr, n uint32) uint64 { return enter(abi.EntryDeploy, ptr, n) }
+
+//go:wasmexport tear_down
+func exportTearDown(ptr, n uint32) uint64 { return enter(abi.EntryTearDown, ptr, n) }
+
 // Operation is the body of an export op_<name>: it hands the call to the
 // Operator that was registered.
 func Operation(name string, ptr, n uint32) uint64 {

@@ -30,6 +30,7 @@ type Guest struct {
 	batch  abi.Batch
 	step   Step
 	loop   Loop
+	south  southbound
 }
 
 // NewGuest makes a guest of a value with handlers.
@@ -43,13 +44,14 @@ func NewGuest(handler any) *Guest {
 	g.converter, _ = handler.(Converter)
 	g.tester, _ = handler.(Tester)
 	g.operator, _ = handler.(Operator)
+	g.south.lookUp(handler)
 	return g
 }
 
 // Call runs the handler of an entry point on an encoded input, and appends the
 // encoded answer to reply. With failed the answer is an encoded abi.Error.
 func (g *Guest) Call(entry string, input, reply []byte) (answer []byte, failed bool) {
-	g.step.reset()
+	g.step.begin()
 	answer, err := g.dispatch(entry, input, reply)
 	if err != nil {
 		return asFault(err).Append(reply), true
@@ -76,7 +78,13 @@ func (g *Guest) dispatch(entry string, input, reply []byte) ([]byte, error) {
 		err = g.onRun()
 	case abi.EntryConvert:
 		err = g.onConvert(input)
-	case abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL:
+	case abi.EntryOnPublish, abi.EntryOnQuery, abi.EntryOnRPC, abi.EntryOnCommand, abi.EntryOnAttributes:
+		err = g.onMessage(entry, input)
+	case abi.EntryOnJob:
+		err = g.onJob(input)
+	case abi.EntryEncode:
+		return g.onEncode(input, reply)
+	case abi.EntryDeploy, abi.EntryTearDown, abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL:
 		return g.onSetup(entry, input, reply)
 	default:
 		if name, ok := strings.CutPrefix(entry, abi.OperationPrefix); ok {
@@ -140,6 +148,7 @@ func (g *Guest) onPoll(input []byte) error {
 	if err := g.poll.Decode(input); err != nil {
 		return unreadable(abi.EntryPoll, err)
 	}
+	g.step.device = g.poll.Device
 	return h.Poll(g.poll.Cursor, &g.step)
 }
 

@@ -129,6 +129,15 @@ var handlers = [...]struct {
 	{abi.EntryNormalizeImport, "ImportNormalizer", has[ImportNormalizer]},
 	{abi.EntryExchangeOAuthCode, "OAuthExchanger", has[OAuthExchanger]},
 	{abi.EntryOAuthAuthorizeURL, "OAuthAuthorizer", has[OAuthAuthorizer]},
+	{abi.EntryOnPublish, "PublishHandler", has[PublishHandler]},
+	{abi.EntryOnQuery, "QueryHandler", has[QueryHandler]},
+	{abi.EntryOnRPC, "RPCHandler", has[RPCHandler]},
+	{abi.EntryOnCommand, "CommandHandler", has[CommandHandler]},
+	{abi.EntryOnAttributes, "AttributesHandler", has[AttributesHandler]},
+	{abi.EntryEncode, "Encoder", has[Encoder]},
+	{abi.EntryOnJob, "JobHandler", has[JobHandler]},
+	{abi.EntryDeploy, "Deployer", has[Deployer]},
+	{abi.EntryTearDown, "Deployer", has[Deployer]},
 }
 
 func has[H any](handler any) bool {

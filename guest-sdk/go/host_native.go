@@ -14,3 +14,7 @@ func hostReceive(buf *[]byte, request []byte) ([]byte, error) {
 func hostEmit(request []byte) ([]byte, error) {
 	return hostcall.Native(abi.CoreGroup, "emit", request)
 }
+
+func hostHealth(request []byte) ([]byte, error) {
+	return hostcall.Native(abi.CoreGroup, "health", request)
+}

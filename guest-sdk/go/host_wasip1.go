@@ -21,3 +21,9 @@ func hostReceive(buf *[]byte, request []byte) ([]byte, error) {
 }
 
 func hostEmit(request []byte) ([]byte, error) { return hostcall.Do(importEmit, request) }
+
+//go:wasmimport snaprail:core health
+//go:noescape
+func importHealth(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+func hostHealth(request []byte) ([]byte, error) { return hostcall.Do(importHealth, request) }

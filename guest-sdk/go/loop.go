@@ -26,23 +26,23 @@ import (
 type Loop struct {
 	step    *Step
 	events  abi.Events
-	emitted abi.Emitted
 	reply   []byte // of receive, so that other calls do not overwrite the events
+	next    int    // of the events, for Message
 	stopped bool
 	err     error
 }
 
 func (l *Loop) start(step *Step) {
 	l.step, l.stopped, l.err = step, false, nil
-	l.emitted = abi.Emitted{}
 	l.events.Events = l.events.Events[:0]
+	l.next = 0
 }
 
 // Receive waits for events and reports whether the loop goes on. It may come
 // back with none after the timeout. Events that arrive together with the stop
 // are handed out first; the next Receive ends the loop.
 func (l *Loop) Receive(timeout time.Duration) bool {
-	l.events.Events = l.events.Events[:0]
+	l.events.Events, l.next = l.events.Events[:0], 0
 	if l.stopped || l.err != nil {
 		return false
 	}
@@ -82,28 +82,44 @@ func (l *Loop) fail(err error) {
 // Events are what the last Receive brought, valid until the next.
 func (l *Loop) Events() []abi.Event { return l.events.Events }
 
+// Serve hands the messages among the events to the handlers of a value: its
+// PublishHandler, QueryHandler and so on. A message without a handler is answered
+// as unsupported; one whose handler fails is answered with the error, and the
+// step is what it was before. Emit sends the answers.
+func (l *Loop) Serve(handler any) {
+	for i := range l.events.Events {
+		if m := l.events.Events[i].Message; m != nil && l.events.Events[i].Type == abi.EventMessage {
+			deliver(handler, m, l.step)
+		}
+	}
+}
+
+// Message waits for the next message and reports whether the loop goes on; the
+// message is nil when none came in time. It is for a guest that works with
+// messages alone: other events that come in between are passed over.
+func (l *Loop) Message(timeout time.Duration) (m *abi.Message, more bool) {
+	for {
+		for l.next < len(l.events.Events) {
+			event := &l.events.Events[l.next]
+			l.next++
+			if event.Type == abi.EventMessage && event.Message != nil {
+				return event.Message, true
+			}
+		}
+		if !l.Receive(timeout) {
+			return nil, false
+		}
+		if len(l.events.Events) == 0 {
+			return nil, true
+		}
+	}
+}
+
 // Step is what is being built.
 func (l *Loop) Step() *Step { return l.step }
 
-// Emit commits the step and starts an empty one; it answers the sequence of the
-// block that holds it. A step that asks for nothing is not sent, and the answer
-// is the last sequence. After an error nothing was committed and the step is
-// still whole: an *abi.Error of kind exhausted or unavailable may pass.
-func (l *Loop) Emit() (sequence uint64, err error) {
-	request := l.step.out.Append(hostcall.Request())
-	if len(request) == 0 {
-		return l.emitted.Sequence, nil
-	}
-	reply, err := hostEmit(request)
-	if err != nil {
-		return 0, err
-	}
-	if err := l.emitted.Decode(reply); err != nil {
-		return 0, err
-	}
-	l.step.reset()
-	return l.emitted.Sequence, nil
-}
+// Emit is Emit of the loop's step.
+func (l *Loop) Emit() (sequence uint64, err error) { return Emit(l.step) }
 
 // Err is why the loop ended, nil after a stop.
 func (l *Loop) Err() error { return l.err }

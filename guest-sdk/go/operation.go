@@ -42,6 +42,8 @@ func (g *Guest) onSetup(entry string, input, reply []byte) ([]byte, error) {
 
 func (g *Guest) setUp(entry string, input []byte) ([]byte, error) {
 	switch entry {
+	case abi.EntryDeploy, abi.EntryTearDown:
+		return g.deploy(entry, input)
 	case abi.EntryNormalizeImport:
 		if h, ok := g.handler.(ImportNormalizer); ok {
 			return h.NormalizeImport(input)
@@ -75,4 +77,24 @@ func (g *Guest) setUp(entry string, input []byte) ([]byte, error) {
 		}
 	}
 	return nil, unsupported(entry)
+}
+
+func (g *Guest) deploy(entry string, input []byte) ([]byte, error) {
+	h := g.south.deployer
+	if h == nil {
+		return nil, unsupported(entry)
+	}
+	var in abi.DeployInput
+	if err := json.Unmarshal(input, &in); err != nil {
+		return nil, unreadable(entry, err)
+	}
+	do := h.Deploy
+	if entry == abi.EntryTearDown {
+		do = h.TearDown
+	}
+	answer, err := do(&in)
+	if err == nil && len(answer) == 0 {
+		answer = []byte("null")
+	}
+	return answer, err
 }

@@ -12,8 +12,10 @@ import (
 // It may refer to the handler's inputs, because it is encoded before they are
 // gone, and it is reused for the next call: do not keep it.
 type Step struct {
-	out    abi.Outcome
-	cursor []byte
+	out     abi.Outcome
+	cursor  []byte
+	device  string      // that the running call is for
+	emitted abi.Emitted // the last block
 }
 
 // Outcome is what has been asked for so far, for what the methods do not cover.
@@ -116,15 +118,16 @@ func (s *Step) SetCursor(cursor []byte) {
 
 // PutDevice adds a device of the connector, or replaces what is known of it.
 func (s *Step) PutDevice(id, deviceType, name string) {
-	s.device(abi.DeviceChange{Change: abi.ChangePut, ID: id, Type: deviceType, Name: name})
+	s.change(abi.DeviceChange{Change: abi.ChangePut, ID: id, Type: deviceType, Name: name})
 }
 
-// RemoveDevice forgets a device of the connector.
+// RemoveDevice deletes a device of the connector, here and upstream. See
+// DisconnectDevice.
 func (s *Step) RemoveDevice(id string) {
-	s.device(abi.DeviceChange{Change: abi.ChangeRemove, ID: id})
+	s.change(abi.DeviceChange{Change: abi.ChangeRemove, ID: id})
 }
 
-func (s *Step) device(c abi.DeviceChange) { s.out.Devices = append(s.out.Devices, c) }
+func (s *Step) change(c abi.DeviceChange) { s.out.Devices = append(s.out.Devices, c) }
 
 // After asks for one EventTimer of this name.
 func (s *Step) After(name string, after time.Duration) {
@@ -142,7 +145,8 @@ func (s *Step) ClearTimer(name string) { s.timer(abi.Timer{Name: name, Clear: tr
 
 func (s *Step) timer(t abi.Timer) { s.out.Timers = append(s.out.Timers, t) }
 
-// Reply answers the message with the same correlation.
+// Reply answers the message with the same correlation. Complete and the methods
+// beside it are shorter, and check what they are given.
 func (s *Step) Reply(reply abi.Reply) { s.out.Replies = append(s.out.Replies, reply) }
 
 // NextPoll asks for the next poll after a while, once, in place of the
@@ -161,12 +165,48 @@ func (s *Step) reset() {
 	out.Devices = out.Devices[:0]
 	out.Replies = out.Replies[:0]
 	out.NextPollMS = 0
+	out.Jobs = out.Jobs[:0]
+}
+
+// begin empties the step for a call.
+func (s *Step) begin() {
+	s.reset()
+	s.device, s.emitted = "", abi.Emitted{}
+}
+
+// mark is how much a step asks for.
+type mark struct {
+	records, verdicts, timers, devices, replies, jobs int
+
+	cursor   []byte
+	nextPoll uint64
+}
+
+func (s *Step) mark() mark {
+	out := &s.out
+	m := mark{
+		records: len(out.Batch.Records), verdicts: len(out.Verdicts), timers: len(out.Timers),
+		devices: len(out.Devices), replies: len(out.Replies), jobs: len(out.Jobs), nextPoll: out.NextPollMS,
+	}
+	if out.Cursor != nil {
+		m.cursor = append([]byte{}, out.Cursor...)
+	}
+	return m
+}
+
+// rollBack takes back what was asked for since a mark.
+func (s *Step) rollBack(to mark) {
+	out := &s.out
+	out.Batch.Records = out.Batch.Records[:to.records]
+	out.Verdicts, out.Timers = out.Verdicts[:to.verdicts], out.Timers[:to.timers]
+	out.Devices, out.Replies, out.Jobs = out.Devices[:to.devices], out.Replies[:to.replies], out.Jobs[:to.jobs]
+	out.Cursor, out.NextPollMS = to.cursor, to.nextPoll
 }
 
 // skipUnknown answers the events of a newer contract, unless the handler has.
 func (s *Step) skipUnknown(events []abi.Event) {
 	for i := range events {
-		if events[i].Type > abi.EventStop && !s.judged(i) {
+		if events[i].Type > abi.LastEvent && !s.judged(i) {
 			s.Skip(i, "unsupported event type "+strconv.FormatUint(uint64(events[i].Type), 10))
 		}
 	}
