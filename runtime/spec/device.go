@@ -35,8 +35,13 @@ type Device struct {
 
 	State DeviceState `json:"state,omitempty"`
 	// Registered says whether the platform upstream knows the device as it is.
-	Registered bool      `json:"registered,omitempty"`
-	Added      time.Time `json:"added"`
+	Registered bool `json:"registered,omitempty"`
+	// Known says whether the platform knows the device at all, perhaps as it was
+	// earlier: what it knows has to be taken back there, too.
+	Known bool `json:"known,omitempty"`
+	// Held says whether the manager of the user's own keeps the device.
+	Held  bool      `json:"held,omitempty"`
+	Added time.Time `json:"added"`
 	Updated    time.Time `json:"updated,omitzero"`
 	// Revision counts changes; it is the ETag.
 	Revision uint64 `json:"revision,omitempty"`

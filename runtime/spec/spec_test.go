@@ -73,7 +73,7 @@ func device() spec.Device {
 		Attributes: json.RawMessage(`{"vendor":"a"}`), Hash: "da39", Endpoint: "/dev/ttyUSB0", Config: json.RawMessage(`{"unit":1}`),
 		Poll: spec.Poll{Interval: spec.Duration(time.Second)}, Converter: converter(),
 		AttributeUpdates: []spec.AttributeUpdate{{Attribute: "rate", Template: "rate=${rate}"}},
-		State:            spec.DeviceDisconnected, Registered: true, Added: day(4), Updated: day(5), Revision: 3,
+		State:            spec.DeviceDisconnected, Registered: true, Known: true, Held: true, Added: day(4), Updated: day(5), Revision: 3,
 	}
 }
 
