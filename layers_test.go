@@ -55,6 +55,7 @@ runtime/identity         guest-sdk/abi runtime/fault runtime/spec runtime/store
 
 runtime/capability       guest-sdk/abi runtime/fault runtime/spec
 runtime/egress           runtime/fault runtime/spec
+runtime/probe            runtime/fault
 
 runtime/wasmbin          runtime/fault
 runtime/wasmbin/wasmtest -

@@ -128,6 +128,8 @@ type Status struct {
 	Sessions    []Session `json:"sessions,omitempty"`
 	Counters    Counters  `json:"counters"`
 	MemoryBytes uint64    `json:"memory_bytes"` // of the guest's linear memory
+	// Health is what the connector's code declares of itself.
+	Health Health `json:"health,omitempty"`
 	// Limits are all limits with their use. A connector that never ran in this
 	// server process has none.
 	Limits []Limit `json:"limits,omitempty"`

@@ -33,6 +33,7 @@ const (
 	Deployments Bucket = "deployments"  // device uuid → a deployment with its ledger
 	Permits     Bucket = "permits"      // id → an override or an approval of the write interlock
 	Converters  Bucket = "converters"   // category and provider type → the type's default converter
+	Sets        Bucket = "sets"         // name → spec.Set: those that a probe is of
 )
 
 // The buckets of the system.
@@ -52,7 +53,7 @@ func Buckets() []Bucket {
 	return []Bucket{
 		Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit,
 		Types, Categories, Defaults, Secrets, Files, OAuthStates, Answers,
-		Twins, DeviceSyncs, Deployments, Permits, Converters,
+		Twins, DeviceSyncs, Deployments, Permits, Converters, Sets,
 		Tenants, ModuleRefs, Tokens, TokensByTenant, Users, Logins, Setup, DataKeys,
 	}
 }
