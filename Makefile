@@ -11,7 +11,7 @@ VERSION      := $(or $(shell git describe --tags --always --dirty 2>/dev/null),u
 
 # Our own connectors, and the guests that tests run.
 GUESTS      := $(patsubst connectors-wasm/%/main.go,connectors-wasm/dist/%.wasm,$(wildcard connectors-wasm/*/main.go))
-TEST_GUESTS := $(patsubst testdata/guests/%/main.go,testdata/guests/dist/%.wasm,$(wildcard testdata/guests/*/main.go))
+TEST_GUESTS := $(patsubst testdata/guests/%/main.go,testdata/guests/dist/%.wasm,$(wildcard testdata/guests/*/main.go)) testdata/guests/dist/parleyrun.wasm
 
 # Guests in other languages are built where their compilers are; test-setup
 # installs what it may. A test of a guest that is not built is skipped.
@@ -20,7 +20,7 @@ RUSTC     ?= $(firstword $(wildcard /usr/bin/rustc) rustc)
 has        = $(shell command -v $(1) 2>/dev/null)
 rust_for   = $(if $(call has,$(RUSTC)),$(wildcard $(shell $(RUSTC) --print target-libdir --target $(1) 2>/dev/null)))
 AS_DIR    := testdata/guests/assemblyscript
-C_GUESTS  := $(if $(and $(call has,$(CLANG)),$(call has,wasm-ld)),cframe craw cextism cmail)
+C_GUESTS  := $(if $(and $(call has,$(CLANG)),$(call has,wasm-ld)),cframe craw cextism cmail cdevice)
 WASI_C    := $(if $(C_GUESTS),$(if $(wildcard /usr/lib/wasm32-wasi/libc.a),ctally))
 RUST      := $(if $(call rust_for,wasm32-unknown-unknown),rusttally)
 WASI_RUST := $(if $(call rust_for,wasm32-wasi),rusttallywasi)
@@ -111,11 +111,18 @@ connectors-wasm/dist/%.wasm: $$(call sources,connectors-wasm/$$*) $(SDK) go.mod 
 testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,testdata/guests/$*)
 
+# The same guest with another manifest: it has a loop of its own too.
+testdata/guests/dist/parleyrun.wasm: $$(call sources,testdata/guests/parley testdata/guests/parleyrun) $(SDK) go.mod bin/.pack
+	$(call guest,testdata/guests/parley)
+	bin/.pack pack $@ --manifest testdata/guests/parleyrun/manifest.json
+
 CFLAGS := -O2 -Wall -Wextra -Wl,--strip-all
 $(call in_dist,$(C_GUESTS)): testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) bin/.pack
 	@mkdir -p $(@D)
 	$(CLANG) --target=wasm32 $(CFLAGS) -ffreestanding -nostdlib -mbulk-memory -msign-ext -Wl,--no-entry -o $@ testdata/guests/$*/main.c
 	$(call pack,testdata/guests/$*)
+
+testdata/guests/dist/cdevice.wasm: CFLAGS += -Wl,-z,stack-size=8192 # one page in all
 
 $(call in_dist,$(WASI_C)): testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*)
 	@mkdir -p $(@D)

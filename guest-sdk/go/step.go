@@ -16,6 +16,7 @@ type Step struct {
 	cursor  []byte
 	device  string      // that the running call is for
 	emitted abi.Emitted // the last block
+	emptied int         // how often
 }
 
 // Outcome is what has been asked for so far, for what the methods do not cover.
@@ -157,6 +158,7 @@ func (s *Step) NextPoll(after time.Duration) {
 
 // reset empties the step and keeps its memory.
 func (s *Step) reset() {
+	s.emptied++
 	out := &s.out
 	out.Batch.Records = out.Batch.Records[:0]
 	out.Verdicts = out.Verdicts[:0]
@@ -180,13 +182,14 @@ type mark struct {
 
 	cursor   []byte
 	nextPoll uint64
+	emptied  int
 }
 
 func (s *Step) mark() mark {
 	out := &s.out
 	m := mark{
 		records: len(out.Batch.Records), verdicts: len(out.Verdicts), timers: len(out.Timers),
-		devices: len(out.Devices), replies: len(out.Replies), jobs: len(out.Jobs), nextPoll: out.NextPollMS,
+		devices: len(out.Devices), replies: len(out.Replies), jobs: len(out.Jobs), nextPoll: out.NextPollMS, emptied: s.emptied,
 	}
 	if out.Cursor != nil {
 		m.cursor = append([]byte{}, out.Cursor...)
@@ -194,8 +197,12 @@ func (s *Step) mark() mark {
 	return m
 }
 
-// rollBack takes back what was asked for since a mark.
+// rollBack takes back what was asked for since a mark, but for what was emitted.
 func (s *Step) rollBack(to mark) {
+	if s.emptied != to.emptied {
+		s.reset()
+		return
+	}
 	out := &s.out
 	out.Batch.Records = out.Batch.Records[:to.records]
 	out.Verdicts, out.Timers = out.Verdicts[:to.verdicts], out.Timers[:to.timers]
