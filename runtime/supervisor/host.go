@@ -133,6 +133,7 @@ func (h *host) Report(s lifecycle.Status) {
 	h.journal.add(abi.LogInfo, actor.FromHost, "state", describe(s))
 	h.notes.Log(h.super.kill, level, "state", "state", s.State, "reason", s.Reason, "code", s.Code, "generation", s.Generation)
 	h.moved()
+	h.super.stir()
 }
 
 func describe(s lifecycle.Status) string {

@@ -16,6 +16,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/probe"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -34,6 +35,7 @@ type Config struct {
 	Ceiling spec.Ceiling
 	Secrets *secret.Keys    // nil: connectors have no secrets
 	Audit   *identity.Audit // nil: none is kept
+	Probes  *probe.Probes   // of sets, closed with the supervisor; nil: there are none
 	Log     *slog.Logger
 }
 
@@ -72,6 +74,7 @@ type Supervisor struct {
 	ending  context.Context
 	endNow  context.CancelFunc
 	runners sync.WaitGroup
+	stirred chan struct{} // holds a token when a set's health may have changed
 
 	mu      sync.Mutex
 	tenants map[string]*Tenant
@@ -81,7 +84,7 @@ type Supervisor struct {
 // New makes a supervisor whose goroutines live until Stop, or until ctx ends.
 func New(ctx context.Context, cfg Config) *Supervisor {
 	cfg.Restart = cfg.Restart.withDefaults()
-	s := &Supervisor{cfg: cfg, tenants: map[string]*Tenant{}}
+	s := &Supervisor{cfg: cfg, tenants: map[string]*Tenant{}, stirred: make(chan struct{}, 1)}
 	s.kill, s.killNow = context.WithCancel(ctx)
 	s.ending, s.endNow = context.WithCancel(s.kill)
 	return s
@@ -93,9 +96,13 @@ func New(ctx context.Context, cfg Config) *Supervisor {
 func (s *Supervisor) Start(ctx context.Context) error {
 	s.runners.Go(s.trim)
 	ids, err := s.tenantIDs(ctx)
+	if err == nil {
+		err = s.openProbes(ctx, ids)
+	}
 	if err != nil {
 		return err
 	}
+	s.runners.Go(s.probing)
 	var errs []error
 	for _, id := range ids {
 		t, err := s.Tenant(id)

@@ -41,6 +41,8 @@ type Tenant struct {
 
 	tests places // of what is tested beside what runs
 
+	health healths
+
 	// journals outlive runners, so that the end of a log can be read.
 	writing  sync.Mutex
 	journals map[string]*Journal
@@ -174,6 +176,7 @@ func (t *Tenant) exists(ctx context.Context, id string) (exists bool, err error)
 
 // Reconcile makes the connector's desired state true, soon.
 func (t *Tenant) Reconcile(id string) {
+	defer t.super.stir()
 	t.super.mu.Lock()
 	defer t.super.mu.Unlock()
 	if t.super.stopped || t.leaving {
@@ -231,13 +234,15 @@ func (t *Tenant) Status(c *spec.Connector) lifecycle.Status {
 	r, ok := t.runners[c.ID]
 	t.mu.Unlock()
 	if ok {
-		return r.status()
+		s := r.status()
+		s.Health = t.health.of(c.ID)
+		return s
 	}
 	state := lifecycle.Stopped
 	if c.Status == spec.StatusDraft && c.LastTestedAt.IsZero() { // one that was changed since is no draft
 		state = lifecycle.Draft
 	}
-	status := lifecycle.Status{State: state, Since: c.Updated, Module: c.Module, Revision: c.Revision}
+	status := lifecycle.Status{State: state, Since: c.Updated, Module: c.Module, Revision: c.Revision, Health: lifecycle.Undeclared}
 	if c.Status == spec.StatusError {
 		status.Reason, status.Code = "the connection test failed: "+c.StatusMessage, fault.NotConnected.String()
 	}
@@ -314,10 +319,14 @@ func (t *Tenant) account(id string) string { return t.name + "/" + id }
 
 func (t *Tenant) newActor(id, account string, epoch uint64, h actor.Host) *actor.Actor {
 	state, _ := t.log.State(id)
-	return actor.New(actor.Config{
+	cfg := actor.Config{
 		Connector: id, Tenant: t.name, Account: account, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
 		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id),
-	})
+	}
+	if _, runs := h.(*host); runs { // what is tested beside it says nothing of what runs
+		cfg.Health = t.declares(id)
+	}
+	return actor.New(cfg)
 }
 
 // stopTimeout is how long a connector may take to stop.
