@@ -32,6 +32,8 @@ type Device struct {
 	Converter *Converter `json:"converter,omitempty"`
 	// AttributeUpdates say what is sent to the device when an attribute changes.
 	AttributeUpdates []AttributeUpdate `json:"attribute_updates,omitempty"`
+	// Mapping takes the place of the connector's for this device.
+	Mapping []Mapping `json:"mapping,omitempty"`
 
 	State DeviceState `json:"state,omitempty"`
 	// Registered says whether the platform upstream knows the device as it is.
@@ -40,9 +42,9 @@ type Device struct {
 	// earlier: what it knows has to be taken back there, too.
 	Known bool `json:"known,omitempty"`
 	// Held says whether the manager of the user's own keeps the device.
-	Held  bool      `json:"held,omitempty"`
-	Added time.Time `json:"added"`
-	Updated    time.Time `json:"updated,omitzero"`
+	Held    bool      `json:"held,omitempty"`
+	Added   time.Time `json:"added"`
+	Updated time.Time `json:"updated,omitzero"`
 	// Revision counts changes; it is the ETag.
 	Revision uint64 `json:"revision,omitempty"`
 }
@@ -111,10 +113,13 @@ type TagRule struct {
 	Tag string `json:"tag"` // a pattern as path.Match has them
 	// Method and Value say where an RPC or a command holds the value: its method,
 	// and a JSON Pointer into its params. None: the message's own tag and value.
-	Method string   `json:"method,omitempty"`
-	Value  string   `json:"value,omitempty"`
-	Min    *float64 `json:"min,omitempty"`
-	Max    *float64 `json:"max,omitempty"`
+	Method string `json:"method,omitempty"`
+	Value  string `json:"value,omitempty"`
+	// TagAt is a JSON Pointer to the tag, for a method whose params name it. None:
+	// the rule's Tag is what the method writes.
+	TagAt string   `json:"tag_at,omitempty"`
+	Min   *float64 `json:"min,omitempty"`
+	Max   *float64 `json:"max,omitempty"`
 	// Step is the most that a value may differ from the last one that was written
 	// or read.
 	Step *float64 `json:"step,omitempty"`

@@ -69,6 +69,8 @@ type Connector struct {
 	Remote bool `json:"remote,omitempty"`
 	// DeviceManager says where its devices are kept.
 	DeviceManager DeviceManager `json:"device_manager,omitempty"`
+	// Mapping says which readings of a device's twin the payloads hold.
+	Mapping []Mapping `json:"mapping,omitempty"`
 	// Owner is the deployment that made it, or ""; such a one goes with it.
 	Owner string `json:"owner,omitempty"`
 	// Default makes it the one that its category's calls of the tenant go to; at

@@ -30,7 +30,7 @@ func connector() spec.Connector {
 		}},
 		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late", Stopped: true, RefreshExpiresAt: day(6)},
 		Converter: converter(),
-		OnChange:  spec.ChangeReconnect, Set: "line 3", Remote: true, DeviceManager: spec.ManagerMemory, Owner: "u-1",
+		OnChange:  spec.ChangeReconnect, Set: "line 3", Remote: true, DeviceManager: spec.ManagerMemory, Owner: "u-1", Mapping: []spec.Mapping{{Tag: "t", Pointer: "/t", Unit: "Cel"}},
 		Grants: []spec.Grant{{
 			Group: "serial", Resources: []string{"/dev/ttyUSB*"}, Rights: []spec.Right{spec.Read, spec.Write},
 			Reason: "Reads the station.", GrantedBy: "admin", GrantedAt: day(1), Interlock: interlock(),
@@ -73,6 +73,7 @@ func device() spec.Device {
 		Attributes: json.RawMessage(`{"vendor":"a"}`), Hash: "da39", Endpoint: "/dev/ttyUSB0", Config: json.RawMessage(`{"unit":1}`),
 		Poll: spec.Poll{Interval: spec.Duration(time.Second)}, Converter: converter(),
 		AttributeUpdates: []spec.AttributeUpdate{{Attribute: "rate", Template: "rate=${rate}"}},
+		Mapping:          []spec.Mapping{{Tag: "t", Pointer: "/t", Unit: "Cel"}},
 		State:            spec.DeviceDisconnected, Registered: true, Known: true, Held: true, Added: day(4), Updated: day(5), Revision: 3,
 	}
 }
@@ -87,7 +88,7 @@ func converter() *spec.Converter {
 func interlock() *spec.Interlock {
 	low, high, step := 1.0, 9.5, 0.5
 	return &spec.Interlock{
-		Tags:  []spec.TagRule{{Tag: "rate", Method: "set", Value: "/value", Min: &low, Max: &high, Step: &step, PerMinute: 6}},
+		Tags:  []spec.TagRule{{Tag: "rate", Method: "set", Value: "/value", TagAt: "/tag", Min: &low, Max: &high, Step: &step, PerMinute: 6}},
 		Hours: []string{"Mon-Fri 06:00-18:00"}, Zone: "Europe/Berlin",
 		Requires: []spec.Requirement{{Device: "station", Tag: "door", Min: &low, Max: &high, Equals: "shut", MaxAge: spec.Duration(time.Minute)}},
 		DryRun:   true, SecondPerson: true, Unasked: true,
