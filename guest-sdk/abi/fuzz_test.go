@@ -1,6 +1,8 @@
 package abi_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"maps"
 	"os"
@@ -22,6 +24,10 @@ func FuzzError(f *testing.F)      { fuzz(f, "Error") }
 func FuzzOpenInput(f *testing.F)  { fuzz(f, "OpenInput") }
 func FuzzTestResult(f *testing.F) { fuzz(f, "TestResult") }
 func FuzzSerialOpen(f *testing.F) { fuzz(f, "SerialOpen") }
+
+func FuzzDevice(f *testing.F)       { fuzz(f, "Device") }
+func FuzzDeviceChange(f *testing.F) { fuzz(f, "DeviceChange") }
+func FuzzMessages(f *testing.F)     { fuzz(f, "Messages") }
 
 func FuzzHTTPRequest(f *testing.F)  { fuzz(f, "HTTPRequest") }
 func FuzzHTTPResponse(f *testing.F) { fuzz(f, "HTTPResponse") }
@@ -104,6 +110,54 @@ func judgeCheck(t *testing.T, b *abi.Batch, decoded error, src []byte) {
 	case err == nil:
 		t.Fatalf("check let pass what decode refuses: %v", decoded)
 	}
+}
+
+// FuzzCanonical holds the canonical form to what it is for: it says the same, it
+// is its own canonical form, and it is what encoding/json writes where both have
+// the same rules.
+func FuzzCanonical(f *testing.F) {
+	for _, c := range canonical {
+		f.Add([]byte(c.src))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		once, err := abi.Canonical(src)
+		if err != nil {
+			if !errors.Is(err, abi.ErrMalformed) {
+				t.Fatalf("refused for a reason of no kind: %v", err)
+			}
+			return
+		}
+		again, err := abi.Canonical(once)
+		if err != nil || !bytes.Equal(once, again) {
+			t.Fatalf("%s became %s, %v", once, again, err)
+		}
+		var before, after any
+		if len(src) == 0 {
+			src = []byte("{}")
+		}
+		if json.Unmarshal(src, &before) != nil || json.Unmarshal(once, &after) != nil {
+			t.Fatalf("took %s for JSON, and made %s", src, once)
+		}
+		if !reflect.DeepEqual(before, after) {
+			t.Fatalf("%s says something else than %s", once, src)
+		}
+	})
+}
+
+// FuzzFormat holds a text made of a template to what it is made of.
+func FuzzFormat(f *testing.F) {
+	for _, c := range formats {
+		f.Add(c.template, "a", "b")
+	}
+	f.Fuzz(func(t *testing.T, template, first, second string) {
+		if got := abi.Format(template, nil); got != template {
+			t.Fatalf("without parameters %q became %q", template, got)
+		}
+		got := abi.Format(template, []string{first, second})
+		if !strings.Contains(template, "{") && got != template {
+			t.Fatalf("without references %q became %q", template, got)
+		}
+	})
 }
 
 // FuzzManifest compares ParseManifest with protobuf's JSON.

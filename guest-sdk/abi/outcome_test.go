@@ -22,10 +22,11 @@ func TestHostReadsWhatTheGuestAsksFor(t *testing.T) {
 		Devices:    []abi.DeviceChange{{Change: abi.ChangeRemove, ID: "d"}},
 		Replies:    []abi.Reply{{Correlation: "c", Status: abi.ReplyError, Err: &abi.Error{Kind: abi.FaultTimeout}}},
 		NextPollMS: 5,
+		Jobs:       []abi.Job{{Name: "sweep", TimeoutMS: 9}},
 	}
 	guest := abi.Outcome{
 		Batch: *readings(3), Verdicts: want.Verdicts, Cursor: want.Cursor, Timers: want.Timers,
-		Devices: want.Devices, Replies: want.Replies, NextPollMS: want.NextPollMS,
+		Devices: want.Devices, Replies: want.Replies, NextPollMS: want.NextPollMS, Jobs: want.Jobs,
 	}
 	src := guest.Append(nil)
 	if !bytes.Equal(src, want.Append(nil)) {
@@ -62,6 +63,13 @@ func TestCountsAreBounded(t *testing.T) {
 		{"message headers", new(abi.Message), 8, abi.MaxHeaders},
 		{"test details", new(abi.TestResult), 3, abi.MaxHeaders},
 		{"groups", new(abi.OpenInput), 5, abi.MaxRequests},
+		{"devices", new(abi.OpenInput), 8, abi.MaxDevices},
+		{"jobs", new(abi.OutcomeView), 8, abi.MaxRequests},
+		{"messages", new(abi.Messages), 1, abi.MaxItems},
+		{"verdicts on messages", new(abi.Messages), 2, abi.MaxItems},
+		{"connectors on the way", new(abi.Message), 11, abi.MaxHeaders},
+		{"parameters", new(abi.Error), 7, abi.MaxHeaders},
+		{"tags", new(abi.Device), 5, abi.MaxHeaders},
 	}
 	for _, tt := range tests {
 		one := protowire.AppendBytes(protowire.AppendTag(nil, tt.field, protowire.BytesType), nil)

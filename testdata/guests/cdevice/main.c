@@ -123,12 +123,13 @@ static u8 *put(u8 *to, u32 number, text t) {
 
 static u32 length(text t) { return t.size ? t.size + (t.size < 0x80 ? 2 : t.size < 0x4000 ? 3 : 4) : 0; }
 
-// reply is an Outcome with one Reply, that has the correlation and the body.
-static u64 reply(text correlation, text body) {
+// reply is an Outcome with one Reply.
+static u64 reply(text correlation, text type, text body) {
   u8 *to = output;
   *to++ = 6 << 3 | 2;
-  to = put_number(to, length(correlation) + length(body));
+  to = put_number(to, length(correlation) + length(type) + length(body));
   if (correlation.size) to = put(to, 1, correlation);
+  if (type.size) to = put(to, 3, type);
   if (body.size) to = put(to, 4, body);
   return (u64)(uintptr_t)output << 32 | (u64)(to - output);
 }
@@ -142,5 +143,5 @@ EXPORT("on_rpc") u64 on_rpc(const u8 *at, u32 size) {
     clock_sleep(request, (u32)(end - request), output, sizeof output);
   }
   if (!correlation.size) return 0;
-  return reply(correlation, body);
+  return reply(correlation, field(in, 5), body);
 }
