@@ -13,8 +13,8 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/flow"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -44,6 +44,8 @@ type Config struct {
 	// Health takes what the guest that runs declares of itself, and that it is
 	// undeclared once none runs; nil: nobody asks.
 	Health func(abi.HealthState)
+	// Exchange holds the connector's open questions; nil: it is asked none.
+	Exchange *exchange.Table
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
 	Mask func(string) string
 	Log  *slog.Logger
@@ -61,10 +63,10 @@ type Version struct {
 	Limits spec.Limits
 	// Devices are those of the lane, or of all the connector where it has one
 	// lane; the guest is told of the first MaxDevices.
-	Devices   []abi.Device
-	Manifest  abi.Manifest
-	Module    *engine.Module
-	Converter flow.Converter // nil: records travel as they are
+	Devices    []abi.Device
+	Manifest   abi.Manifest
+	Module     *engine.Module
+	Converters *Choice // nil: records travel as they are
 }
 
 func (v *Version) config() json.RawMessage {
@@ -94,13 +96,14 @@ type Actor struct {
 
 	install chan installation
 	calls   chan *request // of Call, for whichever lane runs
+	post    *post         // messages, for whichever lane runs
 	lane    chan struct{} // closed while no lane runs; guarded by mu
 
 	mu         sync.Mutex
 	status     lifecycle.Status
-	running    *guest        // nil: none
-	converting *surroundings // of the running version's converter; nil: there is none
-	serves     bool          // the running version answers calls
+	running    *guest  // nil: none
+	converting *Choice // the running version's
+	serves     bool    // the running version answers calls
 }
 
 // New makes an actor that does nothing yet.
@@ -108,6 +111,10 @@ func New(cfg Config) *Actor {
 	a := &Actor{
 		cfg: cfg, epoch: cfg.Epoch, cursor: cfg.Resume.Cursor,
 		install: make(chan installation), calls: make(chan *request, maxCalls), lane: closed(),
+		post: newPost(),
+	}
+	if cfg.Exchange == nil {
+		a.cfg.Exchange = exchange.NewTable(exchange.Config{})
 	}
 	now := time.Now()
 	a.timers.restore(cfg.Resume.Timers)
@@ -198,6 +205,7 @@ func (a *Actor) lastBlock(ctx context.Context) error {
 
 // Close closes all sessions. Run must have returned.
 func (a *Actor) Close(ctx context.Context) error {
+	a.post.close(notListening())
 	a.letGo()
 	a.env.settle()
 	return a.env.sessions.sweep(ctx)

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -21,39 +22,63 @@ const (
 	conversionTime = 15 * time.Second
 )
 
-// conversion is one step's records on their way through a converter. A part of
-// the batch that the converter does not survive, or whose result is too large
-// for one batch, is cut in two; a single record that it does not survive goes
-// to quarantine with the reason, and the others go on.
+// conversion is one step's records on their way through their converters. A
+// part of the batch that a converter does not survive, or whose result is too
+// large for one batch, is cut in two; a single record that it does not survive
+// goes to quarantine with the reason, and the others go on.
 type conversion struct {
-	converter flow.Converter
-	quota     *quota    // of the converter
-	until     time.Time // the end of the time that the step may spend here
-	mask      func(string) string
+	until time.Time // the end of the time that the step may spend here
+	mask  func(string) string
 
 	records []byte // as outbox.AppendBatch adds them
 	count   int
 	rejects []outbox.Reject
 	skipped uint64
 	traps   uint64
-	cause   error // the first failure of the converter
+	cause   error // the first failure of a converter
 }
 
-// run converts a batch of so many records. An error means that the converter
-// could not be asked at all, and that nothing was converted.
-func (c *conversion) run(ctx context.Context, batch []byte, records int) error {
+// run converts the parts of a batch. An error means that a converter could not
+// be asked at all, and that nothing of the step may be kept.
+func (c *conversion) run(ctx context.Context, parts []part) error {
 	c.until = time.Now().Add(conversionTime)
-	return c.part(ctx, batch, records)
+	for _, p := range parts {
+		t := transit{conversion: c}
+		if p.chain != nil {
+			t.stages, t.made = p.chain.stages, make([]int, len(p.chain.stages))
+		}
+		if err := t.pass(ctx, 0, p.batch, p.records); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// part converts one part.
-func (c *conversion) part(ctx context.Context, batch []byte, records int) error {
-	out, err := c.converter.Convert(ctx, batch)
+// transit is the way of one part through the stages of its chain.
+type transit struct {
+	*conversion
+	stages []flow.Converter
+	made   []int // records that each stage has made
+}
+
+// pass takes a batch through the stages from one on.
+func (t *transit) pass(ctx context.Context, stage int, batch []byte, records int) error {
+	if records == 0 {
+		return nil
+	}
+	if stage == len(t.stages) {
+		t.records, t.count = outbox.AppendBatch(t.records, batch), t.count+records
+		return nil
+	}
+	var view abi.OutcomeView
+	count := 0
+	out, err := t.stages[stage].Convert(ctx, batch)
 	if err == nil {
-		err = c.take(out, batch, records)
+		count, err = t.take(stage, &view, out, batch, records)
 	}
 	if err == nil {
-		return nil
+		t.made[stage] += count
+		return t.pass(ctx, stage+1, view.Batch, count)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -62,21 +87,27 @@ func (c *conversion) part(ctx context.Context, batch []byte, records int) error 
 		return err
 	}
 	if !tooMuch(err) {
-		c.traps++
-		c.cause = errors.Join(c.cause, err)
+		t.traps++
+		t.cause = errors.Join(t.cause, err)
 	}
+	return t.cut(ctx, stage, batch, records, err)
+}
+
+// cut takes the halves of a batch through a stage that failed on the whole. One
+// record is kept with the reason, and so are all when there is no more time.
+func (t *transit) cut(ctx context.Context, stage int, batch []byte, records int, cause error) error {
 	var in abi.Batch
 	if err := in.Decode(batch); err != nil {
 		return fault.Wrap(fault.Guest, err, "the module's records cannot be read")
 	}
-	if records == 1 || !time.Now().Before(c.until) {
+	if records == 1 || !time.Now().Before(t.until) {
 		for i := range in.Records {
-			c.reject(&in.Records[i], err.Error())
+			t.reject(stage, &in.Records[i], cause.Error())
 		}
 		return nil
 	}
 	for _, half := range [][]abi.Record{in.Records[:records/2], in.Records[records/2:]} {
-		if err := c.part(ctx, (&abi.Batch{Records: half}).Append(nil), len(half)); err != nil {
+		if err := t.pass(ctx, stage, (&abi.Batch{Records: half}).Append(nil), len(half)); err != nil {
 			return err
 		}
 	}
@@ -99,31 +130,32 @@ func died(err error) bool {
 	}
 }
 
-// take adds a converter's outcome, whole or not at all.
-func (c *conversion) take(out, batch []byte, records int) error {
-	var view abi.OutcomeView
+// take reads a converter's outcome, and counts what it refused, whole or not at
+// all. The records of the outcome are in view.
+func (t *transit) take(stage int, view *abi.OutcomeView, out, batch []byte, records int) (count int, err error) {
 	if err := view.Decode(out); err != nil {
-		return fault.Wrap(fault.Guest, err, "the converter's outcome cannot be read")
+		return 0, fault.Wrap(fault.Guest, err, "the converter's outcome cannot be read")
 	}
-	count, err := c.quota.checkBatch(view.Batch)
+	if count, err = converterQuota(t.stages[stage]).checkBatch(view.Batch); err != nil {
+		return 0, err
+	}
+	// What other parts of the step have become counts where all come together.
+	made, size := t.made[stage]+count, 0
+	if stage == len(t.stages)-1 {
+		made, size = max(made, t.count+count), len(t.records)+len(view.Batch)
+	}
+	if made > maxConverted || size > maxConvertedBytes {
+		return 0, fault.New(fault.TooLarge, "the converter makes more than %d records or %d bytes of one step", maxConverted, maxConvertedBytes)
+	}
+	refused, skipped, err := verdicts(view, batch, records)
 	if err != nil {
-		return err
-	}
-	if c.count+count > maxConverted || len(c.records)+len(view.Batch) > maxConvertedBytes {
-		return fault.New(fault.TooLarge, "the converter makes more than %d records or %d bytes of one step", maxConverted, maxConvertedBytes)
-	}
-	refused, skipped, err := verdicts(&view, batch, records)
-	if err != nil {
-		return err
+		return 0, err
 	}
 	for i := range refused {
-		c.reject(&refused[i].record, refused[i].reason)
+		t.reject(stage, &refused[i].record, refused[i].reason)
 	}
-	c.skipped += skipped
-	if count > 0 {
-		c.records, c.count = outbox.AppendBatch(c.records, view.Batch), c.count+count
-	}
-	return nil
+	t.skipped += skipped
+	return count, nil
 }
 
 // refusal is a record that a converter cannot handle.
@@ -160,13 +192,17 @@ func verdicts(view *abi.OutcomeView, batch []byte, records int) (refused []refus
 	return refused, skipped, nil
 }
 
-// reject keeps a record: its payload, or all of it when it has none.
-func (c *conversion) reject(r *abi.Record, reason string) {
+// reject keeps a record: its payload, or all of it when it has none. Behind the
+// first of several converters it is what the one before has made of a record.
+func (t *transit) reject(stage int, r *abi.Record, reason string) {
 	kept := r.Payload
 	if len(kept) == 0 {
 		kept = (&abi.Batch{Records: []abi.Record{*r}}).Append(nil)
 	}
-	c.rejects = append(c.rejects, outbox.Reject{Device: r.Device, Reason: fault.Clip(c.mask(reason), maxReason), Input: append([]byte(nil), kept...)})
+	if n := len(t.stages); n > 1 {
+		reason = fmt.Sprintf("converter %d of %d: %s", stage+1, n, reason)
+	}
+	t.rejects = append(t.rejects, outbox.Reject{Device: r.Device, Reason: fault.Clip(t.mask(reason), maxReason), Input: append([]byte(nil), kept...)})
 }
 
 // checkBatch is abi.CheckBatch with the fault of whoever made the batch, and

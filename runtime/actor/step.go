@@ -38,14 +38,18 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	if err := checkDevices(l.view.Devices); err != nil {
 		return err
 	}
+	if err := l.checkReplies(l.strict); err != nil {
+		return err
+	}
 	if l.fixed {
 		l.view.Cursor = nil
 	}
 	b := outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
 	var tally tally
-	if err := l.judge(inputs, len(inputs)+len(fired), &b, &tally); err != nil {
+	if err := l.judge(inputs, len(inputs)+len(fired)+len(l.mailed), &b, &tally); err != nil {
 		return err
 	}
+	l.rejected(&b)
 	if err := l.convert(ctx, &b, &tally); err != nil {
 		return err
 	}
@@ -65,6 +69,8 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 		return err
 	}
 	l.inbox.acknowledge()
+	l.sendReplies(ctx)
+	l.settleMail(now)
 	l.guest.watchMemory()
 	l.count(func(c *lifecycle.Counters) {
 		c.Events += uint64(len(inputs) + len(fired))
@@ -87,6 +93,11 @@ func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) erro
 			return fault.New(fault.Guest, "the module judged input %d of %d", v.Input, handed)
 		}
 		if int64(v.Input) >= int64(len(inputs)) {
+			if i := int(v.Input) - (handed - len(l.mailed)); i >= 0 {
+				if err := l.judgeMail(i, v, t); err != nil {
+					return err
+				}
+			}
 			continue // a timer: there is nothing to keep
 		}
 		if l.verdicts[v.Input] != (abi.Verdict{}) {
@@ -126,18 +137,20 @@ func checkDevices(changes []abi.DeviceChange) error {
 }
 
 // convert turns the step's records into what the block holds: through the
-// connector's converter, if it has one.
+// converters of their devices, if they have any.
 func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 	records, err := l.env.quota.checkBatch(l.view.Batch)
 	if err != nil || records == 0 {
 		return err
 	}
-	if l.version.Converter == nil {
-		b.Records, b.Count = outbox.AppendBatch(nil, l.view.Batch), records
-		return nil
+	held := l.version.Converters.hold()
+	defer l.version.Converters.drop(ctx, held)
+	parts, err := held.parts(l.view.Batch, records)
+	if err != nil {
+		return fault.Wrap(fault.Guest, err, "the module's records cannot be read")
 	}
-	c := conversion{converter: l.version.Converter, mask: l.env.masked, quota: converterQuota(l.version.Converter)}
-	if err := c.run(ctx, l.view.Batch, records); err != nil {
+	c := conversion{mask: l.env.masked}
+	if err := c.run(ctx, parts); err != nil {
 		return err
 	}
 	if c.cause != nil {
@@ -243,6 +256,7 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 func (l *lane) refused(ctx context.Context, cause error) error {
 	f := fault.Of(cause)
 	l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
+	l.failMail(cause)
 	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(l.env.masked(f.Text), maxReason)}
 	if wait := retryAfter(cause); wait > 0 {
 		v.Decision, v.RetryAfterMS = abi.DecisionRetry, uint64(wait.Milliseconds())

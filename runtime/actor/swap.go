@@ -47,6 +47,7 @@ func (l *lane) swap(ctx context.Context, in installation) error {
 	old, version, poll := l.guest, l.version, l.poll
 	err := l.takeOver(ctx, in.candidate)
 	if err == nil {
+		old.loop = nil // what it commits from now on would be the new guest's
 		old.close(ctx, abi.ReasonSwap)
 		err = l.env.sessions.sweep(ctx)
 		if err != nil {
@@ -86,9 +87,7 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	first := l.guest == nil
 	l.guest, l.version = c.guest, c.version
 	l.inbox.attach(c.guest)
-	if c.version.Manifest.Mode == abi.ModeRun {
-		c.guest.loop = l
-	}
+	c.guest.loop = l
 	if err := l.gapSinceLastRun(ctx); err != nil {
 		return err
 	}
@@ -100,7 +99,7 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	l.mu.Lock()
 	l.status.Generation++
 	l.status.Module, l.status.Revision = c.version.Connector.Module, c.version.Connector.Revision
-	l.running, l.converting = c.guest, converterOf(c.version.Converter)
+	l.running, l.converting = c.guest, c.version.Converters
 	l.serves = c.version.Manifest.Mode != abi.ModeRun
 	l.mu.Unlock()
 	if !l.serves {

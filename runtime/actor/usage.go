@@ -20,8 +20,8 @@ func (a *Actor) usage(s *lifecycle.Status) {
 		s.MemoryBytes = g.inst.Memory()
 	}
 	s.Limits = a.env.limits(a.cfg.Host.Kept())
-	if converter != nil {
-		s.ConverterLimits = converter.limits(0)
+	if of := converter.shown(); of != nil {
+		s.ConverterLimits = of.limits(0)
 	}
 	u := a.env.engineUse()
 	c := &s.Counters

@@ -1,5 +1,6 @@
-// Package flow is the road of a record through the house: what turns batches
-// into batches. Batches cross as encoded bytes (abi.Batch), because a
+// Package flow is the road through the house: what turns batches of records
+// into batches on their way north, and messages into messages on their way
+// south. Both cross as encoded bytes (abi.Batch, abi.Messages), because a
 // converter may be a guest in another process and nobody on the way needs to
 // read them.
 //
@@ -16,4 +17,14 @@ type Converter interface {
 	// which belongs to the caller. An error means that nothing was converted;
 	// a record that cannot be converted is a verdict instead.
 	Convert(ctx context.Context, batch []byte) ([]byte, error)
+}
+
+// Encoder is the other direction of a converter that has one. Implementations
+// are safe for use by several goroutines.
+type Encoder interface {
+	// Encode takes encoded abi.Messages and returns encoded abi.Messages, which
+	// belong to the caller. fault.Unsupported means that the converter has no
+	// such direction, so that messages pass it as they are; any other error
+	// that nothing was encoded.
+	Encode(ctx context.Context, messages []byte) ([]byte, error)
 }

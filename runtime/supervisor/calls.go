@@ -59,7 +59,7 @@ func (t *Tenant) Ask(ctx context.Context, c *spec.Connector, entry string, in []
 	if grants != nil {
 		asked.Grants = grants
 	}
-	v, release, err := t.loaded(ctx, &asked, nil)
+	v, release, err := t.loaded(ctx, &asked)
 	if err != nil {
 		return nil, err
 	}

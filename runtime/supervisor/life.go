@@ -11,11 +11,13 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// life is one actor with the guest runs that follow each other in it.
+// life is a lane's actor with the guest runs that follow each other in it.
 type life struct {
-	*runner
+	*lane
 	actor   *actor.Actor
 	reason  string // why the next guest is opened
+	anew    uint64 // of the requests to connect anew that were followed
+	devices []abi.Device // that the guest was told of
 	version actor.Version
 	release func(context.Context)
 	refused uint64 // revision that could not take over
@@ -27,11 +29,14 @@ type life struct {
 // swapping is a swap under way, on a goroutine of its own, so that the runner
 // hears of a stop and of a newer spec meanwhile.
 type swapping struct {
+	goal    *goal
 	spec    *spec.Connector
 	version actor.Version
 	release func(context.Context)
 	cancel  context.CancelFunc
 	done    chan error // gets one result
+	// converters says that the guest stays and its converters alone change.
+	converters bool
 }
 
 // healthy is how long a guest must have run for its past crashes not to
@@ -164,13 +169,11 @@ func (l *life) update(ctx context.Context, c *spec.Connector) {
 		l.again = nil
 	}
 	switch {
-	case c.Revision == l.version.Connector.Revision || c.Revision == l.refused:
+	case c.Revision == l.refused:
 		l.handle(c.Revision)
 		return
 	case same(&l.version.Connector, c):
-		l.version.Connector.Revision = c.Revision
-		l.actor.Renumber(c.Revision)
-		l.handle(c.Revision)
+		l.convertAs(ctx, c)
 		return
 	}
 	l.actor.Move(lifecycle.Update, nil)
@@ -202,6 +205,10 @@ func (l *life) swapped(ctx context.Context, err error) {
 	s := l.swap
 	l.swap = nil
 	s.cancel()
+	if err == nil && s.converters {
+		l.converted(s.spec)
+		return
+	}
 	if err == nil {
 		l.become(ctx, s.version, s.release)
 		l.handle(s.spec.Revision)
