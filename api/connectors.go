@@ -176,7 +176,7 @@ func connectorOf(c client.Connector) control.ConnectorInput {
 	return control.ConnectorInput{
 		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType, Version: c.Version,
 		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
-		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent,
+		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent, Set: c.Set, Remote: c.Remote,
 	}
 }
 
@@ -188,7 +188,7 @@ func connectorForm(v control.ConnectorView) client.Connector {
 		IsDefault: &c.Default, IsEnabled: &c.Enabled,
 		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt, OAuth: c.OAuth,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
-		Consents: c.Consents, Warnings: v.Warnings,
+		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote,
 	}
 }
 

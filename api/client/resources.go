@@ -27,6 +27,8 @@ type Connector struct {
 	Grants         []spec.Grant    `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
 	Limits         spec.Limits     `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
 	Poll           spec.Poll       `json:"poll,omitzero" doc:"For modules in poll mode"`
+	Set            string          `json:"set,omitempty" maxLength:"64" doc:"Name of the connectors whose health is declared and probed together"`
+	Remote         bool            `json:"remote,omitempty" doc:"Whether it has no module, and its code attaches from outside; cannot be changed"`
 	Consent        []string        `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`
 	IsDefault      *bool           `json:"is_default,omitempty" doc:"Whether its category's calls go to it; at most one of a category is. None sent: as it is, at first false"`
 	IsEnabled      *bool           `json:"is_enabled,omitempty" doc:"Whether it is to run. None sent: as it is, at first false; true needs a passed test: activate makes one"`

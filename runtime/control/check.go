@@ -59,6 +59,12 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 	if in.Name == "" || utf8.RuneCountInString(in.Name) > maxName || !utf8.ValidString(in.Name) || strings.ContainsFunc(in.Name, unicode.IsControl) {
 		f.wrong("/name", "has 1 to %d characters, none of them a control character", maxName)
 	}
+	if in.Set != "" && !setName(in.Set) {
+		f.wrong("/set", "has 1 to %d characters: letters, digits, and . _ - between them", maxSetName)
+	}
+	if in.Remote {
+		return f.remote(in)
+	}
 	var err error
 	if f.module, err = t.module(ctx, "/module", &in.Module, abi.KindConnector, f); err != nil {
 		return nil, err
@@ -114,7 +120,10 @@ func invalid(bad []fault.Field) error {
 // present checks again that the modules are there, inside the transaction that
 // names them: a module may have been deleted since check.
 func (in *ConnectorInput) present(r store.Reader) error {
-	digests := map[string]string{"/module": in.Module}
+	digests := map[string]string{}
+	if !in.Remote {
+		digests["/module"] = in.Module
+	}
 	if in.Converter != nil {
 		digests["/converter/module"] = in.Converter.Module
 	}

@@ -37,6 +37,10 @@ type ConnectorInput struct {
 	Grants    []spec.Grant    `json:"grants"`
 	Limits    spec.Limits     `json:"limits"`
 	Poll      spec.Poll       `json:"poll"`
+	// Set names the connectors whose health is declared and probed together.
+	Set string `json:"set"`
+	// Remote says that it has no module: its code attaches from outside.
+	Remote bool `json:"remote"`
 	// Default makes it its category's default in place of the one that was;
 	// nil: as it is.
 	Default *bool `json:"is_default"`
@@ -109,6 +113,9 @@ type Record struct {
 	Content   string // content type of Payload
 	Payload   []byte
 	Headers   []abi.Header
+	// Topic is where an event is published: "/sources/" and the name that its
+	// connector has now. "": the stream was not asked for topics, or it is none.
+	Topic string
 }
 
 // StreamOptions says where a stream starts and what it holds.
@@ -117,6 +124,11 @@ type StreamOptions struct {
 	// record that is kept; "now": with the next one.
 	After     string
 	Connector string // only this connector's; "": all
+	// Topic leaves only the events of one topic, "/sources/" and the name of a
+	// connector; "": all records.
+	Topic string
+	// Topics says that events come with their topic.
+	Topics bool
 }
 
 // LogLine is one line of a connector's log.

@@ -49,6 +49,9 @@ func (d *draft) arrange(w store.Writer) error {
 	if err := d.in.present(w); err != nil {
 		return err
 	}
+	if d.was.ID != "" && d.was.Remote != d.in.Remote {
+		return invalid([]fault.Field{{Pointer: "/remote", Detail: "cannot be changed: make another connector"}})
+	}
 	events, err := d.consented(w, &d.is, d.in, d.now)
 	if err != nil {
 		return err
@@ -71,6 +74,7 @@ func (d *draft) apply() {
 	c.Name, c.Module = in.Name, in.Module
 	c.Category, c.ProviderType = in.Category, in.ProviderType
 	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, d.now
+	c.Set, c.Remote = in.Set, in.Remote
 	c.Grants = settleGrants(c.Grants, in.Grants, d.by(), d.now)
 }
 

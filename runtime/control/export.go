@@ -102,7 +102,9 @@ type connectorDocument struct {
 	Name         string          `json:"name"`
 	Category     string          `json:"category,omitempty"`
 	ProviderType string          `json:"provider_type,omitempty"`
-	Module       string          `json:"module"`
+	Module       string          `json:"module,omitempty"`
+	Remote       bool            `json:"remote,omitempty"`
+	Set          string          `json:"set,omitempty"`
 	Enabled      bool            `json:"is_enabled"`
 	Default      bool            `json:"is_default,omitempty"`
 	Params       []spec.Param    `json:"params,omitempty"`
@@ -118,7 +120,7 @@ type connectorDocument struct {
 func documentOf(c *spec.Connector) connectorDocument {
 	d := connectorDocument{
 		Kind: kindConnector, Name: c.Name, Category: c.Category, ProviderType: c.ProviderType, Module: c.Module,
-		Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
+		Remote: c.Remote, Set: c.Set, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
 		Config: param.Bare(c.Config),
 	}
 	if c.Converter != nil {

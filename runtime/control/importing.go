@@ -64,6 +64,9 @@ func (in *Import) object() (json.RawMessage, error) {
 // normalized is what the module makes of an import; one that has nothing to say
 // to it leaves it as it is.
 func (t *Tenant) normalized(ctx context.Context, c *spec.Connector, object json.RawMessage) (json.RawMessage, error) {
+	if c.Remote {
+		return object, nil
+	}
 	m, err := t.shelf.Get(ctx, c.Module)
 	if err != nil {
 		return nil, err

@@ -105,14 +105,17 @@ const (
 	SecretSet           Action = "secret.set"
 	SecretDelete        Action = "secret.delete"
 	HostCall            Action = "host.call"
+	SetProbe            Action = "set.probe"
+	RemoteAttach        Action = "remote.attach"
+	MessageSend         Action = "message.send" // south: a publish, an RPC, a command, attributes
 )
 
 // Actions lists all actions.
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall,
-		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete,
+		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, MessageSend,
+		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete, SetProbe, RemoteAttach,
 	}
 }
 

@@ -70,6 +70,7 @@ const (
 	Files      Area = "files"
 	Limits     Area = "limits"
 	Modules    Area = "modules"
+	Remote     Area = "remote"
 	Secrets    Area = "secrets"
 	Server     Area = "server"
 	Stream     Area = "stream"
@@ -100,6 +101,7 @@ func Permissions() []Permission {
 		{Area: Files, Read: Operator, Write: Admin, Sentence: "files that parameters refer to"},
 		{Area: Limits, Read: Viewer, Sentence: "what the tenant may have and what it uses"},
 		{Area: Modules, Read: Viewer, Write: Admin, Sentence: "modules"},
+		{Area: Remote, Use: Admin, Sentence: "the sessions of remote connectors; to use one is to attach as its code, which gets its config with the secrets in it"},
 		{Area: Secrets, Read: Operator, Write: Admin, Sentence: "secrets, whose values nobody can read; to write is also to see a connector's own in its config"},
 		{Area: Server, Read: Admin, Write: Admin, Operator: true, Sentence: "the server itself and its own trail"},
 		{Area: Stream, Read: Viewer, Sentence: "the stream of records"},

@@ -19,6 +19,7 @@ func TestTableOfPermissions(t *testing.T) {
 		"files operator - admin",
 		"limits viewer - -",
 		"modules viewer - admin",
+		"remote - admin -",
 		"secrets operator - admin",
 		"server admin - admin, of the operator's tenant",
 		"stream viewer - -",
