@@ -13,6 +13,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -63,8 +64,10 @@ type guest struct {
 	// candidate is set until the guest takes over: it may not write to
 	// anything outside.
 	candidate bool
-	// loop serves receive and emit in run mode; nil otherwise.
+	// loop serves receive and emit; nil unless the guest is the lane's own.
 	loop looper
+	// asked are the questions that the guest works on; the lane's alone.
+	asked []*exchange.Question
 
 	linked engine.Link
 	in     []byte // reused for every input
@@ -84,7 +87,7 @@ type end struct {
 	draws *allowance
 }
 
-// looper is the lane as a guest in run mode sees it.
+// looper is the lane as its guest sees it.
 type looper interface {
 	receive(ctx context.Context, in, out []byte) ([]byte, error)
 	emit(ctx context.Context, in, out []byte) ([]byte, error)
@@ -373,8 +376,7 @@ func (g *guest) core(ctx context.Context, function string, in, out []byte) ([]by
 		return out[:0], g.declare(in)
 	}
 	if g.loop == nil {
-		return nil, fault.New(fault.Unsupported, "core.%s: only in run mode", function).
-			WithHint("set mode to run in the manifest, or return an outcome instead")
+		return nil, g.notTheLanes(function)
 	}
 	switch function {
 	case "receive":

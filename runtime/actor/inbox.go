@@ -21,6 +21,7 @@ type inbox struct {
 	turn  int                // the feed to ask first, so that none starves
 	batch []input            // of the step that runs
 	items int                // the bound of that batch
+	spent int                // bytes that something else has of that bound
 	taken []capability.Event // scratch
 }
 
@@ -82,7 +83,7 @@ func (b *inbox) rest() (n int) {
 // then what is new.
 func (b *inbox) gather(now time.Time, items int) []input {
 	b.batch, b.items = b.batch[:0], items
-	bytes := abi.MaxBatch
+	bytes := abi.MaxBatch - b.spent
 	for i := range b.feeds {
 		f := (b.turn + i) % len(b.feeds)
 		b.again(f, now, &bytes)

@@ -29,10 +29,13 @@ type lane struct {
 	view     abi.OutcomeView
 	verdicts []abi.Verdict
 	firing   []string
-	told     func() // run mode: notes that the guest was told to stop
-	sequence uint64 // of the last block
-	draining bool   // after a stop: no more timers
-	fixed    bool   // the outcome may not move the cursor
+	mailed   []mailed // messages that the guest was handed
+	served   int      // messages in a row
+	strict   bool     // a refused reply refuses the outcome
+	told     func()   // run mode: notes that the guest was told to stop
+	sequence uint64   // of the last block
+	draining bool     // after a stop: no more timers
+	fixed    bool     // the outcome may not move the cursor
 }
 
 // maxFiring leaves most of a batch to the sources when many timers are due.
@@ -79,6 +82,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 	case r := <-l.calls:
 		return true, l.serve(ctx, r)
 	case <-l.env.sessions.wake:
+	case <-l.post.wake:
 	case <-l.idle.C:
 	}
 	return true, nil
@@ -87,7 +91,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 // untilNext is how long nothing but a source can give the guest work.
 func (l *lane) untilNext(now time.Time) time.Duration {
 	next := now.Add(time.Hour)
-	for _, t := range [...]time.Time{l.timers.next(), l.inbox.nextRetry(), l.pollTime(), l.env.refusals.flush(now, false)} {
+	for _, t := range [...]time.Time{l.timers.next(), l.inbox.nextRetry(), l.pollTime(), l.post.next(), l.env.refusals.flush(now, false)} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
@@ -104,6 +108,11 @@ func (l *lane) pollTime() time.Time {
 
 // step gives the guest one piece of work, if there is any.
 func (l *lane) step(ctx context.Context) (worked bool, err error) {
+	if l.version.Manifest.Mode != abi.ModeRun { // which takes its messages by itself
+		if worked, err := l.mail(ctx); worked || err != nil {
+			return worked, err
+		}
+	}
 	switch l.version.Manifest.Mode {
 	case abi.ModeRun:
 		return false, l.loop(ctx)
@@ -125,7 +134,7 @@ func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 	if !l.gather(now) {
 		return false, nil
 	}
-	out, err := l.guest.call(ctx, abi.EntryOnEvents, l.encoded)
+	out, err := l.call(ctx, abi.EntryOnEvents, l.encoded)
 	return true, l.finish(ctx, out, err)
 }
 
@@ -196,7 +205,7 @@ func (l *lane) ask(ctx context.Context) error {
 	l.inbox.batch = l.inbox.batch[:0]
 	l.encoded = abi.PollInput{Cursor: l.cursor}.Append(l.encoded[:0])
 	interval := l.version.Connector.Poll.Interval.Or(defaultPoll)
-	out, err := l.guest.call(ctx, abi.EntryPoll, l.encoded)
+	out, err := l.call(ctx, abi.EntryPoll, l.encoded)
 	if err == nil {
 		err = l.commit(ctx, out, nil, nil)
 	}

@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -53,6 +54,13 @@ func (l *lane) loop(ctx context.Context) error {
 	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
 	l.guest.stage.take()
 	if l.broken != nil {
+		err = l.broken
+	}
+	if err != nil {
+		l.failMail(err)
+	}
+	l.putDown()
+	if l.broken != nil {
 		return l.broken
 	}
 	if err == nil && l.pending == nil && !l.stopping() {
@@ -81,6 +89,10 @@ func (l *lane) receive(ctx context.Context, in, out []byte) ([]byte, error) {
 	if err := req.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "receive")
 	}
+	if l.version.Manifest.Mode != abi.ModeRun {
+		return nil, fault.New(fault.Unsupported, "core.receive: only in run mode").
+			WithHint("set mode to run in the manifest, or handle on_events and the messages")
+	}
 	if err := l.handled(ctx); err != nil {
 		return nil, err
 	}
@@ -90,7 +102,7 @@ func (l *lane) receive(ctx context.Context, in, out []byte) ([]byte, error) {
 			return l.tell(out), nil
 		}
 		now := time.Now()
-		if l.gather(now) {
+		if l.gatherAll(ctx, now) {
 			return append(out[:0], l.encoded...), nil
 		}
 		if !now.Before(until) {
@@ -104,6 +116,7 @@ func (l *lane) receive(ctx context.Context, in, out []byte) ([]byte, error) {
 		case sw := <-l.install:
 			l.pending = &sw
 		case <-l.env.sessions.wake:
+		case <-l.post.wake:
 		case <-l.idle.C:
 		}
 	}
@@ -112,6 +125,7 @@ func (l *lane) receive(ctx context.Context, in, out []byte) ([]byte, error) {
 // tell hands the guest the event that asks it to return.
 func (l *lane) tell(out []byte) []byte {
 	l.told()
+	l.putDown()
 	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
 	stop := abi.Events{Events: []abi.Event{{Type: abi.EventStop, Time: time.Now().UnixNano()}}}
 	return stop.Append(out[:0])
@@ -119,18 +133,10 @@ func (l *lane) tell(out []byte) []byte {
 
 // handled settles what the guest took and did not emit for.
 func (l *lane) handled(ctx context.Context) error {
-	if len(l.inbox.batch)+len(l.firing) == 0 {
+	if len(l.inbox.batch)+len(l.firing)+len(l.mailed) == 0 {
 		return l.broken
 	}
 	return l.settleWith(ctx, nil)
-}
-
-// emit is core.emit: a commit in the middle of run.
-func (l *lane) emit(ctx context.Context, in, out []byte) ([]byte, error) {
-	if err := l.settleWith(ctx, in); err != nil {
-		return nil, err
-	}
-	return abi.Emitted{Sequence: l.sequence}.Append(out[:0]), nil
 }
 
 // settleWith commits an outcome with what the guest was handed last. What a
@@ -141,6 +147,9 @@ func (l *lane) settleWith(ctx context.Context, outcome []byte) error {
 		return l.broken
 	}
 	err := l.commit(ctx, outcome, l.inbox.batch, l.firing)
+	if wrong, ok := errors.AsType[refusedReply](err); ok { // nothing was done, and the guest may send the rest
+		return wrong.error
+	}
 	if err != nil {
 		l.guest.stage.take()
 		if !guestsFault(err) {
@@ -152,6 +161,7 @@ func (l *lane) settleWith(ctx context.Context, outcome []byte) error {
 			return kept
 		}
 	}
+	l.putDown()
 	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
 	return err
 }

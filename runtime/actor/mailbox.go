@@ -118,7 +118,7 @@ func (l *lane) serve(ctx context.Context, r *request) error {
 		return nil // the caller has gone
 	}
 	l.firing, l.inbox.batch = nil, l.inbox.batch[:0]
-	out, err := l.guest.call(ctx, r.entry, r.in)
+	out, err := l.call(ctx, r.entry, r.in)
 	out = slices.Clone(out)
 	if err == nil {
 		err = l.commit(ctx, nil, nil, nil)

@@ -123,7 +123,7 @@ func (q *Question) tooSlow() error {
 	defer t.mu.Unlock()
 	err := fault.New(fault.SlowReader, "the reader of the replies is more than %d bytes behind", t.cfg.Credit)
 	if !q.over {
-		q.end(fault.LateReply, failure(q.id, err))
+		q.end(fault.LateReply, t.failure(q.id, err))
 	}
 	return err
 }

@@ -77,8 +77,9 @@ type Counters struct {
 	TimedOut  uint64 `json:"timed_out"` // ended by the deadline
 	GivenUp   uint64 `json:"given_up"`  // ended because the asker had gone
 
-	Refused   uint64 `json:"refused"`     // questions that found no room
-	Unasked   uint64 `json:"not_a_query"` // replies to nothing
+	Refused   uint64 `json:"refused"`        // questions that found no room
+	Unknown   uint64 `json:"device_unknown"` // messages to a device that there is not
+	Unasked   uint64 `json:"not_a_query"`    // replies to nothing
 	Late      uint64 `json:"late_reply"`
 	Ended     uint64 `json:"reply_ended"` // replies behind the last one
 	Malformed uint64 `json:"invalid_message"`
@@ -170,6 +171,13 @@ func (t *Table) Counters() Counters {
 	c := t.counters
 	c.Open = len(t.open)
 	return c
+}
+
+// Unknown counts a message to a device that the connector does not have.
+func (t *Table) Unknown() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counters.Unknown++
 }
 
 // FailAll ends all questions that are open with the fault: the connector is

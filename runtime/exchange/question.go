@@ -13,6 +13,11 @@ import (
 // Question is one message on its way and the replies to it. Next is called by
 // one goroutine at a time; everything else is safe for several.
 type Question struct {
+	// Permit is the word of whoever judged the message before it was sent, for
+	// whoever is asked for it when the message is handled. It is set before the
+	// question is delivered, and not changed.
+	Permit any
+
 	table    *Table
 	id       string
 	kind     abi.MessageType
@@ -130,7 +135,7 @@ func (q *Question) Fail(err error) {
 		return
 	}
 	t.counters.Failed++
-	q.end(fault.ReplyEnded, failure(q.id, err))
+	q.end(fault.ReplyEnded, t.failure(q.id, err))
 }
 
 // expire ends the question at its deadline.
@@ -146,7 +151,7 @@ func (q *Question) expire() {
 	if !q.replies {
 		text = "the connector has not handled the message in time"
 	}
-	q.end(fault.LateReply, failure(q.id, fault.New(fault.Timeout, "%s", text)))
+	q.end(fault.LateReply, t.failure(q.id, fault.New(fault.Timeout, "%s", text)))
 }
 
 // end is the question's one end, with its last reply, if there is one. What a
@@ -177,11 +182,10 @@ func (q *Question) tell() {
 }
 
 // failure is a fault as a last reply.
-func failure(correlation string, err error) *abi.Reply {
+func (t *Table) failure(correlation string, err error) *abi.Reply {
 	e := fault.ToABI(err)
-	if e.Template == "" {
-		e.Template = e.Text
-	}
+	e.Text, e.Hint = t.masked(e.Text), t.masked(e.Hint)
+	e.Template = e.Text
 	return &abi.Reply{Correlation: correlation, Status: abi.ReplyError, Err: e, Code: statusOf(fault.Of(err).Kind)}
 }
 
