@@ -20,7 +20,8 @@ type Log struct {
 	mu     sync.Mutex
 	segs   []*segment // oldest first; the last one is written to
 	head   uint64     // last durable block
-	next   uint64     // sequence of the next block
+	next   uint64     // sequence of the next block; those up to it may not be durable yet
+	floor  uint64     // what next was when the log was opened
 	states map[string]*State
 	stats  Stats
 	failed error // why no more can be written; nil: it can
@@ -160,7 +161,7 @@ func (l *Log) First() uint64 {
 
 func (l *Log) firstLocked() uint64 {
 	if len(l.segs) == 0 {
-		return l.next
+		return max(l.head+1, l.floor) // and not next: the first block may be on its way
 	}
 	return l.segs[0].first
 }

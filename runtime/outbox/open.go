@@ -332,4 +332,5 @@ func (l *Log) watermark() {
 			"head", l.head, "known", known, "by", by)
 	}
 	l.next = max(l.next, known+1)
+	l.floor = l.next
 }
