@@ -44,6 +44,11 @@ var entries = []string{
 	abi.EntryOpen, abi.EntryClose, abi.EntryPoll, abi.EntryOnEvents, abi.EntryRun, abi.EntryConvert, abi.EntryTest,
 }
 
+var southbound = []string{
+	abi.EntryOnPublish, abi.EntryOnQuery, abi.EntryOnRPC, abi.EntryOnCommand, abi.EntryOnAttributes,
+	abi.EntryEncode, abi.EntryOnJob, abi.EntryDeploy, abi.EntryTearDown,
+}
+
 func TestDescribeListsTheHandlers(t *testing.T) {
 	for _, c := range []struct {
 		handler any
@@ -51,6 +56,10 @@ func TestDescribeListsTheHandlers(t *testing.T) {
 	}{
 		{&full{}, entries},
 		{opener{}, []string{abi.EntryOpen}},
+		{&spoken{}, southbound[:5]},
+		{doubling{}, []string{abi.EntryEncode}},
+		{worker{}, []string{abi.EntryOnPublish, abi.EntryOnJob}},
+		{&yard{}, []string{abi.EntryDeploy, abi.EntryTearDown}},
 		{nil, []string{}},
 	} {
 		if got := guesttest.New(t, c.handler).Describe(); !slices.Equal(got, c.want) {
@@ -62,7 +71,7 @@ func TestDescribeListsTheHandlers(t *testing.T) {
 func TestMissingHandlersAreUnsupported(t *testing.T) {
 	for _, handler := range []any{struct{}{}, nil} {
 		h := guesttest.New(t, handler)
-		for _, entry := range append(slices.Clone(entries), "deliver", "on_eclipse") {
+		for _, entry := range slices.Concat(entries, southbound, []string{"deliver", "on_eclipse"}) {
 			_, err := h.Call(entry, nil)
 			fault, ok := errors.AsType[*abi.Error](err)
 			if !ok || fault.Kind != abi.FaultUnsupported || fault.Code != "unsupported" ||

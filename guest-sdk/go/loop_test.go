@@ -132,3 +132,113 @@ func TestEmitKeepsTheStepThatTheHostRefused(t *testing.T) {
 		t.Errorf("the host saw %q, want the step twice and then none", seen)
 	}
 }
+
+// host answers by the method of a query.
+type host struct{}
+
+func (host) OnQuery(m *abi.Message, step *snaprail.Step) error {
+	step.SetCursor([]byte(m.Method))
+	step.NextPoll(time.Second)
+	if err := step.Partial(m, map[string]string{"method": m.Method}); err != nil {
+		return err
+	}
+	switch m.Method {
+	case "fail":
+		step.Telemetry("roof", 1)
+		step.Spawn(abi.Job{Name: "lost"})
+		return errors.New("told to fail")
+	case "late fail":
+		if _, err := snaprail.Emit(step); err != nil {
+			return err
+		}
+		step.Telemetry("roof", 2)
+		return errors.New("told to fail")
+	}
+	return step.Success(m)
+}
+
+func serving(loop *snaprail.Loop) error {
+	for loop.Receive(time.Second) {
+		loop.Step().SetCursor([]byte("before"))
+		loop.Serve(host{})
+		if _, err := loop.Emit(); err != nil {
+			return err
+		}
+	}
+	return loop.Err()
+}
+
+func ask(method string) abi.Event {
+	return guesttest.Asked(abi.Message{Type: abi.MessageQuery, Correlation: method, Method: method})
+}
+
+func TestLoopServesMessages(t *testing.T) {
+	h := guesttest.New(t, &full{run: serving})
+	good := ask("good")
+	out, err := h.Run([]abi.Event{{Type: abi.EventTimer}, good, guesttest.Asked(abi.Message{Type: abi.MessageRPC, Correlation: "rpc"})})
+	if err != nil || len(out) != 1 {
+		t.Fatalf("%d outcomes, %v", len(out), err)
+	}
+	if r := guesttest.RepliesTo(*good.Message, out...); len(r) != 2 || r[1].Status != abi.ReplyComplete || string(out[0].Cursor) != "good" {
+		t.Errorf("answered %+v", out[0])
+	}
+	r := guesttest.RepliesTo(abi.Message{Correlation: "rpc"}, out...)
+	if len(r) != 1 || r[0].Err == nil || r[0].Err.Kind != abi.FaultUnsupported || !strings.Contains(r[0].Err.Text, abi.EntryOnRPC) {
+		t.Errorf("a message without a handler: %+v", r)
+	}
+}
+
+// TestAFailedMessageLeavesNothing: what its handler asked for is taken back, what
+// others did stays, and what was emitted before stays emitted.
+func TestAFailedMessageLeavesNothing(t *testing.T) {
+	h := guesttest.New(t, &full{run: serving})
+	out, err := h.Run([]abi.Event{ask("good"), ask("fail"), guesttest.Asked(abi.Message{Type: abi.MessageQuery, Method: "fail"})})
+	if err != nil || len(out) != 1 {
+		t.Fatalf("%d outcomes, %v", len(out), err)
+	}
+	got := out[0]
+	r := guesttest.RepliesTo(abi.Message{Correlation: "fail"}, got)
+	if len(r) != 1 || r[0].Err == nil || r[0].Err.Text != "told to fail" {
+		t.Errorf("answered %+v", r)
+	}
+	if len(got.Replies) != 3 || len(got.Batch.Records) != 0 || len(got.Jobs) != 0 || string(got.Cursor) != "good" {
+		t.Errorf("left %+v", got)
+	}
+}
+
+func TestAFailedMessageKeepsWhatItEmitted(t *testing.T) {
+	h := guesttest.New(t, &full{run: serving})
+	out, err := h.Run([]abi.Event{ask("good"), ask("late fail")})
+	if err != nil || len(out) != 2 {
+		t.Fatalf("%d outcomes, %v", len(out), err)
+	}
+	if len(out[0].Replies) != 3 {
+		t.Errorf("emitted %+v", out[0])
+	}
+	if len(out[1].Replies) != 1 || out[1].Replies[0].Status != abi.ReplyError || len(out[1].Batch.Records) != 0 || out[1].Cursor != nil {
+		t.Errorf("left %+v", out[1])
+	}
+}
+
+func TestLoopMessageWaitsForMessagesAlone(t *testing.T) {
+	var got []string
+	h := guesttest.New(t, &full{run: func(loop *snaprail.Loop) error {
+		for m, more := loop.Message(time.Second); more; m, more = loop.Message(time.Second) {
+			if m == nil {
+				got = append(got, "none")
+				continue
+			}
+			got = append(got, m.Method)
+		}
+		return loop.Err()
+	}})
+	_, err := h.Run(
+		[]abi.Event{{Type: abi.EventTimer}, ask("a"), {Data: []byte("noise")}, ask("b")},
+		nil,
+		[]abi.Event{{Type: abi.EventTimer}},
+		[]abi.Event{ask("c"), {Type: abi.EventStop}},
+	)
+	if want := []string{"a", "b", "none", "c"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}

@@ -180,6 +180,7 @@ func readOutcome(entry string, answer []byte) (*abi.Outcome, error) {
 		Devices:    view.Devices,
 		Replies:    view.Replies,
 		NextPollMS: view.NextPollMS,
+		Jobs:       view.Jobs,
 	}
 	if view.Batch == nil {
 		return out, nil

@@ -7,9 +7,9 @@ import (
 // Run runs a guest in run mode: each receive brings the next of the given
 // batches, and the one after the last brings the stop. It answers the outcomes
 // that the guest emitted; the last is what run itself answered, unless it asks
-// for nothing. Scripts of core.receive and core.emit are replaced.
+// for nothing. A message is an event: see Asked. Scripts of core.receive and core.emit are replaced.
 func (h *Harness) Run(batches ...[]abi.Event) ([]*abi.Outcome, error) {
-	var emitted []*abi.Outcome
+	emitted := h.Emits()
 	h.Host(abi.CoreGroup, "receive", func([]byte) ([]byte, error) {
 		if len(batches) == 0 {
 			stop := abi.Events{Events: []abi.Event{{Type: abi.EventStop}}}
@@ -19,18 +19,10 @@ func (h *Harness) Run(batches ...[]abi.Event) ([]*abi.Outcome, error) {
 		batches = batches[1:]
 		return next.Append(nil), nil
 	})
-	h.Host(abi.CoreGroup, "emit", func(request []byte) ([]byte, error) {
-		out, err := readOutcome("emit", append([]byte(nil), request...))
-		if err != nil {
-			return nil, err
-		}
-		emitted = append(emitted, out)
-		return abi.Emitted{Sequence: uint64(len(emitted))}.Append(nil), nil
-	})
 	answer, err := h.Call(abi.EntryRun, nil)
 	if err != nil || len(answer) == 0 {
-		return emitted, err
+		return *emitted, err
 	}
 	rest, err := readOutcome(abi.EntryRun, answer)
-	return append(emitted, rest), err
+	return append(*emitted, rest), err
 }
