@@ -183,11 +183,27 @@ func (p *pool) refused(r Refusal) {
 // Convert implements flow.Converter. An instance that trapped is replaced, and
 // so is one that has grown.
 func (p *pool) Convert(ctx context.Context, batch []byte) ([]byte, error) {
+	return p.use(ctx, func(g *guest) ([]byte, error) { return p.convert(ctx, g, batch) })
+}
+
+// Encode implements flow.Encoder.
+func (p *pool) Encode(ctx context.Context, messages []byte) ([]byte, error) {
+	if p.manifest.Extism != nil {
+		return nil, fault.New(fault.Unsupported, "a converter of an Extism PDK has no encode")
+	}
+	return p.use(ctx, func(g *guest) ([]byte, error) {
+		out, err := g.call(ctx, abi.EntryEncode, messages)
+		return slices.Clone(out), err
+	})
+}
+
+// use calls an instance.
+func (p *pool) use(ctx context.Context, call func(*guest) ([]byte, error)) ([]byte, error) {
 	g, err := p.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.convert(ctx, g, batch)
+	out, err := call(g)
 	g.stage.take()
 	p.put(ctx, g)
 	return out, err

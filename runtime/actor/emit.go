@@ -24,18 +24,13 @@ func (l *lane) call(ctx context.Context, entry string, in []byte) ([]byte, error
 // emit is core.emit: a commit in the middle of a call. In run mode it settles
 // what the guest was handed last. In any other it is beside the inputs of the
 // call, which the outcome of the call settles: a guest that dies between the
-// two is handed them again, so what it emitted may come twice. An outcome with
-// a reply that is refused is refused whole, and the guest is told why.
+// two is handed them again, so what it emitted may come twice.
 func (l *lane) emit(ctx context.Context, in, out []byte) ([]byte, error) {
-	l.strict = true
-	var err error
+	commit := l.midway
 	if l.version.Manifest.Mode == abi.ModeRun {
-		err = l.settleWith(ctx, in)
-	} else {
-		err = l.midway(ctx, in)
+		commit = l.settleWith
 	}
-	l.strict = false
-	if err != nil {
+	if err := commit(ctx, in); err != nil {
 		return nil, err
 	}
 	return abi.Emitted{Sequence: l.sequence}.Append(out[:0]), nil
@@ -59,7 +54,7 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 	if err := checkDevices(l.view.Devices); err != nil {
 		return err
 	}
-	if err := l.checkReplies(true); err != nil {
+	if err := l.checkReplies(); err != nil {
 		return err
 	}
 	b := outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices, Timers: l.view.Timers}

@@ -31,7 +31,6 @@ type lane struct {
 	firing   []string
 	mailed   []mailed // messages that the guest was handed
 	served   int      // messages in a row
-	strict   bool     // a refused reply refuses the outcome
 	told     func()   // run mode: notes that the guest was told to stop
 	sequence uint64   // of the last block
 	draining bool     // after a stop: no more timers

@@ -2,7 +2,6 @@ package actor
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -147,9 +146,6 @@ func (l *lane) settleWith(ctx context.Context, outcome []byte) error {
 		return l.broken
 	}
 	err := l.commit(ctx, outcome, l.inbox.batch, l.firing)
-	if wrong, ok := errors.AsType[refusedReply](err); ok { // nothing was done, and the guest may send the rest
-		return wrong.error
-	}
 	if err != nil {
 		l.guest.stage.take()
 		if !guestsFault(err) {

@@ -65,13 +65,13 @@ func (l *lane) mail(ctx context.Context) (worked bool, err error) {
 	}
 	l.served++
 	if x.encoded == nil {
-		if x.encoded, err = l.encode(ctx, m); err != nil {
+		if err = l.encode(ctx, x, m); err != nil {
 			l.unmade(x, err)
 			return true, ctx.Err()
 		}
 	}
 	if x.at >= len(x.encoded) { // the converter made nothing of it
-		x.question.Handled()
+		l.ended(ctx, x)
 		return true, nil
 	}
 	for x.at < len(x.encoded) { // each is a step of its own, and nothing comes in between
@@ -112,11 +112,12 @@ func (l *lane) hand(ctx context.Context, x *letter, m *abi.Message) error {
 		return nil
 	}
 	l.guest.stage.take()
-	x.question.Fail(err)
-	x.at = len(x.encoded)
 	if l.guest.inst.State() == engine.Dead || !servable(err) {
+		x.question.Fail(err)
+		x.at = len(x.encoded)
 		return err
 	}
+	l.settled(ctx, &l.mailed[0], err)
 	return nil
 }
 
@@ -133,11 +134,6 @@ func (l *lane) asked() []*exchange.Question {
 		all = append(all, l.mailed[i].question)
 	}
 	return all
-}
-
-// encode is what the guest is handed for a message.
-func (l *lane) encode(_ context.Context, m *abi.Message) ([]abi.Message, error) {
-	return []abi.Message{*m}, nil
 }
 
 // unmade is a message that could not be encoded: answered with the reason, or
@@ -161,12 +157,10 @@ func (l *lane) gatherMail(ctx context.Context, now time.Time) (bytes int) {
 			break
 		}
 		if x.encoded == nil {
-			encoded, err := l.encode(ctx, m)
-			if err != nil {
+			if err := l.encode(ctx, x, m); err != nil {
 				l.unmade(x, err)
 				continue
 			}
-			x.encoded = encoded
 		}
 		size := 0
 		for i := x.at; i < len(x.encoded); i++ {
@@ -177,7 +171,7 @@ func (l *lane) gatherMail(ctx context.Context, now time.Time) (bytes int) {
 			break
 		}
 		if x.at >= len(x.encoded) {
-			x.question.Handled()
+			l.ended(ctx, x)
 			continue
 		}
 		bytes += size
@@ -217,9 +211,10 @@ func (l *lane) judgeMail(i int, v abi.Verdict, t *tally) error {
 	return nil
 }
 
-// checkReplies leaves out the replies that the table refuses. Where the guest
-// waits for the outcome (strict), one of them refuses it all.
-func (l *lane) checkReplies(strict bool) error {
+// checkReplies leaves out the replies that the table refuses, and counts and
+// notes. They refuse nothing else of the outcome: a reply that comes too late is
+// nothing that a guest could have known.
+func (l *lane) checkReplies() error {
 	if len(l.view.Replies) > maxReplies {
 		return fault.New(fault.TooLarge, "one step may give %d replies, and this one gives %d", maxReplies, len(l.view.Replies))
 	}
@@ -231,9 +226,6 @@ func (l *lane) checkReplies(strict bool) error {
 			kept = append(kept, r)
 			continue
 		}
-		if strict {
-			return refusedReply{err}
-		}
 		if fault.Is(err, fault.MessageInvalid) || fault.Is(err, fault.TooLarge) {
 			l.blame(r.Correlation, err)
 		}
@@ -241,11 +233,6 @@ func (l *lane) checkReplies(strict bool) error {
 	l.view.Replies = kept
 	return nil
 }
-
-// refusedReply is why an outcome was refused whole, and the guest was told.
-type refusedReply struct{ error }
-
-func (e refusedReply) Unwrap() error { return e.error }
 
 // blame notes that the guest answered what it was handed in a form that is not
 // taken: its caller is told that rather than nothing.
@@ -262,45 +249,79 @@ func (l *lane) blame(correlation string, err error) {
 // patience.
 func (l *lane) sendReplies(ctx context.Context) {
 	for i := range l.view.Replies {
+		if l.diverted(&l.view.Replies[i]) {
+			continue
+		}
 		_ = l.cfg.Exchange.Answer(ctx, &l.view.Replies[i]) // the table counts and notes what it refuses
 	}
 	l.view.Replies = l.view.Replies[:0]
 }
 
+// diverted keeps a reply to one part of a message for the combined answer.
+func (l *lane) diverted(r *abi.Reply) bool {
+	for i := range l.mailed {
+		if x := &l.mailed[i]; x.items != nil && r.Correlation == x.question.ID() {
+			x.items.replied(r)
+			return true
+		}
+	}
+	return false
+}
+
 // settleMail makes the decisions on the messages of a step true. A message
 // without one is handled.
-func (l *lane) settleMail(now time.Time) {
+func (l *lane) settleMail(ctx context.Context, now time.Time) {
 	var again []*letter
 	for i := range l.mailed {
 		x := &l.mailed[i]
 		if slices.Contains(again, x.letter) {
 			continue
 		}
-		switch x.verdict.Decision {
+		err := x.wrong
+		switch reason := fault.Clip(l.env.masked(x.verdict.Reason), maxReason); x.verdict.Decision {
 		case abi.DecisionRetry:
 			x.notBefore = now.Add(time.Duration(min(x.verdict.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond)
 			again = append(again, x.letter)
 			continue
 		case abi.DecisionReject:
-			x.question.Fail(fault.New(fault.Guest, "the connector rejected the message: %s", fault.Clip(l.env.masked(x.verdict.Reason), maxReason)))
-			x.at = len(x.encoded)
+			err = fault.New(fault.Guest, "the connector rejected the message: %s", reason)
 		case abi.DecisionSkip:
 			if x.question.Replies() {
-				x.question.Fail(fault.New(fault.Unsupported, "the connector does not handle the message: %s", fault.Clip(l.env.masked(x.verdict.Reason), maxReason)))
+				err = fault.New(fault.Unsupported, "the connector does not handle the message: %s", reason)
 			}
-			x.at = len(x.encoded)
 		default:
 		}
-		if x.wrong != nil {
-			x.question.Fail(x.wrong)
-		}
-		if x.at++; x.at >= len(x.encoded) {
-			x.question.Handled()
-		}
+		l.settled(ctx, x, err)
 	}
 	for _, x := range slices.Backward(again) {
 		l.post.back(x)
 	}
+}
+
+// settled ends one part of a message: the guest has handled it, or could not.
+func (l *lane) settled(ctx context.Context, x *mailed, err error) {
+	switch {
+	case x.items != nil:
+		x.items.handled(x.message, err)
+	case err != nil:
+		x.question.Fail(err)
+		x.at = len(x.encoded)
+	}
+	if x.at++; x.at >= len(x.encoded) {
+		l.ended(ctx, x.letter)
+	}
+}
+
+// ended ends a message with its last part. One that nothing was made of is
+// answered empty, one of several parts with all of their answers; any other
+// waits for the guest's.
+func (l *lane) ended(ctx context.Context, x *letter) {
+	if x.question.Replies() && (x.items != nil || len(x.encoded) == 0) {
+		answer := x.items.answer(x.question.ID())
+		_ = l.cfg.Exchange.Answer(ctx, &answer) // what is refused has ended, and the table counts it
+		return
+	}
+	x.question.Handled()
 }
 
 // rejected are the bodies of messages that nobody waits for and that the guest

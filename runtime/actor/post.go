@@ -23,7 +23,8 @@ type letter struct {
 	// these the guest has handled.
 	encoded []abi.Message
 	at      int
-	wrong   error // of the guest's reply to it, which was refused
+	items   *items // that the asker gets one answer of; nil: the guest answers
+	wrong   error  // of the guest's reply to it, which was refused
 }
 
 // post is the messages that wait for the lane, whichever guest runs in it, in

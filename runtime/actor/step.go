@@ -38,7 +38,7 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	if err := checkDevices(l.view.Devices); err != nil {
 		return err
 	}
-	if err := l.checkReplies(l.strict); err != nil {
+	if err := l.checkReplies(); err != nil {
 		return err
 	}
 	if l.fixed {
@@ -70,7 +70,7 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	}
 	l.inbox.acknowledge()
 	l.sendReplies(ctx)
-	l.settleMail(now)
+	l.settleMail(ctx, now)
 	l.guest.watchMemory()
 	l.count(func(c *lifecycle.Counters) {
 		c.Events += uint64(len(inputs) + len(fired))
@@ -255,7 +255,9 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 // dropped).
 func (l *lane) refused(ctx context.Context, cause error) error {
 	f := fault.Of(cause)
-	l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
+	if !l.inbox.unheard(cause) {
+		l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)
+	}
 	l.failMail(cause)
 	v := abi.Verdict{Decision: abi.DecisionReject, Reason: fault.Clip(l.env.masked(f.Text), maxReason)}
 	if wait := retryAfter(cause); wait > 0 {
@@ -264,7 +266,7 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 	var b outbox.Block
 	now := time.Now()
 	for i, in := range l.inbox.batch {
-		if v.Decision == abi.DecisionReject && len(in.event.Data) > 0 {
+		if v.Decision == abi.DecisionReject && in.event.Type == abi.EventData && len(in.event.Data) > 0 {
 			b.Rejects = append(b.Rejects, outbox.Reject{Reason: v.Reason, Input: in.event.Data})
 		}
 		l.inbox.settle(i, v, now)
