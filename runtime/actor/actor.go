@@ -123,7 +123,7 @@ func New(cfg Config) *Actor {
 	}
 	a.status = lifecycle.Status{State: lifecycle.Stopped, Since: now, Epoch: a.epoch}
 	a.env = &surroundings{
-		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), owner: cfg.Connector,
+		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), notices: &notices{}, owner: cfg.Connector,
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 		mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,

@@ -33,6 +33,7 @@ type surroundings struct {
 	engine   *engine.Engine
 	groups   capability.Registry
 	sessions *sessions                    // nil: a converter, which opens none
+	notices  *notices                     // of the host; nil: a converter, which gets none
 	account  string                       // what the engine charges; "": nothing
 	tenant   string                       // the account that it is a part of
 	last     atomic.Pointer[engine.Usage] // of the account, once it is given back

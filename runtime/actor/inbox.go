@@ -69,12 +69,33 @@ func (b *inbox) attach(g *guest) {
 		}
 		b.feeds = append(b.feeds, f)
 	}
+	b.listen(g, before)
 }
 
-// rest is how many events are held and not acknowledged.
+// listen makes the inbox read the host's own notices, too: a feed without a
+// session.
+func (b *inbox) listen(g *guest, before []feed) {
+	if g.surroundings == nil || g.notices == nil {
+		return
+	}
+	f := feed{source: g.notices}
+	if at := slices.IndexFunc(before, func(x feed) bool { return x.source == capability.Source(g.notices) }); at >= 0 {
+		f.inflight = before[at].inflight
+		for j := range f.inflight {
+			f.inflight[j].handed = false
+		}
+	} else {
+		g.notices.Rewind()
+	}
+	b.feeds = append(b.feeds, f)
+}
+
+// rest is how many events of sessions are held and not acknowledged.
 func (b *inbox) rest() (n int) {
 	for i := range b.feeds {
-		n += len(b.feeds[i].inflight)
+		if b.feeds[i].session != nil {
+			n += len(b.feeds[i].inflight)
+		}
 	}
 	return n
 }

@@ -130,9 +130,6 @@ func (b *Book) Put(w store.Writer, d spec.Device, at time.Time) (spec.Device, er
 		return d, err
 	}
 	if !found {
-		if err := b.count(w, d.Connector, +1); err != nil {
-			return d, err
-		}
 		if was.UUID, err = newUUID(); err != nil {
 			return d, err
 		}
@@ -150,7 +147,15 @@ func (b *Book) Put(w store.Writer, d spec.Device, at time.Time) (spec.Device, er
 		d.Registered = false
 	}
 	d.Revision, d.Updated = was.Revision+1, at.UTC()
-	return d, b.write(w, &d)
+	raw, err := encode(&d)
+	if err == nil && !found {
+		err = b.count(w, d.Connector, +1)
+	}
+	if err != nil {
+		return d, err
+	}
+	_, err = w.Put(store.Devices, key(d.Connector, d.ID), raw)
+	return d, err
 }
 
 // same reports whether two devices are one, whatever form their objects have.
@@ -217,16 +222,24 @@ func (b *Book) Change(w store.Writer, connector, id string, revision uint64, at 
 }
 
 func (b *Book) write(w store.Writer, d *spec.Device) error {
-	raw, err := json.Marshal(d)
+	raw, err := encode(d)
 	if err != nil {
-		return fault.Wrap(fault.Internal, err, "device")
-	}
-	if len(raw) > spec.MaxDevice {
-		return fault.New(fault.TooLarge, "device %.64q would have %d bytes, and %d are allowed", d.ID, len(raw), spec.MaxDevice).
-			WithHint("shorten its attributes, its config or its tags")
+		return err
 	}
 	_, err = w.Put(store.Devices, key(d.Connector, d.ID), raw)
 	return err
+}
+
+func encode(d *spec.Device) ([]byte, error) {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "device")
+	}
+	if len(raw) > spec.MaxDevice {
+		return nil, fault.New(fault.TooLarge, "device %.64q would have %d bytes, and %d are allowed", d.ID, len(raw), spec.MaxDevice).
+			WithHint("shorten its attributes, its config or its tags")
+	}
+	return raw, nil
 }
 
 // count keeps the number of a connector's entries, so that a new one need not
@@ -255,7 +268,7 @@ func (b *Book) count(w store.Writer, connector string, by int) error {
 		return fault.New(fault.Exhausted, "a connector has at most %d devices, and this one has as many", b.most).
 			WithHint("delete devices that are gone for good, or spread them over several connectors")
 	}
-	_, err = w.Put(store.DeviceSyncs, id, binary.BigEndian.AppendUint64(nil, uint64(max(n, 0)))) //nolint:gosec // never negative
+	_, err = w.Put(store.DeviceSyncs, id, binary.BigEndian.AppendUint64(nil, uint64(max(n, 0))))
 	return err
 }
 

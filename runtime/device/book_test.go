@@ -14,7 +14,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/store/memory"
 )
 
-var at = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a date
+var at = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
 // rig is a book with a space of its own.
 type rig struct {
@@ -140,8 +140,10 @@ func TestPutRefuses(t *testing.T) {
 func TestApply(t *testing.T) {
 	r := newRig(t)
 	endpoint := "port"
-	if !r.apply(abi.DeviceChange{ID: "w1", Type: "weather", Name: "Roof", Endpoint: &endpoint,
-		Tags: &abi.DeviceTags{Tags: []abi.Header{{Name: "site", Value: []byte("a")}}}, Attributes: []byte(`{"x":1}`)}) {
+	if !r.apply(abi.DeviceChange{
+		ID: "w1", Type: "weather", Name: "Roof", Endpoint: &endpoint,
+		Tags: &abi.DeviceTags{Tags: []abi.Header{{Name: "site", Value: []byte("a")}}}, Attributes: []byte(`{"x":1}`),
+	}) {
 		t.Fatal("nothing changed")
 	}
 	if !r.apply(abi.DeviceChange{ID: "w1", Type: "weather", Name: "Cellar"}) {

@@ -244,8 +244,11 @@ func TestSync(t *testing.T) {
 		}
 	}
 	for _, c := range []abi.DeviceChange{
-		{ID: "new"}, {ID: "differs", Name: "x"}, {ID: "gone", Change: abi.ChangeRemove},
-		{ID: "stubborn", Change: abi.ChangeRemove}, {ID: "left", Change: abi.ChangeDisconnect},
+		{ID: "new"},
+		{ID: "differs", Name: "x"},
+		{ID: "gone", Change: abi.ChangeRemove},
+		{ID: "stubborn", Change: abi.ChangeRemove},
+		{ID: "left", Change: abi.ChangeDisconnect},
 	} {
 		r.apply(c)
 	}
