@@ -111,8 +111,8 @@ func TestErrorsCrossTheWall(t *testing.T) {
 }
 
 func TestUnreadableInput(t *testing.T) {
-	h := guesttest.New(t, &full{})
-	for _, entry := range entries {
+	h := guesttest.New(t, &whole{&full{}, &spoken{}, labour{}, doubling{}, &yard{}})
+	for _, entry := range slices.Concat(entries, southbound) {
 		if entry == abi.EntryRun {
 			continue // has no input
 		}
@@ -195,16 +195,23 @@ func TestMessagesFromTheFuture(t *testing.T) {
 	if err := json.Unmarshal(text, &vectors); err != nil {
 		t.Fatal(err)
 	}
-	h := guesttest.New(t, &full{
-		open:    func(*abi.OpenInput, *snaprail.Step) error { return nil },
-		close:   func(string) error { return nil },
-		poll:    func([]byte, *snaprail.Step) error { return nil },
-		events:  func([]abi.Event, *snaprail.Step) error { return nil },
-		convert: func(*abi.Batch, *snaprail.Step) error { return nil },
+	h := guesttest.New(t, &whole{
+		full: &full{
+			open:    func(*abi.OpenInput, *snaprail.Step) error { return nil },
+			close:   func(string) error { return nil },
+			poll:    func([]byte, *snaprail.Step) error { return nil },
+			events:  func([]abi.Event, *snaprail.Step) error { return nil },
+			convert: func(*abi.Batch, *snaprail.Step) error { return nil },
+		},
+		spoken: &spoken{do: func(_ string, m *abi.Message, step *snaprail.Step) error {
+			step.Reply(abi.Reply{Correlation: m.Correlation})
+			return nil
+		}},
 	})
 	reader := map[string]string{
 		"OpenInput": abi.EntryOpen, "CloseInput": abi.EntryClose, "PollInput": abi.EntryPoll,
 		"Events": abi.EntryOnEvents, "Batch": abi.EntryConvert,
+		"Message": abi.EntryOnQuery, "Messages": abi.EntryEncode, "Job": abi.EntryOnJob,
 	}
 	ran := 0
 	for _, c := range vectors.Cases {
@@ -221,8 +228,8 @@ func TestMessagesFromTheFuture(t *testing.T) {
 			t.Errorf("%s (%s): %v", c.Name, c.Message, err)
 		}
 	}
-	if ran < 3 {
-		t.Errorf("%d cases of the future ran, want at least 3", ran)
+	if ran < 6 {
+		t.Errorf("%d cases of the future ran, want at least 6", ran)
 	}
 }
 

@@ -274,14 +274,16 @@ func TestHealthIsDeclaredAtOnce(t *testing.T) {
 }
 
 // worker asks for jobs and does them.
-type worker struct{}
+type worker struct{ labour }
+
+type labour struct{}
 
 func (worker) OnPublish(m *abi.Message, step *snaprail.Step) error {
 	step.Spawn(abi.Job{Name: m.Method, Input: m.Body, TimeoutMS: 5})
 	return nil
 }
 
-func (worker) OnJob(job *abi.Job, step *snaprail.Step) ([]byte, error) {
+func (labour) OnJob(job *abi.Job, step *snaprail.Step) ([]byte, error) {
 	if job.Name == "bad" {
 		return nil, snaprail.NewError("job_failed", "no {0}", "way")
 	}
@@ -341,6 +343,15 @@ func TestEncode(t *testing.T) {
 			t.Errorf("judged %+v", out.Verdicts)
 		}
 	}
+}
+
+// whole has a handler for everything that is called in steps.
+type whole struct {
+	*full
+	*spoken
+	labour
+	doubling
+	*yard
 }
 
 // yard sets things up.
