@@ -27,7 +27,7 @@ func Canonical(src []byte) ([]byte, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // Token's, which is not wrapped
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%w: more than one JSON text", ErrMalformed)
 	}
 	return appendCanonical(nil, v)

@@ -5,7 +5,7 @@ import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
 // ConnectorCall is the request of snaprail:connectors call: a message to
 // another connector of the same tenant.
 type ConnectorCall struct {
-	Connector string // name or id
+	Connector string // its name
 	// Message is what is sent. Its correlation, deadline, sender and way are the
 	// host's to say.
 	Message   *Message

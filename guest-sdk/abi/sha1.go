@@ -3,6 +3,7 @@ package abi
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // sha1Sum is the SHA-1 of a text (FIPS 180-4). It is written out because the
@@ -12,7 +13,7 @@ import (
 func sha1Sum(text []byte) [20]byte {
 	h := [5]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
 	length := uint64(len(text)) * 8
-	padded := append(text[:len(text):len(text)], 0x80)
+	padded := append(slices.Clip(text), 0x80)
 	for len(padded)%64 != 56 {
 		padded = append(padded, 0)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/go/hostcall"
 )
 
-// Call sends m to a connector, which is named by its name or its id, and waits
+// Call sends m to the connector of a name and waits
 // for all replies to it, for the timeout at most (0: as long as the caller has).
 // A publish is answered by one empty reply when it was handled. An answer that
 // is an error is a reply; the error is why there is none: denied, not found, not

@@ -61,8 +61,10 @@ func (p *parley) happened(event *abi.Event, step *snaprail.Step) error {
 		return p.jobEnded(event, step)
 	case abi.EventDevice:
 		step.Event(event.Name, "device", event.Data, nil)
+		return nil
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (p *parley) Run(loop *snaprail.Loop) error {
