@@ -131,6 +131,8 @@ type Scope struct {
 	// Secrets are what a host function may use where a guest names it, and the
 	// guest never sees; nil: there are none.
 	Secrets Secrets
+	// Peers are the tenant's other connectors; nil: there are none.
+	Peers Peers
 	// Caller is the guest that the session belongs to; nil for a group with
 	// OpenFunction, whose sessions outlive guests.
 	Caller Caller
@@ -155,6 +157,16 @@ type Secrets interface {
 	// Secret is the value of secret://name, the caller's own. The error is a
 	// fault.SecretMissing when it is not set.
 	Secret(ctx context.Context, name string) ([]byte, error)
+}
+
+// Peers are the other connectors of a connector's tenant, as a guest of it calls
+// them. It is called by the goroutine that runs the guest.
+type Peers interface {
+	// Call sends m to the connector of this name, whose grant the caller has
+	// checked, and waits for all replies to it: for the timeout, and no longer
+	// than the caller's own call has. 0: as long as that. oneWay: no reply is
+	// wanted. The way and the sender of m are set here; it is not kept.
+	Call(ctx context.Context, connector string, m *abi.Message, timeout time.Duration, oneWay bool) ([]abi.Reply, error)
 }
 
 // Lines takes the guest's log lines.
