@@ -14,6 +14,9 @@ type Manifest struct {
 	Kind         ModuleKind `json:"kind"`
 	Mode         Mode       `json:"mode,omitempty"`  // connectors only
 	Lanes        string     `json:"lanes,omitempty"` // connector (the default), device, endpoint
+	// Polls says what poll is called for: the lane as a whole, or each of its
+	// devices at that device's interval, as PollInput names it.
+	Polls string `json:"polls,omitempty"` // lane (the default), device
 	// ConfigSchema is a JSON Schema, or a list of {key, label, required, secret}.
 	ConfigSchema json.RawMessage `json:"config_schema,omitempty"`
 	Capabilities []Capability    `json:"capabilities,omitempty"`
@@ -56,6 +59,12 @@ const (
 	KindConnector ModuleKind = "connector"
 	KindConverter ModuleKind = "converter"
 	KindSink      ModuleKind = "sink"
+)
+
+// The values of Manifest.Polls.
+const (
+	PollsLane   = "lane"
+	PollsDevice = "device"
 )
 
 // Mode is how the host drives a connector.

@@ -140,7 +140,7 @@ func knownName(name string) string {
 	plain := strings.ReplaceAll(name, "_", "")
 	for _, known := range [...]string{
 		"category", "provider_type", "display_name", "description", "version",
-		"abi", "kind", "mode", "lanes", "config_schema", "capabilities",
+		"abi", "kind", "mode", "lanes", "polls", "config_schema", "capabilities",
 		"device_types", "entry_points", "extism", "convert", "content_type",
 		"major", "minor", "group", "optional", "reason", "rights",
 		"oauth", "authorize_url", "token_url", "scopes", "issuer",

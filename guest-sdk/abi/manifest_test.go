@@ -109,6 +109,8 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"mode", nil, "mode: must be"},
 		{"mode", "push", "mode: must be"},
 		{"lanes", "thread", "lanes: must be"},
+		{"polls", "thread", "polls: must be"},
+		{"polls", "device", "polls: is for mode poll"},
 		{"config_schema", list{object{}, "key"}, "config_schema: must be"},
 		{"config_schema", true, "config_schema: must be"},
 		{"capabilities", list{capability("Serial")}, "capabilities[0].group: must be"},

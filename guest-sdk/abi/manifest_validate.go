@@ -44,6 +44,9 @@ func (m *Manifest) validateKind(p *problems) {
 	}
 	known := slices.Contains([]string{"", "connector", "device", "endpoint"}, m.Lanes)
 	p.check(known, "lanes", "must be connector, device or endpoint")
+	known = m.Polls == "" || m.Polls == PollsLane || m.Polls == PollsDevice
+	p.check(known, "polls", "must be lane or device")
+	p.check(m.Polls == "" || m.Mode == ModePoll, "polls", "is for mode poll only")
 }
 
 func (m *Manifest) validateCapabilities(p *problems) {
