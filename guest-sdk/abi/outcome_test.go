@@ -64,6 +64,7 @@ func TestCountsAreBounded(t *testing.T) {
 		{"test details", new(abi.TestResult), 3, abi.MaxHeaders},
 		{"groups", new(abi.OpenInput), 5, abi.MaxRequests},
 		{"devices", new(abi.OpenInput), 8, abi.MaxDevices},
+		{"devices", new(abi.DevicePage), 1, abi.MaxItems},
 		{"jobs", new(abi.OutcomeView), 8, abi.MaxRequests},
 		{"messages", new(abi.Messages), 1, abi.MaxItems},
 		{"verdicts on messages", new(abi.Messages), 2, abi.MaxItems},

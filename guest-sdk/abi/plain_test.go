@@ -53,6 +53,8 @@ func messages() map[string]func() message {
 		"KVPut":            func() message { return new(abi.KVPut) },
 		"ConnectorCall":    func() message { return new(abi.ConnectorCall) },
 		"ConnectorReplies": func() message { return new(abi.ConnectorReplies) },
+		"DeviceQuery":      func() message { return new(abi.DeviceQuery) },
+		"DevicePage":       func() message { return new(abi.DevicePage) },
 		"SerialOpen":       func() message { return new(abi.SerialOpen) },
 		"SerialWrite":      func() message { return new(abi.SerialWrite) },
 		"SerialWritten":    func() message { return new(abi.SerialWritten) },

@@ -22,6 +22,17 @@ func BuiltInCategories() []spec.Category {
 			Description: "Turns records into records on their way north.",
 		},
 		{
+			Name: "device_manager", DisplayName: "Device manager", BuiltIn: true,
+			Description: "Keeps the devices of other connectors. A device is an object: id, type, name, tags, attributes.",
+			Operations: []spec.Operation{
+				{Name: "add", Description: "Keeps a new device of the connector.", Parameters: []string{"connector", "device"}},
+				{Name: "update", Description: "Keeps a device as it is now.", Parameters: []string{"connector", "device"}},
+				{Name: "remove", Description: "Forgets a device.", Parameters: []string{"connector", "id"}},
+				{Name: "get", Description: "Answers one device, or null.", Parameters: []string{"connector", "id"}},
+				{Name: "devices", Description: "Answers all devices, as a list or as an object by id.", Parameters: []string{"connector"}},
+			},
+		},
+		{
 			Name: "email", DisplayName: "E-mail", BuiltIn: true,
 			Description: "Sends messages to addresses.",
 			Operations: []spec.Operation{{
@@ -36,6 +47,17 @@ func BuiltInCategories() []spec.Category {
 				Name: "send", Description: "Posts one text.",
 				Parameters: []string{"text"}, Optional: []string{"channel", "title"},
 			}},
+		},
+		{
+			Name: "platform", DisplayName: "Platform", BuiltIn: true,
+			Description: "Tells a platform upstream of the tenant's devices.",
+			Operations: []spec.Operation{
+				{Name: "register_device", Description: "Makes a device known that the platform does not know.", Parameters: []string{"connector", "device"}},
+				{Name: "update_device", Description: "Tells of a device as it is now, connected again if it was not.", Parameters: []string{"connector", "device"}},
+				{Name: "disconnect_device", Description: "Leaves a device there as disconnected.", Parameters: []string{"connector", "id"}},
+				{Name: "delete_device", Description: "Deletes a device there.", Parameters: []string{"connector", "id"}},
+				{Name: "devices", Description: "Answers what the platform knows of the connector's devices: id, hash and state of each.", Parameters: []string{"connector"}},
+			},
 		},
 		{
 			Name: "storage", DisplayName: "Storage", BuiltIn: true,

@@ -128,7 +128,7 @@ func TestCategoryIsChecked(t *testing.T) {
 		return tinyOf(t, func(m *abi.Manifest) { m.Category = category })
 	}
 	f := r.refused(bytes.NewReader(of("teleportation")), nil, fault.ManifestInvalid)
-	says(t, f, "/category", "teleportation", "converter, email, messaging, storage, telemetry")
+	says(t, f, "/category", "teleportation", "converter, device_manager, email, messaging, platform, storage, telemetry")
 	f = r.refused(bytes.NewReader(of("storage")), nil, fault.OperationMissing)
 	says(t, f, "op_put", "op_get", "op_list", "op_delete", "op_stat")
 	some := func(m *w.Module) {
