@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,20 +139,22 @@ func BenchmarkConfigWrite(b *testing.B) {
 		_, err := t.PatchConnector(b.Context(), id, fmt.Appendf(nil, `{"config":{"port":%d}}`, n), 0)
 		return err
 	}
-	b.Run("params", func(b *testing.B) {
-		configWrites(b, func(t *control.Tenant, id string, n int) error {
-			if n == 1 { // the flat form goes
-				if _, err := t.PatchConnector(b.Context(), id, []byte(`{"config":null,"params":[{"key":"host","value":"x"}]}`), 0); err != nil {
-					return err
-				}
+	params := func(t *control.Tenant, id string, n int) error {
+		if n == 1 { // the flat form goes
+			if _, err := t.PatchConnector(b.Context(), id, []byte(`{"config":null,"params":[{"key":"host","value":"x"}]}`), 0); err != nil {
+				return err
 			}
-			return rows(t, id, n)
-		})
-	})
-	b.Run("patch", func(b *testing.B) { configWrites(b, patch) })
+		}
+		return rows(t, id, n)
+	}
+	b.Run("params", func(b *testing.B) { configWrites(b, 0, params) })
+	b.Run("patch", func(b *testing.B) { configWrites(b, 0, patch) })
+	b.Run("paced/params", func(b *testing.B) { configWrites(b, 50*time.Millisecond, params) })
+	b.Run("paced/patch", func(b *testing.B) { configWrites(b, 50*time.Millisecond, patch) })
 }
 
-func configWrites(b *testing.B, write func(t *control.Tenant, id string, n int) error) {
+// configWrites lets each writer write once in every so long; 0: without a pause.
+func configWrites(b *testing.B, every time.Duration, write func(t *control.Tenant, id string, n int) error) {
 	b.Helper()
 	const writers, each = 50, 20
 	dir := b.TempDir()
@@ -165,7 +168,10 @@ func configWrites(b *testing.B, write func(t *control.Tenant, id string, n int) 
 		for me := range writers {
 			wg.Go(func() {
 				mine := make([]time.Duration, 0, each)
+				next := time.Now().Add(rand.N(every + 1))
 				for i := range each {
+					<-time.After(time.Until(next))
+					next = next.Add(every)
 					began := time.Now()
 					if err := write(t, ids[me], 1+n+i); err != nil {
 						b.Error(err)
