@@ -62,6 +62,9 @@ func (t *Table) Answer(ctx context.Context, r *abi.Reply) error {
 	if err := t.Check(r); err != nil {
 		return err
 	}
+	if r.Err != nil && beyond(r.Err) {
+		t.note("an error names more parameters than it has: " + t.masked(r.Err.Template))
+	}
 	copied := t.copied(r)
 	err := t.put(ctx, &copied)
 	if err != nil && ctx.Err() == nil {
@@ -140,6 +143,9 @@ func (t *Table) copied(r *abi.Reply) abi.Reply {
 		for i, p := range r.Err.Parameters {
 			e.Parameters[i] = t.masked(p)
 		}
+		if e.Text == "" {
+			e.Text = abi.Format(e.Template, e.Parameters)
+		}
 		c.Err = &e
 	}
 	if c.Code == 0 {
@@ -166,7 +172,13 @@ func (t *Table) refuse(err error) {
 	default:
 		t.counters.Malformed++
 	}
-	text := t.notes.line("reply refused: "+f.Kind.String()+": "+f.Text, time.Now())
+	t.mu.Unlock()
+	t.note("reply refused: " + f.Kind.String() + ": " + f.Text)
+}
+
+func (t *Table) note(text string) {
+	t.mu.Lock()
+	text = t.notes.line(text, time.Now())
 	t.mu.Unlock()
 	if text != "" {
 		t.cfg.Note(text)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,13 @@ func errorForm(e *abi.Error) error {
 		return invalid("an error reply lacks %s", strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// beyond reports whether the template names a parameter that is not there. It
+// stays as it stands.
+func beyond(e *abi.Error) bool {
+	more := append(slices.Clone(e.Parameters), make([]string, 32)...)
+	return abi.Format(e.Template, e.Parameters) != abi.Format(e.Template, more)
 }
 
 // isJSON reports whether a content type, "" included, says JSON.

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/snaprail/snaprail/hostfns/clock"
+	"github.com/snaprail/snaprail/hostfns/connectors"
 	"github.com/snaprail/snaprail/hostfns/file"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
@@ -83,7 +84,7 @@ func newRig(t *testing.T, change ...func(*rig)) *rig {
 		f(r)
 	}
 	both := []spec.Right{spec.Read, spec.Write}
-	r.ceiling.Grantable = []spec.Grant{{Group: "serial", Rights: both}, {Group: "file", Rights: both}}
+	r.ceiling.Grantable = []spec.Grant{{Group: "serial", Rights: both}, {Group: "file", Rights: both}, {Group: "connectors", Rights: both}}
 	r.start()
 	t.Cleanup(func() {
 		r.stop()
@@ -98,7 +99,7 @@ func (r *rig) start() {
 	r.t.Helper()
 	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(writer{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New())
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), connectors.New())
 	var err error
 	if r.engine, err = engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log}); err != nil {
 		r.t.Fatal(err)
