@@ -46,6 +46,8 @@ type Config struct {
 	Health func(abi.HealthState)
 	// Exchange holds the connector's open questions; nil: it is asked none.
 	Exchange *exchange.Table
+	// Peers reaches the tenant's other connectors; nil: there are none.
+	Peers Peers
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
 	Mask func(string) string
 	Log  *slog.Logger
@@ -63,7 +65,9 @@ type Version struct {
 	Limits spec.Limits
 	// Devices are those of the lane, or of all the connector where it has one
 	// lane; the guest is told of the first MaxDevices.
-	Devices    []abi.Device
+	Devices []abi.Device
+	// Polls are when a guest in poll mode is asked; none: each second.
+	Polls      []Poll
 	Manifest   abi.Manifest
 	Module     *engine.Module
 	Converters *Choice // nil: records travel as they are
@@ -100,6 +104,8 @@ type Actor struct {
 	lane    chan struct{} // closed while no lane runs; guarded by mu
 
 	mu         sync.Mutex
+	parting    string  // why the guest is to close; "": a stop
+	polls      *[]Poll // that the lane is to take up; nil: none
 	status     lifecycle.Status
 	running    *guest  // nil: none
 	converting *Choice // the running version's
@@ -126,7 +132,7 @@ func New(cfg Config) *Actor {
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), notices: &notices{}, owner: cfg.Connector,
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
-		mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
+		reach: cfg.Peers, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 	}
 	if c := cfg.Common; c != nil {
 		a.env.common, a.env.quota, a.env.refusals, a.env.account, a.env.tenant = c, c.quota, c.refusals, c.account, c.tenant
@@ -172,11 +178,12 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		if l.guest.inst.State() == engine.Dead {
 			a.count(func(c *lifecycle.Counters) { c.Traps++ })
 		}
+		l.guest.farewell(ctx, err)
 		a.abandon(ctx, l.guest)
 		return err
 	}
 	drained := l.drain(ctx) && l.settleGaps(ctx, nil) == nil
-	l.guest.close(ctx, abi.ReasonStop)
+	l.guest.close(ctx, a.parted())
 	if !drained {
 		return nil // the next start says what may be missing
 	}
@@ -306,7 +313,7 @@ func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candida
 
 func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest, error) {
 	limits := v.Limits.Under(spec.Ceiling{})
-	alone := reason == abi.ReasonStart || reason == abi.ReasonRestart
+	alone := reason != abi.ReasonSwap && reason != abi.ReasonTest
 	if alone {
 		a.env.hold(limits)
 	} else {

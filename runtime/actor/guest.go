@@ -44,6 +44,7 @@ type surroundings struct {
 	lookup   func(ctx context.Context, key string) ([]byte, bool, error)
 	kept     func() uint64
 	line     func(level abi.LogLevel, source, target, text string)
+	reach    Peers                                                  // nil: there are no other connectors
 	mask     func(text string) string                               // takes the tenant's secrets out; nil: nothing
 	secret   func(ctx context.Context, name string) ([]byte, error) // nil: there are none
 	health   func(abi.HealthState)                                  // takes what a guest declares; nil: nobody asks
@@ -108,7 +109,7 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 			continue
 		}
 		scope := g.scope(name)
-		scope.Caller = caller{g, name}
+		scope.Caller, scope.Peers = caller{g, name}, peers{g}
 		session, err := group.Open(ctx, scope, nil)
 		if err != nil {
 			g.drop(ctx)
@@ -253,12 +254,7 @@ func (g *guest) test(ctx context.Context, in abi.OpenInput) (result abi.TestResu
 // close says goodbye to the guest, if it can still be called, and drops it.
 // What it still holds of sessions is released, not closed.
 func (g *guest) close(ctx context.Context, reason string) {
-	if g.inst != nil && g.inst.State() == engine.Idle && g.inst.Has(abi.EntryClose) {
-		g.in = abi.CloseInput{Reason: reason}.Append(g.in[:0])
-		if _, err := g.call(ctx, abi.EntryClose, g.in); err != nil && !fault.Is(err, fault.Unsupported) {
-			g.line(abi.LogWarning, FromHost, "", "close: "+err.Error())
-		}
-	}
+	g.sayClose(ctx, reason)
 	g.drop(ctx)
 }
 

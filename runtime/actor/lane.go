@@ -19,7 +19,7 @@ type lane struct {
 
 	stop    <-chan struct{}
 	idle    *time.Timer
-	poll    time.Time     // poll mode: when to ask next
+	turns   schedule      // poll mode: when to ask next
 	pending *installation // run mode: waits for the guest to return
 	broken  error         // run mode: a failure of the host's that ends the run
 
@@ -39,9 +39,6 @@ type lane struct {
 
 // maxFiring leaves most of a batch to the sources when many timers are due.
 const maxFiring = abi.MaxItems / 4
-
-// defaultPoll is the interval in poll mode.
-const defaultPoll = time.Second
 
 // run drives the guest until stop is closed.
 func (l *lane) run(ctx context.Context) error {
@@ -102,7 +99,10 @@ func (l *lane) pollTime() time.Time {
 	if l.version.Manifest.Mode != abi.ModePoll {
 		return time.Time{}
 	}
-	return l.poll
+	if t := l.turns.first(); t != nil {
+		return t.due
+	}
+	return time.Time{}
 }
 
 // step gives the guest one piece of work, if there is any.
@@ -116,8 +116,10 @@ func (l *lane) step(ctx context.Context) (worked bool, err error) {
 	case abi.ModeRun:
 		return false, l.loop(ctx)
 	case abi.ModePoll:
-		if !time.Now().Before(l.poll) {
-			return true, l.ask(ctx)
+		now := time.Now()
+		l.reschedule(now)
+		if t := l.turns.first(); t != nil && !now.Before(t.due) {
+			return true, l.ask(ctx, t)
 		}
 	case abi.ModeEvent, abi.ModeCall:
 	}
@@ -198,21 +200,17 @@ func tooMuch(err error) bool {
 	return fault.Is(err, fault.TooLarge) || fault.Is(err, fault.GuestOutput)
 }
 
-// ask calls poll.
-func (l *lane) ask(ctx context.Context) error {
+// ask calls poll, for the lane or for one of its devices.
+func (l *lane) ask(ctx context.Context, t *turn) error {
 	l.firing = nil
 	l.inbox.batch = l.inbox.batch[:0]
-	l.encoded = abi.PollInput{Cursor: l.cursor}.Append(l.encoded[:0])
-	interval := l.version.Connector.Poll.Interval.Or(defaultPoll)
+	l.encoded = abi.PollInput{Cursor: l.cursor, Device: t.Device}.Append(l.encoded[:0])
 	out, err := l.call(ctx, abi.EntryPoll, l.encoded)
 	if err == nil {
 		err = l.commit(ctx, out, nil, nil)
 	}
 	if err == nil {
-		if l.view.NextPollMS > 0 {
-			interval = time.Duration(min(l.view.NextPollMS, maxRetryAfterMS)) * time.Millisecond
-		}
-		l.poll = time.Now().Add(interval)
+		l.polled(t, time.Duration(min(l.view.NextPollMS, maxRetryAfterMS))*time.Millisecond)
 		return nil
 	}
 	l.guest.stage.take()
@@ -221,7 +219,8 @@ func (l *lane) ask(ctx context.Context) error {
 	}
 	// Nothing was taken from the source, so nothing is lost: ask again later.
 	l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
-	l.poll = time.Now().Add(max(interval, retryAfter(err)))
+	l.polled(t, 0)
+	t.due = later(t.due, time.Now().Add(retryAfter(err)))
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (a *Actor) Swap(ctx context.Context, v Version) error {
 // swap is Swap's end, on the lane's goroutine, between two steps. It returns an
 // error only when the lane cannot go on at all.
 func (l *lane) swap(ctx context.Context, in installation) error {
-	old, version, poll := l.guest, l.version, l.poll
+	old, version, turns := l.guest, l.version, l.turns
 	err := l.takeOver(ctx, in.candidate)
 	if err == nil {
 		old.loop = nil // what it commits from now on would be the new guest's
@@ -58,7 +58,7 @@ func (l *lane) swap(ctx context.Context, in installation) error {
 		in.done <- nil
 		return l.settleGaps(ctx, l.guest.handles)
 	}
-	l.guest, l.version, l.poll = old, version, poll
+	l.guest, l.version, l.turns = old, version, turns
 	l.inbox.attach(old)
 	l.discard(ctx, in.candidate.guest)
 	in.done <- err
@@ -95,7 +95,7 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 		return err
 	}
 	l.letGo()
-	l.poll = time.Now()
+	l.turns = newSchedule(c.version.Polls, l.turns, time.Now(), true)
 	l.mu.Lock()
 	l.status.Generation++
 	l.status.Module, l.status.Revision = c.version.Connector.Module, c.version.Connector.Revision

@@ -136,6 +136,9 @@ type Status struct {
 	// ConverterLimits are those of the converter: of all its instances, which
 	// connectors with the same converter, config and limits share.
 	ConverterLimits []Limit `json:"converter_limits,omitempty"`
+	// Lanes are those of a connector that is divided into several; the rest of
+	// the status is then of all of them together.
+	Lanes *Lanes `json:"lanes,omitempty"`
 }
 
 // Session is an open end of a capability.
@@ -164,6 +167,7 @@ type Counters struct {
 	LogLines    uint64    `json:"log_lines"`
 	LogDropped  uint64    `json:"log_dropped"`
 	Gaps        uint64    `json:"gaps"`
+	MissedPolls uint64    `json:"missed_polls"` // ticks that passed while a poll was under way
 	LastRecord  time.Time `json:"last_record,omitzero"`
 	// FuelUnits is what the guests executed, in units of about an instruction.
 	FuelUnits uint64 `json:"fuel_units"`

@@ -25,9 +25,7 @@ func (t *Tenant) Call(ctx context.Context, id, entry string, in []byte) ([]byte,
 		return nil, fault.New(fault.WrongState, "the connector does not run, so nobody can answer the call").
 			WithHint("activate the connector first")
 	}
-	r.mu.Lock()
-	a := r.actor
-	r.mu.Unlock()
+	a := r.some()
 	if a == nil {
 		return nil, fault.New(fault.WrongState, "the connector does not run, so nobody can answer the call").
 			WithHint("read the connector's status for why it does not run")
@@ -68,7 +66,7 @@ func (t *Tenant) Ask(ctx context.Context, c *spec.Connector, entry string, in []
 	if err := h.countKept(ctx); err != nil {
 		return nil, err
 	}
-	a := t.newActor(c.ID, t.account(c.ID)+"/ask", 0, sandboxed{h})
+	a := t.newSandbox(c.ID, "/ask", h)
 	defer func() {
 		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
-	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
@@ -26,6 +24,7 @@ type host struct {
 	notes   *slog.Logger
 	moved   func()        // told after every change of state
 	kept    atomic.Uint64 // bytes of the connector's state
+	state   atomic.Pointer[lifecycle.State]
 }
 
 var _ actor.Host = (*host)(nil)
@@ -168,12 +167,17 @@ func (sandboxed) Commit(context.Context, *outbox.Block) (uint64, error) {
 func within(connector, id string) string { return connector + "\x00" + id }
 
 // apply brings the store up to a block, once: the connector's watermark is
-// written in the same transaction. grown is by how many bytes the connector's
-// state has become larger.
+// written in the last transaction, and what is done before it may be done again.
+// grown is by how many bytes the connector's state has become larger.
 func (t *Tenant) apply(ctx context.Context, b *outbox.Block) (grown int64, err error) {
+	if len(b.Devices) > 0 {
+		if err := t.applyDevices(ctx, b); err != nil {
+			return 0, err
+		}
+	}
 	err = t.space.Update(ctx, func(w store.Writer) error {
 		grown = 0
-		done, err := watermark(w, b.Connector)
+		done, err := watermark(w, b.Connector, b.Lane)
 		if err != nil || done >= b.Seq {
 			return err
 		}
@@ -184,12 +188,7 @@ func (t *Tenant) apply(ctx context.Context, b *outbox.Block) (grown int64, err e
 			}
 			grown += by
 		}
-		for _, d := range b.Devices {
-			if err := applyDevice(w, b, d); err != nil {
-				return err
-			}
-		}
-		return mark(w, b.Connector, b.Seq)
+		return mark(w, b)
 	})
 	if err != nil {
 		return 0, err
@@ -214,26 +213,6 @@ func applyKV(w store.Writer, connector string, kv outbox.KV) (grown int64, err e
 	return grown, put(w, store.KV, id, kv.Value, kv.Delete)
 }
 
-// applyDevice adds, changes or removes one device. A device that is known keeps
-// the time at which it was added.
-func applyDevice(w store.Writer, b *outbox.Block, d abi.DeviceChange) error {
-	id := within(b.Connector, d.ID)
-	device := spec.Device{Added: time.Unix(0, b.Received).UTC()}
-	e, err := w.Get(store.Devices, id)
-	if err == nil {
-		err = json.Unmarshal(e.Value, &device)
-	}
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return fault.Wrap(fault.Integrity, err, "device")
-	}
-	device.ID, device.Connector, device.Type, device.Name = d.ID, b.Connector, d.Type, d.Name
-	raw, err := json.Marshal(device)
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "device")
-	}
-	return put(w, store.Devices, id, raw, d.Change == abi.ChangeRemove)
-}
-
 // neverApplies reports whether the store refuses a block for what is in it. The
 // actor lets no such block into the log; one that is there all the same, from
 // another version, must not hold up everything behind it.
@@ -245,7 +224,7 @@ func neverApplies(err error) bool {
 func (t *Tenant) skip(ctx context.Context, b *outbox.Block, cause error) error {
 	t.notes.Error("a block's changes are left out: the store refuses them", "connector", b.Connector, "block", b.Seq, "error", cause)
 	t.Journal(b.Connector).add(abi.LogCritical, actor.FromHost, "store", "the changes of a step are left out: "+cause.Error())
-	return t.space.Update(ctx, func(w store.Writer) error { return mark(w, b.Connector, b.Seq) })
+	return t.space.Update(ctx, func(w store.Writer) error { return mark(w, b) })
 }
 
 func put(w store.Writer, bucket store.Bucket, id string, value []byte, remove bool) error {

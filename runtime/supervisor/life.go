@@ -17,7 +17,6 @@ type life struct {
 	actor   *actor.Actor
 	reason  string // why the next guest is opened
 	anew    uint64 // of the requests to connect anew that were followed
-	devices []abi.Device // that the guest was told of
 	version actor.Version
 	release func(context.Context)
 	refused uint64 // revision that could not take over
@@ -29,7 +28,6 @@ type life struct {
 // swapping is a swap under way, on a goroutine of its own, so that the runner
 // hears of a stop and of a newer spec meanwhile.
 type swapping struct {
-	goal    *goal
 	spec    *spec.Connector
 	version actor.Version
 	release func(context.Context)
@@ -43,53 +41,61 @@ type swapping struct {
 // lengthen the next back-off.
 const healthy = time.Minute
 
-// run starts guest after guest until the connector is not desired any more,
-// cannot work as configured, or the actor itself has to be made anew.
-func (l *life) run(ctx context.Context, c *spec.Connector) {
+// run starts guest after guest until the lane is not desired any more, cannot
+// work as configured, or the actor itself has to be made anew.
+func (l *life) run(ctx context.Context, want *goal) {
 	defer func() {
 		if l.release != nil {
 			l.release(context.WithoutCancel(ctx))
 		}
 	}()
 	for {
-		started := time.Now()
-		err := l.load(ctx, c)
+		again, opened, began := "", l.actor.Status().Generation, time.Now()
+		revision, err := want.spec.Revision, l.load(ctx, want)
 		if err == nil {
-			c, err = l.guest(ctx)
+			again, err = l.guest(ctx)
+			revision = l.version.Connector.Revision
 		}
-		l.handle(c.Revision)
+		l.handle(revision)
 		if err == nil {
 			l.actor.Move(lifecycle.Finished, nil)
-			return
+			if again == "" {
+				return
+			}
+		} else {
+			if time.Since(began) > healthy {
+				l.backoff = 0
+			}
+			lost := l.actor.Status().Generation > opened && time.Since(began) > l.super.cfg.Restart.Min
+			if again = l.recover(err, lost); again == "" {
+				return
+			}
 		}
-		if time.Since(started) > healthy {
-			l.backoff = 0
-		}
-		if !l.recover(err) {
-			return
-		}
-		want, err := l.desired(ctx, l.id)
-		if l.stopping() || err != nil || want == nil {
+		if want = l.desired(); l.stopping() || want == nil {
 			l.actor.Move(lifecycle.Stop, nil)
 			l.actor.Move(lifecycle.Finished, nil)
 			return // run reads it again
 		}
-		c = want
-		l.reason = abi.ReasonRestart
+		if err == nil {
+			l.actor.Disconnect(ctx)
+			l.actor.Move(lifecycle.Start, nil)
+		}
+		l.reason, l.anew = again, want.anew
 	}
 }
 
-// load compiles what the spec names, unless it is what is loaded already, or
+// load compiles what the goal names, unless it is what is loaded already, or
 // what has been tried beside it and could not take over.
-func (l *life) load(ctx context.Context, c *spec.Connector) error {
-	if l.release != nil && (l.version.Connector.Revision == c.Revision || l.refused == c.Revision) {
-		return nil
+func (l *life) load(ctx context.Context, want *goal) error {
+	c := want.spec
+	if l.release == nil || l.version.Connector.Revision != c.Revision && l.refused != c.Revision {
+		v, release, err := l.of.version(ctx, c)
+		if err != nil {
+			return err
+		}
+		l.become(ctx, v, release)
 	}
-	v, release, err := l.Tenant.version(ctx, c)
-	if err != nil {
-		return err
-	}
-	l.become(ctx, v, release)
+	l.told(want)
 	return nil
 }
 
@@ -100,9 +106,14 @@ func (l *life) become(ctx context.Context, v actor.Version, release func(context
 	l.version, l.release = v, release
 }
 
-// guest runs one guest to its end and swaps it when the spec changes. It
-// returns the spec that it ended with.
-func (l *life) guest(ctx context.Context) (*spec.Connector, error) {
+// told makes the lane's devices and polls those of its next guest.
+func (l *life) told(want *goal) {
+	l.version.Devices, l.version.Polls = want.devices, want.polls
+}
+
+// guest runs one guest to its end and swaps it when the goal changes. again is
+// why another is to be opened at once; "": none is.
+func (l *life) guest(ctx context.Context) (again string, err error) {
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
 	stop := make(chan struct{})
@@ -117,33 +128,47 @@ func (l *life) guest(ctx context.Context) (*spec.Connector, error) {
 		select {
 		case err := <-ended:
 			l.callOff(ctx)
-			return &l.version.Connector, err
+			return "", err
 		case err := <-swapped:
 			if l.swapped(ctx, err); l.revoked {
-				return &l.version.Connector, l.finish(ctx, kill, stop, ended)
+				return "", l.finish(ctx, abi.ReasonRequested, kill, stop, ended)
 			}
 		case <-l.super.ending.Done():
-			return &l.version.Connector, l.finish(ctx, kill, stop, ended)
+			return "", l.finish(ctx, abi.ReasonStop, kill, stop, ended)
 		case <-l.again:
 			l.again, l.refused = nil, 0
+			l.spurn(0)
 			l.poke()
 		case <-l.changed:
-			c, err := l.desired(ctx, l.id)
-			if err != nil {
-				l.host.Line(abi.LogError, actor.FromHost, "store", "the spec cannot be read; going on with the old one: "+err.Error())
-				continue
+			want := l.desired()
+			if want == nil {
+				return "", l.finish(ctx, l.leaving(), kill, stop, ended)
 			}
-			if c == nil {
-				return &l.version.Connector, l.finish(ctx, kill, stop, ended)
+			if why := l.reconnects(want); why != "" {
+				return why, l.finish(ctx, why, kill, stop, ended)
 			}
-			l.update(ctx, c)
+			l.update(ctx, want)
 		}
 	}
 }
 
+// reconnects is why the guest is to close before the next one opens; "": it
+// is not.
+func (l *life) reconnects(want *goal) string {
+	c := want.spec
+	switch {
+	case want.anew != l.anew:
+		return abi.ReasonReconnect
+	case c.OnChange == spec.ChangeReconnect && c.Revision != l.refused && !(same(&l.version.Connector, c) && l.knows(want)):
+		return abi.ReasonConfigChanged
+	}
+	return ""
+}
+
 // finish asks the guest to stop and kills it when it takes too long (I6).
-func (l *life) finish(ctx context.Context, kill func(), stop chan struct{}, ended <-chan error) error {
+func (l *life) finish(ctx context.Context, reason string, kill func(), stop chan struct{}, ended <-chan error) error {
 	l.actor.Move(lifecycle.Stop, nil)
+	l.actor.Part(reason)
 	close(stop)
 	l.callOff(ctx)
 	t := time.NewTimer(stopTimeout)
@@ -163,16 +188,20 @@ func (l *life) finish(ctx context.Context, kill func(), stop chan struct{}, ende
 
 // update starts to put a new version in the place of the one that runs. A swap
 // that is under way is called off: it would put in what is not wanted any more.
-func (l *life) update(ctx context.Context, c *spec.Connector) {
+func (l *life) update(ctx context.Context, want *goal) {
 	l.callOff(ctx)
+	c := want.spec
 	if c.Revision != l.refused {
 		l.again = nil
 	}
+	knows := l.knows(want)
 	switch {
-	case c.Revision == l.refused:
+	case c.Revision == l.refused && knows:
 		l.handle(c.Revision)
 		return
-	case same(&l.version.Connector, c):
+	case same(&l.version.Connector, c) && knows:
+		l.told(want)
+		l.actor.Schedule(want.polls)
 		l.convertAs(ctx, c)
 		return
 	}
@@ -180,13 +209,23 @@ func (l *life) update(ctx context.Context, c *spec.Connector) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &swapping{spec: c, cancel: cancel, done: make(chan error, 1)}
 	l.swap = s
-	go func() {
-		var err error
-		if s.version, s.release, err = l.Tenant.version(ctx, c); err == nil {
-			err = l.actor.Swap(ctx, s.version)
-		}
-		s.done <- err
-	}()
+	go func() { s.done <- l.replace(ctx, s, want) }()
+}
+
+// replace makes the new version and swaps the guest for one of it, some lanes
+// at a time.
+func (l *life) replace(ctx context.Context, s *swapping, want *goal) (err error) {
+	select {
+	case l.of.rolling <- struct{}{}:
+		defer func() { <-l.of.rolling }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.version, s.release, err = l.of.version(ctx, want.spec); err != nil {
+		return err
+	}
+	s.version.Devices, s.version.Polls = want.devices, want.polls
+	return l.actor.Swap(ctx, s.version)
 }
 
 // callOff ends a swap that is under way, or takes its result if it has one.
@@ -227,6 +266,7 @@ func (l *life) swapped(ctx context.Context, err error) {
 			return
 		}
 		l.refused = s.spec.Revision
+		l.spurn(s.spec.Revision)
 		if f.Kind.Info().Retry { // memory may become free, a port may come back
 			l.again = time.After(l.super.cfg.Restart.Max)
 		}
@@ -237,11 +277,11 @@ func (l *life) swapped(ctx context.Context, err error) {
 }
 
 // recover decides what follows a failure: a restart after a while, or none
-// until the spec changes. It reports false when the actor itself must be made
-// anew.
-func (l *life) recover(err error) bool {
+// until the goal changes. It answers the reason of the next opening, or none
+// when the actor itself must be made anew. After a connection that worked and
+// was lost, the first restart does not wait.
+func (l *life) recover(err error, worked bool) string {
 	f := fault.Of(err)
-	wait := l.wait()
 	switch f.Kind {
 	case fault.GuestTrap, fault.GuestDeadline, fault.GuestMemory, fault.GuestStack, fault.GuestTable,
 		fault.Invalid, fault.TooLarge, fault.GuestOutput:
@@ -250,25 +290,30 @@ func (l *life) recover(err error) bool {
 				len(l.crashes), l.super.cfg.Restart.Window))
 			l.untilChanged()
 			l.actor.Move(lifecycle.Start, nil)
-			return true
+			return abi.ReasonRestart
 		}
 	case fault.CapabilityNotGranted, fault.ImportUnknown, fault.ImportUndeclared, fault.ConfigInvalid,
 		fault.Integrity, fault.NotFound, fault.Unsupported:
 		l.actor.Move(lifecycle.Reject, err)
 		l.untilChanged()
 		l.actor.Move(lifecycle.Start, nil)
-		return true
+		return abi.ReasonRestart
 	case fault.Internal, fault.LogFailed, fault.Canceled:
 		// What the actor believes of the log may be wrong now.
 		l.actor.Move(lifecycle.Crash, err)
-		l.sleep(wait)
-		return false
+		l.sleep(l.wait())
+		return ""
 	default: // a guest that said no: a port that is away, a refused config
 	}
 	l.actor.Move(lifecycle.Crash, err)
-	l.sleep(max(wait, f.RetryAfter))
+	reason := abi.ReasonRestart
+	if actor.Lost(err) && worked {
+		reason = abi.ReasonLost
+	} else {
+		l.sleep(max(l.wait(), f.RetryAfter))
+	}
 	l.actor.Move(lifecycle.Retry, nil)
-	return true
+	return reason
 }
 
 // untilChanged waits until the spec may have changed; then past crashes are

@@ -10,29 +10,22 @@ import (
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
-// watermark is the last block of a connector that was applied to the store.
-func watermark(r store.Reader, connector string) (uint64, error) {
-	return number(r, store.Applied, connector)
+// watermark is the last block of a connector's lane that was applied to the
+// store.
+func watermark(r store.Reader, connector, lane string) (uint64, error) {
+	return number(r, store.Applied, lanePlace(connector, lane))
 }
 
-func mark(w store.Writer, connector string, seq uint64) error {
-	return setNumber(w, store.Applied, connector, seq)
+func mark(w store.Writer, b *outbox.Block) error {
+	return setNumber(w, store.Applied, lanePlace(b.Connector, b.Lane), b.Seq)
 }
 
-// nextEpoch is an epoch that no record of the connector has in its key. It is
-// in the store before the first block of it is in the log, so that a log whose
-// end was damaged cannot make a key come twice.
-func (t *Tenant) nextEpoch(ctx context.Context, connector string) (epoch uint64, err error) {
-	state, _ := t.log.State(connector)
-	err = t.space.Update(ctx, func(w store.Writer) error {
-		last, err := number(w, store.Epochs, connector)
-		if err != nil {
-			return err
-		}
-		epoch = max(last, state.Epoch) + 1
-		return setNumber(w, store.Epochs, connector, epoch)
-	})
-	return epoch, err
+// lanePlace is where something is kept for a lane.
+func lanePlace(connector, lane string) string {
+	if lane == "" {
+		return connector
+	}
+	return within(connector, lane)
 }
 
 // number reads a number that is kept for a connector; 0: none is.
@@ -73,21 +66,30 @@ func (t *Tenant) lastApplied(ctx context.Context) (last uint64, err error) {
 }
 
 // replay applies the blocks of a connector that are durable and not applied
-// yet: at most the last one, as its actor applies each before the next.
+// yet: at most the last one of each lane, as its actor applies each before the
+// next. No lane may be at work.
 func (t *Tenant) replay(ctx context.Context, connector string) error {
-	state, known := t.log.State(connector)
+	return t.replayThose(ctx, connector, t.log.Lanes(connector), func(int64) {})
+}
+
+// replayLane is replay of one lane, beside which others are at work.
+func (r *runner) replayLane(ctx context.Context, lane string) error {
+	state, known := r.log.LaneState(r.id, lane)
 	if !known {
 		return nil
 	}
-	var done uint64
-	err := t.space.View(ctx, func(r store.Reader) (err error) {
-		done, err = watermark(r, connector)
-		return err
-	})
-	if err != nil || done >= state.Effects {
+	grew := func(by int64) { r.host.kept.Add(uint64(by)) }
+	return r.replayThose(ctx, r.id, map[string]outbox.State{lane: state}, grew)
+}
+
+// replayThose applies what these lanes have not applied, in the order of the
+// log. grew is told by how many bytes the connector's state has become larger.
+func (t *Tenant) replayThose(ctx context.Context, connector string, lanes map[string]outbox.State, grew func(int64)) error {
+	from, to, err := t.unapplied(ctx, connector, lanes)
+	if err != nil || to == 0 {
 		return err
 	}
-	r := t.log.Reader(done + 1)
+	r := t.log.Reader(from)
 	defer func() { _ = r.Close() }()
 	for {
 		b, err := r.Next(ctx)
@@ -95,39 +97,80 @@ func (t *Tenant) replay(ctx context.Context, connector string) error {
 		switch {
 		case errors.As(err, &gap):
 			t.notes.Error("blocks are missing that were not applied", "connector", connector, "from", gap.From, "to", gap.To, "reason", gap.Reason)
-			if gap.To >= state.Effects {
+			if gap.To >= to {
 				return nil
 			}
 			continue
 		case err != nil:
 			return err
 		}
-		if b.Connector == connector && b.Effects() {
-			if _, err := t.apply(ctx, b); neverApplies(err) {
+		if _, ours := lanes[b.Lane]; ours && b.Connector == connector && b.Effects() {
+			grown, err := t.apply(ctx, b)
+			if neverApplies(err) {
 				err = t.skip(ctx, b, err)
-				if err != nil {
-					return err
-				}
-			} else if err != nil {
+			}
+			if err != nil {
 				return err
 			}
+			grew(grown)
 		}
-		if b.Seq >= state.Effects {
+		if b.Seq >= to {
 			return nil
 		}
 	}
 }
 
+// unapplied is from where to where the blocks are that these lanes have not
+// applied; to is 0 when there are none.
+func (t *Tenant) unapplied(ctx context.Context, connector string, lanes map[string]outbox.State) (from, to uint64, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		from, to = 0, 0
+		for lane, state := range lanes {
+			done, err := watermark(r, connector, lane)
+			if err != nil {
+				return err
+			}
+			if done >= state.Effects {
+				continue
+			}
+			if to == 0 || done+1 < from {
+				from = done + 1
+			}
+			to = max(to, state.Effects)
+		}
+		return nil
+	})
+	return from, to, err
+}
+
+// forgetLane forgets what one lane left whose device is gone: its place in the
+// log, and how far it was applied.
+func (t *Tenant) forgetLane(ctx context.Context, connector, lane string) error {
+	err := t.space.Update(ctx, func(w store.Writer) error {
+		return put(w, store.Applied, lanePlace(connector, lane), nil, true)
+	})
+	if err != nil {
+		return err
+	}
+	return t.log.ForgetLane(ctx, connector, lane)
+}
+
 // Purge forgets all that a deleted connector left: its state, its devices, its
 // place in the log. Its records stay until retention takes them.
 func (t *Tenant) Purge(ctx context.Context, connector string) error {
-	for _, bucket := range []store.Bucket{store.KV, store.Devices} {
+	t.twins.Drop(connector, "")
+	t.forgetExchange(connector)
+	for _, bucket := range []store.Bucket{store.KV, store.Devices, store.Applied, store.Twins} {
 		if err := store.Empty(ctx, t.space, bucket, within(connector, "")); err != nil {
 			return err
 		}
 	}
+	if err := store.Empty(ctx, t.space, store.DeviceSyncs, within(connector, "")); err != nil {
+		return err
+	}
 	err := t.space.Update(ctx, func(w store.Writer) error {
-		return errors.Join(put(w, store.Applied, connector, nil, true), put(w, store.Epochs, connector, nil, true))
+		return errors.Join(put(w, store.Applied, connector, nil, true), put(w, store.Epochs, connector, nil, true),
+			put(w, store.DeviceSyncs, connector, nil, true))
 	})
 	if err != nil {
 		return err

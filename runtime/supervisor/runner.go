@@ -2,32 +2,36 @@ package supervisor
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
-	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
-	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// runner makes one connector's desired state true, on one goroutine.
+// runner makes one connector's desired state true: on its own goroutine it
+// sees to it that there are the lanes that there should be, each of which
+// lives on a goroutine of its own.
 type runner struct {
 	*Tenant
 	id      string
 	host    *host
-	changed chan struct{} // holds a token when the spec may have changed
+	changed chan struct{} // holds a token when spec, devices or lanes may have changed
 	gone    chan struct{} // closed at the end
-
-	crashes []time.Time   // within the window
-	backoff time.Duration // of the next restart
+	rolling chan struct{} // holds a token for each lane that swaps beside others
+	common  *actor.Common // what the lanes share; the runner's goroutine's, and of lanes while they live
+	rounds  round         // of the spec's way through the lanes; the runner's goroutine's
+	stock   stock         // what lanes are made from
+	epochs  epochs
 
 	mu      sync.Mutex
-	actor   *actor.Actor
-	last    lifecycle.Status // when there is no actor
+	lanes   map[string]*lane
+	layout  layout           // which lane serves which device
+	last    lifecycle.Status // when there is no lane
 	handled uint64           // revision that has been acted upon
+	anew    uint64           // counts the requests to connect anew
+	remote  *remote          // stands in the place of the lanes; nil: nothing does
 	moved   chan struct{}    // closed and replaced when handled or the state changes
 }
 
@@ -35,6 +39,7 @@ func (t *Tenant) newRunner(id string) *runner {
 	r := &runner{
 		Tenant: t, id: id, host: t.newHost(id),
 		changed: make(chan struct{}, 1), gone: make(chan struct{}), moved: make(chan struct{}),
+		rolling: make(chan struct{}, rollingAtOnce), lanes: map[string]*lane{},
 		last: lifecycle.Status{State: lifecycle.Stopped, Since: time.Now()},
 	}
 	r.host.moved = r.wake
@@ -53,6 +58,13 @@ func (r *runner) run(ctx context.Context) {
 	for {
 		c, err := r.desired(ctx, r.id)
 		switch {
+		case err != nil || c == nil:
+		case c.Remote:
+			err = r.serveRemote(ctx, c)
+		default:
+			err = r.conduct(ctx, c)
+		}
+		switch {
 		case err != nil:
 			r.fail(err)
 			if !r.sleep(r.super.cfg.Restart.Max) {
@@ -60,6 +72,8 @@ func (r *runner) run(ctx context.Context) {
 				return
 			}
 		case c == nil:
+			r.dismiss(ctx)
+			r.dismissRemote(ctx)
 			if err := r.forget(ctx); err != nil {
 				r.fail(err)
 				if r.sleep(r.super.cfg.Restart.Max) {
@@ -70,8 +84,7 @@ func (r *runner) run(ctx context.Context) {
 				return
 			}
 		default:
-			r.live(ctx, c)
-			if r.stopping() {
+			if !r.sleep(idleRound) {
 				r.end()
 				return
 			}
@@ -88,47 +101,20 @@ func (r *runner) forget(ctx context.Context) error {
 	return r.Purge(ctx, r.id)
 }
 
-// end takes the runner out when the supervisor stops.
+// end takes the runner out when the supervisor stops: its lanes have heard of
+// that, too.
 func (r *runner) end() {
+	r.dismissRemote(r.super.kill)
+	r.awaitLanes()
+	r.settle()
 	for !r.retire(r) { // a poke that came meanwhile has nobody to serve it
 		continue
 	}
 }
 
-// live runs one actor until it is not desired any more, or has to be made
-// anew.
-func (r *runner) live(ctx context.Context, c *spec.Connector) {
-	err := r.replay(ctx, r.id)
-	if err == nil {
-		err = r.host.countKept(ctx)
-	}
-	var epoch uint64
-	if err == nil {
-		epoch, err = r.nextEpoch(ctx, r.id)
-	}
-	if err != nil {
-		r.fail(err)
-		r.sleep(r.super.cfg.Restart.Max)
-		return
-	}
-	a := r.newActor(r.id, r.account(r.id), epoch, r.host)
-	r.mu.Lock()
-	r.actor = a
-	r.mu.Unlock()
-	a.Move(lifecycle.Start, nil)
-	l := &life{runner: r, actor: a, reason: abi.ReasonStart}
-	l.run(ctx, c)
-	if err := a.Close(ctx); err != nil {
-		r.notes.Warn("session not closed", "connector", r.id, "error", err)
-	}
-	r.mu.Lock()
-	r.last, r.actor = a.Status(), nil
-	r.mu.Unlock()
-}
-
 func (r *runner) stopping() bool { return r.super.ending.Err() != nil }
 
-// sleep waits for the time to pass or the spec to change. It reports false
+// sleep waits for the time to pass or something to change. It reports false
 // when the supervisor stops.
 func (r *runner) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
@@ -139,15 +125,22 @@ func (r *runner) sleep(d time.Duration) bool {
 	case <-r.super.ending.Done():
 		return false
 	}
-	return true
+	return !r.stopping()
 }
 
-// fail shows why there is no actor.
+// fail shows why there is no lane, or says why those that there are do not
+// change.
 func (r *runner) fail(err error) {
-	f := fault.Of(err)
 	r.mu.Lock()
-	r.last.State, r.last.Reason, r.last.Code, r.last.Since = lifecycle.Failed, f.Text, f.Kind.String(), time.Now()
+	lanes := len(r.lanes)
+	if lanes == 0 {
+		failedStatus(&r.last, err)
+	}
 	r.mu.Unlock()
+	if lanes > 0 {
+		r.host.Line(abi.LogError, actor.FromHost, "store", "what the connector should be cannot be read; going on as before: "+err.Error())
+		return
+	}
 	r.host.Report(r.status())
 }
 
@@ -169,7 +162,6 @@ func (r *runner) wake() {
 
 // await waits until a revision has been acted upon and has come to something:
 // a guest that runs, or a reason why there is none.
-
 func (r *runner) await(ctx context.Context, revision uint64) error {
 	for {
 		r.mu.Lock()
@@ -186,47 +178,4 @@ func (r *runner) await(ctx context.Context, revision uint64) error {
 			return ctx.Err()
 		}
 	}
-}
-
-func (r *runner) status() lifecycle.Status {
-	r.mu.Lock()
-	a, last := r.actor, r.last
-	r.mu.Unlock()
-	if a != nil {
-		last = a.Status()
-	}
-	return r.masked(last)
-}
-
-// test tests beside the actor, if there is one.
-func (r *runner) test(ctx context.Context, v actor.Version) (abi.TestResult, bool) {
-	r.mu.Lock()
-	a := r.actor
-	r.mu.Unlock()
-	if a == nil {
-		return abi.TestResult{}, false
-	}
-	return a.Test(ctx, v), true
-}
-
-// crashed counts a crash and reports whether it is one too many.
-func (r *runner) crashed(now time.Time) bool {
-	policy := r.super.cfg.Restart
-	kept := r.crashes[:0]
-	for _, at := range r.crashes {
-		if now.Sub(at) < policy.Window {
-			kept = append(kept, at)
-		}
-	}
-	r.crashes = append(kept, now)
-	return len(r.crashes) >= policy.Crash
-}
-
-// wait is the next back-off: doubled each time, within its bounds, with a
-// fifth of jitter so that connectors that fail together do not come back
-// together.
-func (r *runner) wait() time.Duration {
-	policy := r.super.cfg.Restart
-	r.backoff = min(max(r.backoff*2, policy.Min), policy.Max)
-	return time.Duration(float64(r.backoff) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // jitter needs no secrecy
 }

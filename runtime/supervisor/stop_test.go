@@ -100,7 +100,7 @@ func TestGuestIsToldWhyItIsClosed(t *testing.T) {
 	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
 		t.Fatal(err)
 	}
-	r.logged(v.ID, "closed: stop")
+	r.logged(v.ID, "closed: requested")
 	if _, err := r.tenant.Activate(t.Context(), v.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestGuestIsToldWhyItIsClosed(t *testing.T) {
 		}
 	}
 	// Each activation behind a change is preceded by a test, with a guest of its own.
-	if want := []string{"closed: test", "closed: swap", "closed: stop", "closed: test"}; !slices.Equal(closed, want) {
+	if want := []string{"closed: test", "closed: swap", "closed: requested", "closed: test"}; !slices.Equal(closed, want) {
 		t.Errorf("the guests were told %q, want %q", closed, want)
 	}
 	other := r.echoOn(l, nil)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/device"
+	"github.com/snaprail/snaprail/runtime/device/twin"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
@@ -32,12 +34,19 @@ type Tenant struct {
 	modules    loader
 	log        *outbox.Log
 	converters *actor.Converters
+	devices    *device.Book
+	keeper     *device.Keeper
+	following  following
 	notes      *slog.Logger
 
 	leaving bool // it is being deleted; guarded by super.mu
 
 	mu      sync.Mutex
 	runners map[string]*runner
+
+	exchanges exchanges
+	waits     waits
+	twins     *twin.Twins
 
 	tests places // of what is tested beside what runs
 
@@ -79,6 +88,8 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 		tests: make(places, testsAtOnce),
 	}
+	t.devices = device.NewBook(0)
+	t.keeper = device.NewKeeper(t.devices, space)
 	t.ceiling.Store(&ceiling)
 	s.cfg.Engine.SetBudget(id, engine.Budget{MemoryBytes: ceiling.MemoryBytes, CPU: ceiling.CPU})
 	t.modules = loader{shelf: shelf, engine: s.cfg.Engine}
@@ -96,6 +107,8 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 			t.notes.Log(s.kill, slogLevel(level), text, "source", source, "target", target, "module", "converter")
 		},
 	})
+	t.twins = twin.New(twin.Config{Space: space, Outbox: t.log, Log: t.notes})
+	s.runners.Go(func() { t.twins.Run(s.ending) })
 	return t, nil
 }
 
@@ -177,6 +190,7 @@ func (t *Tenant) exists(ctx context.Context, id string) (exists bool, err error)
 // Reconcile makes the connector's desired state true, soon.
 func (t *Tenant) Reconcile(id string) {
 	defer t.super.stir()
+	t.twins.Refresh(id)
 	t.super.mu.Lock()
 	defer t.super.mu.Unlock()
 	if t.super.stopped || t.leaving {
@@ -287,7 +301,7 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 	if err := h.countKept(ctx); err != nil {
 		return abi.TestResult{}, err
 	}
-	a := t.newActor(c.ID, t.account(c.ID)+"/test", 0, sandboxed{h})
+	a := t.newSandbox(c.ID, "/test", h)
 	defer func() {
 		if err := a.Close(ctx); err != nil {
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
@@ -298,6 +312,9 @@ func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, e
 
 // Outbox is the tenant's log, for readers.
 func (t *Tenant) Outbox() *outbox.Log { return t.log }
+
+// Twins are the twins of the tenant's devices.
+func (t *Tenant) Twins() *twin.Twins { return t.twins }
 
 // Journal is the connector's log lines.
 func (t *Tenant) Journal(id string) *Journal {
@@ -317,16 +334,28 @@ func (t *Tenant) Converters() actor.ConvertersStats { return t.converters.Stats(
 // account is the connector's, within the tenant's own.
 func (t *Tenant) account(id string) string { return t.name + "/" + id }
 
-func (t *Tenant) newActor(id, account string, epoch uint64, h actor.Host) *actor.Actor {
-	state, _ := t.log.State(id)
-	cfg := actor.Config{
-		Connector: id, Tenant: t.name, Account: account, Epoch: epoch, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
+// newActor makes the actor of a lane.
+func (t *Tenant) newActor(l *lane, epoch uint64) *actor.Actor {
+	cfg := t.actorConfig(l.id, l.name, l.host)
+	cfg.Common, cfg.Epoch, cfg.Health = l.of.common, epoch, t.declares(l.id)
+	cfg.Exchange, cfg.Peers = t.Exchange(l.id), t.peersOf(l.id)
+	return actor.New(cfg)
+}
+
+// newSandbox makes an actor for guests beside those that run, which keeps
+// nothing and says nothing of what runs.
+func (t *Tenant) newSandbox(id, account string, h *host) *actor.Actor {
+	cfg := t.actorConfig(id, "", sandboxed{h})
+	cfg.Account = t.account(id) + account
+	return actor.New(cfg)
+}
+
+func (t *Tenant) actorConfig(id, lane string, h actor.Host) actor.Config {
+	state, _ := t.log.LaneState(id, lane)
+	return actor.Config{
+		Connector: id, Lane: lane, Tenant: t.name, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
 		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id),
 	}
-	if _, runs := h.(*host); runs { // what is tested beside it says nothing of what runs
-		cfg.Health = t.declares(id)
-	}
-	return actor.New(cfg)
 }
 
 // stopTimeout is how long a connector may take to stop.
