@@ -1,5 +1,13 @@
 package control
 
+import (
+	"context"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/supervisor"
+)
+
 // remoteTest is the test of a connector whose code is elsewhere.
 const remoteTest = "its configuration is whole; whether its code works is known when it attaches"
 
@@ -17,4 +25,35 @@ func (f *findings) remote(in *ConnectorInput) (*findings, error) {
 	in.Config = orNoConfig(in.Config)
 	f.fits("/config", in.Config)
 	return f, f.err()
+}
+
+// RemoteCode is the code of a remote connector, as whoever attaches has it.
+type RemoteCode = supervisor.RemoteCode
+
+// Attached is a session of such code.
+type Attached = supervisor.RemoteSession
+
+// Attach makes somebody the code of a remote connector, by its name or id: it
+// gets the connector's configuration with its secrets, which needs a right of
+// its own. claim is what tells code that comes back from other code.
+// fault.NotFound: there is no such connector. fault.Unsupported: it runs here.
+// fault.NotActive: it is not to run. fault.Exists: other code is attached.
+func (t *Tenant) Attach(ctx context.Context, idOrName, claim string, code RemoteCode) (*Attached, error) {
+	if err := t.may(ctx, identity.Remote, identity.Use); err != nil {
+		return nil, err
+	}
+	c, err := t.read(ctx, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Remote {
+		return nil, fault.New(fault.Unsupported, "the connector %s runs here, and has no code elsewhere", c.Name).
+			WithHint("Make a remote connector of this name.")
+	}
+	a, err := t.runtime.AttachRemote(ctx, c.ID, claim, code)
+	if err != nil {
+		return nil, err
+	}
+	t.record(ctx, identity.Event{Action: identity.RemoteAttach, Connector: c.ID, Name: c.Name})
+	return a, nil
 }

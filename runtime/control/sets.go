@@ -23,7 +23,8 @@ const maxSetName = 64
 type SetView struct {
 	lifecycle.SetStatus
 
-	Probe *probe.Status // nil: it has none
+	Probe    *probe.Status // nil: it has none
+	Warnings []string      // what a server.config asked for and did not get
 }
 
 // setName reports whether a set may have the name.
