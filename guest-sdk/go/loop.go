@@ -89,7 +89,7 @@ func (l *Loop) Events() []abi.Event { return l.events.Events }
 func (l *Loop) Serve(handler any) {
 	for i := range l.events.Events {
 		if m := l.events.Events[i].Message; m != nil && l.events.Events[i].Type == abi.EventMessage {
-			deliver(handler, m, l.step)
+			deliver(handler, i, m, l.step)
 		}
 	}
 }
@@ -101,6 +101,7 @@ func (l *Loop) Message(timeout time.Duration) (m *abi.Message, more bool) {
 	for {
 		for l.next < len(l.events.Events) {
 			event := &l.events.Events[l.next]
+			l.step.input = l.next
 			l.next++
 			if event.Type == abi.EventMessage && event.Message != nil {
 				return event.Message, true

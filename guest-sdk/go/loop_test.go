@@ -198,7 +198,7 @@ func TestAFailedMessageLeavesNothing(t *testing.T) {
 	}
 	got := out[0]
 	r := guesttest.RepliesTo(abi.Message{Correlation: "fail"}, got)
-	if len(r) != 1 || r[0].Err == nil || r[0].Err.Text != "told to fail" {
+	if len(r) != 1 || r[0].Err == nil || r[0].Err.Text != "told to fail" || r[0].Err.Code != "guest_error" || r[0].Err.Template == "" {
 		t.Errorf("answered %+v", r)
 	}
 	if len(got.Replies) != 3 || len(got.Batch.Records) != 0 || len(got.Jobs) != 0 || string(got.Cursor) != "good" {

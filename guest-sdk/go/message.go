@@ -10,8 +10,9 @@ import (
 // The handlers of messages that travel south. A message is the host's until the
 // handler returns: take a Clone of one that is to be answered later. A reply may
 // come in any later step, as long as the message's deadline has not passed; what
-// has none by then the host answers with a timeout. A handler that fails answers
-// its message with its error.
+// has none by then the host answers with a timeout. A handler that returns an error
+// of NewError answers its message with it; any other error is a failure of the
+// guest, and answers it too. Nothing of what the handler asked for is done then.
 
 // PublishHandler is called with a message that nobody waits for an answer to.
 type PublishHandler interface {
@@ -132,7 +133,18 @@ func (g *Guest) onMessage(entry string, input []byte) error {
 		return unreadable(entry, err)
 	}
 	g.step.device = m.Device
-	return handle(m, &g.step)
+	before := g.step.mark()
+	err := handle(m, &g.step)
+	if err == nil || m.Correlation == "" {
+		return err
+	}
+	fault := asFault(err)
+	if fault.Template == "" {
+		return err
+	}
+	g.step.rollBack(before)
+	g.step.refuse(m, fault)
+	return nil
 }
 
 func (g *Guest) onEncode(input, reply []byte) ([]byte, error) {
@@ -167,24 +179,36 @@ func (g *Guest) onJob(input []byte) error {
 	return nil
 }
 
-// deliver hands a message to its handler. What a handler that fails has asked
-// for is taken back, and its error is the answer.
-func deliver(handler any, m *abi.Message, step *Step) {
+// deliver hands a message, which is this input, to its handler. What a handler
+// that fails has asked for is taken back, and its error is the answer.
+func deliver(handler any, input int, m *abi.Message, step *Step) {
 	before := step.mark()
-	step.device = m.Device
+	step.device, step.input = m.Device, input
 	handle := messageHandler(handler, m.Type)
 	err := unsupported(abi.EntryFor(m.Type))
 	if handle != nil {
 		err = handle(m, step)
 	}
-	step.device = ""
+	step.device, step.input = "", 0
 	if err == nil {
 		return
 	}
 	step.rollBack(before)
 	if m.Correlation != "" {
-		step.Reply(abi.Reply{Correlation: m.Correlation, Status: abi.ReplyError, Err: asFault(err)})
+		step.refuse(m, asFault(err))
 	}
+}
+
+// refuse answers a message with an error, which has a code and a template then.
+func (s *Step) refuse(m *abi.Message, fault *abi.Error) {
+	said := *fault
+	if said.Code == "" {
+		said.Code = "guest_error" // as the host calls it
+	}
+	if said.Template == "" {
+		said.Template, said.Parameters = said.Text, nil
+	}
+	s.Reply(abi.Reply{Correlation: m.Correlation, Status: abi.ReplyError, Err: &said})
 }
 
 // ConnectorError is what the SDK answers when it is misused, and what a handler
@@ -197,8 +221,8 @@ func misuse(code, text, hint string) error {
 	return &ConnectorError{Kind: abi.FaultInvalid, Code: code, Text: text, Hint: hint}
 }
 
-// NewError is an error with a template, whose {0}, {1} and so on stand for the
-// parameters.
+// NewError is an error to answer a message with: a code in snake_case, and a
+// template whose {0}, {1} and so on stand for the parameters.
 func NewError(code, template string, parameters ...string) error {
 	return &ConnectorError{
 		Kind: abi.FaultUnknown, Code: code, Text: abi.Format(template, parameters),

@@ -3,6 +3,7 @@ package snaprail_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -389,5 +390,58 @@ func TestPollsSayWhoseTurnItIs(t *testing.T) {
 	}
 	if h.MustPoll(nil); device != "" {
 		t.Errorf("a poll of all is for %q", device)
+	}
+}
+
+// TestAHandlersErrorIsItsAnswer: one with a template is the reply, with nothing
+// else of what the handler asked for; one without fails the call, which is the
+// host's to answer and to count.
+func TestAHandlersErrorIsItsAnswer(t *testing.T) {
+	own := snaprail.NewError("no_such", "no {0}", "way")
+	for name, err := range map[string]error{"own": own, "wrapped": fmt.Errorf("look: %w", own)} {
+		out := answering(t, func(m *abi.Message, step *snaprail.Step) error {
+			step.SetCursor([]byte("lost"))
+			return errors.Join(step.Partial(m, json.RawMessage(`{}`)), err)
+		}).MustMessage(query())
+		r := out.Replies
+		if len(r) != 1 || r[0].Err == nil || r[0].Err.Code != "no_such" || r[0].Err.Template != "no {0}" ||
+			!slices.Equal(r[0].Err.Parameters, []string{"way"}) || out.Cursor != nil {
+			t.Errorf("%s: answered %+v", name, out)
+		}
+	}
+	for name, c := range map[string]struct {
+		m   abi.Message
+		err error
+	}{
+		"a plain error":      {query(), errors.New("boom")},
+		"an error of a host": {query(), &abi.Error{Kind: abi.FaultExhausted, Code: "exhausted", Text: "later"}},
+		"nobody asked":       {abi.Message{Type: abi.MessagePublish}, own},
+	} {
+		h := answering(t, func(*abi.Message, *snaprail.Step) error { return c.err })
+		if _, err := h.Message(c.m); err == nil || !strings.Contains(err.Error(), c.err.Error()) {
+			t.Errorf("%s: %v, want %v", name, err, c.err)
+		}
+	}
+}
+
+func TestMessagesAreHandedBack(t *testing.T) {
+	back := func(_ *abi.Message, step *snaprail.Step) error {
+		step.HandBack(time.Second, "busy")
+		return nil
+	}
+	want := abi.Verdict{Decision: abi.DecisionRetry, Reason: "busy", RetryAfterMS: 1000}
+	if out := answering(t, back).MustMessage(query()); !slices.Equal(out.Verdicts, []abi.Verdict{want}) {
+		t.Errorf("judged %+v", out.Verdicts)
+	}
+	h := guesttest.New(t, &full{run: func(loop *snaprail.Loop) error {
+		for loop.Receive(time.Second) {
+			loop.Serve(&spoken{do: func(_ string, m *abi.Message, step *snaprail.Step) error { return back(m, step) }})
+		}
+		return loop.Err()
+	}})
+	out, err := h.Run([]abi.Event{{Type: abi.EventTimer}, guesttest.Asked(query())})
+	want.Input = 1
+	if err != nil || len(out) != 1 || !slices.Equal(out[0].Verdicts, []abi.Verdict{want}) {
+		t.Errorf("judged %+v, %v", out, err)
 	}
 }

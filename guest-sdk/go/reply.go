@@ -146,6 +146,11 @@ func contentTypeOf(data []byte) string {
 	}
 }
 
+// HandBack asks for the message that is being handled again after a while. The
+// messages to the same device wait with it, those to others do not; its deadline
+// goes on.
+func (s *Step) HandBack(after time.Duration, reason string) { s.Retry(s.input, after, reason) }
+
 // Event adds a record of kind event of a service of a device: the data, and the
 // metadata that its protocol has beside them, in headers of these names. It is
 // taken now; the record that it answers may be changed until the next is added.

@@ -15,6 +15,7 @@ type Step struct {
 	out     abi.Outcome
 	cursor  []byte
 	device  string      // that the running call is for
+	input   int         // the message that is being handled, among the inputs
 	emitted abi.Emitted // the last block
 	emptied int         // how often
 }
@@ -173,7 +174,7 @@ func (s *Step) reset() {
 // begin empties the step for a call.
 func (s *Step) begin() {
 	s.reset()
-	s.device, s.emitted = "", abi.Emitted{}
+	s.device, s.input, s.emitted = "", 0, abi.Emitted{}
 }
 
 // mark is how much a step asks for.

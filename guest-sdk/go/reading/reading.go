@@ -181,9 +181,9 @@ const quoted = 64
 
 func clip(text string) string {
 	if len(text) > quoted {
-		return text[:quoted] + "..."
+		text = text[:quoted] + "..."
 	}
-	return text
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 // Clip is the start of a payload, for a reason.
