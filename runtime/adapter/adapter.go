@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -39,6 +40,7 @@ type Adapters struct {
 
 	mu      sync.Mutex
 	folders map[string]*folder
+	purses  map[string]*purse
 }
 
 // New makes the adapters. Nothing is read or made on disk yet.
@@ -52,7 +54,7 @@ func New(cfg Config) *Adapters {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Adapters{cfg: cfg, folders: map[string]*folder{}}
+	return &Adapters{cfg: cfg, folders: map[string]*folder{}, purses: map[string]*purse{}}
 }
 
 // Info is what an adapter is called.
@@ -82,6 +84,7 @@ func Of(category string) (Info, bool) {
 // Tenant are the adapters of one tenant.
 type Tenant struct {
 	folder *folder
+	purse  *purse
 	log    *slog.Logger
 }
 
@@ -95,7 +98,12 @@ func (a *Adapters) Tenant(id string) *Tenant {
 		f = &folder{dir: filepath.Join(a.cfg.Dir, id), maxBytes: a.cfg.MaxBytes, maxFiles: a.cfg.MaxFiles}
 		a.folders[id] = f
 	}
-	return &Tenant{f, a.cfg.Log.With("tenant", id)}
+	p, ok := a.purses[id]
+	if !ok {
+		p = &purse{}
+		a.purses[id] = p
+	}
+	return &Tenant{f, p, a.cfg.Log.With("tenant", id)}
 }
 
 // Remove forgets what a tenant keeps here, for good. Adapters that are nil keep
@@ -105,6 +113,9 @@ func (a *Adapters) Remove(id string) error {
 		return nil
 	}
 	f := a.Tenant(id).folder
+	a.mu.Lock()
+	delete(a.purses, id)
+	a.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counted = false
@@ -180,11 +191,41 @@ func (t *Tenant) call(ctx context.Context, category, operation string, in *argum
 	return nil, fault.New(fault.Unsupported, "nothing that is built in offers %.64s of the category %.64s", operation, category)
 }
 
-// maxNote bounds each text that goes to the log.
-const maxNote = 1 << 10
+// The bounds of what goes to the log: bytes of one text, and messages of one
+// tenant within a minute. The log is the server's, and its disk's.
+const (
+	maxNote  = 256
+	maxNotes = 600
+)
+
+// purse is how many messages a tenant has had logged in the minute that began
+// then.
+type purse struct {
+	mu    sync.Mutex
+	since time.Time
+	spent int
+}
+
+// take is fault.RateLimited when the minute's messages are spent.
+func (p *purse) take(now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.since) >= time.Minute {
+		p.since, p.spent = now, 0
+	}
+	if p.spent >= maxNotes {
+		return fault.New(fault.RateLimited, "%d messages went to the server's log within a minute, and no more do", maxNotes).
+			WithHint("Give the category a connector of your own, which sends them.").WithRetryAfter(time.Minute - now.Sub(p.since))
+	}
+	p.spent++
+	return nil
+}
 
 // note writes a message to the log in place of sending it.
 func (t *Tenant) note(ctx context.Context, text string, attrs ...slog.Attr) (any, error) {
+	if err := t.purse.take(time.Now()); err != nil {
+		return nil, err
+	}
 	for i := range attrs {
 		if attrs[i].Value.Kind() == slog.KindString {
 			attrs[i].Value = slog.StringValue(fault.Clip(attrs[i].Value.String(), maxNote))

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -253,6 +255,31 @@ func TestHammerFiles(t *testing.T) {
 	if left > 5 {
 		t.Errorf("%d files, and 5 are allowed", left)
 	}
+}
+
+// TestTheLogTakesSoManyMessages a minute of each tenant: it lies on the server's
+// disk.
+func TestTheLogTakesSoManyMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := adapter.New(adapter.Config{Dir: t.TempDir()})
+		send := func(tenant string) error {
+			_, err := all.Tenant(tenant).Call(t.Context(), "messaging", "send", json.RawMessage(`{"text":"x"}`))
+			return err
+		}
+		for i := range 600 {
+			if err := send("plant"); err != nil {
+				t.Fatalf("message %d: %v", i, err)
+			}
+		}
+		wants(t, send("plant"), fault.RateLimited)
+		if err := send("other"); err != nil {
+			t.Errorf("another tenant: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if err := send("plant"); err != nil {
+			t.Errorf("a minute later: %v", err)
+		}
+	})
 }
 
 // TestTheLogTakesMessages: with the tenant's name, whole or cut, on one line.

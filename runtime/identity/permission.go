@@ -36,9 +36,9 @@ func ParseRole(text string) (Role, error) {
 		WithFields(fault.Field{Pointer: "/role", Detail: "is viewer, operator or admin"})
 }
 
-// lower is the lower one of two roles.
+// lower is the lower one of two roles. None is the lowest.
 func lower(a, b Role) Role {
-	if a.Includes(b) {
+	if a.rank() > b.rank() {
 		return b
 	}
 	return a

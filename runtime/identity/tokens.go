@@ -159,13 +159,13 @@ func (t *Tokens) Verify(ctx context.Context, token string) (Identity, error) {
 }
 
 // roleNow is the token's role, or its user's if that is lower; "": they are
-// gone or disabled.
+// gone, disabled, or nobody has vouched for them for long.
 func (r *record) roleNow(reader store.Reader) (Role, error) {
 	if r.User == "" {
 		return r.Role, nil
 	}
 	user, err := readUser(reader, r.Tenant, r.User)
-	if err != nil || user.ID != r.UserID || user.Disabled {
+	if err != nil || user.ID != r.UserID || user.Disabled || (user.Issuer != "" && time.Since(user.Seen) >= ExternalLife) {
 		return "", err
 	}
 	return lower(r.Role, user.Role), nil

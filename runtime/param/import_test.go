@@ -175,7 +175,13 @@ func TestAliasesThatMultiplyAreRefused(t *testing.T) {
 		fmt.Fprintf(&list, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 10), ","))
 		fmt.Fprintf(&merge, "a%d: &a%d {<<: [%s]}\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 10), ","))
 	}
-	for _, body := range []string{list.String(), merge.String()} {
+	var wide strings.Builder // one mapping that is merged into itself again and again
+	wide.WriteString("a: &a {")
+	for i := range 1000 {
+		fmt.Fprintf(&wide, "k%d: 1, ", i)
+	}
+	wide.WriteString("}\nb: {<<: [" + strings.TrimSuffix(strings.Repeat("*a,", 500), ",") + "]}\n")
+	for _, body := range []string{list.String(), merge.String(), wide.String()} {
 		began := time.Now()
 		if _, _, err := param.Import("x.yaml", "", []byte(body)); !fault.Is(err, fault.ConfigInvalid) {
 			t.Errorf("%.60s: %v", body, err)

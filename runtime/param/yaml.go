@@ -85,7 +85,7 @@ type converter struct{ nodes int }
 
 func (c *converter) value(n *yaml.Node, depth int) (json.RawMessage, error) {
 	if c.nodes++; c.nodes > maxYAMLNodes {
-		return nil, atLine(n.Line, "the document has more than %d values, its aliases written out", maxYAMLNodes)
+		return nil, atLine(n.Line, "the document has more than %d names and values, its aliases written out", maxYAMLNodes)
 	}
 	if depth > maxYAMLDepth {
 		return nil, atLine(n.Line, "the document is nested deeper than %d levels, or an alias is within itself", maxYAMLDepth)
@@ -123,6 +123,9 @@ func (c *converter) mapping(o *object, n *yaml.Node, depth int) error {
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
+		if c.nodes++; c.nodes > maxYAMLNodes { // also of what a merge only passes over
+			return atLine(key.Line, "the document has more than %d names and values, its aliases written out", maxYAMLNodes)
+		}
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}

@@ -5,7 +5,7 @@
 // Only cmd imports it. Its invariants: nothing of a login under way is kept
 // here, it travels in a cookie of the browser that began it; an ID token is
 // believed when its signature, issuer, audience, end and nonce are right; who
-// has no role by the provider's word has none here.
+// has no role by the provider's word comes without one.
 package oidc
 
 import (
@@ -119,7 +119,8 @@ func (p *Provider) Begin(ctx context.Context, redirect string) (address, kept st
 // Finish takes what the browser came back with and what it kept, and says who
 // it is. A login that was begun elsewhere, or too long ago, is
 // fault.OAuthState; one that the provider refuses, or whose ID token is not
-// right, fault.OAuthFailed; somebody without a role fault.RoleRequired.
+// right, fault.OAuthFailed. Somebody without a role is for Users.Enter to refuse,
+// which knows what they had before.
 func (p *Provider) Finish(ctx context.Context, kept string, query url.Values, redirect string) (identity.External, error) {
 	f, err := p.began(kept, query)
 	if err != nil {
@@ -252,10 +253,6 @@ func (p *Provider) person(id *gooidc.IDToken) (identity.External, error) {
 		if text, ok := claims[name].(string); ok && who.Display == "" {
 			who.Display = strings.ToValidUTF8(fault.Clip(text, 200), "")
 		}
-	}
-	if who.Role == "" {
-		return who, fault.New(fault.RoleRequired, "the identity provider gives you no role here").
-			WithHint("Ask an administrator to put you into a group that has one.")
 	}
 	return who, nil
 }
