@@ -48,6 +48,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, files *TLSFiles
 	if s, ok := h.(interface{ EndStreams() }); ok {
 		srv.RegisterOnShutdown(s.EndStreams)
 	}
+	ln = newBounded(ln, log)
 	served := make(chan error, 1)
 	go func() {
 		if files != nil {
@@ -66,6 +67,11 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, files *TLSFiles
 	if err := srv.Shutdown(drain); err != nil {
 		log.Warn("requests cut off by the stop", "error", err)
 		_ = srv.Close()
+	}
+	if s, ok := h.(interface{ Drained(context.Context) error }); ok {
+		if err := s.Drained(drain); err != nil {
+			log.Warn("connections cut off by the stop", "error", err)
+		}
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fault.Wrap(fault.Internal, err, "listener")
