@@ -44,6 +44,9 @@ func exemplify(op *huma.Operation) {
 	if !ok {
 		text, ok = identityExamples()[op.OperationID]
 	}
+	if !ok {
+		text, ok = messageExamples()[op.OperationID]
+	}
 	if !ok || op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {
 		return
 	}

@@ -42,6 +42,12 @@ func limitParam() *huma.Param {
 	return p
 }
 
+func streamFormat() *huma.Param {
+	p := query("format", huma.TypeString, "record, or cloudevents for the envelope of CloudEvents 1.0; none: record")
+	p.Schema.Enum = []any{formatRecord, formatCloudEvent}
+	return p
+}
+
 func lastEventID() *huma.Param {
 	return &huma.Param{
 		Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
@@ -100,6 +106,8 @@ func (s *Server) documentStream() {
 		Parameters: []*huma.Param{
 			query("from", huma.TypeString, "A position behind which to start, start (the default), or now"),
 			query("connector", huma.TypeString, "Only of this connector, by id or name"),
+			query("topic", huma.TypeString, "Only the events of one connector: /sources/ and its name"),
+			streamFormat(),
 			lastEventID(),
 		},
 		Responses: map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -67,6 +68,7 @@ func (s *Server) pump(c echo.Context, f feed, p *pusher) {
 	case errors.Is(err, os.ErrDeadlineExceeded): // it also ends the request's context
 		s.metrics.stalled.Inc()
 		s.cfg.Log.Warn("reader stalled and was dropped", "request", requestID(c), "tenant", identityOf(c).Tenant)
+	case errors.Is(err, io.EOF): // the feed has come to its end
 	case c.Request().Context().Err() != nil: // the reader has gone
 	default:
 		p.say("problem", "", s.whyEnds(c, err))
@@ -99,6 +101,9 @@ func (s *Server) lagged(c echo.Context, f feed, p *pusher) {
 	s.cfg.Log.Warn("reader lagged and was dropped", "request", requestID(c), "tenant", identityOf(c).Tenant)
 	err := fault.New(fault.Timeout, "the reader is too slow").
 		WithHint("Come back with the id of this event as Last-Event-ID, over a faster connection or for fewer records.")
+	if f.place() == "" {
+		err = fault.New(fault.SlowReader, "the reader is too slow")
+	}
 	p.say("lagged", f.place(), s.whyEnds(c, err))
 }
 

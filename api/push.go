@@ -54,6 +54,7 @@ type pusher struct {
 	conn  *http.ResponseController
 	lines bool
 	slow  time.Duration
+	send  func([]byte) error // where it goes in place of w; nil: to w
 	buf   []byte
 }
 
@@ -104,21 +105,30 @@ func (p *pusher) beat() {
 }
 
 // patience is how long a reader may take for so many bytes.
-func (p *pusher) patience(n int) time.Duration {
-	return p.slow + time.Duration(n)*time.Second/slowestBytes
+func (p *pusher) patience(n int) time.Duration { return patienceFor(p.slow, n) }
+
+func patienceFor(slow time.Duration, n int) time.Duration {
+	return slow + time.Duration(n)*time.Second/slowestBytes
 }
 
 // flush writes what was gathered. A large buffer is not kept.
 func (p *pusher) flush() error {
-	_ = p.conn.SetWriteDeadline(time.Now().Add(2 * p.patience(len(p.buf)))) // not every writer has one
-	_, err := p.w.Write(p.buf)
-	if err == nil {
-		err = p.conn.Flush()
-	}
+	err := p.write()
 	if p.buf = p.buf[:0]; cap(p.buf) > 2*batchBytes {
 		p.buf = nil
 	}
 	return err
+}
+
+func (p *pusher) write() error {
+	if p.send != nil {
+		return p.send(p.buf)
+	}
+	_ = p.conn.SetWriteDeadline(time.Now().Add(2 * p.patience(len(p.buf)))) // not every writer has one
+	if _, err := p.w.Write(p.buf); err != nil {
+		return err
+	}
+	return p.conn.Flush()
 }
 
 // flushInTime is flush for a reader that has to keep up: errLags says that it

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -190,16 +192,29 @@ func spenderOf(who identity.Identity) string {
 }
 
 // limited takes a request of the tenant's allowance, and says in the answer's
-// headers what is left.
+// headers what is left. A message changes nothing of what the tenant has.
 func (s *Server) limited(c echo.Context) error {
+	change := changes(c.Request().Method) && !isMessage(c.Path())
+	return s.spend(identityOf(c), change, c.Response().Header())
+}
+
+// isMessage reports whether a path of the router takes messages.
+func isMessage(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/api/connectors/:id/")
+	return ok && slices.ContainsFunc(messageKinds(), func(k messageKind) bool { return k.name == rest })
+}
+
+// spend takes a request of an identity's tenant's allowance. h is told what is
+// left; nil: nobody is.
+func (s *Server) spend(who identity.Identity, change bool, h http.Header) error {
 	var most perMinute
-	most.requests, most.changes = s.cfg.Control.Rates(identityOf(c).Tenant)
+	most.requests, most.changes = s.cfg.Control.Rates(who.Tenant)
 	most.requests, most.changes = cmp.Or(most.requests, defaultRequests), cmp.Or(most.changes, defaultChanges)
-	change := changes(c.Request().Method)
-	requests, changed := s.rates.take(identityOf(c).Tenant, spenderOf(identityOf(c)), most, change, time.Now())
-	h := c.Response().Header()
-	h.Set(headerRatePolicy, fmt.Sprintf(`"requests";q=%d;w=60, "changes";q=%d;w=60`, requests.limit, changed.limit))
-	h.Set(headerRateLimit, requests.text("requests")+", "+changed.text("changes"))
+	requests, changed := s.rates.take(who.Tenant, spenderOf(who), most, change, time.Now())
+	if h != nil {
+		h.Set(headerRatePolicy, fmt.Sprintf(`"requests";q=%d;w=60, "changes";q=%d;w=60`, requests.limit, changed.limit))
+		h.Set(headerRateLimit, requests.text("requests")+", "+changed.text("changes"))
+	}
 	switch {
 	case requests.wait > 0:
 		return fault.New(fault.RateLimited, "you may ask for %d things a minute", requests.limit).WithRetryAfter(requests.wait)

@@ -21,8 +21,9 @@ const (
 // recordFeed is a stream of records.
 type recordFeed struct {
 	tenant  *control.Tenant
-	options control.StreamOptions // After is behind what was pushed
-	records *control.Stream       // nil: at rest
+	options control.StreamOptions                      // After is behind what was pushed
+	records *control.Stream                            // nil: at rest
+	append  func(dst []byte, r *control.Record) []byte // one line
 	large   *turns
 	wants   bool // the next record is a large one
 	close   func(what string, r interface{ Close() error })
@@ -70,7 +71,7 @@ func (f *recordFeed) push(ctx context.Context, p *pusher) (full bool, err error)
 		return false, errIdle
 	}
 	f.options.After = f.records.Place()
-	full = p.end(appendRecord(p.begin("record", r.Position), &r))
+	full = p.end(f.append(p.begin("record", r.Position), &r))
 	if f.wants { // it is written while its place is held
 		f.wants = false
 		f.rest()

@@ -94,6 +94,8 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 		r.http.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
+		r.check(r.api.Drained(ctx))
+		r.check(cfg.Control.Close(ctx))
 		r.check(super.Stop(ctx))
 		r.check(audit.Close(ctx))
 		r.check(eng.Close(ctx))

@@ -69,8 +69,11 @@ type Server struct {
 	large   map[string]*turns // by tenant: large records that are written now
 	pace    pace
 	started time.Time
-	ending  chan struct{} // closed when streams have to end
-	end     func()
+	// hijacked are the connections that have left HTTP: nobody but Drained waits
+	// for them.
+	hijacked sync.WaitGroup
+	ending   chan struct{} // closed when streams have to end
+	end      func()
 }
 
 // New makes a server. It listens nowhere: see Serve.
@@ -139,4 +142,6 @@ func (s *Server) routes() {
 	s.tokenRoutes()
 	s.tenantRoutes()
 	s.streamRoutes()
+	s.messageRoutes()
+	s.socketRoutes()
 }

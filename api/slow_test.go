@@ -170,7 +170,7 @@ func TestStreamGoesOnAfterARest(t *testing.T) {
 	who, err := r.api.cfg.Tokens.Verify(t.Context(), r.token)
 	r.must(err)
 	tenant = tenant.By(who)
-	f := &recordFeed{tenant: tenant, large: newTurns("large", 1, time.Hour), close: r.api.close}
+	f := &recordFeed{tenant: tenant, append: appendRecord, large: newTurns("large", 1, time.Hour), close: r.api.close}
 	defer f.rest()
 	w := httptest.NewRecorder()
 	c := r.api.echo.NewContext(httptest.NewRequest(http.MethodGet, "/", nil), w)
@@ -189,7 +189,7 @@ func TestStreamGoesOnAfterARest(t *testing.T) {
 			t.Fatalf("record %d is %s", i, line)
 		}
 	}
-	now := &recordFeed{tenant: tenant, options: control.StreamOptions{After: "now"}, large: f.large, close: r.api.close}
+	now := &recordFeed{tenant: tenant, append: appendRecord, options: control.StreamOptions{After: "now"}, large: f.large, close: r.api.close}
 	defer now.rest()
 	r.must(now.open(t.Context()))
 	now.rest() // before anything has come

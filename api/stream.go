@@ -27,14 +27,14 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 		return err
 	}
 	defer leave()
-	o := control.StreamOptions{After: c.QueryParam("from"), Connector: c.QueryParam("connector")}
+	o := control.StreamOptions{After: c.QueryParam("from"), Connector: c.QueryParam("connector"), Topic: c.QueryParam("topic")}
 	if last := c.Request().Header.Get("Last-Event-ID"); last != "" {
 		o.After = last
 	}
-	if o.After == "start" {
-		o.After = ""
+	f, err := s.newRecordFeed(t, identityOf(c).Tenant, o, c.QueryParam("format"))
+	if err != nil {
+		return err
 	}
-	f := &recordFeed{tenant: t, options: o, large: s.largeOf(identityOf(c).Tenant), close: s.close}
 	if err := f.open(c.Request().Context()); err != nil {
 		return err
 	}
@@ -45,6 +45,22 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 	}
 	s.pump(c, f, p)
 	return nil
+}
+
+// newRecordFeed is the tenant's records in one of their forms.
+func (s *Server) newRecordFeed(t *control.Tenant, tenant string, o control.StreamOptions, format string) (*recordFeed, error) {
+	if o.After == "start" {
+		o.After = ""
+	}
+	f := &recordFeed{tenant: t, options: o, append: appendRecord, large: s.largeOf(tenant), close: s.close}
+	switch format {
+	case "", formatRecord:
+	case formatCloudEvent:
+		f.append, f.options.Topics = newCloudEvents(tenant).append, true
+	default:
+		return nil, fault.New(fault.Invalid, "format: %.40q is neither %s nor %s", format, formatRecord, formatCloudEvent)
+	}
+	return f, nil
 }
 
 // logs answers the lines that are kept, or follows them.

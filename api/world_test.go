@@ -63,7 +63,9 @@ type world struct {
 	told  string   // what the other tenant has asked with, and so may see again
 	n     int
 	tail  string // digest of filetail, once it is there
-	last  string // name of the last thing that was made
+	// talker is the digest of parley, once it is there.
+	talker string
+	last   string // name of the last thing that was made
 }
 
 func newWorld(t *testing.T) *world {

@@ -193,4 +193,5 @@ type Problem struct {
 	Offset       int64         `json:"offset,omitempty" doc:"Byte offset of the mistake in an uploaded file"`
 	RequestID    string        `json:"requestId"`
 	RetryAfterMS int64         `json:"retryAfterMs,omitempty"`
+	Replies      []Reply       `json:"replies,omitempty" doc:"Of a message: those that came, the last of which says what went wrong"`
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -24,6 +25,8 @@ const (
 type StreamOptions struct {
 	From      string // a position, "start" or "now"; "": start
 	Connector string // id or name; "": all
+	Topic     string // "/sources/" and a connector's name: its events alone; "": all
+	Format    string // "cloudevents": each Raw is a CloudEvent, and of the Record nothing else; "": record
 	// Lost is told when the connection broke and is made again; nil: nobody.
 	Lost func(error)
 }
@@ -39,9 +42,18 @@ func (c *Client) Stream(ctx context.Context, o StreamOptions, each func(Record) 
 	if o.Connector != "" {
 		query.Set("connector", o.Connector)
 	}
+	if o.Topic != "" {
+		query.Set("topic", o.Topic)
+	}
+	if o.Format != "" {
+		query.Set("format", o.Format)
+	}
 	return c.follow(ctx, call{method: http.MethodGet, path: "/api/stream", query: query}, o.Lost, func(e event) error {
 		if e.name != "record" {
 			return nil
+		}
+		if o.Format == "cloudevents" {
+			return each(Record{Raw: bytes.Clone(e.data)})
 		}
 		r, err := parseRecord(e.data)
 		if err != nil {

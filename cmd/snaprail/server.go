@@ -155,6 +155,9 @@ func (s *server) close(ctx context.Context) error {
 	defer cancel()
 	var errs []error
 	s.refresher.Stop()
+	if s.control != nil {
+		errs = append(errs, s.control.Close(ctx))
+	}
 	if s.supervisor != nil {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}

@@ -29,6 +29,9 @@ func (a *app) tailCommand() *cobra.Command {
 			if n < 0 {
 				return fault.New(fault.Usage, "-n %d: want a positive number", n)
 			}
+			if o.Format == "cloudevents" && a.output != outputJSON {
+				return fault.New(fault.Usage, "--format cloudevents prints JSON").WithHint("Add -o json.")
+			}
 			o.Lost = a.lost
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
 				return a.tail(ctx, api, o, n)
@@ -37,6 +40,8 @@ func (a *app) tailCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.From, "from", "now", "where to start: start, now, or a `position` behind which to go on")
 	c.Flags().StringVar(&o.Connector, "connector", "", "only of this connector, by id or `name`")
+	c.Flags().StringVar(&o.Topic, "topic", "", "only the events of one connector: `/sources/name`")
+	c.Flags().StringVar(&o.Format, "format", "", "form of the records with -o json: `record or cloudevents`")
 	c.Flags().IntVarP(&n, "number", "n", 0, "end after so many records; 0: when interrupted")
 	return c
 }

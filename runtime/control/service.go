@@ -42,8 +42,9 @@ type Config struct {
 
 // Service is the control plane of one process.
 type Service struct {
-	cfg    Config
-	coming *coming
+	cfg     Config
+	coming  *coming
+	tickets *tickets
 }
 
 // New makes a control plane.
@@ -54,7 +55,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, coming: newComing()}
+	return &Service{cfg: cfg, coming: newComing(), tickets: newTickets()}
 }
 
 // Tenant is one tenant's control plane.
@@ -67,7 +68,12 @@ type Tenant struct {
 	shelf   *catalog.Shelf
 	runtime *supervisor.Tenant
 	coming  *coming
+	tickets *tickets
 }
+
+// Close ends what goes on behind the calls: tickets and their callbacks. It
+// waits for them, or for ctx, and may be called once.
+func (s *Service) Close(ctx context.Context) error { return s.tickets.close(ctx) }
 
 // Tenant narrows the service to one tenant.
 func (s *Service) Tenant(id string) (*Tenant, error) {
@@ -83,7 +89,7 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, coming: s.coming}, nil
+	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, coming: s.coming, tickets: s.tickets}, nil
 }
 
 // By is the same control plane in the hands of somebody: their role and scopes

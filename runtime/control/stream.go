@@ -23,13 +23,9 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
 		return nil, err
 	}
-	s := &Stream{log: t.runtime.Outbox(), place: o.After}
-	if o.Connector != "" {
-		v, err := t.Connector(ctx, o.Connector)
-		if err != nil {
-			return nil, err
-		}
-		s.connector = v.ID
+	s := &Stream{log: t.runtime.Outbox(), place: o.After, only: o.Topic != ""}
+	if err := s.narrow(ctx, t, o); err != nil {
+		return nil, err
 	}
 	from := uint64(1)
 	switch o.After {
@@ -55,6 +51,38 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	return s, nil
 }
 
+// topicPrefix and the name of a connector are the topic of its events.
+const topicPrefix = "/sources/"
+
+// narrow leaves what the options ask for.
+func (s *Stream) narrow(ctx context.Context, t *Tenant, o StreamOptions) error {
+	if o.Topics || s.only {
+		s.topics = &topics{space: t.space, known: map[string]topic{}}
+	}
+	wanted := []string{o.Connector}
+	if s.only {
+		name, ok := strings.CutPrefix(o.Topic, topicPrefix)
+		if !ok || name == "" {
+			return fault.New(fault.Invalid, "topic: %.300q is not %s and the name of a connector", o.Topic, topicPrefix)
+		}
+		wanted = append(wanted, name)
+	}
+	for _, name := range wanted {
+		if name == "" {
+			continue
+		}
+		v, err := t.Connector(ctx, name)
+		if err != nil {
+			return err
+		}
+		if s.connector != "" && s.connector != v.ID {
+			return fault.New(fault.Invalid, "the topic %.300q is not that of the connector %.300q", o.Topic, o.Connector)
+		}
+		s.connector = v.ID
+	}
+	return nil
+}
+
 func parsePosition(p string) (block uint64, index int, err error) {
 	b, i, ok := strings.Cut(p, ".")
 	block, errB := strconv.ParseUint(b, 10, 64)
@@ -72,7 +100,9 @@ func position(block uint64, index int) string { return fmt.Sprintf("%d.%d", bloc
 type Stream struct {
 	log       *outbox.Log
 	reader    *outbox.Reader
-	connector string // "": all
+	connector string  // "": all
+	only      bool    // events alone
+	topics    *topics // nil: nobody asks for them
 
 	block  *outbox.Block
 	rest   []byte // the block's batches behind this one
@@ -107,9 +137,20 @@ func (s *Stream) Next(ctx context.Context) (Record, error) {
 	}
 	i := s.index
 	s.index++
+	s.pass()
 	r := s.record(i)
 	s.place = r.Position
+	if s.topics != nil && s.batch.Records[i].Kind == abi.KindEvent {
+		r.Topic = s.topics.of(ctx, r.Connector)
+	}
 	return r, nil
+}
+
+// pass moves on to the next record of the batch that is wanted.
+func (s *Stream) pass() {
+	for s.only && s.index < len(s.batch.Records) && s.batch.Records[s.index].Kind != abi.KindEvent {
+		s.index++
+	}
 }
 
 // open starts on a block, unless nothing of it is wanted.
@@ -137,6 +178,7 @@ func (s *Stream) nextBatch() (ok bool, damaged error) {
 		if s.skipIn == s.block.Seq {
 			s.index = min(max(s.skip-s.base, 0), len(s.batch.Records))
 		}
+		s.pass()
 		if s.index < len(s.batch.Records) {
 			return true, nil
 		}
