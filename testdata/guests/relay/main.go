@@ -25,6 +25,9 @@ type order struct {
 	OneWay    bool            `json:"one_way"`
 }
 
+// Open has nothing to do: a connector that opens passes its test.
+func (*relay) Open(*abi.OpenInput, *snaprail.Step) error { return nil }
+
 // OnQuery hands a query on, and answers with all replies and with the error, if
 // there is one.
 func (*relay) OnQuery(m *abi.Message, step *snaprail.Step) error { return relayed(m, step) }
