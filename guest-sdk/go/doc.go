@@ -3,7 +3,8 @@
 // wants, one line that registers it, and a manifest. The words that cross the
 // wall are those of package abi; what a handler wants to happen goes into its
 // Step; the host's functions are in the packages beside this one: serial, http,
-// log, kv, clock, file. A module imports the groups that it uses, and no other.
+// log, kv, clock, file, devices, connectors. A module imports the groups that it
+// uses, and no other.
 //
 //   - life: Opener, Closer, Tester
 //   - north, from the device: Poller, EventHandler or Runner, by the manifest's

@@ -15,6 +15,10 @@
 //		}
 //	}
 //
+// Messages go in by Message and come out as replies (RepliesTo); Emits collects
+// what a guest commits in the middle of a call; Job and Deploy call what a host
+// calls beside the steps; Encode is a converter's way south.
+//
 // A host function that the test has not scripted answers "denied", as one of an
 // optional capability does that was not granted.
 //
