@@ -71,7 +71,7 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags="-s -w" -o scale.wasm .
 //
-// and pack its manifest in with snaprail pack. Package guesttest runs the same
+// with Go 1.26 or newer, and pack its manifest in with snaprail pack. Package guesttest runs the same
 // code natively under go test.
 //
 // Messages to the device come one at a time, each to the handler of its type, or

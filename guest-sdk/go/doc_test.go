@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -43,5 +44,22 @@ func TestConnectorInTheDocBuilds(t *testing.T) {
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestDocNamesTheGoThatItNeeds: who copies the package out of this module has no
+// go.mod that says so.
+func TestDocNamesTheGoThatItNeeds(t *testing.T) {
+	module, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindSubmatch(module)
+	if version == nil || !strings.Contains(string(doc), "with Go "+string(version[1])+" or newer") {
+		t.Errorf("go.mod says go %s, and doc.go another", version)
 	}
 }

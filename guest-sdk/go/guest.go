@@ -126,6 +126,7 @@ func (g *Guest) onOpen(input []byte) error {
 	if err := g.open.Decode(input); err != nil {
 		return unreadable(abi.EntryOpen, err)
 	}
+	g.step.name = g.open.Connector
 	return h.Open(&g.open, &g.step)
 }
 

@@ -57,14 +57,18 @@ func TestMessagesReachTheHandlerOfTheirType(t *testing.T) {
 			Headers: []abi.Header{{Name: "n", Value: []byte("v")}}, Metadata: []byte("meta"), Sender: "user:eve", Via: []string{"x"},
 		}
 		var got *abi.Message
-		entry, device := "", ""
-		h := guesttest.New(t, &spoken{do: func(e string, m *abi.Message, step *snaprail.Step) error {
-			entry, got, device = e, m.Clone(), step.Device()
+		entry, device, connector := "", "", ""
+		h := guesttest.New(t, &struct {
+			opener
+			*spoken
+		}{spoken: &spoken{do: func(e string, m *abi.Message, step *snaprail.Step) error {
+			entry, got, device, connector = e, m.Clone(), step.Device(), step.Connector()
 			return nil
-		}})
+		}}})
+		h.MustOpen(`{}`)
 		h.MustMessage(want)
-		if entry != abi.EntryFor(kind) || !reflect.DeepEqual(*got, want) || device != "d" {
-			t.Errorf("%s for %s got %+v", entry, device, got)
+		if entry != abi.EntryFor(kind) || !reflect.DeepEqual(*got, want) || device != "d" || connector != "guesttest" {
+			t.Errorf("%s for %s of %s got %+v", entry, device, connector, got)
 		}
 	}
 }

@@ -172,6 +172,10 @@ func (s *Step) Spawn(job abi.Job) { s.out.Jobs = append(s.out.Jobs, job) }
 // one whose turn it is in a poll. It is empty when the call is for none or all.
 func (s *Step) Device() string { return s.device }
 
+// Connector is the connector's name, as open was told. A guest works for one
+// connector from its open to its end.
+func (s *Step) Connector() string { return s.name }
+
 // Messages collects what an Encoder makes of the messages that it is handed.
 type Messages struct {
 	out abi.Messages

@@ -14,6 +14,7 @@ import (
 type Step struct {
 	out     abi.Outcome
 	cursor  []byte
+	name    string      // the connector's, of the last open
 	device  string      // that the running call is for
 	input   int         // the message that is being handled, among the inputs
 	emitted abi.Emitted // the last block
