@@ -113,13 +113,27 @@ func TestSchemas(t *testing.T) {
 			good: []string{`{"url":"https://x.example/send"}`},
 			bad:  []string{`{}`, `{"url":"mail"}`, `{"url":"https://x","token":"y"}`},
 		},
+		"regexp": {
+			good: []string{`{"patterns":[{"pattern":"(?P<a>x)"}]}`, `{"all":true,"unmatched":"pass","patterns":[{"pattern":"(x)","fields":[{"name":"a","group":"1","type":"auto","scale":2}]}]}`},
+			bad:  []string{`{}`, `{"patterns":[]}`, `{"patterns":[{}]}`, `{"patterns":[{"pattern":"x"}],"unmatched":"drop"}`, `{"patterns":[{"pattern":"x","fields":[{"group":"1"}]}]}`},
+		},
+		"json": {
+			good: []string{`{"fields":[{"name":"a"}]}`, `{"each":"","device":"id","time":"$.t","time_format":"ms","fields":[{"name":"a","path":"/b","optional":true,"type":"bool"}]}`},
+			bad:  []string{`{}`, `{"fields":[]}`, `{"fields":[{"path":"$.a"}]}`, `{"fields":[{"name":"a"}],"time_format":"days"}`, `{"fields":[{"name":"a","type":"float"}]}`},
+		},
+		"binary": {
+			good: []string{`{"fields":[{"name":"a","type":"uint8"}]}`, `{"input":"hex","endian":"little","min_length":1,"max_length":9,"checksum":{"type":"crc32","from":1,"at":-4,"endian":"big"},"fields":[{"name":"a","type":"int16","at":-2,"bit":1,"bits":4,"missing":"0x8000","endian":"big_swap"}]}`},
+			bad:  []string{`{}`, `{"fields":[]}`, `{"fields":[{"name":"a"}]}`, `{"fields":[{"name":"a","type":"uint9"}]}`, `{"endian":"middle","fields":[{"name":"a","type":"uint8"}]}`, `{"checksum":{},"fields":[{"name":"a","type":"uint8"}]}`},
+		},
 		"textframe": {
 			good: []string{
 				`{"fields":[{"name":"v","from":0,"type":"int"}]}`,
 				`{"encoding":"utf-8","strip":[],"fields":[{"name":"v","from":1,"to":2,"type":"double","unit":"Cel","kind":"attribute","scale":0.1,"offset":-4}]}`,
+				`{"publish":"${body}","command":{"*":"x"},"rpc":{"a":"b"},"attributeUpdates":[{"attributeOnThingsBoard":"a","stringToDevice":"${a}"}]}`,
 			},
 			bad: []string{
 				`{}`, `{"fields":[]}`, `{"fields":[{"name":"v","from":0}]}`, `{"fields":[{"name":"v","from":0,"type":"float"}]}`,
+				`{"rpc":{"a":1}}`, `{"attributeUpdates":[{"attribute":"a","template":"t","unit":"x"}]}`,
 				`{"fields":[{"name":"v","from":-1,"type":"int"}]}`, `{"encoding":"latin-1","fields":[{"name":"v","from":0,"type":"int"}]}`,
 				`{"fields":[{"name":"v","from":0,"type":"int","width":2}]}`,
 			},

@@ -13,6 +13,11 @@ type config struct {
 	Encoding string        `json:"encoding"`
 	Strip    []string      `json:"strip"`
 	Fields   []fieldConfig `json:"fields"`
+	// What is sent to a device.
+	AttributeUpdates []updateConfig    `json:"attributeUpdates"`
+	RPC              map[string]string `json:"rpc"`
+	Command          map[string]string `json:"command"`
+	Publish          *string           `json:"publish"`
 }
 
 type fieldConfig struct {
@@ -35,13 +40,18 @@ func newConverter(in *abi.OpenInput) (*converter, error) {
 	if !strings.EqualFold(cfg.Encoding, "utf-8") {
 		return nil, invalid("encoding: %q is not known; utf-8 is", cfg.Encoding)
 	}
-	if len(cfg.Fields) == 0 {
-		return nil, invalid("fields: at least one field is needed")
+	south, err := newEncoder(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Fields) == 0 && south == nil {
+		return nil, invalid("fields: at least one field is needed, or something to send")
 	}
 	cfg.Strip = slices.DeleteFunc(cfg.Strip, func(ending string) bool { return ending == "" })
 	slices.SortFunc(cfg.Strip, func(a, b string) int { return len(b) - len(a) })
 	c := &converter{
 		endings:    cfg.Strip,
+		south:      south,
 		fields:     make([]field, 0, len(cfg.Fields)),
 		telemetry:  make([]abi.Point, 0, len(cfg.Fields)), // fields point into them
 		attributes: make([]abi.Point, 0, len(cfg.Fields)),
