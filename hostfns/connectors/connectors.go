@@ -63,7 +63,7 @@ func (s session) Call(ctx context.Context, function string, in, out []byte) ([]b
 	if req.Connector == "" || len(req.Connector) > maxName || req.Message == nil || abi.EntryFor(req.Message.Type) == "" {
 		return nil, fault.New(fault.Invalid, "connectors.call: it takes the name of a connector and a message of a known type")
 	}
-	if err := s.may(&req); err != nil {
+	if err := s.may(ctx, &req); err != nil {
 		return nil, err
 	}
 	if s.scope.Peers == nil {
@@ -77,7 +77,7 @@ func (s session) Call(ctx context.Context, function string, in, out []byte) ([]b
 }
 
 // may refuses a call that no grant covers.
-func (s session) may(req *abi.ConnectorCall) error {
+func (s session) may(ctx context.Context, req *abi.ConnectorCall) error {
 	right := spec.Write
 	if req.Message.Type == abi.MessageQuery {
 		right = spec.Read
@@ -90,7 +90,7 @@ func (s session) may(req *abi.ConnectorCall) error {
 		s.scope.Caller.Refused(functionCall, req.Connector, err)
 		return err
 	}
-	return s.scope.Caller.Allow(functionCall, right)
+	return s.scope.Caller.Allow(ctx, functionCall, right)
 }
 
 func timeout(ms uint64) time.Duration {

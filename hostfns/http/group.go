@@ -38,7 +38,7 @@ func (*Group) Limit() string { return spec.LimitHTTP }
 // session checks it.
 func (*Group) Functions() []capability.Function {
 	return []capability.Function{
-		{Name: "request", Sentence: "send HTTP requests to the web servers that it is granted, through redirects within the grant, and with secrets that it does not see"},
+		{Name: "request", Rehearse: rehearse, Sentence: "send HTTP requests to the web servers that it is granted, through redirects within the grant, and with secrets that it does not see"},
 		{Name: "read", Sentence: "read the rest of a long reply to its last HTTP request"},
 	}
 }

@@ -65,7 +65,7 @@ func (s *session) prepare(ctx context.Context, q *abi.HTTPRequest) (*exchange, e
 		return nil, err
 	}
 	if s.scope.Caller != nil {
-		if err := s.scope.Caller.Allow("request", egress.RightOf(x.method)); err != nil {
+		if err := s.scope.Caller.Allow(ctx, "request", egress.RightOf(x.method)); err != nil {
 			return nil, err
 		}
 	}

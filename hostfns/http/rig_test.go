@@ -51,7 +51,7 @@ type caller struct {
 	refused []string
 }
 
-func (c *caller) Allow(_ string, right spec.Right) error {
+func (c *caller) Allow(_ context.Context, _ string, right spec.Right) error {
 	if c.candidate && right == spec.Write {
 		return fault.New(fault.NotActive, "a candidate")
 	}

@@ -61,7 +61,7 @@ func (g *Group) Name() string { return Name }
 func (g *Group) Functions() []capability.Function {
 	return []capability.Function{
 		{Name: capability.OpenFunction, Right: spec.Read, Sentence: "open the serial ports that it is granted and read what devices send"},
-		{Name: functionWrite, Right: spec.Write, Sentence: "write to the serial ports that it is granted"},
+		{Name: functionWrite, Right: spec.Write, Sentence: "write to the serial ports that it is granted", Rehearse: rehearse},
 		{Name: functionDrain, Right: spec.Write, Sentence: "wait until what it wrote to a serial port has been sent"},
 		{Name: functionFlush, Right: spec.Write, Sentence: "discard what a serial port has received and not yet sent"},
 	}

@@ -46,6 +46,8 @@ type Config struct {
 	Health func(abi.HealthState)
 	// Exchange holds the connector's open questions; nil: it is asked none.
 	Exchange *exchange.Table
+	// Locks are the grants that have an interlock; nil: none has.
+	Locks Locks
 	// Peers reaches the tenant's other connectors; nil: there are none.
 	Peers Peers
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
@@ -132,7 +134,7 @@ func New(cfg Config) *Actor {
 		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), notices: &notices{}, owner: cfg.Connector,
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
-		reach: cfg.Peers, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
+		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 	}
 	if c := cfg.Common; c != nil {
 		a.env.common, a.env.quota, a.env.refusals, a.env.account, a.env.tenant = c, c.quota, c.refusals, c.account, c.tenant

@@ -45,6 +45,7 @@ type surroundings struct {
 	kept     func() uint64
 	line     func(level abi.LogLevel, source, target, text string)
 	reach    Peers                                                  // nil: there are no other connectors
+	locks    Locks                                                  // nil: no grant has an interlock
 	mask     func(text string) string                               // takes the tenant's secrets out; nil: nothing
 	secret   func(ctx context.Context, name string) ([]byte, error) // nil: there are none
 	health   func(abi.HealthState)                                  // takes what a guest declares; nil: nobody asks
@@ -71,6 +72,10 @@ type guest struct {
 	// asked are the questions that the guest works on; the lane's alone.
 	asked []*exchange.Question
 
+	// rehearsal keeps what the guest writes and does not let it out; nil: it is no
+	// rehearsal.
+	rehearsal *rehearsal
+	input     []byte // of the call that a session of its own serves now
 	linked engine.Link
 	in     []byte // reused for every input
 	plain  plain
@@ -300,6 +305,8 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 	if group == abi.CoreGroup {
 		return g.core(ctx, function, in, out)
 	}
+		g.input = in
+		defer func() { g.input = nil }()
 	gr, ok := g.groups.Group(group)
 	if !ok {
 		return nil, fault.New(fault.Unsupported, "no group %q", group)
@@ -315,7 +322,7 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 		return nil, fault.New(fault.SessionClosed, "%s: the handle belongs to %s", group, s.group)
 	}
 	f, _ := capability.Find(gr, function)
-	if err := g.mayCall(group, f, s.resource); err != nil {
+	if err := g.mayCall(ctx, group, f, s.resource); err != nil {
 		g.refuse(group, function, s.resource, err)
 		return nil, err
 	}
@@ -324,6 +331,9 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 	return s.end.Call(ctx, function, in, out)
 }
 
+	if f.Right == spec.Write && g.rehearsal != nil {
+		return g.rehearsal.take(g, group, f, s.resource, in, out), nil
+	}
 // Denied takes a call to a group that was not granted, which the engine has
 // refused.
 func (g *guest) Denied(group, function string) {
@@ -339,14 +349,18 @@ func (g *guest) refuse(group, function, resource string, err error) {
 	})
 }
 
-func (g *guest) mayCall(group string, f capability.Function, resource string) error {
-	if f.Right == spec.Write && g.candidate {
+func (g *guest) mayCall(ctx context.Context, group string, f capability.Function, resource string) error {
+	if f.Right == spec.Write && g.candidate && g.rehearsal == nil {
 		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", group, f.Name)
 	}
 	if f.Right == "" {
 		return nil
 	}
-	return capability.Check(group, grantsOf(g.grants, group), resource, f.Right)
+	err := capability.Check(group, grantsOf(g.grants, group), resource, f.Right)
+	if err == nil && f.Right == spec.Write && g.rehearsal == nil {
+		err = g.interlocked(ctx, group, f.Name, resource)
+	}
+	return err
 }
 
 // caller is a guest as its own session of a group sees it.
@@ -356,7 +370,13 @@ type caller struct {
 }
 
 // Allow implements capability.Caller.
-func (c caller) Allow(function string, right spec.Right) error {
+func (c caller) Allow(ctx context.Context, function string, right spec.Right) error {
+	if right == spec.Write && c.guest.rehearsal != nil {
+		group, _ := c.guest.groups.Group(c.group)
+		f, _ := capability.Find(group, function)
+		c.guest.rehearsal.take(c.guest, c.group, f, "", c.guest.input, nil)
+		return fault.New(fault.Interlocked, "%s.%s: this is a dry run", c.group, function)
+	}
 	if right == spec.Write && c.guest.candidate {
 		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", c.group, function)
 	}
@@ -365,6 +385,9 @@ func (c caller) Allow(function string, right spec.Right) error {
 
 // Refused implements capability.Caller.
 func (c caller) Refused(function, resource string, err error) {
+	if right == spec.Write {
+		return c.guest.interlocked(ctx, c.group, function, "")
+	}
 	c.guest.refuse(c.group, function, resource, err)
 }
 

@@ -70,6 +70,10 @@ func (l *lane) mail(ctx context.Context) (worked bool, err error) {
 			return true, ctx.Err()
 		}
 	}
+	if rehearsing(x.question) != nil {
+		l.rehearse(ctx, x)
+		return true, nil
+	}
 	if x.at >= len(x.encoded) { // the converter made nothing of it
 		l.ended(ctx, x)
 		return true, nil
@@ -161,6 +165,10 @@ func (l *lane) gatherMail(ctx context.Context, now time.Time) (bytes int) {
 				l.unmade(x, err)
 				continue
 			}
+		}
+		if rehearsing(x.question) != nil {
+			l.rehearse(ctx, x)
+			continue
 		}
 		size := 0
 		for i := x.at; i < len(x.encoded); i++ {

@@ -29,6 +29,10 @@ type Function struct {
 	// Sentence says what a module with this import can do: "write to the
 	// serial ports that it is granted".
 	Sentence string
+	// Rehearse says of a request that is to be shown and not made, of a function
+	// with the right to write, what it would write and what the guest is told,
+	// appended to out; nil: the request itself, and nothing.
+	Rehearse func(in, out []byte) (data, reply []byte)
 }
 
 // OpenFunction is the name of the host function that opens a session by

@@ -1,6 +1,10 @@
 package capability
 
-import "github.com/snaprail/snaprail/runtime/spec"
+import (
+	"context"
+
+	"github.com/snaprail/snaprail/runtime/spec"
+)
 
 // Matcher is a Group whose resources are no paths, so that it reads the patterns
 // of its grants itself. Its resources are checked by its sessions.
@@ -25,8 +29,9 @@ type Bounded interface {
 // that nobody can check them before the session. It is used during a call alone.
 type Caller interface {
 	// Allow is nil if the guest may use the right now: a candidate for a swap may
-	// not write yet.
-	Allow(function string, right spec.Right) error
+	// not write yet, and one whose grants have an interlock not without a message
+	// that it let through.
+	Allow(ctx context.Context, function string, right spec.Right) error
 	// Refused counts and tells a call that was refused for want of a right.
 	Refused(function, resource string, err error)
 }

@@ -105,6 +105,10 @@ const (
 	SecretSet           Action = "secret.set"
 	SecretDelete        Action = "secret.delete"
 	HostCall            Action = "host.call"
+	DeviceWrite         Action = "device.write"   // what the interlock judged
+	WriteApprove        Action = "write.approve"  // by a second person
+	WriteOverride       Action = "write.override" // of the interlock, for a while
+	DeviceDesire        Action = "device.desire"  // what is wanted of a device
 	SetProbe            Action = "set.probe"
 	RemoteAttach        Action = "remote.attach"
 	MessageSend         Action = "message.send" // south: a publish, an RPC, a command, attributes
@@ -114,7 +118,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, MessageSend,
+		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
 		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete, SetProbe, RemoteAttach,
 	}
 }

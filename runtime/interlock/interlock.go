@@ -12,9 +12,10 @@ package interlock
 
 import (
 	"context"
+	"encoding/json"
 	"path"
+	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -251,27 +252,36 @@ func matches(pattern, tag string) bool {
 	return ok && err == nil
 }
 
-// Allows reports whether a guest may write now to a resource of a group, for
-// the message with this permit. locked are the connector's grants as they are
-// now; matching says whether a grant covers what is written to.
-func (p *Permit) Allows(locked []spec.Grant, now time.Time, matching func(spec.Grant) bool) error {
-	for _, g := range locked {
-		if g.Interlock == nil || g.Interlock.Unasked || !slices.Contains(g.Rights, spec.Write) || !matching(g) {
-			continue
-		}
-		if !p.covers(g) {
-			return fault.New(fault.Interlocked, "the grant of %s has an interlock, and no message that it let through asked for this", strings.Join(append([]string{g.Group}, g.Resources...), " ")).
-				WithHint("Write in answer to a message, or have the interlock let writes through that nobody asked for.")
-		}
-		if now.After(p.Until) {
-			return fault.New(fault.Interlocked, "the message that asked for this is past its deadline")
-		}
-	}
-	return nil
+// Lets reports whether the message may write now through a grant, as the grant
+// is now: one whose interlock has changed since has not let it through.
+func (p *Permit) Lets(g spec.Grant, now time.Time) bool {
+	return !p.DryRun && !now.After(p.Until) && slices.ContainsFunc(p.Grants, func(h spec.Grant) bool {
+		return h.Group == g.Group && slices.Equal(h.Resources, g.Resources) && reflect.DeepEqual(h.Interlock, g.Interlock)
+	})
 }
 
-func (p *Permit) covers(g spec.Grant) bool {
-	return p != nil && slices.ContainsFunc(p.Grants, func(h spec.Grant) bool {
-		return h.Group == g.Group && slices.Equal(h.Resources, g.Resources)
-	})
+// Rehearsal is what the message would write, in JSON, when nothing is to be
+// written; nil: it is to be.
+func (p *Permit) Rehearsal() json.RawMessage {
+	if !p.DryRun {
+		return nil
+	}
+	return ValuesOf(p.Writes)
+}
+
+// ValuesOf are writes as people see them, in JSON.
+func ValuesOf(writes []Write) json.RawMessage {
+	raw, err := json.Marshal(values(writes))
+	if err != nil { // the values were JSON when they came
+		return json.RawMessage("[]")
+	}
+	return raw
+}
+
+func values(writes []Write) []Value {
+	all := make([]Value, 0, len(writes))
+	for _, w := range writes {
+		all = append(all, Value{w.Tag, json.RawMessage(w.Value)})
+	}
+	return all
 }

@@ -107,10 +107,7 @@ func Hold(w store.Writer, connector string, m *abi.Message, writes []Write, by P
 	}
 	p := Pended{
 		Connector: connector, Device: m.Device, Method: MethodOf(m), By: by,
-		At: now.UTC(), Expires: now.Add(ApprovalTime).UTC(), State: Pending, Message: encoded,
-	}
-	for _, write := range writes {
-		p.Writes = append(p.Writes, Value{write.Tag, json.RawMessage(write.Value)})
+		At: now.UTC(), Expires: now.Add(ApprovalTime).UTC(), State: Pending, Message: encoded, Writes: values(writes),
 	}
 	slot, err := free(w, pendingPrefix, maxPending, func(raw []byte) (bool, error) {
 		var had Pended

@@ -32,7 +32,7 @@ const maxDepth = 32
 // it otherwise.
 func targetsOf(lock *spec.Interlock, m *abi.Message) ([]target, *refused) {
 	body, err := parse(m)
-	if err == nil && len(m.Metadata)+len(m.Headers) > 0 {
+	if err == nil && (len(m.Metadata) > 0 || slices.ContainsFunc(m.Headers, func(h abi.Header) bool { return h.Name != "id" })) {
 		err = errors.New("it has parts beside its body, and no rule is about those")
 	}
 	if err != nil {

@@ -78,9 +78,11 @@ func (t *Tenant) forgetExchange(id string) {
 //
 // fault.WrongState: the connector does not run. fault.DeviceUnknown: it has
 // devices, but not this one. fault.Exhausted: too many questions are open, or
-// too many messages wait. fault.TooLarge: the message is.
+// too many messages wait. fault.TooLarge: the message is. fault.Interlocked and
+// fault.ApprovalRequired: the interlock of a grant does not let it through, and
+// so nobody hears of it.
 func (t *Tenant) Send(ctx context.Context, id string, m abi.Message) (*exchange.Question, error) {
-	return t.send(ctx, id, &m, nil)
+	return t.SendWith(ctx, id, m, Word{})
 }
 
 // send is Send with the word of whoever judged the message.

@@ -159,6 +159,7 @@ func (t *Tenant) forgetLane(ctx context.Context, connector, lane string) error {
 // place in the log. Its records stay until retention takes them.
 func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	t.twins.Drop(connector, "")
+	t.forgetLocks(connector)
 	t.forgetExchange(connector)
 	for _, bucket := range []store.Bucket{store.KV, store.Devices, store.Applied, store.Twins} {
 		if err := store.Empty(ctx, t.space, bucket, within(connector, "")); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/device/twin"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/interlock"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/param"
@@ -47,6 +48,9 @@ type Tenant struct {
 	exchanges exchanges
 	waits     waits
 	twins     *twin.Twins
+
+	interlocks *interlock.Interlocks
+	locks      locks
 
 	tests places // of what is tested beside what runs
 
@@ -108,6 +112,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		},
 	})
 	t.twins = twin.New(twin.Config{Space: space, Outbox: t.log, Log: t.notes})
+	t.interlocks = interlock.New(interlock.Config{Space: space, Readings: readings{t.twins}})
 	s.runners.Go(func() { t.twins.Run(s.ending) })
 	return t, nil
 }
@@ -354,7 +359,7 @@ func (t *Tenant) actorConfig(id, lane string, h actor.Host) actor.Config {
 	state, _ := t.log.LaneState(id, lane)
 	return actor.Config{
 		Connector: id, Lane: lane, Tenant: t.name, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
-		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id),
+		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id), Locks: t.locksOf(id),
 	}
 }
 

@@ -1,0 +1,208 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/device/twin"
+	"github.com/snaprail/snaprail/runtime/exchange"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/interlock"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// readings are the twins as the interlocks ask them.
+type readings struct{ *twin.Twins }
+
+// Latest implements interlock.Readings.
+func (r readings) Latest(connector, device, tag string) (interlock.Reading, bool) {
+	is, ok := r.Twins.Latest(connector, device, tag)
+	if !ok {
+		return interlock.Reading{}, false
+	}
+	n, numeric := is.Number()
+	return interlock.Reading{Number: n, Numeric: numeric, Text: is.Text(), Good: is.Good(), Time: is.At()}, true
+}
+
+// locks remember which grants of a connector have an interlock, for as long as
+// its spec is the one that was read.
+type locks struct {
+	mu sync.Mutex
+	by map[string]known
+}
+
+type known struct {
+	version uint64
+	c       spec.Connector // with its id, its name and these grants alone
+}
+
+// locked is the connector with the grants alone that have an interlock. It asks
+// the store each time, so that a change counts at once.
+func (t *Tenant) locked(ctx context.Context, id string) (c spec.Connector, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		e, err := r.Get(store.Connectors, id)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		t.locks.mu.Lock()
+		had, ok := t.locks.by[id]
+		t.locks.mu.Unlock()
+		if ok && had.version == e.Version {
+			c = had.c
+			return nil
+		}
+		var full spec.Connector
+		if err := json.Unmarshal(e.Value, &full); err != nil {
+			return fault.Wrap(fault.Integrity, err, "connector %s", id)
+		}
+		c = spec.Connector{ID: id, Name: full.Name, Grants: interlock.Locked(full.Grants)}
+		t.locks.mu.Lock()
+		defer t.locks.mu.Unlock()
+		if t.locks.by == nil {
+			t.locks.by = map[string]known{}
+		}
+		t.locks.by[id] = known{e.Version, c}
+		return nil
+	})
+	return c, err
+}
+
+// forgetLocks drops what is remembered of a connector that is deleted.
+func (t *Tenant) forgetLocks(id string) {
+	t.locks.mu.Lock()
+	defer t.locks.mu.Unlock()
+	delete(t.locks.by, id)
+}
+
+// locksOf is locked, as the connector's actors ask for it.
+func (t *Tenant) locksOf(id string) actor.Locks {
+	return func(ctx context.Context) ([]spec.Grant, error) {
+		c, err := t.locked(ctx, id)
+		return c.Grants, err
+	}
+}
+
+// Word is what is said for a message beside the message itself.
+type Word struct {
+	// By is who asks, for the trail; the zero value: the sender of the message.
+	By identity.Who
+	// Person is who asks where a second person is wanted.
+	Person interlock.Person
+	// Approver is who approved the write; the zero value: nobody.
+	Approver interlock.Person
+	// DryRun asks what would be written, and writes nothing.
+	DryRun bool
+}
+
+// SendWith is Send with a word for the interlocks.
+func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word) (*exchange.Question, error) {
+	c, err := t.locked(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !interlock.Needed(&c, m.Type) {
+		if w.DryRun {
+			return t.sendRehearsal(ctx, id, &m, &interlock.Permit{DryRun: true})
+		}
+		return t.send(ctx, id, &m, nil)
+	}
+	if w.By == (identity.Who{}) {
+		w.By = whoSent(m.Sender)
+	}
+	m.Deadline = deadlineOf(&m, time.Now()).UnixNano()
+	permit, writes, err := t.interlocks.Judge(ctx, interlock.Ask{
+		Connector: &c, Message: &m, Approved: w.Approver != interlock.Person{}, DryRun: w.DryRun, Now: time.Now(),
+	})
+	switch {
+	case fault.Is(err, fault.ApprovalRequired):
+		return nil, t.hold(ctx, &c, &m, writes, w)
+	case err != nil:
+		t.super.cfg.Audit.Note(t.name, t.writeEvent(&c, &m, writes, w, permit, err))
+		return nil, err
+	case permit.DryRun:
+		t.super.cfg.Audit.Note(t.name, t.writeEvent(&c, &m, writes, w, permit, nil))
+		return t.sendRehearsal(ctx, id, &m, &permit)
+	}
+	// The trail has it before it is done, so that nothing is done in silence.
+	if err := identity.Record(ctx, t.space, t.writeEvent(&c, &m, writes, w, permit, nil)); err != nil {
+		return nil, err
+	}
+	return t.send(ctx, id, &m, &permit)
+}
+
+// sendRehearsal sends a message that nothing is to be written for. One that has
+// no guest here cannot be rehearsed.
+func (t *Tenant) sendRehearsal(ctx context.Context, id string, m *abi.Message, permit *interlock.Permit) (*exchange.Question, error) {
+	to, err := t.handlerOf(ctx, id, m.Device)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := to.(*actor.Actor); !ok {
+		return nil, fault.New(fault.Interlocked, "a dry run is for connectors with a module here, and this one is attached from elsewhere: nothing was sent")
+	}
+	return t.send(ctx, id, m, permit)
+}
+
+// hold keeps a write until somebody else approves it, and says how.
+func (t *Tenant) hold(ctx context.Context, c *spec.Connector, m *abi.Message, writes []interlock.Write, w Word) error {
+	var held interlock.Pended
+	err := t.space.Update(ctx, func(wr store.Writer) (err error) {
+		if held, err = interlock.Hold(wr, c.ID, m, writes, w.Person, time.Now()); err != nil {
+			return err
+		}
+		e := t.writeEvent(c, m, writes, w, interlock.Permit{}, fault.New(fault.ApprovalRequired, "it waits as %s", held.ID))
+		return identity.Append(wr, e)
+	})
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.ApprovalRequired, "somebody else has to approve this write: it waits as %s until %s", held.ID, held.Expires.Format(time.RFC3339)).
+		WithHint("Another user approves it within %s: `snaprail writes approve %s`.", interlock.ApprovalTime, held.ID)
+}
+
+// whoSent is the sender of a message, for the trail.
+func whoSent(sender string) identity.Who {
+	kind, id, _ := strings.Cut(sender, ":")
+	if identity.WhoKind(kind) == identity.ByUser {
+		return identity.Who{Kind: identity.ByUser, Name: id}
+	}
+	return identity.Who{Kind: identity.WhoKind(kind), ID: id}
+}
+
+// writeEvent is what the trail has of a write, or of one that was refused.
+func (t *Tenant) writeEvent(c *spec.Connector, m *abi.Message, writes []interlock.Write, w Word, p interlock.Permit, refused error) identity.Event {
+	e := identity.Event{
+		Who: w.By, Action: identity.DeviceWrite, Connector: c.ID, Name: c.Name,
+		On: strings.TrimSpace(interlock.MethodOf(m) + " " + m.Device), Outcome: identity.Done,
+	}
+	var parts []string
+	for _, one := range writes {
+		parts = append(parts, one.Tag+"="+fault.Clip(one.Value, 80))
+	}
+	detail := strings.Join(parts, ", ")
+	switch {
+	case refused != nil:
+		f := fault.Of(refused)
+		e.Outcome, e.Code, detail = identity.Refused, f.Kind.String(), f.Text+"; "+detail
+	case p.DryRun:
+		detail = "dry run, nothing is written; " + detail
+	}
+	if p.Override != "" {
+		detail += "; by override " + p.Override
+	}
+	if w.Approver.Name != "" {
+		detail += "; approved by " + w.Approver.Name
+	}
+	e.On, e.Detail = t.vault.Mask().Text(e.On), t.vault.Mask().Text(strings.TrimSuffix(detail, "; "))
+	return e
+}
