@@ -121,6 +121,9 @@ func value(f reflect.Value, key string, varies []string) string {
 	case string:
 		return Quoted(b)
 	default:
+		if f.Kind() == reflect.Struct {
+			return "{" + fields(b, varies) + "}"
+		}
 		return fmt.Sprint(b)
 	}
 }
