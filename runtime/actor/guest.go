@@ -44,8 +44,8 @@ type surroundings struct {
 	lookup   func(ctx context.Context, key string) ([]byte, bool, error)
 	kept     func() uint64
 	line     func(level abi.LogLevel, source, target, text string)
-	reach    Peers                                                  // nil: there are no other connectors
 	locks    Locks                                                  // nil: no grant has an interlock
+	reach    Peers                                                  // nil: there are no other connectors
 	mask     func(text string) string                               // takes the tenant's secrets out; nil: nothing
 	secret   func(ctx context.Context, name string) ([]byte, error) // nil: there are none
 	health   func(abi.HealthState)                                  // takes what a guest declares; nil: nobody asks
@@ -71,11 +71,11 @@ type guest struct {
 	loop looper
 	// asked are the questions that the guest works on; the lane's alone.
 	asked []*exchange.Question
-
 	// rehearsal keeps what the guest writes and does not let it out; nil: it is no
 	// rehearsal.
 	rehearsal *rehearsal
 	input     []byte // of the call that a session of its own serves now
+
 	linked engine.Link
 	in     []byte // reused for every input
 	plain  plain
@@ -300,13 +300,13 @@ func (g *guest) HostCall(ctx context.Context, group, function string, in, out []
 
 func (g *guest) serve(ctx context.Context, own end, group, function string, in, out []byte) ([]byte, error) {
 	if own.Session != nil {
+		g.input = in
+		defer func() { g.input = nil }()
 		return own.Call(ctx, function, in, out)
 	}
 	if group == abi.CoreGroup {
 		return g.core(ctx, function, in, out)
 	}
-		g.input = in
-		defer func() { g.input = nil }()
 	gr, ok := g.groups.Group(group)
 	if !ok {
 		return nil, fault.New(fault.Unsupported, "no group %q", group)
@@ -326,14 +326,14 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 		g.refuse(group, function, s.resource, err)
 		return nil, err
 	}
+	if f.Right == spec.Write && g.rehearsal != nil {
+		return g.rehearsal.take(g, group, f, s.resource, in, out), nil
+	}
 	s.calls.Lock()
 	defer s.calls.Unlock()
 	return s.end.Call(ctx, function, in, out)
 }
 
-	if f.Right == spec.Write && g.rehearsal != nil {
-		return g.rehearsal.take(g, group, f, s.resource, in, out), nil
-	}
 // Denied takes a call to a group that was not granted, which the engine has
 // refused.
 func (g *guest) Denied(group, function string) {
@@ -380,14 +380,14 @@ func (c caller) Allow(ctx context.Context, function string, right spec.Right) er
 	if right == spec.Write && c.guest.candidate {
 		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", c.group, function)
 	}
+	if right == spec.Write {
+		return c.guest.interlocked(ctx, c.group, function, "")
+	}
 	return nil
 }
 
 // Refused implements capability.Caller.
 func (c caller) Refused(function, resource string, err error) {
-	if right == spec.Write {
-		return c.guest.interlocked(ctx, c.group, function, "")
-	}
 	c.guest.refuse(c.group, function, resource, err)
 }
 
