@@ -111,7 +111,7 @@ func (p *post) next() time.Time {
 	var next time.Time
 	var held []string
 	for _, l := range p.queue {
-		if slices.Contains(held, l.device) {
+		if slices.Contains(held, l.device) || l.question.Take() == nil {
 			continue
 		}
 		if l.notBefore.IsZero() {

@@ -362,3 +362,52 @@ func TestMessagesStayInOrder(t *testing.T) {
 		})
 	}
 }
+
+// TestEmitInTheMiddleOfACall is a commit of its own: it stays when the guest dies
+// behind it, and nothing of the call's inputs is settled by it.
+func TestEmitInTheMiddleOfACall(t *testing.T) {
+	r := newRig(t)
+	p := r.speaks("talker", "parley", nil)
+	s := p.stream("")
+	body := bodyOf("emit_panic")
+	if got := p.query(body); len(got) != 1 || got[0].Err == nil || got[0].Err.Code != "guest_trap" {
+		t.Errorf("%+v", got)
+	}
+	if got := string(s.payload()); got != string(body) {
+		t.Errorf("record %s", got)
+	}
+	p.state(p.id, lifecycle.Running)
+	if got := p.query(bodyOf("emit_verdict")); len(got) != 1 || !strings.Contains(string(got[0].Body), "nothing is judged") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestVerdictsOnMessages: one that is handed back comes again and holds up its
+// device alone; one that is rejected or skipped is answered with the reason, and
+// kept in quarantine when nobody waits for the answer.
+func TestVerdictsOnMessages(t *testing.T) {
+	r := newRig(t)
+	p := r.speaks("talker", "parley", map[string]any{"devices": []string{"m1", "m2"}})
+	s := p.stream("")
+	held := p.send(abi.Message{Type: abi.MessageRPC, Device: "m1", Body: bodyOf("retry", "n", 3, "after_ms", 30)})
+	behind := p.send(abi.Message{Type: abi.MessagePublish, Device: "m1", Body: []byte(`{"behind":1}`)})
+	beside := p.send(abi.Message{Type: abi.MessagePublish, Device: "m2", Body: []byte(`{"beside":1}`)})
+	wants(t, p.all(beside), "204 ")
+	wants(t, p.all(held), `200 {"tries":3}`)
+	wants(t, p.all(behind), "204 ")
+	var got []string
+	for range 3 {
+		got = append(got, string(s.payload()))
+	}
+	if want := []string{`{"beside":1}`, string(bodyOf("retry", "n", 3, "after_ms", 30)), `{"behind":1}`}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("records %s, want %s", got, want)
+	}
+	wants(t, p.query(bodyOf("reject")), "502 guest_error: the connector rejected the message: told to reject")
+	wants(t, p.query(bodyOf("skip")), "501 unsupported: the connector does not handle the message: told to skip")
+	if all := p.all(p.send(abi.Message{Type: abi.MessagePublish, Body: bodyOf("reject")})); len(all) != 1 || all[0].Err == nil {
+		t.Errorf("%+v", all)
+	}
+	p.until(p.id, "counted", func(s lifecycle.Status) bool {
+		return s.Counters.Retried == 3 && s.Counters.Skipped == 1 && s.Counters.Quarantined == 1
+	})
+}

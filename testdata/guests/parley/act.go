@@ -42,6 +42,23 @@ func (p *parley) act(m *abi.Message, step *snaprail.Step) (done bool, err error)
 		return true, snaprail.NewError("register_unknown", "the register {0} of {1} is beyond {2}", o.Parameters...)
 	case "panic":
 		panic("told to panic")
+	case "emit_panic":
+		step.Event(m.Device, "emitted", m.Body, nil)
+		_, err := snaprail.Emit(step)
+		panic(fmt.Sprint("told to panic behind an emit: ", err))
+	case "emit_verdict":
+		step.Reject(0, "in the middle")
+		_, err := snaprail.Emit(step)
+		step.Outcome().Verdicts = nil
+		return true, step.Complete(m, map[string]string{"error": fmt.Sprint(err)})
+	case "retry":
+		return true, p.retry(m, &o, step)
+	case "reject":
+		step.Reject(0, "told to reject")
+		return true, nil
+	case "skip":
+		step.Skip(0, "told to skip")
+		return true, nil
 	case "sleep":
 		time.Sleep(o.after())
 		return true, step.Complete(m, echo(m))
@@ -57,6 +74,17 @@ func (p *parley) act(m *abi.Message, step *snaprail.Step) (done bool, err error)
 		return true, errors.Join(snaprail.DeclareUnhealthy(), step.Success(m))
 	}
 	return misbehave(m, &o, step), nil
+}
+
+// retry hands the message back n times, and then emits it.
+func (p *parley) retry(m *abi.Message, o *order, step *snaprail.Step) error {
+	if p.tries[o.Name] < o.N {
+		p.tries[o.Name]++
+		step.Retry(0, o.after(), "told to retry")
+		return nil
+	}
+	step.Event(m.Device, "retried", m.Body, nil)
+	return step.Complete(m, map[string]int{"tries": p.tries[o.Name]})
 }
 
 // misbehave breaks one of the rules of a conversation, around the SDK, which

@@ -21,6 +21,7 @@ type parley struct {
 	opened abi.OpenInput
 	later  map[string]promise // by timer
 	jobs   map[string]*abi.Message
+	tries  map[string]int // by the name of the order
 }
 
 func (p *parley) Open(in *abi.OpenInput, step *snaprail.Step) error {
@@ -35,6 +36,7 @@ func (p *parley) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		p.opened.Devices = append(p.opened.Devices, abi.Device{ID: d.ID, Type: d.Type, Name: d.Name, Endpoint: d.Endpoint})
 	}
 	p.later, p.jobs = make(map[string]promise), make(map[string]*abi.Message)
+	p.tries = make(map[string]int)
 	for _, id := range p.Devices {
 		step.PutDevice(id, "parley", id)
 	}
