@@ -28,6 +28,9 @@ type parameters struct {
 	Delimiter        string   `json:"delimiter"`
 	MaxFrame         uint32   `json:"max_frame"`
 	ContentType      string   `json:"content_type"`
+	WriteDelay       float64  `json:"write_delay"`
+	RPCReply         string   `json:"rpc_reply"`
+	RPCReplyPrefix   string   `json:"rpc_reply_prefix"`
 }
 
 func defaults() parameters {
@@ -43,6 +46,8 @@ func defaults() parameters {
 		Delimiter:      "\n",
 		MaxFrame:       4096,
 		ContentType:    "application/octet-stream",
+		WriteDelay:     0.01,
+		RPCReply:       replySuccess,
 	}
 }
 
@@ -138,6 +143,8 @@ func check(devices []deviceConfig) error {
 				ports[d.Port], d.Name, d.Port)
 		case d.Delimiter == "":
 			return invalid("devices[%d]: delimiter must not be empty", i)
+		case d.RPCReply != replySuccess && d.RPCReply != replyFrame:
+			return invalid("devices[%d]: rpc_reply: %q is not %s or %s", i, d.RPCReply, replySuccess, replyFrame)
 		}
 		names[d.Name], ports[d.Port] = true, d.Name
 	}

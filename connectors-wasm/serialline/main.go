@@ -1,5 +1,5 @@
 // Command serialline is a connector that reads delimited frames from serial
-// ports. README.md says how to configure it.
+// ports, and writes to them what is sent to their devices. README.md says how to configure it.
 package main
 
 import (
@@ -23,9 +23,10 @@ type line struct {
 }
 
 type device struct {
-	name        string
-	port        string
-	contentType string
+	deviceConfig
+
+	line  serial.Port
+	asked []question // RPCs that wait for a frame, oldest first
 }
 
 // Open opens a port for each device. A device whose port does not open is
@@ -44,7 +45,7 @@ func (l *line) Open(in *abi.OpenInput, step *snaprail.Step) error {
 			failures = append(failures, err)
 			continue
 		}
-		l.devices[port.Handle()] = &device{name: d.Name, port: d.Port, contentType: d.ContentType}
+		l.devices[port.Handle()] = &device{deviceConfig: d, line: port}
 		step.PutDevice(d.Name, d.Type, d.Name)
 	}
 	if len(l.devices) == 0 {
@@ -90,7 +91,9 @@ func (l *line) OnEvents(events []abi.Event, step *snaprail.Step) error {
 		}
 		switch event.Type {
 		case abi.EventData:
-			step.Payload(d.name, event.Time, d.contentType, event.Data)
+			if !d.answer(i, event, step) {
+				step.Payload(d.Name, event.Time, d.ContentType, event.Data)
+			}
 		case abi.EventDown, abi.EventUp, abi.EventGap:
 			d.report(event)
 		default: // not of a port, or of a newer contract
@@ -101,7 +104,7 @@ func (l *line) OnEvents(events []abi.Event, step *snaprail.Step) error {
 
 // report logs what happened to the device's port.
 func (d *device) report(event *abi.Event) {
-	subject := "device " + d.name + ": port " + d.port
+	subject := "device " + d.Name + ": port " + d.Port
 	switch event.Type {
 	case abi.EventUp:
 		log.Info(subject + " is back")

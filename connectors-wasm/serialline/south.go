@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+)
+
+// What the answer to an RPC is, once it is written.
+const (
+	replySuccess = "success" // {"success": true}
+	replyFrame   = "frame"   // the next frame of the port
+)
+
+// headerReply asks for one of them, whatever the config says.
+const headerReply = "reply"
+
+// question is an RPC that waits for a frame.
+type question struct {
+	correlation string
+	deadline    int64 // unix ns; 0: none
+}
+
+// maxAsked bounds the RPCs of one device that wait for a frame.
+const maxAsked = 64
+
+// OnPublish writes what is published to the device's port.
+func (l *line) OnPublish(m *abi.Message, step *snaprail.Step) error {
+	_, err := l.write(m, step)
+	return err
+}
+
+// OnCommand writes a command to the device's port.
+func (l *line) OnCommand(m *abi.Message, step *snaprail.Step) error {
+	d, err := l.write(m, step)
+	if d == nil || err != nil {
+		return err
+	}
+	return step.Success(m)
+}
+
+// OnAttributes writes an update to the device's port and leaves it some time. An
+// update that no mapping has made a text of has nothing to be written.
+func (l *line) OnAttributes(m *abi.Message, step *snaprail.Step) error {
+	if isJSON(m.ContentType) {
+		return step.Empty(m)
+	}
+	d, err := l.write(m, step)
+	if d == nil || err != nil {
+		return err
+	}
+	log.Debug("Attribute update request to device " + d.Name + " : " + string(m.Body))
+	time.Sleep(time.Duration(d.WriteDelay * float64(time.Second)))
+	return step.Success(m)
+}
+
+// OnRPC writes a call to the device's port. One that wants an answer gets it at
+// once, or from the next frame.
+func (l *line) OnRPC(m *abi.Message, step *snaprail.Step) error {
+	if _, text := textOf(m); !text {
+		return step.Fail(m, "no_template", "nothing says what the method {0} sends to the device {1}", m.Method, m.Device)
+	}
+	d, err := l.write(m, step)
+	switch {
+	case d == nil || err != nil || m.Correlation == "":
+		return err
+	case d.reply(m) == replySuccess:
+		return step.Success(m)
+	case len(d.asked) >= maxAsked:
+		return step.Fail(m, "too_many", "{0} calls wait for a frame of the device {1} already", "64", d.Name)
+	}
+	d.asked = append(d.asked, question{m.Correlation, m.Deadline})
+	return nil
+}
+
+// reply is what the answer to an RPC is.
+func (d *device) reply(m *abi.Message) string {
+	for _, h := range m.Headers {
+		if v := string(h.Value); h.Name == headerReply && (v == replySuccess || v == replyFrame) {
+			return v
+		}
+	}
+	return d.RPCReply
+}
+
+// write writes a message to the port of its device. A nil device: there is none
+// with this name, and the asker has been told.
+func (l *line) write(m *abi.Message, step *snaprail.Step) (*device, error) {
+	d := l.device(m.Device)
+	if d == nil {
+		return nil, step.Fail(m, "device_unknown", "the device {0} has no open port", m.Device)
+	}
+	body, _ := textOf(m)
+	_, err := d.line.Write(body)
+	return d, err
+}
+
+// device is the one with this name. A message to none is for the only one.
+func (l *line) device(name string) *device {
+	for _, d := range l.devices {
+		if d.Name == name || name == "" && len(l.devices) == 1 {
+			return d
+		}
+	}
+	return nil
+}
+
+// textOf is what is written: a JSON string without its quotes, anything else as
+// it stands. text is false for JSON that is no string.
+func textOf(m *abi.Message) (body []byte, text bool) {
+	if !isJSON(m.ContentType) {
+		return m.Body, true
+	}
+	var said string
+	if json.Unmarshal(m.Body, &said) == nil {
+		return []byte(said), true
+	}
+	return m.Body, false
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return contentType == "" || err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+}
+
+// answer gives a frame to the oldest RPC that waits for one. Such a frame is no
+// record.
+func (d *device) answer(input int, event *abi.Event, step *snaprail.Step) bool {
+	for len(d.asked) > 0 && d.asked[0].deadline != 0 && d.asked[0].deadline < event.Time {
+		d.asked = d.asked[1:] // the host has answered it
+	}
+	if len(d.asked) == 0 || !bytes.HasPrefix(event.Data, []byte(d.RPCReplyPrefix)) {
+		return false
+	}
+	frame := bytes.TrimSuffix(event.Data, []byte(d.Delimiter))
+	said := map[string]any{"success": true, "data": string(frame)}
+	if !utf8.Valid(frame) {
+		said = map[string]any{"success": true, "base64": frame}
+	}
+	body, err := json.Marshal(said)
+	if err != nil {
+		return false
+	}
+	step.Reply(abi.Reply{Correlation: d.asked[0].correlation, ContentType: "application/json", Body: body})
+	d.asked = d.asked[1:]
+	step.Skip(input, "the answer to an RPC")
+	return true
+}
