@@ -127,6 +127,8 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"oauth", object{"tokenUrl": "https://x"}, "there is no field tokenUrl"},
 		{"entry_points", list{"op-start"}, "entry_points[0]: must be"},
 		{"entry_points", list{"test", "test"}, `entry_points[1]: names "test" a second`},
+		{"entry_points", list{"test", "encode"}, "entry_points[1]: names encode, which is for modules of kind converter"},
+		{"entry_points", list{"deliver"}, "entry_points[0]: names deliver, which is for modules of kind sink"},
 	}
 	for _, tt := range tests {
 		_, err := abi.ParseManifest(edit(t, tt.field, tt.value))
@@ -228,6 +230,36 @@ func TestServedVersions(t *testing.T) {
 		err := tt.v.Served()
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: %v, want %q", tt.v, err, tt.want)
+		}
+	}
+}
+
+// TestEntryPointsBelongToKinds: each kind of module may name what it can be called
+// for, and what a later version knows.
+func TestEntryPointsBelongToKinds(t *testing.T) {
+	kinds := map[abi.ModuleKind][]string{
+		abi.KindConnector: {
+			abi.EntryOnPublish, abi.EntryOnQuery, abi.EntryOnRPC, abi.EntryOnCommand, abi.EntryOnAttributes,
+			abi.EntryOnJob, abi.EntryDeploy, abi.EntryTearDown,
+		},
+		abi.KindConverter: {abi.EntryEncode, abi.EntryConvert},
+		abi.KindSink:      {abi.EntryDeliver},
+		"":                {abi.EntryTest, abi.EntryClose, "on_eclipse", "op_put"},
+	}
+	for of, entries := range kinds {
+		for _, entry := range entries {
+			for _, kind := range []abi.ModuleKind{abi.KindConnector, abi.KindConverter, abi.KindSink} {
+				m := abi.Manifest{
+					Category: "c", ProviderType: "p", DisplayName: "n", Version: "1.0.0", ABI: abi.Version{Major: 1, Minor: 2},
+					Kind: kind, EntryPoints: []string{entry},
+				}
+				if kind == abi.KindConnector {
+					m.Mode = abi.ModeEvent
+				}
+				if err := m.Validate(); (err == nil) != (of == "" || of == kind) {
+					t.Errorf("%s of a %s: %v", entry, kind, err)
+				}
+			}
 		}
 	}
 }

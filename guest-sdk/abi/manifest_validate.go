@@ -29,6 +29,11 @@ func (m *Manifest) Validate() error {
 	}
 	p.distinct("device_types", m.DeviceTypes, "must not be empty", func(s string) bool { return s != "" })
 	p.distinct("entry_points", m.EntryPoints, "must be made of a-z, 0-9 and _", isName)
+	for i, e := range m.EntryPoints {
+		kind := kindOf(e)
+		p.check(kind == "" || kind == m.Kind, "entry_points["+strconv.Itoa(i)+"]",
+			"names "+e+", which is for modules of kind "+string(kind))
+	}
 	return errors.Join(p...)
 }
 
@@ -59,6 +64,22 @@ func (m *Manifest) validateCapabilities(p *problems) {
 		p.check(strings.TrimSpace(c.Reason) != "", field+"reason", "is required: one sentence, shown before consent")
 		p.distinct(field+"rights", c.Rights, "must be read or write",
 			func(s string) bool { return s == "read" || s == "write" })
+	}
+}
+
+// kindOf is the kind of module that an entry point is for, or "" when it is for
+// several, or this version does not know it.
+func kindOf(entry string) ModuleKind {
+	switch entry {
+	case EntryPoll, EntryOnEvents, EntryRun, EntryOnJob, EntryDeploy, EntryTearDown,
+		EntryOnPublish, EntryOnQuery, EntryOnRPC, EntryOnCommand, EntryOnAttributes:
+		return KindConnector
+	case EntryConvert, EntryEncode:
+		return KindConverter
+	case EntryDeliver:
+		return KindSink
+	default:
+		return ""
 	}
 }
 
