@@ -47,6 +47,9 @@ func exemplify(op *huma.Operation) {
 	if !ok {
 		text, ok = messageExamples()[op.OperationID]
 	}
+	if !ok {
+		text, ok = setExamples()[op.OperationID]
+	}
 	if !ok || op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {
 		return
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/probe"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -44,6 +45,7 @@ type rig struct {
 	tokens *identity.Tokens
 	log    *syncBuffer
 	store  store.Store
+	super  *supervisor.Supervisor
 	dir    string
 	token  string // of the tenant plant
 	other  string // of the tenant other
@@ -66,10 +68,11 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.must(err)
 	audit := identity.NewAudit(ctx, store, log)
 	super := supervisor.New(ctx, supervisor.Config{
-		Audit: audit,
-		Dir:   filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log, Secrets: secrets,
+		Audit: audit, Probes: probe.New(probe.Config{Host: "127.0.0.1", Log: log}),
+		Dir: filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log, Secrets: secrets,
 		Restart: supervisor.Restart{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond},
 	})
+	r.super = super
 	r.must(super.AddTenant(ctx, "plant"))
 	r.must(super.AddTenant(ctx, "other"))
 	r.must(super.Start(ctx))

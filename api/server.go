@@ -144,4 +144,6 @@ func (s *Server) routes() {
 	s.streamRoutes()
 	s.messageRoutes()
 	s.socketRoutes()
+	s.remoteRoutes()
+	s.setRoutes()
 }
