@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -26,29 +28,30 @@ func (l *lane) encode(ctx context.Context, x *letter, m *abi.Message) error {
 	held := l.version.Converters.hold()
 	defer l.version.Converters.drop(ctx, held)
 	if rows := held.Updates[m.Device]; m.Type == abi.MessageAttributes && len(rows) > 0 {
-		encoded, err := attributeUpdates(m, rows)
+		encoded, refused, err := attributeUpdates(m, rows)
 		if err != nil {
 			return err
 		}
-		x.encoded, x.items = encoded, &items{}
+		x.encoded, x.items = encoded, &items{results: refused}
 		return nil
 	}
-	encoded, err := held.of(m.Device).encode(ctx, m)
+	encoded, ran, err := held.of(m.Device).encode(ctx, m)
 	if err != nil {
 		return err
 	}
 	x.encoded = encoded
-	if len(encoded) > 1 || len(encoded) == 1 && itemOf(&encoded[0]) != "" {
+	if len(encoded) > 1 || ran && len(encoded) == 1 && itemOf(&encoded[0]) != "" {
 		x.items = &items{}
 	}
 	return nil
 }
 
-// encode takes a message through the encoders of the chain.
-func (c *Chain) encode(ctx context.Context, m *abi.Message) ([]abi.Message, error) {
-	made := []abi.Message{*m}
+// encode takes a message through the encoders of the chain. ran is false when
+// there was none.
+func (c *Chain) encode(ctx context.Context, m *abi.Message) (made []abi.Message, ran bool, err error) {
+	made = []abi.Message{*m}
 	if c == nil {
-		return made, nil
+		return made, false, nil
 	}
 	for _, stage := range slices.Backward(c.stages) {
 		e, ok := stage.(flow.Encoder)
@@ -60,13 +63,14 @@ func (c *Chain) encode(ctx context.Context, m *abi.Message) ([]abi.Message, erro
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if made, err = encoded(out, m, len(made)); err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		ran = true
 	}
-	return made, nil
+	return made, ran, nil
 }
 
 // encoded reads what an encoder has made of a message, or of so many that
@@ -100,30 +104,48 @@ func encoded(out []byte, of *abi.Message, handed int) ([]abi.Message, error) {
 }
 
 // attributeUpdates makes one message for each row of a device's mapping whose
-// attribute the update has, in the order of the rows.
-func attributeUpdates(m *abi.Message, rows []spec.AttributeUpdate) ([]abi.Message, error) {
+// attribute the update has, in the order of the rows. A value that could end the
+// text that it stands in is refused, and the others go on.
+func attributeUpdates(m *abi.Message, rows []spec.AttributeUpdate) (made []abi.Message, refused []item, err error) {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(m.Body, &values); err != nil {
-		return nil, fault.New(fault.MessageInvalid, "an update of attributes is a JSON object of them, and this one is not")
+		return nil, nil, fault.New(fault.MessageInvalid, "an update of attributes is a JSON object of them, and this one is not")
 	}
-	made := []abi.Message{}
+	made = []abi.Message{}
 	for _, row := range rows {
 		if _, there := values[row.Attribute]; !there {
 			continue
 		}
+		text, fine := expand(row.Template, values)
+		if !fine {
+			refused = append(refused, item{Item: row.Attribute, Error: &itemError{
+				fault.MessageInvalid.String(), "the value has control characters, which could be taken for the end of the text",
+			}})
+			continue
+		}
 		one := *m
-		one.ContentType = "text/plain; charset=utf-8"
-		one.Body = []byte(abi.Expand(row.Template, func(name string) (string, bool) {
-			value, there := values[name]
-			return textOf(value), there
-		}))
+		one.ContentType, one.Body = "text/plain; charset=utf-8", []byte(text)
 		one.Headers = append(slices.Clone(m.Headers), abi.Header{Name: itemHeader, Value: []byte(row.Attribute)})
 		made = append(made, one)
 	}
 	if len(made) > abi.MaxItems {
-		return nil, fault.New(fault.TooLarge, "an update may be sent in %d parts, and this one has %d", abi.MaxItems, len(made))
+		return nil, nil, fault.New(fault.TooLarge, "an update may be sent in %d parts, and this one has %d", abi.MaxItems, len(made))
 	}
-	return made, nil
+	return made, refused, nil
+}
+
+// expand puts values into a template; false: one has control characters.
+func expand(template string, values map[string]json.RawMessage) (text string, fine bool) {
+	fine = true
+	text = abi.Expand(template, func(name string) (string, bool) {
+		raw, there := values[name]
+		value := textOf(raw)
+		if there && strings.ContainsFunc(value, unicode.IsControl) {
+			fine = false
+		}
+		return value, there
+	})
+	return text, fine
 }
 
 // textOf is a JSON value as it stands in a template: a string without its
