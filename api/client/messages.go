@@ -190,9 +190,15 @@ func ReplyFault(r Reply) error {
 	if e == nil {
 		return errors.New("an error reply without an error")
 	}
-	f := fault.New(kindOf(Problem{Code: e.Code, Status: int(r.Code)}), "%s", e.Text)
-	if f.Kind == fault.Internal {
-		f.Kind = fault.Guest
+	kind := fault.Guest
+	for _, k := range fault.Kinds() {
+		if k.Info().Code == e.Code {
+			kind = k
+		}
+	}
+	f := fault.New(kind, "%s", e.Text)
+	if kind == fault.Guest && e.Code != kind.Info().Code {
+		f.Text = e.Code + ": " + e.Text
 	}
 	f.Hint = e.Hint
 	return f
