@@ -145,6 +145,75 @@ func ExampleAttributesHandler() {
 	// hall: {"colour":"grey"}
 }
 
+// metres is a converter whose device counts in millimetres.
+type metres struct{}
+
+func (metres) Encode(messages []abi.Message, out *snaprail.Messages) error {
+	for i := range messages {
+		var set struct{ Height *float64 }
+		if err := json.Unmarshal(messages[i].Body, &set); err != nil || set.Height == nil {
+			out.Reject(i, "there is no height")
+			continue
+		}
+		out.Add(&messages[i]).Body = fmt.Appendf(nil, "H%d\r", int(*set.Height*1000))
+	}
+	return nil
+}
+
+func ExampleEncoder() {
+	h := guesttest.New(script{}, metres{})
+	out := h.MustEncode(
+		abi.Message{Type: abi.MessageAttributes, Correlation: "1", Device: "lift", Body: []byte(`{"height":1.25}`)},
+		abi.Message{Type: abi.MessageAttributes, Correlation: "2", Device: "lift", Body: []byte(`{"depth":2}`)},
+	)
+	fmt.Printf("%s %q\n", out.Messages[0].Correlation, out.Messages[0].Body)
+	fmt.Println(out.Verdicts[0].Input, out.Verdicts[0].Reason)
+	// Output:
+	// 1 "H1250\r"
+	// 1 there is no height
+}
+
+// finder asks for a search that takes longer than a step may.
+type finder struct{}
+
+func (finder) OnRPC(m *abi.Message, step *snaprail.Step) error {
+	step.Spawn(abi.Job{Name: m.Correlation, Input: m.Body})
+	return nil
+}
+
+// OnJob runs on a guest of its own.
+func (finder) OnJob(job *abi.Job, _ *snaprail.Step) ([]byte, error) {
+	return fmt.Appendf(nil, `{"found":%q}`, job.Input), nil
+}
+
+// OnEvents answers the call that asked for the job.
+func (finder) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	for _, event := range events {
+		if event.Type != abi.EventJob {
+			continue
+		}
+		answer := abi.Reply{Correlation: event.Name, Body: event.Data}
+		if event.Err != nil {
+			answer.Status, answer.Err = abi.ReplyError, event.Err
+		}
+		step.Reply(answer)
+	}
+	return nil
+}
+
+func ExampleJobHandler() {
+	h := guesttest.New(script{}, finder{})
+	m := abi.Message{Type: abi.MessageRPC, Correlation: "1", Body: []byte("bolts")}
+	job := h.MustMessage(m).Jobs[0]
+
+	answer, _, err := h.Job(job) // a host does this, and tells of it
+	show(m, h.MustEvents(abi.Event{Type: abi.EventJob, Name: job.Name, Data: []byte(answer)}))
+	fmt.Println(err)
+	// Output:
+	// 200 {"found":"bolts"}
+	// <nil>
+}
+
 // A guest in run mode gets its messages out of its loop, and may hand them to the
 // same handlers.
 func ExampleLoop_Serve() {

@@ -389,7 +389,7 @@ func TestPollsSayWhoseTurnItIs(t *testing.T) {
 		device = step.Device()
 		return nil
 	}})
-	if _, err := h.Call(abi.EntryPoll, abi.PollInput{Device: "roof"}.Append(nil)); err != nil || device != "roof" {
+	if _, err := h.PollDevice("roof", nil); err != nil || device != "roof" {
 		t.Errorf("polled %q, %v", device, err)
 	}
 	if h.MustPoll(nil); device != "" {

@@ -62,6 +62,11 @@ func (h *Harness) MustPoll(cursor []byte) *abi.Outcome {
 	return h.must(h.Poll(cursor))
 }
 
+// PollDevice polls the guest for one of its devices, whose turn it is.
+func (h *Harness) PollDevice(device string, cursor []byte) (*abi.Outcome, error) {
+	return h.step(abi.EntryPoll, abi.PollInput{Cursor: cursor, Device: device}.Append(nil))
+}
+
 // OnEvents hands events in.
 func (h *Harness) OnEvents(events ...abi.Event) (*abi.Outcome, error) {
 	batch := abi.Events{Events: events}
