@@ -176,7 +176,7 @@ func connectorOf(c client.Connector) control.ConnectorInput {
 	return control.ConnectorInput{
 		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType, Version: c.Version,
 		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
-		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent, Set: c.Set, Remote: c.Remote,
+		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager,
 	}
 }
 
@@ -188,7 +188,7 @@ func connectorForm(v control.ConnectorView) client.Connector {
 		IsDefault: &c.Default, IsEnabled: &c.Enabled,
 		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt, OAuth: c.OAuth,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
-		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote,
+		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager,
 	}
 }
 
@@ -200,38 +200,4 @@ func testForm(r control.TestResult) client.TestResult {
 	}
 	details["latency_ms"] = latency // a number among texts, for callers that look for it here
 	return client.TestResult{Success: r.Success, Message: r.Message, Details: details, LatencyMS: latency, TestedAt: r.At}
-}
-
-type deviceList struct {
-	PageQuery
-	Connector string `query:"connector" maxLength:"1024" doc:"Only of this connector, by id or name"`
-}
-
-type connectorDevices struct {
-	PageQuery
-	ID string `path:"id" maxLength:"1024" doc:"Id or name"`
-}
-
-func (s *Server) deviceRoutes() {
-	register(s, huma.Operation{
-		OperationID: "list-devices", Method: http.MethodGet, Path: "/api/devices", Tags: []string{"devices"}, Summary: "List devices",
-	}, func(ctx context.Context, in *deviceList) (*body[client.List[spec.Device]], error) {
-		return devices(in.tenant.Devices(ctx, in.Connector, in.page()))
-	})
-	register(s, huma.Operation{
-		OperationID: "list-connector-devices", Method: http.MethodGet, Path: "/api/connectors/{id}/devices", Tags: []string{"devices"},
-		Summary: "List a connector's devices",
-	}, func(ctx context.Context, in *connectorDevices) (*body[client.List[spec.Device]], error) {
-		return devices(in.tenant.Devices(ctx, in.ID, in.page()))
-	})
-}
-
-func devices(list []spec.Device, next string, err error) (*body[client.List[spec.Device]], error) {
-	if err != nil {
-		return nil, err
-	}
-	if list == nil {
-		list = []spec.Device{}
-	}
-	return &body[client.List[spec.Device]]{client.List[spec.Device]{Items: list, Next: next}}, nil
 }

@@ -14,24 +14,25 @@ import (
 // fills in is skipped when it is sent, so that what was read can be changed
 // and sent back.
 type Connector struct {
-	ID             string          `json:"id" readOnly:"true" doc:"con_ and a ULID"`
-	Name           string          `json:"name" doc:"Unique within the tenant; may stand in place of the id; 1 to 255 characters"`
-	Category       string          `json:"category,omitempty" maxLength:"64" doc:"Category of the type; none sent: the module's"`
-	ProviderType   string          `json:"provider_type,omitempty" maxLength:"64" doc:"With the category, the type; none sent: the module's"`
-	Version        string          `json:"version,omitempty" maxLength:"64" doc:"Only sent, with a type in place of a module: its version; none: the newest"`
-	Module         string          `json:"module,omitempty" doc:"Digest of the module, or its first digits, at least 8; none sent: the type says which"`
-	OrganizationID string          `json:"organization_id,omitempty" readOnly:"true" doc:"The tenant that owns it"`
-	Params         []spec.Param    `json:"params,omitempty" maxItems:"500" doc:"Rows that are assembled into the configuration, by sequence and then by key"`
-	Config         json.RawMessage `json:"config,omitempty" doc:"The configuration where there are no params; secret values are masked, and one that is sent masked stays"`
-	Converter      *spec.Converter `json:"converter,omitempty" doc:"Module that turns the connector's records into records; none: they travel as they are"`
-	Grants         []spec.Grant    `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
-	Limits         spec.Limits     `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
-	Poll           spec.Poll       `json:"poll,omitzero" doc:"For modules in poll mode"`
-	Set            string          `json:"set,omitempty" maxLength:"64" doc:"Name of the connectors whose health is declared and probed together"`
-	Remote         bool            `json:"remote,omitempty" doc:"Whether it has no module, and its code attaches from outside; cannot be changed"`
-	Consent        []string        `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`
-	IsDefault      *bool           `json:"is_default,omitempty" doc:"Whether its category's calls go to it; at most one of a category is. None sent: as it is, at first false"`
-	IsEnabled      *bool           `json:"is_enabled,omitempty" doc:"Whether it is to run. None sent: as it is, at first false; true needs a passed test: activate makes one"`
+	ID             string             `json:"id" readOnly:"true" doc:"con_ and a ULID"`
+	Name           string             `json:"name" doc:"Unique within the tenant; may stand in place of the id; 1 to 255 characters"`
+	Category       string             `json:"category,omitempty" maxLength:"64" doc:"Category of the type; none sent: the module's"`
+	ProviderType   string             `json:"provider_type,omitempty" maxLength:"64" doc:"With the category, the type; none sent: the module's"`
+	Version        string             `json:"version,omitempty" maxLength:"64" doc:"Only sent, with a type in place of a module: its version; none: the newest"`
+	Module         string             `json:"module,omitempty" doc:"Digest of the module, or its first digits, at least 8; none sent: the type says which"`
+	OrganizationID string             `json:"organization_id,omitempty" readOnly:"true" doc:"The tenant that owns it"`
+	Params         []spec.Param       `json:"params,omitempty" maxItems:"500" doc:"Rows that are assembled into the configuration, by sequence and then by key"`
+	Config         json.RawMessage    `json:"config,omitempty" doc:"The configuration where there are no params; secret values are masked, and one that is sent masked stays"`
+	Converter      *spec.Converter    `json:"converter,omitempty" doc:"Module that turns the connector's records into records; none: they travel as they are"`
+	Grants         []spec.Grant       `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
+	Limits         spec.Limits        `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
+	Poll           spec.Poll          `json:"poll,omitzero" doc:"For modules in poll mode"`
+	DeviceManager  spec.DeviceManager `json:"device_manager,omitempty" maxLength:"1024" doc:"Where its devices are kept: persistent, the default; memory, until the server stops; or the name of a connector of the category device_manager"`
+	Set            string             `json:"set,omitempty" maxLength:"64" doc:"Name of the connectors whose health is declared and probed together"`
+	Remote         bool               `json:"remote,omitempty" doc:"Whether it has no module, and its code attaches from outside; cannot be changed"`
+	Consent        []string           `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`
+	IsDefault      *bool              `json:"is_default,omitempty" doc:"Whether its category's calls go to it; at most one of a category is. None sent: as it is, at first false"`
+	IsEnabled      *bool              `json:"is_enabled,omitempty" doc:"Whether it is to run. None sent: as it is, at first false; true needs a passed test: activate makes one"`
 
 	Status        spec.ConnectionStatus `json:"status,omitempty" readOnly:"true" enum:"draft,connected,error" doc:"Outcome of the last connection test"`
 	StatusMessage string                `json:"status_message,omitempty" readOnly:"true" doc:"At most 512 bytes"`

@@ -136,6 +136,7 @@ func New(cfg Config) *Actor {
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 	}
+	a.env.devices, _ = cfg.Host.(DeviceReader)
 	if c := cfg.Common; c != nil {
 		a.env.common, a.env.quota, a.env.refusals, a.env.account, a.env.tenant = c, c.quota, c.refusals, c.account, c.tenant
 	}

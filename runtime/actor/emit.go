@@ -62,6 +62,7 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 	if err := l.convert(ctx, &b, &t); err != nil {
 		return err
 	}
+	b.Devices = l.guest.stage.devices.take(b.Devices)
 	b.KV = l.guest.stage.take()
 	if err := l.write(ctx, &b); err != nil {
 		l.broken = err

@@ -43,6 +43,7 @@ type surroundings struct {
 	refusals *refusals
 	lookup   func(ctx context.Context, key string) ([]byte, bool, error)
 	kept     func() uint64
+	devices  DeviceReader // nil: a converter, which has none
 	line     func(level abi.LogLevel, source, target, text string)
 	locks    Locks                                                  // nil: no grant has an interlock
 	reach    Peers                                                  // nil: there are no other connectors
@@ -107,7 +108,7 @@ func (s *surroundings) newGuest(ctx context.Context, m *engine.Module, manifest 
 		return nil, err
 	}
 	g := &guest{surroundings: s, grants: grants, named: namesOf(config, grants), linked: link, own: map[string]end{}}
-	g.stage = stage{lookup: s.lookup, kept: s.kept, quota: s.quota}
+	g.stage = stage{lookup: s.lookup, kept: s.kept, quota: s.quota, devices: staged{reader: s.devices, types: manifest.DeviceTypes}}
 	for name, access := range link {
 		group, _ := s.groups.Group(name)
 		if access != engine.Linked || capability.Opens(group) {
@@ -204,10 +205,14 @@ func (s *surroundings) drawsOn(g capability.Group) *allowance {
 }
 
 func (g *guest) scope(group string) capability.Scope {
-	return capability.Scope{
+	scope := capability.Scope{
 		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g},
 		Log: g.log.With("group", group),
 	}
+	if g.devices != nil {
+		scope.Devices = &g.stage.devices
+	}
+	return scope
 }
 
 func grantsOf(all []spec.Grant, group string) []spec.Grant {

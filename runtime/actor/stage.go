@@ -23,6 +23,8 @@ type stage struct {
 	quota  *quota
 	writes []outbox.KV
 	bytes  int
+	// devices are those of the connector; its reader is nil in a converter.
+	devices staged
 }
 
 // Get reads the staged value, else the committed one.
@@ -116,5 +118,6 @@ func (s *stage) grows(ctx context.Context) (grown int64, err error) {
 func (s *stage) take() []outbox.KV {
 	w := s.writes
 	s.writes, s.bytes = nil, 0
+	s.devices.take(nil) // what was to be kept is in the block already
 	return w
 }

@@ -10,16 +10,15 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // The bounds of what one step may change, so that its changes fit one
 // transaction of the store, and a crash between log and store can always be
 // made good.
 const (
-	maxDevices    = 256
-	maxDeviceID   = 256 // bytes
-	maxDeviceText = 512 // bytes, of type and of name
-	maxReason     = 512 // bytes kept with a rejected input
+	maxDevices = 256
+	maxReason  = 512 // bytes kept with a rejected input
 )
 
 // diskFullWait is how long the lane waits for space before it tries again.
@@ -53,6 +52,7 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	if err := l.convert(ctx, &b, &tally); err != nil {
 		return err
 	}
+	b.Devices = l.guest.stage.devices.take(b.Devices)
 	b.KV = l.guest.stage.take()
 	b.Timers = append(l.timers.clearing(fired), l.view.Timers...)
 	if err := l.write(ctx, &b); err != nil {
@@ -127,10 +127,12 @@ func checkDevices(changes []abi.DeviceChange) error {
 		return fault.New(fault.TooLarge, "one step may change %d devices, and this one changes %d", maxDevices, len(changes))
 	}
 	for i := range changes {
-		d := &changes[i]
-		if d.ID == "" || len(d.ID) > maxDeviceID || len(d.Type) > maxDeviceText || len(d.Name) > maxDeviceText {
-			return fault.New(fault.TooLarge, "a device's id has 1 to %d bytes, its type and its name at most %d: %q",
-				maxDeviceID, maxDeviceText, fault.Clip(d.ID, 64))
+		err := spec.CheckDeviceChange(&changes[i])
+		if fault.Is(err, fault.TooLarge) {
+			return err
+		}
+		if err != nil {
+			return fault.Wrap(fault.Guest, err, "the module asks for a device that cannot be kept")
 		}
 	}
 	return nil
@@ -145,6 +147,7 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 	}
 	held := l.version.Converters.hold()
 	defer l.version.Converters.drop(ctx, held)
+	l.version.Converters.capture(held, l.view.Batch, time.Now())
 	parts, err := held.parts(l.view.Batch, records)
 	if err != nil {
 		return fault.Wrap(fault.Guest, err, "the module's records cannot be read")

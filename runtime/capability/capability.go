@@ -131,7 +131,9 @@ type Scope struct {
 	// is not used to look anything up.
 	Owner string
 	State State
-	Lines Lines
+	// Devices are the connector's own; nil: a converter, which has none.
+	Devices Devices
+	Lines   Lines
 	// Secrets are what a host function may use where a guest names it, and the
 	// guest never sees; nil: there are none.
 	Secrets Secrets
@@ -153,6 +155,19 @@ type State interface {
 	// for.
 	Put(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, key string) error
+}
+
+// Devices are the devices of one connector. Changes are staged as those of State
+// are, and reads see them.
+type Devices interface {
+	// Device is one that is here.
+	Device(ctx context.Context, id string) (d abi.Device, found bool, err error)
+	// Devices are those that are here in the order of their ids, behind after, no
+	// more than limit; more says whether there are others behind them.
+	Devices(ctx context.Context, after string, limit int) (list []abi.Device, more bool, err error)
+	// Change stages a change, which has been checked. fault.Invalid: the type is
+	// none that the module serves; fault.TooLarge: it is too much for one step.
+	Change(ctx context.Context, c abi.DeviceChange) error
 }
 
 // Secrets are the tenant's named secrets. It is safe for use by several

@@ -39,6 +39,9 @@ type ConnectorInput struct {
 	Poll      spec.Poll       `json:"poll"`
 	// Set names the connectors whose health is declared and probed together.
 	Set string `json:"set"`
+	// DeviceManager says where its devices are kept: persistent (the default),
+	// memory, or the name or the id of a connector of the category device_manager.
+	DeviceManager spec.DeviceManager `json:"device_manager"`
 	// Remote says that it has no module: its code attaches from outside.
 	Remote bool `json:"remote"`
 	// Default makes it its category's default in place of the one that was;

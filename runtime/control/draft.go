@@ -52,6 +52,11 @@ func (d *draft) arrange(w store.Writer) error {
 	if d.was.ID != "" && d.was.Remote != d.in.Remote {
 		return invalid([]fault.Field{{Pointer: "/remote", Detail: "cannot be changed: make another connector"}})
 	}
+	manager, err := managedBy(w, d.in.DeviceManager, d.is.ID)
+	if err != nil {
+		return err
+	}
+	d.is.DeviceManager = manager
 	events, err := d.consented(w, &d.is, d.in, d.now)
 	if err != nil {
 		return err

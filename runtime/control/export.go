@@ -45,7 +45,9 @@ func (t *Tenant) Export(ctx context.Context) (documents []json.RawMessage, err e
 		return nil, err
 	}
 	for i := range views {
-		if err := add(documentOf(&views[i].Connector)); err != nil {
+		d := documentOf(&views[i].Connector)
+		d.DeviceManager = managerName(views, d.DeviceManager)
+		if err := add(d); err != nil {
 			return nil, err
 		}
 	}
@@ -98,21 +100,23 @@ func (t *Tenant) exportSecrets(ctx context.Context, add func(any) error) error {
 
 // connectorDocument is a connector's document, as short as it can be.
 type connectorDocument struct {
-	Kind         string          `json:"kind"`
-	Name         string          `json:"name"`
-	Category     string          `json:"category,omitempty"`
-	ProviderType string          `json:"provider_type,omitempty"`
-	Module       string          `json:"module,omitempty"`
-	Remote       bool            `json:"remote,omitempty"`
-	Set          string          `json:"set,omitempty"`
-	Enabled      bool            `json:"is_enabled"`
-	Default      bool            `json:"is_default,omitempty"`
-	Params       []spec.Param    `json:"params,omitempty"`
-	Config       json.RawMessage `json:"config,omitempty"`
-	Converter    *spec.Converter `json:"converter,omitempty"`
-	Grants       []spec.Grant    `json:"grants,omitempty"`
-	Limits       spec.Limits     `json:"limits,omitzero"`
-	Poll         spec.Poll       `json:"poll,omitzero"`
+	Kind         string `json:"kind"`
+	Name         string `json:"name"`
+	Category     string `json:"category,omitempty"`
+	ProviderType string `json:"provider_type,omitempty"`
+	Module       string `json:"module,omitempty"`
+	Remote       bool   `json:"remote,omitempty"`
+	Set          string `json:"set,omitempty"`
+	// DeviceManager names a connector where it is the user's own.
+	DeviceManager spec.DeviceManager `json:"device_manager,omitempty"`
+	Enabled       bool               `json:"is_enabled"`
+	Default       bool               `json:"is_default,omitempty"`
+	Params        []spec.Param       `json:"params,omitempty"`
+	Config        json.RawMessage    `json:"config,omitempty"`
+	Converter     *spec.Converter    `json:"converter,omitempty"`
+	Grants        []spec.Grant       `json:"grants,omitempty"`
+	Limits        spec.Limits        `json:"limits,omitzero"`
+	Poll          spec.Poll          `json:"poll,omitzero"`
 }
 
 // documentOf leaves out what only this server knows: who granted, and when,
@@ -120,7 +124,7 @@ type connectorDocument struct {
 func documentOf(c *spec.Connector) connectorDocument {
 	d := connectorDocument{
 		Kind: kindConnector, Name: c.Name, Category: c.Category, ProviderType: c.ProviderType, Module: c.Module,
-		Remote: c.Remote, Set: c.Set, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
+		Remote: c.Remote, Set: c.Set, DeviceManager: c.DeviceManager, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
 		Config: param.Bare(c.Config),
 	}
 	if c.Converter != nil {

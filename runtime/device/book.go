@@ -94,24 +94,45 @@ func (b *Book) List(r store.Reader, connector, after string, limit int) (list []
 // All yields the devices of a connector in the order of their ids, those that
 // are gone among them. It ends after the first error.
 func (b *Book) All(r store.Reader, connector string) iter.Seq2[spec.Device, error] {
+	return all(r, connector, "")
+}
+
+// pageDevices is how many devices are read at once: their values fit the page of
+// any store.
+const pageDevices = store.MaxPage / store.MaxValue
+
+func all(r store.Reader, connector, after string) iter.Seq2[spec.Device, error] {
 	return func(yield func(spec.Device, error) bool) {
-		for e, err := range store.All(r, store.Devices, connector+"\x00") {
-			var d spec.Device
-			if err == nil {
-				d, err = read(e)
-			}
-			if !yield(d, err) || err != nil {
+		for at := key(connector, after); ; {
+			entries, err := r.List(store.Devices, connector+"\x00", at, pageDevices)
+			if err != nil {
+				yield(spec.Device{}, err)
 				return
 			}
+			for _, e := range entries {
+				d, err := read(e)
+				if !yield(d, err) || err != nil {
+					return
+				}
+			}
+			if len(entries) < pageDevices {
+				return
+			}
+			at = entries[len(entries)-1].ID
 		}
 	}
 }
 
 // Here yields those of All that are not gone.
 func (b *Book) Here(r store.Reader, connector string) iter.Seq2[spec.Device, error] {
+	return b.Behind(r, connector, "")
+}
+
+// Behind yields those of Here whose id is greater than after.
+func (b *Book) Behind(r store.Reader, connector, after string) iter.Seq2[spec.Device, error] {
 	return func(yield func(spec.Device, error) bool) {
-		for d, err := range b.All(r, connector) {
-			if (err != nil || !d.Gone()) && !yield(d, err) {
+		for d, err := range all(r, connector, after) {
+			if (err != nil || !d.Gone()) && !yield(d, err) || err != nil {
 				return
 			}
 		}

@@ -105,6 +105,11 @@ const (
 	SecretSet           Action = "secret.set"
 	SecretDelete        Action = "secret.delete"
 	HostCall            Action = "host.call"
+	DeviceCreate        Action = "device.create"
+	DeviceUpdate        Action = "device.update"
+	DeviceDisconnect    Action = "device.disconnect"
+	DeviceDelete        Action = "device.delete"
+	DeviceSync          Action = "device.sync"    // brought in step with the platform
 	DeviceWrite         Action = "device.write"   // what the interlock judged
 	WriteApprove        Action = "write.approve"  // by a second person
 	WriteOverride       Action = "write.override" // of the interlock, for a while

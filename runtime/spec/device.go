@@ -78,6 +78,9 @@ const (
 	ManagerMemory     DeviceManager = "memory" // until the server stops
 )
 
+// Own reports whether it is a connector of the user's own.
+func (m DeviceManager) Own() bool { return m != "" && m != ManagerPersistent && m != ManagerMemory }
+
 // OnChange is what a change of its config means to a connector that runs.
 type OnChange string
 

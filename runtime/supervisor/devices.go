@@ -83,7 +83,7 @@ func (t *Tenant) outside(ctx context.Context, connector string) (out device.Outs
 		} else if !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Invalid) {
 			return err
 		}
-		if manager := string(c.DeviceManager); keptOutside(c.DeviceManager) && manager != connector {
+		if manager := string(c.DeviceManager); c.DeviceManager.Own() && manager != connector {
 			out.Manager = keptBy{t, manager, connector}
 		}
 		e, err := r.Get(store.Defaults, device.CategoryPlatform)
@@ -98,10 +98,38 @@ func (t *Tenant) outside(ctx context.Context, connector string) (out device.Outs
 	return out, err
 }
 
-// keptOutside reports whether devices are kept by a connector of the user's own.
-func keptOutside(m spec.DeviceManager) bool {
-	return m != "" && m != spec.ManagerPersistent && m != spec.ManagerMemory
+// Device implements actor.DeviceReader.
+func (h *host) Device(ctx context.Context, id string) (d abi.Device, found bool, err error) {
+	err = h.space.View(ctx, func(r store.Reader) error {
+		of, there, err := h.devices.Lookup(r, h.id, id)
+		if found = there && !of.Gone(); found {
+			d = device.ToABI(&of)
+		}
+		return err
+	})
+	return d, found, err
 }
+
+// Devices implements actor.DeviceReader.
+func (h *host) Devices(ctx context.Context, after string, limit int) (list []abi.Device, more bool, err error) {
+	err = h.space.View(ctx, func(r store.Reader) error {
+		list, more = nil, false
+		for d, err := range h.devices.Behind(r, h.id, after) {
+			if err != nil {
+				return err
+			}
+			if len(list) == limit {
+				more = true
+				return nil
+			}
+			list = append(list, device.ToABI(&d))
+		}
+		return nil
+	})
+	return list, more, err
+}
+
+var _ actor.DeviceReader = (*host)(nil)
 
 // stored reads one value.
 func stored[T any](r store.Reader, bucket store.Bucket, id string) (v T, err error) {

@@ -44,6 +44,10 @@ func (t *Tenant) follow(connector string, devices []string) {
 	t.goFollow()
 }
 
+// TellLater lets a change of a device become true, as one of a guest's does: in
+// the connector's lanes, with its manager, and upstream. It waits for nothing.
+func (t *Tenant) TellLater(connector, device string) { t.follow(connector, []string{device}) }
+
 // syncSoon brings the devices of connectors in step.
 func (t *Tenant) syncSoon(connectors []string) {
 	f := &t.following

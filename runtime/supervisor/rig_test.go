@@ -17,6 +17,7 @@ import (
 
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/connectors"
+	"github.com/snaprail/snaprail/hostfns/devices"
 	"github.com/snaprail/snaprail/hostfns/file"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
@@ -28,6 +29,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/probe"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -68,6 +70,7 @@ type rig struct {
 	restart supervisor.Restart
 	outbox  outbox.Config
 	ceiling spec.Ceiling
+	probes  *probe.Probes // nil: there are none
 	streams []*control.Stream
 }
 
@@ -99,7 +102,7 @@ func (r *rig) start() {
 	r.t.Helper()
 	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(writer{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), connectors.New())
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), connectors.New(), devices.New())
 	var err error
 	if r.engine, err = engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log}); err != nil {
 		r.t.Fatal(err)
@@ -110,7 +113,7 @@ func (r *rig) start() {
 	}
 	r.super = supervisor.New(ctx, supervisor.Config{
 		Dir: filepath.Join(r.dir, "outbox"), Store: r.store, Catalog: cat, Engine: r.engine, Groups: groups,
-		Outbox: r.outbox, Restart: r.restart, Ceiling: r.ceiling, Secrets: r.secrets, Log: log,
+		Outbox: r.outbox, Restart: r.restart, Ceiling: r.ceiling, Secrets: r.secrets, Probes: r.probes, Log: log,
 	})
 	r.service = control.New(control.Config{Store: r.store, Catalog: cat, Supervisor: r.super, Engine: r.engine, Groups: groups, Secrets: r.secrets})
 	if err := r.super.AddTenant(ctx, "plant"); err != nil {

@@ -80,6 +80,9 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	if err := nameTypes(s.kill, space); err != nil {
 		return nil, err
 	}
+	if err := forgetMemory(s.kill, space); err != nil {
+		return nil, err
+	}
 	vault, err := s.cfg.Secrets.Vault(s.kill, id)
 	if err == nil {
 		err = vault.Learn(s.kill, space)
