@@ -1,8 +1,10 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/interlock"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -50,6 +54,12 @@ func (t *Tenant) checkGrants(grants []spec.Grant, wrong func(string, string, ...
 		}
 		if len(g.Reason) > maxReason || !utf8.ValidString(g.Reason) || strings.ContainsFunc(g.Reason, unicode.IsControl) {
 			wrong(at+"/reason", "has at most %d bytes, none of them a control character", maxReason)
+		}
+		if g.Interlock != nil {
+			if !slices.Contains(g.Rights, spec.Write) {
+				wrong(at+"/interlock", "is for grants with the right to write")
+			}
+			interlock.Check(at+"/interlock", g.Interlock, wrong)
 		}
 	}
 }
@@ -106,7 +116,8 @@ func settleGrants(had, want []spec.Grant, by string, now time.Time) []spec.Grant
 
 // sameGrant reports whether two grants allow the same.
 func sameGrant(a, b spec.Grant) bool {
-	return a.Group == b.Group && slices.Equal(a.Resources, b.Resources) && slices.Equal(rightsOf(a), rightsOf(b))
+	return a.Group == b.Group && slices.Equal(a.Resources, b.Resources) && slices.Equal(rightsOf(a), rightsOf(b)) &&
+		reflect.DeepEqual(a.Interlock, b.Interlock)
 }
 
 // rightsOf are the rights of a grant, in order; none means to read.
@@ -125,7 +136,12 @@ func grantSentence(g spec.Grant) string {
 	for _, r := range rightsOf(g) {
 		rights = append(rights, string(r))
 	}
-	return strings.Join(append([]string{g.Group}, g.Resources...), " ") + " (" + strings.Join(rights, ", ") + ")"
+	sentence := strings.Join(append([]string{g.Group}, g.Resources...), " ") + " (" + strings.Join(rights, ", ") + ")"
+	if g.Interlock == nil {
+		return sentence
+	}
+	raw, _ := json.Marshal(g.Interlock) // numbers and texts alone, which were checked
+	return sentence + " with the interlock " + fault.Clip(string(raw), 160)
 }
 
 // grantChanges says which grants came and went: "+serial /dev/ttyUSB0 (read)".

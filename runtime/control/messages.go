@@ -16,6 +16,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
+	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
 // The time that a caller waits for the replies to a message.
@@ -53,6 +54,8 @@ type MessageInput struct {
 	ID, Parts json.RawMessage
 	// OneWay asks for no reply: of an RPC or a command. A publish never has one.
 	OneWay bool
+	// DryRun asks what would be written, and writes nothing.
+	DryRun bool
 	// Wait is how long the replies may take, up to five minutes; 0: ten seconds.
 	Wait time.Duration
 }
@@ -131,7 +134,7 @@ func (t *Tenant) send(ctx context.Context, c *spec.Connector, in MessageInput) (
 	deadline := time.Now().Add(in.Wait)
 	within, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	q, err := t.runtime.Send(within, c.ID, in.message(deadline, t.sender()))
+	q, err := t.runtime.SendWith(within, c.ID, in.message(deadline, t.sender()), supervisor.Word{By: t.who, Person: t.person(), DryRun: in.DryRun})
 	if err != nil {
 		return nil, err
 	}

@@ -77,6 +77,7 @@ const (
 	Tenants    Area = "tenants"
 	TokensArea Area = "tokens"
 	UsersArea  Area = "users"
+	Writes     Area = "writes"
 )
 
 // Permission is one row of the table of permissions: the lowest role that has
@@ -108,6 +109,7 @@ func Permissions() []Permission {
 		{Area: Tenants, Read: Admin, Write: Admin, Operator: true, Sentence: "all tenants, their ceilings and quotas"},
 		{Area: TokensArea, Read: Admin, Write: Admin, Sentence: "the tokens of the tenant"},
 		{Area: UsersArea, Read: Admin, Write: Admin, Sentence: "the users of the tenant"},
+		{Area: Writes, Read: Viewer, Use: Operator, Write: Admin, Sentence: "writes that wait for a second person, and overrides of interlocks; to use one is to approve it"},
 	}
 }
 

@@ -25,7 +25,7 @@ func TestTableOfPermissions(t *testing.T) {
 		"stream viewer - -",
 		"tenants admin - admin, of the operator's tenant",
 		"tokens admin - admin",
-		"users admin - admin",
+		"users admin - admin", "writes viewer operator admin",
 	}
 	var got []string
 	for _, p := range identity.Permissions() {
