@@ -32,9 +32,25 @@ func corpus() map[string][]exchange {
 		"cframe": described(`"open","convert"`), "craw": raws, "goraw": raws,
 		"ctally": tallies, "rusttally": tallies, "rusttallywasi": tallies, "astally": tallies,
 		"goextism": tallies, "cextism": tallies, "asextism": tallies,
-		"textframe": described(`"open","convert"`), "poison": described(`"open","convert"`),
-		"serialline": described(`"open","close","on_events","test"`), "echo": nil, "filetail": nil, "ticker": nil,
+		"textframe": described(`"open","convert","encode"`), "poison": described(`"open","convert"`),
+		"serialline": described(`"open","close","on_events","test","on_publish","on_rpc","on_command","on_attributes"`),
+		"echo":       nil, "filetail": nil, "ticker": nil,
+		"parley": messages(),
 	}
+}
+
+// messages are calls of what a guest is sent, and of a job.
+func messages() []exchange {
+	var all []exchange
+	for t := abi.MessagePublish; t <= abi.MessageAttributes; t++ {
+		m := abi.Message{Type: t, Correlation: "c", Method: "empty"}
+		out := abi.Outcome{Replies: []abi.Reply{{Correlation: "c", Status: abi.ReplyEmpty}}}
+		if t == abi.MessagePublish { // that cannot be answered
+			m.Method, out = "never", abi.Outcome{}
+		}
+		all = append(all, exchange{entry: abi.EntryFor(t), in: string(m.Append(nil)), want: string(out.Append(nil))})
+	}
+	return append(all, exchange{entry: abi.EntryOnJob, in: string(abi.Job{Name: "sweep"}.Append(nil))})
 }
 
 // exchange is a call and its answer.
