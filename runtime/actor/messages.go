@@ -18,6 +18,10 @@ import (
 const (
 	maxReplies   = abi.MaxItems
 	maxMailBytes = abi.MaxBatch / 2 // run mode: beyond the first one
+	// replyTime is how long one step waits for readers that are behind, all of
+	// them together, and leastPatience what each of them gets at least.
+	replyTime     = 4 * time.Second
+	leastPatience = 20 * time.Millisecond
 	// burst is how many messages are served in a row before events or a poll
 	// have a turn.
 	burst = 32
@@ -32,7 +36,10 @@ const (
 // fault.WrongState: no guest runs, nor will one soon. fault.Exhausted: too many
 // messages wait. What becomes of a message later is a reply to its question.
 func (a *Actor) Deliver(_ context.Context, q *exchange.Question) error {
-	switch a.Status().State {
+	a.mu.Lock()
+	state := a.status.State
+	a.mu.Unlock()
+	switch state {
 	case lifecycle.Draft, lifecycle.Stopping, lifecycle.Stopped, lifecycle.Failed, lifecycle.CrashLoop:
 		return notListening()
 	default:
@@ -253,14 +260,22 @@ func (l *lane) blame(correlation string, err error) {
 }
 
 // sendReplies gives the replies of a step to their questions: the step is
-// durable. A reader that is behind holds up the lane, within the table's
-// patience.
+// durable. Readers that are behind hold up the lane for a while, and in the
+// middle of a call for no longer than leaves the guest half of its time: a slow
+// reader is no reason for the end of a guest.
 func (l *lane) sendReplies(ctx context.Context) {
+	until := time.Now().Add(replyTime)
+	if own, ok := ctx.Deadline(); ok {
+		if half := time.Now().Add(time.Until(own) / 2); half.Before(until) {
+			until = half
+		}
+	}
 	for i := range l.view.Replies {
 		if l.diverted(&l.view.Replies[i]) {
 			continue
 		}
-		_ = l.cfg.Exchange.Answer(ctx, &l.view.Replies[i]) // the table counts and notes what it refuses
+		// The table counts and notes what it refuses.
+		_ = l.cfg.Exchange.AnswerWithin(ctx, &l.view.Replies[i], max(time.Until(until), leastPatience))
 	}
 	l.view.Replies = l.view.Replies[:0]
 }

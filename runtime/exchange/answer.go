@@ -59,6 +59,12 @@ func (t *Table) find(r *abi.Reply) (*Question, error) {
 // it, for the table's patience at most, and then ends the question:
 // fault.SlowReader.
 func (t *Table) Answer(ctx context.Context, r *abi.Reply) error {
+	return t.AnswerWithin(ctx, r, t.cfg.Patience)
+}
+
+// AnswerWithin is Answer with less patience than the table's, for whoever has
+// less time.
+func (t *Table) AnswerWithin(ctx context.Context, r *abi.Reply, patience time.Duration) error {
 	if err := t.Check(r); err != nil {
 		return err
 	}
@@ -66,7 +72,7 @@ func (t *Table) Answer(ctx context.Context, r *abi.Reply) error {
 		t.note("an error names more parameters than it has: " + t.masked(r.Err.Template))
 	}
 	copied := t.copied(r)
-	err := t.put(ctx, &copied)
+	err := t.put(ctx, &copied, min(patience, t.cfg.Patience))
 	if err != nil && ctx.Err() == nil {
 		t.refuse(err)
 	}
@@ -74,7 +80,7 @@ func (t *Table) Answer(ctx context.Context, r *abi.Reply) error {
 }
 
 // put waits for room and adds the reply.
-func (t *Table) put(ctx context.Context, r *abi.Reply) error {
+func (t *Table) put(ctx context.Context, r *abi.Reply, patience time.Duration) error {
 	var late <-chan time.Time
 	for {
 		q, taken, err := t.offer(r)
@@ -82,7 +88,7 @@ func (t *Table) put(ctx context.Context, r *abi.Reply) error {
 			return err
 		}
 		if late == nil {
-			timer := time.NewTimer(t.cfg.Patience)
+			timer := time.NewTimer(patience)
 			defer timer.Stop()
 			late = timer.C
 		}

@@ -370,3 +370,29 @@ func TestHammerExactlyOnce(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// BenchmarkAsk is one question with its answer, beside 512 that wait.
+func BenchmarkAsk(b *testing.B) {
+	table := exchange.NewTable(exchange.Config{})
+	for range 512 {
+		if _, err := table.Ask(&abi.Message{Type: abi.MessageQuery}, time.Now().Add(time.Hour)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	defer table.FailAll(errors.New("the benchmark is over"))
+	body := []byte(`{"temperature":21.5}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		m := abi.Message{Type: abi.MessageQuery}
+		q, err := table.Ask(&m, time.Now().Add(time.Minute))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := table.Answer(b.Context(), &abi.Reply{Correlation: m.Correlation, Body: body}); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := q.Next(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -130,6 +130,8 @@ type Status struct {
 	MemoryBytes uint64    `json:"memory_bytes"` // of the guest's linear memory
 	// Health is what the connector's code declares of itself.
 	Health Health `json:"health,omitempty"`
+	// Messages are what became of those to it; nil: there were none.
+	Messages *Messages `json:"messages,omitempty"`
 	// Limits are all limits with their use. A connector that never ran in this
 	// server process has none.
 	Limits []Limit `json:"limits,omitempty"`
@@ -167,6 +169,7 @@ type Counters struct {
 	LogLines    uint64    `json:"log_lines"`
 	LogDropped  uint64    `json:"log_dropped"`
 	Gaps        uint64    `json:"gaps"`
+	Jobs        uint64    `json:"jobs"`         // background jobs that ended
 	MissedPolls uint64    `json:"missed_polls"` // ticks that passed while a poll was under way
 	LastRecord  time.Time `json:"last_record,omitzero"`
 	// FuelUnits is what the guests executed, in units of about an instruction.

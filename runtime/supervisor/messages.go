@@ -9,6 +9,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
@@ -56,6 +57,21 @@ func (t *Tenant) Exchange(id string) *exchange.Table {
 		Note: func(text string) { journal.add(abi.LogWarning, actor.FromHost, "messages", text) },
 	})
 	return x.tables[id]
+}
+
+// spoken is a status with what became of the messages to the connector.
+func (t *Tenant) spoken(id string, s lifecycle.Status) lifecycle.Status {
+	x := &t.exchanges
+	x.mu.Lock()
+	table := x.tables[id]
+	x.mu.Unlock()
+	if table == nil {
+		return s
+	}
+	if n := lifecycle.Messages(table.Counters()); n != (lifecycle.Messages{}) {
+		s.Messages = &n
+	}
+	return s
 }
 
 // forgetExchange ends what is open of a connector that is deleted.

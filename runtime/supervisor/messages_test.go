@@ -411,3 +411,54 @@ func TestVerdictsOnMessages(t *testing.T) {
 		return s.Counters.Retried == 3 && s.Counters.Skipped == 1 && s.Counters.Quarantined == 1
 	})
 }
+
+// TestSlowReaderEndsNoGuest: whoever reads the parts of an answer too slowly is
+// told so, and the guest that gives them goes on.
+func TestSlowReaderEndsNoGuest(t *testing.T) {
+	for _, do := range []string{"emit", "parts"} {
+		t.Run(do, func(t *testing.T) {
+			r := newRig(t)
+			p := r.speaks("talker", "parley", nil)
+			q := p.send(abi.Message{Type: abi.MessageQuery, Body: bodyOf(do, "n", 16, "kib", 40), Deadline: time.Now().Add(time.Minute).UnixNano()})
+			var last abi.Reply
+			for {
+				pause := time.NewTimer(800 * time.Millisecond)
+				<-pause.C
+				reply, err := q.Next(t.Context())
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = reply
+			}
+			if last.Err == nil || last.Err.Code != "slow_reader" {
+				t.Errorf("the last reply: %d %+v", last.Code, last.Err)
+			}
+			wants(t, p.query(bodyOf("empty")), "204 ")
+			if n := p.counters(); n.Slow != 1 {
+				t.Errorf("%+v", n)
+			}
+			if s := r.state(p.id, lifecycle.Running); s.Restarts != 0 || s.Counters.Traps != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// TestStopAnswersWhatIsPending: a question whose answer was to come later ends
+// with its connector.
+func TestStopAnswersWhatIsPending(t *testing.T) {
+	r := newRig(t)
+	p := r.speaks("talker", "parley", nil)
+	q := p.send(abi.Message{Type: abi.MessageQuery, Body: bodyOf("never"), Deadline: time.Now().Add(time.Minute).UnixNano()})
+	wants(t, p.query(bodyOf("empty")), "204 ")
+	if _, err := r.tenant.Deactivate(t.Context(), p.id); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if all := p.all(q); len(all) != 1 || all[0].Err.Code != "wrong_state" || time.Since(began) > 20*time.Second {
+		t.Errorf("%+v after %s", all, time.Since(began))
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
@@ -74,6 +75,7 @@ func (r *runner) run(ctx context.Context) {
 		case c == nil:
 			r.dismiss(ctx)
 			r.dismissRemote(ctx)
+			r.Exchange(r.id).FailAll(fault.New(fault.WrongState, "the connector was stopped before it answered"))
 			if err := r.forget(ctx); err != nil {
 				r.fail(err)
 				if r.sleep(r.super.cfg.Restart.Max) {

@@ -256,7 +256,7 @@ func (t *Tenant) Status(c *spec.Connector) lifecycle.Status {
 	r, ok := t.runners[c.ID]
 	t.mu.Unlock()
 	if ok {
-		s := r.status()
+		s := t.spoken(r.id, r.status())
 		s.Health = t.health.of(c.ID)
 		return s
 	}
@@ -379,7 +379,7 @@ func (t *Tenant) Running() map[string]lifecycle.Status {
 	t.mu.Unlock()
 	all := make(map[string]lifecycle.Status, len(runners))
 	for _, r := range runners {
-		all[r.id] = r.status()
+		all[r.id] = t.spoken(r.id, r.status())
 	}
 	return all
 }
