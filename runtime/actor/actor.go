@@ -69,7 +69,10 @@ type Version struct {
 	// lane; the guest is told of the first MaxDevices.
 	Devices []abi.Device
 	// Polls are when a guest in poll mode is asked; none: each second.
-	Polls      []Poll
+	Polls []Poll
+	// Hold keeps what the version is made of beyond the guest that runs, for a
+	// job that outlives it; nil: it is not given back meanwhile.
+	Hold       func() (release func(context.Context))
 	Manifest   abi.Manifest
 	Module     *engine.Module
 	Converters *Choice // nil: records travel as they are
@@ -100,10 +103,13 @@ type Actor struct {
 	keep    []*session // of a guest that crashed, until the next one has opened
 	outages outages
 
-	install chan installation
-	calls   chan *request // of Call, for whichever lane runs
-	post    *post         // messages, for whichever lane runs
-	lane    chan struct{} // closed while no lane runs; guarded by mu
+	install  chan installation
+	calls    chan *request // of Call, for whichever lane runs
+	deposits chan *deposit // of jobs, for whichever lane runs
+	jobs     jobs
+	turns    turns         // of the connector's jobs
+	post     *post         // messages, for whichever lane runs
+	lane     chan struct{} // closed while no lane runs; guarded by mu
 
 	mu         sync.Mutex
 	parting    string  // why the guest is to close; "": a stop
@@ -118,7 +124,7 @@ type Actor struct {
 func New(cfg Config) *Actor {
 	a := &Actor{
 		cfg: cfg, epoch: cfg.Epoch, cursor: cfg.Resume.Cursor,
-		install: make(chan installation), calls: make(chan *request, maxCalls), lane: closed(),
+		install: make(chan installation), calls: make(chan *request, maxCalls), deposits: make(chan *deposit), lane: closed(),
 		post: newPost(),
 	}
 	if cfg.Exchange == nil {
@@ -137,7 +143,9 @@ func New(cfg Config) *Actor {
 		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 	}
 	a.env.devices, _ = cfg.Host.(DeviceReader)
+	a.turns = make(turns, jobsAtOnce)
 	if c := cfg.Common; c != nil {
+		a.turns = c.turns
 		a.env.common, a.env.quota, a.env.refusals, a.env.account, a.env.tenant = c, c.quota, c.refusals, c.account, c.tenant
 	}
 	return a
@@ -216,6 +224,7 @@ func (a *Actor) lastBlock(ctx context.Context) error {
 // Close closes all sessions. Run must have returned.
 func (a *Actor) Close(ctx context.Context) error {
 	a.post.close(notListening())
+	a.jobs.close()
 	a.letGo()
 	a.env.settle()
 	return a.env.sessions.sweep(ctx)
@@ -316,7 +325,7 @@ func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candida
 
 func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest, error) {
 	limits := v.Limits.Under(spec.Ceiling{})
-	alone := reason != abi.ReasonSwap && reason != abi.ReasonTest
+	alone := reason != abi.ReasonSwap && reason != abi.ReasonTest && reason != abi.ReasonJob
 	if alone {
 		a.env.hold(limits)
 	} else {

@@ -15,6 +15,7 @@ type Common struct {
 	account, tenant string
 	quota           *quota
 	refusals        *refusals
+	turns           turns
 	last            atomic.Pointer[engine.Usage] // of the account, once it is given back
 }
 
@@ -23,6 +24,7 @@ type Common struct {
 func NewCommon(e *engine.Engine, tenant, account string, refused func(Refusal)) *Common {
 	return &Common{
 		engine: e, account: account, tenant: tenant, quota: newQuota(), refusals: &refusals{tell: refused},
+		turns: make(turns, jobsAtOnce),
 	}
 }
 

@@ -54,6 +54,9 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 	if err := checkDevices(l.view.Devices); err != nil {
 		return err
 	}
+	if err := l.checkJobs(l.view.Jobs); err != nil {
+		return err
+	}
 	if err := l.checkReplies(); err != nil {
 		return err
 	}
@@ -71,6 +74,7 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 	l.tellRejects(b.Rejects)
 	l.timers.apply(l.view.Timers, time.Now())
 	l.sendReplies(ctx)
+	l.startJobs(ctx, l.view.Jobs)
 	l.count(func(c *lifecycle.Counters) {
 		c.Skipped += t.skipped
 		c.Quarantined += uint64(len(b.Rejects))

@@ -153,6 +153,7 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 		abi.EntryTest:          time.Duration(l.OpenTimeout),
 		abi.EntryClose:         min(closeTimeout, time.Duration(l.CallTimeout)),
 		abi.EntryRun:           noTimeout,
+		abi.EntryOnJob:         longestJob, // the job's own is its context's
 
 		abi.EntryNormalizeImport: time.Duration(l.OpenTimeout), abi.EntryExchangeOAuthCode: time.Duration(l.OpenTimeout),
 		abi.EntryOAuthAuthorizeURL: time.Duration(l.OpenTimeout),

@@ -77,6 +77,8 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 		return true, l.swap(ctx, in)
 	case r := <-l.calls:
 		return true, l.serve(ctx, r)
+	case d := <-l.deposits:
+		return true, l.settleDeposit(ctx, d)
 	case <-l.env.sessions.wake:
 	case <-l.post.wake:
 	case <-l.idle.C:

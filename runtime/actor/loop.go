@@ -115,6 +115,11 @@ func (l *lane) receive(ctx context.Context, in, out []byte) ([]byte, error) {
 		case sw := <-l.install:
 			l.pending = &sw
 		case <-l.env.sessions.wake:
+		case d := <-l.deposits:
+			if err := l.settleDeposit(ctx, d); err != nil {
+				l.broken = err
+				return nil, err
+			}
 		case <-l.post.wake:
 		case <-l.idle.C:
 		}

@@ -37,6 +37,9 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	if err := checkDevices(l.view.Devices); err != nil {
 		return err
 	}
+	if err := l.checkJobs(l.view.Jobs); err != nil {
+		return err
+	}
 	if err := l.checkReplies(); err != nil {
 		return err
 	}
@@ -70,6 +73,7 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	}
 	l.inbox.acknowledge()
 	l.sendReplies(ctx)
+	l.startJobs(ctx, l.view.Jobs)
 	l.settleMail(ctx, now)
 	l.guest.watchMemory()
 	l.count(func(c *lifecycle.Counters) {

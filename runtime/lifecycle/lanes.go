@@ -41,6 +41,7 @@ func (c *Counters) Add(o *Counters) {
 	c.Traps += o.Traps
 	c.LogLines += o.LogLines
 	c.Gaps += o.Gaps
+	c.Jobs += o.Jobs
 	c.MissedPolls += o.MissedPolls
 	if o.LastRecord.After(c.LastRecord) {
 		c.LastRecord = o.LastRecord

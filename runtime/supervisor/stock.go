@@ -38,8 +38,20 @@ func (r *runner) version(ctx context.Context, c *spec.Connector) (actor.Version,
 		r.stock.newest = e
 	}
 	e.users++
+	v := e.version
+	v.Hold = func() func(context.Context) {
+		r.stock.mu.Lock()
+		defer r.stock.mu.Unlock()
+		e.users++
+		return r.stock.back(e)
+	}
+	return v, r.stock.back(e), nil
+}
+
+// back gives one use of an edition back, once.
+func (s *stock) back(e *edition) func(context.Context) {
 	var once sync.Once
-	return e.version, func(ctx context.Context) { once.Do(func() { r.stock.giveBack(ctx, e) }) }, nil
+	return func(ctx context.Context) { once.Do(func() { s.giveBack(ctx, e) }) }
 }
 
 func (s *stock) giveBack(ctx context.Context, e *edition) {

@@ -224,7 +224,8 @@ func (p *parley) jobEnded(event *abi.Event, step *snaprail.Step) error {
 	return step.Complete(m, event.Data)
 }
 
-// OnJob answers with its name and its input, fails on "fail", traps on "panic"
+// OnJob answers with its name and its input, fails on "fail", traps on "panic",
+// never ends by itself on "spin"
 // and waits for the rest of its time on "sleep".
 func (*parley) OnJob(job *abi.Job, step *snaprail.Step) ([]byte, error) {
 	switch string(job.Input) {
@@ -232,6 +233,9 @@ func (*parley) OnJob(job *abi.Job, step *snaprail.Step) ([]byte, error) {
 		return nil, snaprail.NewError("job_failed", "the job {0} was told to fail", job.Name)
 	case `"panic"`:
 		panic("told to panic")
+	case `"spin"`:
+		for { //nolint:revive // it is to be ended from outside
+		}
 	case `"sleep"`:
 		time.Sleep(time.Hour)
 	}
