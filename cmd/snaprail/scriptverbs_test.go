@@ -26,7 +26,7 @@ type verb = func(ts *testscript.TestScript, neg bool, args []string)
 func verbs() map[string]verb {
 	return map[string]verb{
 		"wasm": writeModule, "setuplink": setupLinkVerb, "redeem": redeemVerb, "server": serverVerb, "station": stationVerb,
-		"exits": exitsVerb, "capture": captureVerb, "fill": fillVerb, "json": jsonVerb, "waitfor": waitForVerb, "jsonlines": jsonLinesVerb,
+		"ports": portsVerb, "exits": exitsVerb, "capture": captureVerb, "fill": fillVerb, "json": jsonVerb, "waitfor": waitForVerb, "jsonlines": jsonLinesVerb,
 	}
 }
 

@@ -27,6 +27,7 @@ type serveOptions struct {
 	ApplyPrune      bool         // what no document there is of is deleted
 	OIDC            *oidc.Config // by which people log in; nil: none
 	OIDCNetworks    []string     // private ones in which the provider may be
+	Probes          []setPort    // of sets of connectors
 	Version         string
 	Terminal        terminal
 }
@@ -40,6 +41,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var level, format string
 	var ceiling ceilingFlags
 	var provider oidcFlags
+	var probes []string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server: connectors, API and status page",
@@ -65,6 +67,9 @@ func (a *app) serveCommand() *cobra.Command {
 				return err
 			}
 			o.OIDCNetworks = provider.networks
+			if o.Probes, err = parseProbes(probes); err != nil {
+				return err
+			}
 			if o.Log, err = newLogger(a.err, level, format); err != nil {
 				return err
 			}
@@ -82,6 +87,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.StringVar(&o.PublicURL, "public-url", "", "`URL` under which browsers reach the server, behind a proxy: where OAuth comes back to (default: as each request says)")
 	flags.StringVar(&o.ApplyDir, "apply-dir", a.env("SNAPRAIL_APPLY_DIR"), "`directory` of documents to apply whenever they change, as `snaprail apply` does (SNAPRAIL_APPLY_DIR)")
 	flags.BoolVar(&o.ApplyPrune, "apply-prune", false, "delete what no document of --apply-dir is of")
+	flags.StringSliceVar(&probes, "tcp-probe", nil, "`SET=PORT`: a TCP port that is open while this set of connectors is healthy, as TENANT/SET=PORT for another tenant than default")
 	ceiling.flags(a, c)
 	provider.flags(a, c)
 	logFlags(c, &level, &format)

@@ -21,6 +21,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/probe"
 	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -48,6 +49,7 @@ type server struct {
 	users      *identity.Users
 	audit      *identity.Audit
 	egress     *egress.Egress
+	probes     *probe.Probes
 	refresher  *control.Refresher // nil before serve
 	// token is the one that the first start made, and link the one by which it
 	// gets its first administrator; "" later.
@@ -64,7 +66,7 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 	if err != nil {
 		return nil, err
 	}
-	s := &server{egress: egress.New(egress.Config{})}
+	s := &server{egress: egress.New(egress.Config{}), probes: probe.New(probe.Config{Log: log})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -100,7 +102,7 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 	s.users = identity.NewUsers(s.store.System(), s.audit, identity.Cost{})
 	s.supervisor = supervisor.New(context.WithoutCancel(ctx), supervisor.Config{
 		Dir: filepath.Join(dir, "outbox"), Store: s.store, Catalog: cat, Engine: s.engine, Groups: groups,
-		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Secrets: secrets, Audit: s.audit, Log: log,
+		Outbox: outbox.Config{Syncs: outbox.NewSyncs(syncsAtOnce)}, Ceiling: ceiling, Secrets: secrets, Audit: s.audit, Probes: s.probes, Log: log,
 	})
 	s.control = control.New(control.Config{
 		Adapters: adapter.New(adapter.Config{Dir: filepath.Join(dir, "storage"), Log: log}),
@@ -161,6 +163,7 @@ func (s *server) close(ctx context.Context) error {
 	if s.supervisor != nil {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}
+	s.probes.Close()
 	errs = append(errs, s.audit.Close(context.WithoutCancel(ctx))) // whatever the guests were refused last
 	if s.engine != nil {
 		errs = append(errs, s.engine.Close(context.WithoutCancel(ctx)))
@@ -181,7 +184,9 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	if err := s.control.FinishDeletions(ctx); err != nil && ctx.Err() == nil {
 		o.Log.Error("the deletion of a tenant is not finished", "error", err) // nobody opens it, and the others start
 	}
-	err = s.supervisor.Start(ctx)
+	if err = s.openProbes(ctx, ln.Addr(), o.Probes); err == nil {
+		err = s.supervisor.Start(ctx)
+	}
 	if ctx.Err() != nil {
 		return ln.Close() // stopped before it had started
 	}
@@ -206,6 +211,24 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 		tls = &api.TLSFiles{Cert: o.TLSCert, Key: o.TLSKey}
 	}
 	return api.Serve(ctx, ln, h, tls, o.Log)
+}
+
+// openProbes gives sets the ports of the command line, on the address of the
+// API. A port that is taken stops the start.
+func (s *server) openProbes(ctx context.Context, api net.Addr, ports []setPort) error {
+	if host, _, err := net.SplitHostPort(api.String()); err == nil {
+		s.probes.On(host)
+	}
+	for _, p := range ports {
+		t, err := s.supervisor.Tenant(p.tenant)
+		if err == nil {
+			err = t.AssignProbe(ctx, p.set, p.port)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watch keeps the default tenant as a directory says.

@@ -28,6 +28,13 @@ type Config struct {
 	Log  *slog.Logger // nil: none
 }
 
+// On says which address to listen on, before any port is assigned.
+func (p *Probes) On(host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cfg.Host = host
+}
+
 // Status is what is known of one port now.
 type Status struct {
 	Port int  `json:"port"`

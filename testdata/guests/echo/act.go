@@ -48,6 +48,10 @@ func (e *echo) act(action string, frame []byte, input int, step *snaprail.Step) 
 		log.Info(fmt.Sprintf("tried %s: %v", argument, err))
 	case "remove":
 		step.RemoveDevice(argument)
+	case "healthy":
+		return snaprail.DeclareHealthy()
+	case "unhealthy":
+		return snaprail.DeclareUnhealthy()
 	case "sleep":
 		return clock.Sleep(duration(argument))
 	case "wasi_sleep":
