@@ -129,11 +129,11 @@ func TestSchemas(t *testing.T) {
 			good: []string{
 				`{"fields":[{"name":"v","from":0,"type":"int"}]}`,
 				`{"encoding":"utf-8","strip":[],"fields":[{"name":"v","from":1,"to":2,"type":"double","unit":"Cel","kind":"attribute","scale":0.1,"offset":-4}]}`,
-				`{"publish":"${body}","command":{"*":"x"},"rpc":{"a":"b"},"attributeUpdates":[{"attributeOnThingsBoard":"a","stringToDevice":"${a}"}]}`,
+				`{"fields":[],"publish":"${body}","command":{"*":"x"},"rpc":{"a":"b"},"attributeUpdates":[{"attributeOnThingsBoard":"a","stringToDevice":"${a}"}]}`,
 			},
 			bad: []string{
-				`{}`, `{"fields":[]}`, `{"fields":[{"name":"v","from":0}]}`, `{"fields":[{"name":"v","from":0,"type":"float"}]}`,
-				`{"rpc":{"a":1}}`, `{"attributeUpdates":[{"attribute":"a","template":"t","unit":"x"}]}`,
+				`{}`, `{"fields":[{"name":"v","from":0}]}`, `{"fields":[{"name":"v","from":0,"type":"float"}]}`,
+				`{"fields":[],"rpc":{"a":1}}`, `{"fields":[],"attributeUpdates":[{"attribute":"a","template":"t","unit":"x"}]}`,
 				`{"fields":[{"name":"v","from":-1,"type":"int"}]}`, `{"encoding":"latin-1","fields":[{"name":"v","from":0,"type":"int"}]}`,
 				`{"fields":[{"name":"v","from":0,"type":"int","width":2}]}`,
 			},

@@ -106,12 +106,12 @@ func TestNothingToEncode(t *testing.T) {
 
 // One that is for the way south alone leaves records as they are.
 func TestSouthAlone(t *testing.T) {
-	h := open(t, `{"publish":"${body}"}`)
+	h := open(t, `{"fields":[],"publish":"${body}"}`)
 	if out := h.MustConvert(frame("422498\n")); len(out.Batch.Records) != 1 || string(out.Batch.Records[0].Payload) != "422498\n" {
 		t.Errorf("gave %+v", out)
 	}
 	bad := guesttest.New(t, &converter{})
-	if _, err := bad.Open(abi.OpenInput{Config: []byte(`{"attributeUpdates":[{"attribute":"a"}]}`)}); err == nil || !strings.Contains(err.Error(), "template are required") {
+	if _, err := bad.Open(abi.OpenInput{Config: []byte(`{"fields":[],"attributeUpdates":[{"attribute":"a"}]}`)}); err == nil || !strings.Contains(err.Error(), "template are required") {
 		t.Errorf("error %v", err)
 	}
 }
