@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/flow"
@@ -43,6 +44,8 @@ func (c *Conversions) of(device string) *Chain {
 // be replaced at any time: a step that has begun ends with those that it began
 // with. A nil Choice has none. It is safe for concurrent use.
 type Choice struct {
+	captured *Captured
+
 	mu  sync.Mutex
 	now *chosen
 }
@@ -55,9 +58,9 @@ type chosen struct {
 }
 
 // NewChoice makes a choice. release, if any, gives the converters back when
-// nobody uses them any more.
-func NewChoice(c Conversions, release func(context.Context)) *Choice {
-	return &Choice{now: &chosen{Conversions: c, holds: 1, release: release}}
+// nobody uses them any more. captured, if any, keeps some of what comes to them.
+func NewChoice(c Conversions, release func(context.Context), captured *Captured) *Choice {
+	return &Choice{captured: captured, now: &chosen{Conversions: c, holds: 1, release: release}}
 }
 
 // Replace puts others in the place of the conversions that are held.
@@ -104,6 +107,13 @@ func (c *Choice) drop(ctx context.Context, held *chosen) {
 	c.mu.Unlock()
 	if last && held.release != nil {
 		held.release(context.WithoutCancel(ctx))
+	}
+}
+
+// capture keeps some of a batch that goes through converters.
+func (c *Choice) capture(held *chosen, batch []byte, now time.Time) {
+	if c != nil && (held.Default != nil || len(held.Devices) > 0) {
+		c.captured.add(batch, now)
 	}
 }
 

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -37,6 +38,8 @@ type ConvertersConfig struct {
 	// Tenant names the account that each converter's is a part of; "": nothing
 	// is charged.
 	Tenant string
+	// Name stands in the names of the accounts; "": converter.
+	Name   string
 	Groups capability.Registry // only contained groups are linked
 	Log    *slog.Logger
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
@@ -131,7 +134,7 @@ func (c *Converters) newPool(m *engine.Module, manifest abi.Manifest, config jso
 		},
 	}
 	if c.cfg.Tenant != "" {
-		p.env.account = fmt.Sprintf("%s/converter/%d", c.cfg.Tenant, c.made.Add(1))
+		p.env.account = fmt.Sprintf("%s/%s/%d", c.cfg.Tenant, cmp.Or(c.cfg.Name, "converter"), c.made.Add(1))
 	}
 	p.env.hold(limits)
 	return p

@@ -87,6 +87,9 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 	limits.check("/limits", &in.Limits)
 	if in.Converter != nil {
 		limits.check("/converter/limits", &in.Converter.Limits)
+		for i := range in.Converter.Then {
+			limits.check(stageAt(i)+"/limits", &in.Converter.Then[i].Limits)
+		}
 	}
 	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
 		f.wrong("/poll/interval", "is at least %s", minInterval)
@@ -126,6 +129,9 @@ func (in *ConnectorInput) present(r store.Reader) error {
 	}
 	if in.Converter != nil {
 		digests["/converter/module"] = in.Converter.Module
+		for i, stage := range in.Converter.Then {
+			digests[stageAt(i)+"/module"] = stage.Module
+		}
 	}
 	for pointer, digest := range digests {
 		if _, err := r.Get(store.Modules, digest); fault.Is(err, fault.NotFound) {
@@ -181,6 +187,9 @@ func (t *Tenant) checkConverter(ctx context.Context, in *ConnectorInput, f *find
 	held := *in.Converter
 	in.Converter = &held
 	held.Config = orNoConfig(held.Config)
+	if err := t.checkStages(ctx, &held, f); err != nil {
+		return err
+	}
 	m, err := t.module(ctx, "/converter/module", &held.Module, abi.KindConverter, f)
 	if err != nil {
 		return err

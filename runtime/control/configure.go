@@ -88,7 +88,10 @@ func (d *draft) configureConverter(w store.Writer) error {
 	}
 	bad, err := d.unfit(config, schema, converterConfigAt)
 	d.found = d.found.with(bad)
-	return err
+	if err != nil {
+		return err
+	}
+	return d.unfitStages(w)
 }
 
 // misfits are what the schema does not allow of a connector's configuration as

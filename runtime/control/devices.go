@@ -289,5 +289,5 @@ func (t *Tenant) checkDeviceConverter(r store.Reader, d *spec.Device) error {
 			return wrong("is no converter")
 		}
 	}
-	return nil
+	return t.fittingConverter(r, d.Converter)
 }

@@ -161,7 +161,8 @@ func (t *Tenant) DeleteModule(ctx context.Context, digest string) error {
 	return nil
 }
 
-// users lists the connectors that name the module.
+// users lists what names the module: connectors, devices with a converter of
+// their own, and types with one.
 func users(r store.Reader, digest string) (ids []string, err error) {
 	for e, err := range store.All(r, store.Connectors, "") {
 		if err != nil {
@@ -171,8 +172,32 @@ func users(r store.Reader, digest string) (ids []string, err error) {
 		if err := json.Unmarshal(e.Value, &c); err != nil {
 			return nil, fault.Wrap(fault.Integrity, err, "connector %s", e.ID)
 		}
-		if c.Module == digest || (c.Converter != nil && c.Converter.Module == digest) {
+		if c.Module == digest || names(c.Converter, digest) {
 			ids = append(ids, c.ID)
+		}
+	}
+	for e, err := range store.All(r, store.Devices, "") {
+		if err != nil {
+			return nil, err
+		}
+		var d spec.Device
+		if err := json.Unmarshal(e.Value, &d); err != nil {
+			return nil, fault.Wrap(fault.Integrity, err, "device %q", e.ID)
+		}
+		if names(d.Converter, digest) {
+			ids = append(ids, "the device "+d.ID+" of "+d.Connector)
+		}
+	}
+	for e, err := range store.All(r, store.Converters, "") {
+		if err != nil {
+			return nil, err
+		}
+		var c spec.Converter
+		if err := json.Unmarshal(e.Value, &c); err != nil {
+			return nil, fault.Wrap(fault.Integrity, err, "converter of %q", e.ID)
+		}
+		if names(&c, digest) {
+			ids = append(ids, "the type "+strings.ReplaceAll(e.ID, "\x00", "/"))
 		}
 	}
 	return ids, nil

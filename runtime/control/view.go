@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/param"
@@ -29,6 +30,7 @@ func look(r store.Reader, book *param.Book, c *spec.Connector) (s sight, err err
 type configs struct {
 	own       json.RawMessage
 	converter json.RawMessage
+	stages    []json.RawMessage // of the converters behind that
 }
 
 // masked are a connector's flat configs as they may be shown, whether it has
@@ -41,8 +43,20 @@ func masked(r store.Reader, book *param.Book, c *spec.Connector) (m configs, err
 			return m, err
 		}
 	}
-	m.converter, err = book.ConverterConfig(r, c, false)
-	return m, err
+	if c.Converter == nil {
+		return m, nil
+	}
+	if m.converter, err = book.ConverterConfig(r, c, false); err != nil {
+		return m, err
+	}
+	for i := range c.Converter.Then {
+		config, err := book.StageConfig(r, c, i, false)
+		if err != nil {
+			return m, err
+		}
+		m.stages = append(m.stages, config)
+	}
+	return m, nil
 }
 
 // on puts them into what is shown of the connector.
@@ -50,7 +64,10 @@ func (m configs) on(c *spec.Connector) {
 	c.Config = m.own
 	if c.Converter != nil {
 		shown := *c.Converter
-		shown.Config = m.converter
+		shown.Config, shown.Then = m.converter, slices.Clone(shown.Then)
+		for i := range m.stages {
+			shown.Then[i].Config = m.stages[i]
+		}
 		c.Converter = &shown
 	}
 }

@@ -100,6 +100,7 @@ const (
 	CategoryCreate      Action = "category.create"
 	CategoryUpdate      Action = "category.update"
 	CategoryDelete      Action = "category.delete"
+	ConverterSet        Action = "converter.set" // of a type: given, or taken away
 	FileCreate          Action = "file.create"
 	FileDelete          Action = "file.delete"
 	SecretSet           Action = "secret.set"
@@ -124,7 +125,7 @@ func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
-		CategoryCreate, CategoryUpdate, CategoryDelete, FileCreate, FileDelete, SetProbe, RemoteAttach,
+		CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach,
 	}
 }
 

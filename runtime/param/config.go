@@ -215,7 +215,7 @@ func blank(raw json.RawMessage) bool { return string(raw) == "null" || string(ra
 
 // mayHide reports whether there may be secrets in a config.
 func mayHide(config json.RawMessage, schema *Schema) bool {
-	return len(config) > 0 && (schema.hasSecrets() || bytes.Contains(config, []byte(sealedKey)))
+	return len(config) > 0 && (schema.HasSecrets() || bytes.Contains(config, []byte(sealedKey)))
 }
 
 // flatConfig is the config of a connector without rows.

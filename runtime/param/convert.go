@@ -230,8 +230,8 @@ func (s *Schema) hasMembers(path []string) bool {
 	return slices.ContainsFunc(nodes, func(n *node) bool { return len(n.properties) > 0 })
 }
 
-// hasSecrets reports whether anything in the schema is a secret.
-func (s *Schema) hasSecrets() bool {
+// HasSecrets reports whether anything in the schema is a secret.
+func (s *Schema) HasSecrets() bool {
 	if s == nil {
 		return false
 	}

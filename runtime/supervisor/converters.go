@@ -137,7 +137,7 @@ func TypeConverter(r store.Reader, category, providerType string) (*spec.Convert
 // common must load; a device's own that does not load refuses that device's
 // records with the reason, and leaves the others alone.
 func (t *Tenant) conversions(ctx context.Context, p plan) (actor.Conversions, func(context.Context), error) {
-	b := chains{tenant: t, made: map[string]*actor.Chain{}}
+	b := chains{tenant: t, pool: t.converters, made: map[string]*actor.Chain{}}
 	all := actor.Conversions{Key: p.key(), Devices: map[string]*actor.Chain{}, Updates: p.updates}
 	var err error
 	if all.Default, err = b.chain(ctx, p.common); err != nil {
@@ -162,6 +162,7 @@ func (t *Tenant) conversions(ctx context.Context, p plan) (actor.Conversions, fu
 // chains makes chains, equal ones once.
 type chains struct {
 	tenant *Tenant
+	pool   *actor.Converters
 	made   map[string]*actor.Chain
 	free   []func(context.Context)
 }
@@ -194,7 +195,7 @@ func (b *chains) stage(ctx context.Context, s spec.Stage) (flow.Converter, error
 	if err != nil {
 		return nil, err
 	}
-	conv, free, err := b.tenant.converters.Converter(ctx, m, record.Manifest, s.Config, s.Limits.Under(b.tenant.Ceiling()))
+	conv, free, err := b.pool.Converter(ctx, m, record.Manifest, s.Config, s.Limits.Under(b.tenant.Ceiling()))
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Versio
 	}
 	wanted, err := t.plan(ctx, c)
 	if err == nil {
-		v.Converters, err = t.choice(ctx, wanted)
+		v.Converters, err = t.choice(ctx, wanted, t.captured(c.ID))
 	}
 	if err != nil {
 		release(context.WithoutCancel(ctx))
@@ -53,12 +53,12 @@ func (t *Tenant) version(ctx context.Context, c *spec.Connector) (v actor.Versio
 	}, nil
 }
 
-func (t *Tenant) choice(ctx context.Context, wanted plan) (*actor.Choice, error) {
+func (t *Tenant) choice(ctx context.Context, wanted plan, captured *actor.Captured) (*actor.Choice, error) {
 	all, free, err := t.conversions(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
-	return actor.NewChoice(all, free), nil
+	return actor.NewChoice(all, free, captured), nil
 }
 
 // config is what the connector's guest is configured with: rows put together,

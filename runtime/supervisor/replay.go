@@ -161,6 +161,7 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	t.twins.Drop(connector, "")
 	t.forgetLocks(connector)
 	t.forgetExchange(connector)
+	t.forgetCaptured(connector)
 	for _, bucket := range []store.Bucket{store.KV, store.Devices, store.Applied, store.Twins} {
 		if err := store.Empty(ctx, t.space, bucket, within(connector, "")); err != nil {
 			return err

@@ -52,7 +52,8 @@ type Tenant struct {
 	interlocks *interlock.Interlocks
 	locks      locks
 
-	tests places // of what is tested beside what runs
+	tests    places // of what is tested beside what runs
+	previews previews
 
 	health healths
 
