@@ -55,6 +55,7 @@ run: build ## build, then start the demo
 test-setup: ## fetch and build what the tests need
 	$(GO) mod download
 	@.ci/toolchains
+	@.ci/python
 	$(MAKE) --no-print-directory wasm
 
 test: test-setup ## run all tests; STRICT=1 makes a skip a failure
