@@ -94,7 +94,7 @@ func (s session) may(ctx context.Context, req *abi.ConnectorCall) error {
 }
 
 func timeout(ms uint64) time.Duration {
-	return time.Duration(min(ms, math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond //nolint:gosec // it fits
+	return time.Duration(min(ms, math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond
 }
 
 // Close implements capability.Session.

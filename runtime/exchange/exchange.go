@@ -19,7 +19,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// NoReply, as the correlation of a message that is to be asked, says that no
+// NoReply as the correlation of a message that is to be asked says that no
 // reply is wanted: an RPC or a command one way. A publish never has one.
 const NoReply = "-"
 

@@ -191,7 +191,7 @@ func (t *Table) failure(correlation string, err error) *abi.Reply {
 
 func statusOf(k fault.Kind) uint32 {
 	if s := k.Info().Status; s > 0 {
-		return uint32(s) //nolint:gosec // of HTTP
+		return uint32(s)
 	}
 	return http.StatusInternalServerError
 }
