@@ -133,6 +133,9 @@ func (h *host) Report(s lifecycle.Status) {
 	h.notes.Log(h.super.kill, level, "state", "state", s.State, "reason", s.Reason, "code", s.Code, "generation", s.Generation)
 	h.moved()
 	h.super.stir()
+	if was := h.state.Swap(&s.State); was == nil || *was != s.State {
+		h.cameUp(h.super.kill, h.id, was, s.State)
+	}
 }
 
 func describe(s lifecycle.Status) string {
