@@ -30,7 +30,7 @@ const (
 	DefaultPatience = 2 * time.Second
 
 	maxMessages = 16 << 20 // bytes of messages that nobody has taken yet
-	maxWaiting  = 16 << 20 // bytes of replies that nobody has read yet
+	maxWaiting  = 16 << 20 // bytes of replies to open questions that nobody has read yet
 	remembered  = 4096     // ended questions whose late replies are told from unknown ones
 )
 
@@ -199,7 +199,9 @@ func (t *Table) FailAll(err error) {
 func (t *Table) close(q *Question, kind fault.Kind) {
 	delete(t.open, q.id)
 	t.messages -= q.size
-	q.message, q.size = nil, 0
+	t.waiting -= q.bytes
+	q.message, q.size, q.bytes = nil, 0, 0
+	t.read()
 	q.timer.Stop()
 	if !q.replies {
 		return

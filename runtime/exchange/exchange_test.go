@@ -322,6 +322,38 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
+// TestUnreadAnswersAreTheAskersOwn: what ended and was never read takes nothing
+// from other questions.
+func TestUnreadAnswersAreTheAskersOwn(t *testing.T) {
+	table := exchange.NewTable(exchange.Config{Patience: time.Millisecond})
+	for range 100 { // 50 MiB
+		_, c := ask(t, table, abi.Message{Type: abi.MessageRPC})
+		answer(t, table, abi.Reply{Correlation: c, Status: abi.ReplyPartial, Body: make([]byte, 512<<10)})
+		if err := table.Answer(t.Context(), &abi.Reply{Correlation: c, Body: []byte("1")}); err != nil && !fault.Is(err, fault.SlowReader) {
+			t.Fatal(err)
+		}
+	}
+	_, c := query(t, table)
+	answer(t, table, abi.Reply{Correlation: c, Body: []byte("{}")})
+}
+
+// TestAllThatWaitsIsBounded: many readers that are behind hold up who answers,
+// however little each of them holds.
+func TestAllThatWaitsIsBounded(t *testing.T) {
+	table := exchange.NewTable(exchange.Config{Patience: time.Millisecond})
+	slow := 0
+	for range 1024 {
+		_, c := ask(t, table, abi.Message{Type: abi.MessageRPC})
+		if err := table.Answer(t.Context(), &abi.Reply{Correlation: c, Status: abi.ReplyPartial, Body: make([]byte, 60<<10)}); fault.Is(err, fault.SlowReader) {
+			slow++
+		}
+	}
+	if slow < 1024-16<<20/(60<<10)-1 {
+		t.Errorf("%d readers were too slow", slow)
+	}
+	table.FailAll(errors.New("the test is over"))
+}
+
 // TestHammerExactlyOnce: many ask, answer late or never, and give up at once.
 // Every question that its asker reads ends by one last reply.
 func TestHammerExactlyOnce(t *testing.T) {

@@ -89,23 +89,24 @@ func (q *Question) take() (r abi.Reply, ok, end bool) {
 	r = q.waiting[0]
 	q.waiting[0] = abi.Reply{}
 	q.waiting = q.waiting[1:]
-	size := replySize(&r)
-	q.bytes, t.waiting = q.bytes-size, t.waiting-size
-	t.read()
+	if !q.over { // else it is the reader's own, and the table is rid of it
+		size := replySize(&r)
+		q.bytes, t.waiting = q.bytes-size, t.waiting-size
+		t.read()
+	}
 	return r, true, false
 }
 
 // Close says that nobody reads the replies any more: what waits is dropped, and
-// what comes is late. A message that has not been handed over yet is withdrawn.
+// what comes is late. A question that nobody closes or reads ends at its
+// deadline. A message that has not been handed over yet is withdrawn.
 // It may be called at any time, and more than once.
 func (q *Question) Close() {
 	t := q.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	q.closed = true
-	t.waiting -= q.bytes
-	q.waiting, q.bytes = nil, 0
-	t.read()
+	q.waiting = nil
 	if q.over {
 		return
 	}
