@@ -60,7 +60,7 @@ func (r *rig) read(path string, n int, token string, edits ...func(*http.Request
 	for seen := 0; seen < n && lines.Scan(); {
 		line := lines.Text()
 		text.WriteString(line + "\n")
-		if strings.Contains(line, `{"position":`) {
+		if strings.Contains(line, `{"position":`) || strings.Contains(line, `{"specversion":`) {
 			seen++
 		}
 	}

@@ -152,9 +152,15 @@ func (k *socket) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		select {
+		case k.turn <- struct{}{}:
+		default: // a write is under way, and has a bound of its own
+			continue
+		}
 		alive, cancel := context.WithTimeout(ctx, 2*k.server.pace.slow)
 		err := k.conn.Ping(alive)
 		cancel()
+		<-k.turn
 		if err != nil {
 			_ = k.conn.CloseNow() // nobody is there to be told
 			return

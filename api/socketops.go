@@ -38,7 +38,8 @@ func (k *socket) do(ctx context.Context, r *client.SocketRequest) error {
 	case len(r.ID) > maxSocketID:
 		return fault.New(fault.Invalid, "id: has at most %d bytes", maxSocketID)
 	case r.Op == "ping":
-		return k.say(ctx, ctx, client.SocketEvent{Op: "pong", ID: r.ID, Final: true})
+		k.tell(ctx, ctx, client.SocketEvent{Op: "pong", ID: r.ID, Final: true})
+		return nil
 	case r.Op == "cancel":
 		return k.cancel(r.ID)
 	case r.ID == "":
