@@ -131,6 +131,8 @@ func TestRequests(t *testing.T) {
 	_, _ = c.TestConnector(ctx, "a")
 	_, _ = c.Activate(ctx, "a")
 	_, _ = c.Deactivate(ctx, "a")
+	_, _ = c.Reconnect(ctx, "a")
+	_, _ = c.Lanes(ctx, "a")
 	_, _ = c.Module(ctx, "abc")
 	_ = c.DeleteModule(ctx, "abc")
 	_, _ = c.Devices(ctx, "a&b")
@@ -138,6 +140,7 @@ func TestRequests(t *testing.T) {
 	want := []string{
 		`POST /api/connectors  {"a":1}`, `PUT /api/connectors/a%2Fb%20%C3%BC "7" {}`, `DELETE /api/connectors/a`,
 		`POST /api/connectors/a/test`, `POST /api/connectors/a/activate`, `POST /api/connectors/a/deactivate`,
+		`POST /api/connectors/a/reconnect`, `GET /api/connectors/a/lanes?limit=500`,
 		`GET /api/modules/abc`, `DELETE /api/modules/abc *`, `GET /api/devices?connector=a%26b&limit=500`, `GET /api/connectors/a/logs?after=9`,
 	}
 	if !slices.Equal(seen, want) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -122,6 +123,17 @@ func (c *Client) Activate(ctx context.Context, id string) (v Connector, err erro
 // Deactivate makes a connector stop.
 func (c *Client) Deactivate(ctx context.Context, id string) (v Connector, err error) {
 	err = c.do(ctx, call{method: http.MethodPost, path: connectorPath(id, "/deactivate")}, &v)
+	return v, err
+}
+
+// Lanes lists the lanes of a connector that runs.
+func (c *Client) Lanes(ctx context.Context, id string) ([]lifecycle.Lane, error) {
+	return all[lifecycle.Lane](ctx, c, connectorPath(id, "/lanes"), nil)
+}
+
+// Reconnect has a connector that runs close its connections and open them anew.
+func (c *Client) Reconnect(ctx context.Context, id string) (v Connector, err error) {
+	err = c.do(ctx, call{method: http.MethodPost, path: connectorPath(id, "/reconnect")}, &v)
 	return v, err
 }
 

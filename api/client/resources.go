@@ -27,6 +27,7 @@ type Connector struct {
 	Grants         []spec.Grant       `json:"grants,omitempty" doc:"What the connector may reach, and nothing else"`
 	Limits         spec.Limits        `json:"limits,omitzero" doc:"Bounds of the guest; what is not set is the server's default"`
 	Poll           spec.Poll          `json:"poll,omitzero" doc:"For modules in poll mode"`
+	OnChange       spec.OnChange      `json:"on_change,omitempty" enum:"swap,reconnect" doc:"What a change of the config means while it runs: swap opens the new module's guest beside the old one; reconnect closes the old one first"`
 	DeviceManager  spec.DeviceManager `json:"device_manager,omitempty" maxLength:"1024" doc:"Where its devices are kept: persistent, the default; memory, until the server stops; or the name of a connector of the category device_manager"`
 	Set            string             `json:"set,omitempty" maxLength:"64" doc:"Name of the connectors whose health is declared and probed together"`
 	Remote         bool               `json:"remote,omitempty" doc:"Whether it has no module, and its code attaches from outside; cannot be changed"`

@@ -68,7 +68,7 @@ type Version struct {
 	// Devices are those of the lane, or of all the connector where it has one
 	// lane; the guest is told of the first MaxDevices.
 	Devices []abi.Device
-	// Polls are when a guest in poll mode is asked; none: each second.
+	// Polls are when a guest in poll mode is asked; nil: each second.
 	Polls []Poll
 	// Hold keeps what the version is made of beyond the guest that runs, for a
 	// job that outlives it; nil: it is not given back meanwhile.

@@ -33,7 +33,7 @@ type schedule []turn
 // goes on, within its interval. The lane as a whole is due at once with a guest
 // that is fresh.
 func newSchedule(polls []Poll, old schedule, now time.Time, fresh bool) schedule {
-	if len(polls) == 0 {
+	if polls == nil { // and not none: each device is asked by itself, and there is no device
 		polls = []Poll{{}}
 	}
 	s := make(schedule, len(polls))

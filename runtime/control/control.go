@@ -39,6 +39,9 @@ type ConnectorInput struct {
 	Poll      spec.Poll       `json:"poll"`
 	// Set names the connectors whose health is declared and probed together.
 	Set string `json:"set"`
+	// OnChange is what a change of its config means while it runs: swap (the
+	// default), or reconnect.
+	OnChange spec.OnChange `json:"on_change"`
 	// DeviceManager says where its devices are kept: persistent (the default),
 	// memory, or the name or the id of a connector of the category device_manager.
 	DeviceManager spec.DeviceManager `json:"device_manager"`

@@ -57,6 +57,10 @@ func (d *draft) arrange(w store.Writer) error {
 		return err
 	}
 	d.is.DeviceManager = manager
+	if c := d.in.OnChange; c != "" && c != spec.ChangeSwap && c != spec.ChangeReconnect {
+		return invalid([]fault.Field{{Pointer: "/on_change", Detail: "is swap or reconnect"}})
+	}
+	d.is.OnChange = d.in.OnChange
 	events, err := d.consented(w, &d.is, d.in, d.now)
 	if err != nil {
 		return err

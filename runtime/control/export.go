@@ -100,13 +100,14 @@ func (t *Tenant) exportSecrets(ctx context.Context, add func(any) error) error {
 
 // connectorDocument is a connector's document, as short as it can be.
 type connectorDocument struct {
-	Kind         string `json:"kind"`
-	Name         string `json:"name"`
-	Category     string `json:"category,omitempty"`
-	ProviderType string `json:"provider_type,omitempty"`
-	Module       string `json:"module,omitempty"`
-	Remote       bool   `json:"remote,omitempty"`
-	Set          string `json:"set,omitempty"`
+	Kind         string        `json:"kind"`
+	Name         string        `json:"name"`
+	Category     string        `json:"category,omitempty"`
+	ProviderType string        `json:"provider_type,omitempty"`
+	Module       string        `json:"module,omitempty"`
+	Remote       bool          `json:"remote,omitempty"`
+	Set          string        `json:"set,omitempty"`
+	OnChange     spec.OnChange `json:"on_change,omitempty"`
 	// DeviceManager names a connector where it is the user's own.
 	DeviceManager spec.DeviceManager `json:"device_manager,omitempty"`
 	Enabled       bool               `json:"is_enabled"`
@@ -124,7 +125,7 @@ type connectorDocument struct {
 func documentOf(c *spec.Connector) connectorDocument {
 	d := connectorDocument{
 		Kind: kindConnector, Name: c.Name, Category: c.Category, ProviderType: c.ProviderType, Module: c.Module,
-		Remote: c.Remote, Set: c.Set, DeviceManager: c.DeviceManager, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
+		Remote: c.Remote, Set: c.Set, DeviceManager: c.DeviceManager, OnChange: c.OnChange, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
 		Config: param.Bare(c.Config),
 	}
 	if c.Converter != nil {

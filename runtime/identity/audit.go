@@ -91,6 +91,7 @@ const (
 	ConnectorDelete     Action = "connector.delete"
 	ConnectorActivate   Action = "connector.activate"
 	ConnectorDeactivate Action = "connector.deactivate"
+	ConnectorReconnect  Action = "connector.reconnect"
 	ConfigReveal        Action = "config.reveal" // secret values were shown
 	ConnectorTest       Action = "connector.test"
 	ConnectorConnect    Action = "connector.connect" // its OAuth: begun, finished, ended
@@ -124,7 +125,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
+		ConnectorActivate, ConnectorDeactivate, ConnectorReconnect, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
 		CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach,
 	}
 }

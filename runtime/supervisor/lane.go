@@ -27,13 +27,14 @@ type lane struct {
 	backoff time.Duration // of the next restart
 
 	// Guarded by the runner's mu.
-	want    *goal  // nil: it is to end
-	parting string // why it is to end
-	actor   *actor.Actor
-	last    lifecycle.Status      // when there is no actor
-	handled uint64                // revision that has been acted upon
-	spurned uint64                // revision that could not take over
-	did     map[string]abi.Device // what its guest made of devices; without an id: none
+	want     *goal  // nil: it is to end
+	parting  string // why it is to end
+	actor    *actor.Actor
+	last     lifecycle.Status      // when there is no actor
+	handled  uint64                // revision that has been acted upon
+	followed uint64                // request to connect anew that it has come to
+	spurned  uint64                // revision that could not take over
+	did      map[string]abi.Device // what its guest made of devices; without an id: none
 }
 
 // goal is what a lane should be.

@@ -150,6 +150,7 @@ func (r *runner) conduct(ctx context.Context, c *spec.Connector) error {
 		}
 	}
 	r.follow(c, p)
+	r.taken = r.anew
 	for _, name := range p.names {
 		of := r.rounds.base
 		if name == r.rounds.canary && r.rounds.trying == c.Revision {

@@ -80,6 +80,9 @@ func (l *life) run(ctx context.Context, want *goal) {
 			l.actor.Disconnect(ctx)
 			l.actor.Move(lifecycle.Start, nil)
 		}
+		if want.anew != l.anew && again != abi.ReasonReconnect { // asked for while there was no guest
+			again = abi.ReasonReconnect
+		}
 		l.reason, l.anew = again, want.anew
 	}
 }
@@ -120,6 +123,7 @@ func (l *life) guest(ctx context.Context) (again string, err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- l.actor.Run(ctx, stop, l.version, l.reason) }()
 	l.handle(l.version.Connector.Revision)
+	l.follow(l.anew)
 	for {
 		var swapped <-chan error
 		if l.swap != nil {

@@ -32,6 +32,7 @@ type runner struct {
 	last    lifecycle.Status // when there is no lane
 	handled uint64           // revision that has been acted upon
 	anew    uint64           // counts the requests to connect anew
+	taken   uint64           // up to which of them the lanes have heard
 	remote  *remote          // stands in the place of the lanes; nil: nothing does
 	moved   chan struct{}    // closed and replaced when handled or the state changes
 }
@@ -169,7 +170,7 @@ func (r *runner) await(ctx context.Context, revision uint64) error {
 		r.mu.Lock()
 		done, moved := r.handled >= revision, r.moved
 		r.mu.Unlock()
-		if s := r.status().State; done && s != lifecycle.Starting && s != lifecycle.Updating {
+		if done && r.settled() {
 			return nil
 		}
 		select {
@@ -180,4 +181,10 @@ func (r *runner) await(ctx context.Context, revision uint64) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// settled reports whether the connector has come to something.
+func (r *runner) settled() bool {
+	s := r.status().State
+	return s != lifecycle.Starting && s != lifecycle.Updating
 }

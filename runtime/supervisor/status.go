@@ -50,30 +50,29 @@ func (r *runner) status() lifecycle.Status {
 }
 
 // Lanes lists the lanes of a connector in the order of their names, behind
-// after, no more than limit. A connector that does not run has none.
-func (t *Tenant) Lanes(id, after string, limit int) (list []lifecycle.Lane, total int) {
+// after, no more than limit; more says whether there are others behind them. A
+// connector that does not run has none.
+func (t *Tenant) Lanes(id, after string, limit int) (list []lifecycle.Lane, more bool) {
 	t.mu.Lock()
 	r, ok := t.runners[id]
 	t.mu.Unlock()
 	if !ok {
-		return nil, 0
+		return nil, false
 	}
 	r.mu.Lock()
-	names := slices.Sorted(maps.Keys(r.lanes))
 	lanes := make(map[string]*lane, len(r.lanes))
 	maps.Copy(lanes, r.lanes)
 	r.mu.Unlock()
-	total = len(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(lanes)) {
 		if name <= after && after != "" {
 			continue
 		}
 		if len(list) == limit {
-			break
+			return list, true
 		}
 		list = append(list, lifecycle.Lane{Name: name, Status: t.masked(lanes[name].status())})
 	}
-	return list, total
+	return list, false
 }
 
 // add counts a lane into the status of its connector.
