@@ -48,6 +48,9 @@ func exemplify(op *huma.Operation) {
 		text, ok = messageExamples()[op.OperationID]
 	}
 	if !ok {
+		text, ok = writeExamples()[op.OperationID]
+	}
+	if !ok {
 		text, ok = setExamples()[op.OperationID]
 	}
 	if !ok || op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {

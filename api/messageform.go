@@ -36,6 +36,7 @@ func messageOf(kind string, b *client.Message) (m message, err error) {
 		return m, err
 	}
 	m.input.Device, m.input.Method, m.input.OneWay = b.Device, cmp.Or(b.Method, b.Service), b.OneWay
+	m.input.DryRun = b.DryRun
 	m.input.Metadata, m.shape.ID = given(b.Metadata), given(b.ID)
 	if b.Timeout != nil {
 		if m.input.Wait = time.Duration(*b.Timeout); m.input.Wait == 0 {

@@ -142,6 +142,8 @@ func (s *Server) routes() {
 	s.tokenRoutes()
 	s.tenantRoutes()
 	s.streamRoutes()
+	s.twinRoutes()
+	s.writeRoutes()
 	s.messageRoutes()
 	s.socketRoutes()
 	s.remoteRoutes()

@@ -29,6 +29,7 @@ type Message struct {
 	ProtocolParts []ProtocolPart    `json:"protocol_parts,omitempty" maxItems:"32" doc:"In place of data and metadata: both as a list of parts with the names data and metadata. Replies then come in this form, too"`
 	Headers       map[string]string `json:"headers,omitempty" doc:"Further texts by name"`
 	OneWay        bool              `json:"one_way,omitempty" doc:"Asks for no reply to an RPC or a command: the answer comes when it was handled"`
+	DryRun        bool              `json:"dry_run,omitempty" doc:"Asks what would be written, and writes nothing: the reply says it, with the bytes"`
 	Timeout       *spec.Duration    `json:"timeout,omitempty" doc:"How long the replies may take, up to 5m; none: 10s. Then the server answers that there was none"`
 	Wait          *bool             `json:"wait,omitempty" doc:"Whether the call waits for the replies; false: it gives a ticket at once. None: true, unless there is a callback"`
 	Callback      string            `json:"callback,omitempty" maxLength:"2048" doc:"URL that the ticket is posted to when it has ended, as a CloudEvent"`

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) grantsCommand() *cobra.Command {
-	c := branch("grants", "List, add and remove what a connector may reach", a.grantsList(), a.grantsAdd(), a.grantsRemove())
+	c := branch("grants", "List, add and remove what a connector may reach", a.grantsList(), a.grantsAdd(), a.grantsRemove(), a.grantsInterlock())
 	c.Aliases = []string{"grant"}
 	c.Long = "Grants are the right of one connector to resources of a group: to these serial ports, to these files.\n" +
 		"What was not granted cannot be reached. `snaprail inspect` says which grants a module has a use for.\n" +
@@ -53,6 +53,9 @@ func rightsText(g spec.Grant) string {
 	for i, r := range g.Rights {
 		parts[i] = string(r)
 	}
+	if g.Interlock != nil {
+		return strings.Join(parts, "+") + " (interlock)"
+	}
 	return strings.Join(parts, "+")
 }
 
@@ -88,7 +91,11 @@ func (a *app) grantsAdd() *cobra.Command {
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
 				return a.regrant(ctx, api, args[0], func(v *client.Connector) error {
 					v.Grants = append(without(v.Grants, func(h spec.Grant) bool {
-						return h.Group == g.Group && slices.Equal(h.Resources, g.Resources)
+						same := h.Group == g.Group && slices.Equal(h.Resources, g.Resources)
+						if same && write { // what bounds its writes stays
+							g.Interlock = h.Interlock
+						}
+						return same
 					}), g)
 					return nil
 				})

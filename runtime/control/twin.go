@@ -13,6 +13,16 @@ import (
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
+// The words of twins that callers need.
+type (
+	// Reading is one value of a device.
+	Reading = twin.Reading
+	// Sample is one reading of a history.
+	Sample = twin.Sample
+	// Range says which part of a history is wanted.
+	Range = twin.Range
+)
+
 // TwinView is what is known of a device now.
 type TwinView struct {
 	Connector string // id
@@ -73,7 +83,7 @@ func (t *Tenant) twin(ctx context.Context, connector, device string) (v TwinView
 }
 
 // History are the readings of a device in the window that is kept, by tag.
-func (t *Tenant) History(ctx context.Context, connector, device string, in twin.Range) (map[string][]twin.Sample, error) {
+func (t *Tenant) History(ctx context.Context, connector, device string, in Range) (map[string][]Sample, error) {
 	if err := t.may(ctx, identity.Devices, identity.Read); err != nil {
 		return nil, err
 	}

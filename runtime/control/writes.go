@@ -16,11 +16,19 @@ import (
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
+// The words of interlocks that callers need.
+type (
+	// Pended is a write that waits, or waited, for a second person.
+	Pended = interlock.Pended
+	// Override lets writes through for a while that the rules would refuse.
+	Override = interlock.Override
+)
+
 // Writes are the writes that wait or waited for a second person, and the
 // overrides of interlocks that count now, the newest first.
 type Writes struct {
-	Waiting   []interlock.Pended
-	Overrides []interlock.Override
+	Waiting   []Pended
+	Overrides []Override
 }
 
 // Writes lists what the interlocks keep.

@@ -1,6 +1,7 @@
 package twin
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ type Sample struct {
 	Quality uint32
 	Time    int64 // of the device, unix ns
 }
+
+// Raw is the value in JSON, as Reading.Raw has it.
+func (s Sample) Raw() json.RawMessage { return Reading{Value: s.Value, JSON: s.JSON}.Raw() }
 
 // sampleBytes is what one takes beside its text.
 const sampleBytes = 56
