@@ -73,11 +73,6 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, files *TLSFiles
 			log.Warn("connections cut off by the stop", "error", err)
 		}
 	}
-	if s, ok := h.(interface{ Drained(context.Context) error }); ok {
-		if err := s.Drained(drain); err != nil {
-			log.Warn("connections cut off by the stop", "error", err)
-		}
-	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fault.Wrap(fault.Internal, err, "listener")
 	}
