@@ -34,6 +34,9 @@ func New() *Group { return &Group{} }
 // Name implements capability.Group.
 func (*Group) Name() string { return name }
 
+// Inward marks the group as one that reaches the tenant's own connectors alone.
+func (*Group) Inward() {}
+
 // Functions implements capability.Group. The right depends on what is sent, so
 // that the session checks it.
 func (*Group) Functions() []capability.Function {

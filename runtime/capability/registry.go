@@ -60,6 +60,19 @@ type Contained interface {
 	Contained()
 }
 
+// Inward is a Group that reaches nothing beyond the tenant: its other
+// connectors. It needs a grant, and whoever may grant anything may give it.
+type Inward interface {
+	Group
+	Inward()
+}
+
+// IsInward reports whether the group reaches nothing beyond the tenant.
+func IsInward(g Group) bool {
+	_, ok := g.(Inward)
+	return ok
+}
+
 // IsContained reports whether the group needs no grant.
 func IsContained(g Group) bool {
 	_, ok := g.(Contained)

@@ -42,7 +42,7 @@ func (t *Tenant) mayGrant(grants []spec.Grant) error {
 // beyond says what of a grant the list does not cover; "": nothing.
 func (t *Tenant) beyond(list []spec.Grant, g spec.Grant) string {
 	group, known := t.cfg.Groups.Group(g.Group)
-	if known && capability.IsContained(group) {
+	if known && (capability.IsContained(group) || capability.IsInward(group)) {
 		return ""
 	}
 	if list == nil {

@@ -152,6 +152,7 @@ func TestWhatATenantMayGrant(t *testing.T) {
 		{list(tty), grant("serial", read, "/dev/ttyUSB*/../../etc/passwd"), false},
 		{list(spec.Grant{Group: "serial", Rights: write}), grant("serial", write, "/dev/anything"), true},
 		{list(spec.Grant{Group: "file", Rights: write}), grant("serial", read, "/dev/ttyUSB0"), false},
+		{list(tty), grant("connectors", write, "*"), true}, // its own
 	} {
 		err := try(c.ceiling, c.grants)
 		if c.may != (err == nil) || (!c.may && !fault.Is(err, fault.NotGrantable)) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/clock"
+	"github.com/snaprail/snaprail/hostfns/connectors"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/serial"
@@ -87,7 +88,7 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 	t.Helper()
 	r := &rig{t: t, store: memory.New()}
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New())
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), connectors.New())
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {
 		t.Fatal(err)
