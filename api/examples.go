@@ -53,6 +53,12 @@ func exemplify(op *huma.Operation) {
 	if !ok {
 		text, ok = setExamples()[op.OperationID]
 	}
+	if !ok {
+		text, ok = deviceExamples()[op.OperationID]
+	}
+	if !ok {
+		text, ok = converterExamples()[op.OperationID]
+	}
 	if !ok || op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {
 		return
 	}

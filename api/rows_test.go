@@ -30,7 +30,7 @@ import (
 func rows() map[string]row {
 	all := map[string]row{}
 	for _, area := range []map[string]row{
-		plainRows(), moduleRows(), connectorRows(), configRows(), fileRows(), applyRows(), typeRows(), categoryRows(), deviceRows(), streamRows(), tenantRows(), identityRows(), secretRows(), oauthRows(), setRows(), messageRows(), writeRows(),
+		plainRows(), moduleRows(), connectorRows(), configRows(), fileRows(), applyRows(), typeRows(), converterRows(), categoryRows(), deviceRows(), streamRows(), tenantRows(), identityRows(), secretRows(), oauthRows(), setRows(), messageRows(), writeRows(),
 	} {
 		for id, r := range area {
 			if _, twice := all[id]; twice {
@@ -145,15 +145,8 @@ func connectorRows() map[string]row {
 		"test-connector":       {role: identity.Operator, call: read},
 		"activate-connector":   {role: identity.Operator, call: read},
 		"deactivate-connector": {role: identity.Operator, call: started},
-	}
-}
-
-func deviceRows() map[string]row {
-	return map[string]row{
-		"list-devices": list(identity.Viewer),
-		"list-connector-devices": {role: identity.Viewer, call: func(w *world) call {
-			return call{path: []string{w.running().ID}, want: http.StatusOK}
-		}},
+		"reconnect-connector":  {role: identity.Operator, call: started},
+		"list-connector-lanes": {role: identity.Viewer, call: started},
 	}
 }
 
@@ -169,6 +162,14 @@ func streamRows() map[string]row {
 					return call{query: "from=now", want: http.StatusOK, stream: true, header: map[string]string{"Accept": typeLines}}
 				},
 				func(*world) call { return call{query: "from=nowhere", want: http.StatusUnprocessableEntity} },
+				func(*world) call {
+					return call{query: "from=now&format=cloudevents", want: http.StatusOK, stream: true}
+				},
+				func(w *world) call {
+					return call{query: "topic=/sources/" + w.running().Name, want: http.StatusOK, stream: true}
+				},
+				func(*world) call { return call{query: "topic=/sources/none", want: http.StatusNotFound} },
+				func(*world) call { return call{query: "format=xml", want: http.StatusUnprocessableEntity} },
 			},
 		},
 	}

@@ -115,3 +115,56 @@ func categoryRows() map[string]row {
 		},
 	}
 }
+
+// lined is a type of connectors and the digest of a converter for them.
+func (w *world) lined() (converter string) {
+	w.t.Helper()
+	w.upload("serialline")
+	return w.upload("textframe").Digest
+}
+
+// typeConverter gives the type of lined its converter.
+func (w *world) typeConverter() {
+	w.t.Helper()
+	p := w.call(http.MethodPut, "/api/types/telemetry/serialline/converter", w.converterBody(), header("If-Match", "*"))
+	p.ok(http.StatusOK, nil)
+}
+
+func (w *world) converterBody() string {
+	return `{"module":"` + w.lined() + `","config":{"fields":[{"name":"v","from":0,"to":2,"type":"int"}]}}`
+}
+
+func converterRows() map[string]row {
+	typed := []string{"telemetry", "serialline"}
+	any := map[string]string{"If-Match": "*"}
+	return map[string]row{
+		"get-type-converter": {role: identity.Viewer, call: func(w *world) call {
+			w.typeConverter()
+			return call{path: typed, want: http.StatusOK}
+		}, more: []func(*world) call{func(*world) call {
+			return call{path: []string{"telemetry", "filetail"}, want: http.StatusNotFound}
+		}}},
+		"put-type-converter": {role: identity.Admin, call: func(w *world) call {
+			return call{path: typed, body: w.converterBody(), header: any, want: http.StatusOK}
+		}, more: []func(*world) call{
+			func(w *world) call {
+				return call{path: typed, body: `{"module":"` + w.lined() + `","config":{"fields":1}}`, header: any, want: http.StatusUnprocessableEntity}
+			},
+			func(w *world) call {
+				return call{path: typed, body: w.converterBody(), header: map[string]string{"If-Match": `"77"`}, want: http.StatusPreconditionFailed}
+			},
+		}},
+		"delete-type-converter": {role: identity.Admin, call: func(w *world) call {
+			w.typeConverter()
+			return call{path: typed, header: any, want: http.StatusNoContent}
+		}},
+		"preview-converter": {role: identity.Operator, call: func(w *world) call {
+			return call{body: `{"converter":` + w.converterBody() + `,"samples":[{"device":"d","payload":"42"}]}`, want: http.StatusOK}
+		}, more: []func(*world) call{
+			func(*world) call { return call{body: `{}`, want: http.StatusUnprocessableEntity} },
+			func(*world) call {
+				return call{body: `{"connector":"con_01ARZ3NDEKTSV4RRFFQ69G5FAV"}`, want: http.StatusNotFound}
+			},
+		}},
+	}
+}

@@ -127,6 +127,7 @@ func (s *Server) routes() {
 	s.documentPlain()
 	s.moduleRoutes()
 	s.typeRoutes()
+	s.converterRoutes()
 	s.categoryRoutes()
 	s.connectorRoutes()
 	s.oauthRoutes()

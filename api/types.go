@@ -15,7 +15,8 @@ type typeList struct {
 	Category string `query:"category" maxLength:"64" doc:"Only of this category"`
 }
 
-type typePath struct {
+// TypePath names a type. It is exported as PageQuery is.
+type TypePath struct {
 	Caller
 	Category     string `path:"category" maxLength:"64" doc:"Name of the category"`
 	ProviderType string `path:"provider_type" maxLength:"64" doc:"Provider type within the category"`
@@ -43,7 +44,7 @@ func (s *Server) typeRoutes() {
 	register(s, huma.Operation{
 		OperationID: "get-type", Method: http.MethodGet, Path: "/api/types/{category}/{provider_type}", Tags: tags,
 		Summary: "Show a type, with what a connector of it needs",
-	}, func(ctx context.Context, in *typePath) (*body[client.TypeDetail], error) {
+	}, func(ctx context.Context, in *TypePath) (*body[client.TypeDetail], error) {
 		d, err := in.tenant.Type(ctx, in.Category, in.ProviderType)
 		if err != nil {
 			return nil, err
@@ -53,7 +54,7 @@ func (s *Server) typeRoutes() {
 	register(s, huma.Operation{
 		OperationID: "head-type", Method: http.MethodHead, Path: "/api/types/{category}/{provider_type}", Tags: tags,
 		Summary: "Say whether there is a type", DefaultStatus: http.StatusOK,
-	}, func(ctx context.Context, in *typePath) (*present, error) {
+	}, func(ctx context.Context, in *TypePath) (*present, error) {
 		_, err := in.tenant.Type(ctx, in.Category, in.ProviderType)
 		return &present{}, err
 	})

@@ -60,7 +60,7 @@ func (a *app) root() *cobra.Command {
 		a.grantsCommand(), a.devicesCommand(), a.logsCommand(), a.tailCommand(), a.auditCommand(), a.limitsCommand(), a.secretCommand(),
 		a.tokenCommand(), a.tenantCommand(), a.userCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add(root, groupOperate, a.applyCommand(), a.planCommand(), a.exportCommand())
-	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand(), a.connectCommand())
+	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand(), a.connectCommand(), a.previewCommand())
 	add(root, groupOperate, append(a.messageCommands(), a.ticketsCommand(), a.twinCommand(), a.writesCommand())...)
 	add(root, groupOperate, a.setsCommand())
 	add(root, groupMeta, a.versionCommand())

@@ -27,7 +27,66 @@ func (a *app) typesCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&category, "category", "", "only of this `category`")
+	c.AddCommand(a.typesConverter())
 	return c
+}
+
+func (a *app) typesConverter() *cobra.Command {
+	var f converterFlags
+	var remove bool
+	c := &cobra.Command{
+		Use:   "converter category/type",
+		Short: "Show, set or take away the converter of a type's connectors that have none of their own",
+		Example: `  snaprail types converter telemetry/serialline
+  snaprail types converter telemetry/serialline --module 5d9e3b17 --config @fields.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			category, name, ok := strings.Cut(args[0], "/")
+			if !ok {
+				return fault.New(fault.Usage, "%q: want category/type, as `snaprail types` lists them", args[0])
+			}
+			converter, err := a.converter(&f)
+			if err != nil {
+				return err
+			}
+			if remove && converter != nil {
+				return fault.New(fault.Usage, "--rm and --module are one too many")
+			}
+			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
+				switch {
+				case remove:
+					err := api.RemoveTypeConverter(ctx, category, name)
+					if err == nil {
+						fmt.Fprintf(a.err, "%s has no converter any more\n", args[0])
+					}
+					return err
+				case converter != nil:
+					v, err := api.SetTypeConverter(ctx, category, name, *converter)
+					if err != nil {
+						return err
+					}
+					return a.show(v, func() { a.printTypeConverter(v) })
+				}
+				v, err := api.TypeConverter(ctx, category, name)
+				if err != nil {
+					return err
+				}
+				return a.show(v, func() { a.printTypeConverter(v) })
+			})
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&remove, "rm", false, "take it away")
+	return c
+}
+
+func (a *app) printTypeConverter(v client.TypeConverter) {
+	a.rows(nil, [][]string{
+		{"type", v.Category + "/" + v.ProviderType}, {"module", short(v.Module)}, {"config", orDash(string(v.Config))},
+	})
+	for _, stage := range v.Then {
+		a.rows(nil, [][]string{{"then", short(stage.Module)}, {"config", orDash(string(stage.Config))}})
+	}
 }
 
 func (a *app) printTypes(list []client.Type) {
