@@ -68,7 +68,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.must(err)
 	audit := identity.NewAudit(ctx, store, log)
 	super := supervisor.New(ctx, supervisor.Config{
-		Audit: audit, Probes: probe.New(probe.Config{Host: "127.0.0.1", Log: log}),
+		Audit: audit, Probes: probe.New(probe.Config{Listen: listenLocal, Log: log}),
 		Dir: filepath.Join(r.dir, "outbox"), Store: store, Catalog: cat, Engine: eng, Groups: groups, Log: log, Secrets: secrets,
 		Restart: supervisor.Restart{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond},
 	})

@@ -88,35 +88,33 @@ func (x *session) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	x.intake = newIntake()
-	run := func(f func(context.Context) error) <-chan error {
-		ended := make(chan error, 1)
-		go func() { ended <- f(ctx) }()
+	first := make(chan error, 1) // why it ends
+	run := func(f func(context.Context) error) <-chan struct{} {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			err := f(ctx)
+			select {
+			case first <- err:
+			default:
+			}
+		}()
 		return ended
 	}
 	heard, kept, watched := run(x.listen), run(x.keep), run(x.watch)
-	var err error
-	select {
-	case err = <-heard:
-		heard = nil
-	case err = <-kept:
-		kept = nil
-	case err = <-watched:
-		watched = nil
-	}
+	err := <-first
 	x.intake.close()
-	if heard != nil { // it ends with the connection
+	select {
+	case <-heard:
+	default: // it ends with the connection
 		x.closeFor(err)
 		<-heard
 	}
 	late := time.AfterFunc(writing, cancel)
 	defer late.Stop()
-	if kept != nil {
-		<-kept
-	}
+	<-kept
 	cancel()
-	if watched != nil {
-		<-watched
-	}
+	<-watched
 	return err
 }
 

@@ -70,8 +70,7 @@ func (x *session) reason(err error) string {
 	if why := x.why.Load(); why != nil {
 		return *why
 	}
-	switch websocket.CloseStatus(err) {
-	case websocket.StatusNormalClosure, websocket.StatusGoingAway:
+	if said := websocket.CloseStatus(err); said == websocket.StatusNormalClosure || said == websocket.StatusGoingAway {
 		return abi.ReasonRequested
 	}
 	if fault.Is(err, fault.ShuttingDown) {

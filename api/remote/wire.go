@@ -131,7 +131,7 @@ func replyOf(f *frame) (r abi.Reply, err error) {
 	case f.Status == http.StatusNoContent:
 		r.Status, r.Body = abi.ReplyEmpty, body
 	case f.Status >= http.StatusBadRequest && f.Status < 600:
-		r.Status, r.Code = abi.ReplyError, uint32(f.Status) //nolint:gosec // below 600
+		r.Status, r.Code = abi.ReplyError, uint32(f.Status)
 		r.Err, err = errorOf(body)
 		return r, err
 	default:

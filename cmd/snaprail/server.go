@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type server struct {
 	audit      *identity.Audit
 	egress     *egress.Egress
 	probes     *probe.Probes
+	host       string             // of the API, once it listens; probes open their ports there
 	refresher  *control.Refresher // nil before serve
 	// token is the one that the first start made, and link the one by which it
 	// gets its first administrator; "" later.
@@ -66,7 +68,8 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 	if err != nil {
 		return nil, err
 	}
-	s := &server{egress: egress.New(egress.Config{}), probes: probe.New(probe.Config{Log: log})}
+	s := &server{egress: egress.New(egress.Config{})}
+	s.probes = probe.New(probe.Config{Listen: s.listenProbe, Log: log})
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(ctx))
@@ -217,7 +220,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 // API. A port that is taken stops the start.
 func (s *server) openProbes(ctx context.Context, api net.Addr, ports []setPort) error {
 	if host, _, err := net.SplitHostPort(api.String()); err == nil {
-		s.probes.On(host)
+		s.host = host
 	}
 	for _, p := range ports {
 		t, err := s.supervisor.Tenant(p.tenant)
@@ -229,6 +232,11 @@ func (s *server) openProbes(ctx context.Context, api net.Addr, ports []setPort) 
 		}
 	}
 	return nil
+}
+
+// listenProbe opens the port of a probe.
+func (s *server) listenProbe(ctx context.Context, port int) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(s.host, strconv.Itoa(port)))
 }
 
 // watch keeps the default tenant as a directory says.

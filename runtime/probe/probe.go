@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -24,15 +23,10 @@ const MaxPorts = 64
 
 // Config is what Probes are made of.
 type Config struct {
-	Host string       // address to listen on; "": all of this machine's
-	Log  *slog.Logger // nil: none
-}
-
-// On says which address to listen on, before any port is assigned.
-func (p *Probes) On(host string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cfg.Host = host
+	// Listen opens a TCP port, on the address of whoever hands it on: to listen
+	// is for the program, and not for a room of the runtime.
+	Listen func(ctx context.Context, port int) (net.Listener, error)
+	Log    *slog.Logger // nil: none
 }
 
 // Status is what is known of one port now.
@@ -111,7 +105,7 @@ func taken(number int) *fault.Fault {
 }
 
 func (p *Probes) listen(ctx context.Context, number int) (net.Listener, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(p.cfg.Host, strconv.Itoa(number)))
+	ln, err := p.cfg.Listen(ctx, number)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, taken(number)

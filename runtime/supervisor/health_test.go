@@ -62,7 +62,9 @@ func (r *rig) healthy(id string, want lifecycle.Health) {
 // sees: a guest that crashed is not well, whatever it said.
 func TestGuestDeclaresItsHealth(t *testing.T) {
 	r := newRig(t, func(r *rig) {
-		r.probes = probe.New(probe.Config{Host: "127.0.0.1"})
+		r.probes = probe.New(probe.Config{Listen: func(ctx context.Context, port int) (net.Listener, error) {
+			return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		}})
 		r.restart = supervisor.Restart{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond, Crash: 100}
 	})
 	l, number := newLine(t), freePort(t)
