@@ -35,6 +35,8 @@ type Case struct {
 	// Lines and State are handed to sessions; nil: the suite's own.
 	Lines capability.Lines
 	State capability.State
+	// Devices are handed to sessions as they are; nil: there are none.
+	Devices capability.Devices
 }
 
 // patience is how long the suite waits for what has to happen.
@@ -67,7 +69,7 @@ func (c Case) args() []byte {
 
 func (c Case) scope() capability.Scope {
 	s := capability.Scope{
-		Grants: c.Grants, Owner: "con_suite", State: c.State, Lines: c.Lines,
+		Grants: c.Grants, Owner: "con_suite", State: c.State, Lines: c.Lines, Devices: c.Devices,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	if s.State == nil {
