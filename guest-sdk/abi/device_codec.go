@@ -20,6 +20,10 @@ func (d *Device) Append(dst []byte) []byte {
 // tags alias src.
 func (d *Device) Decode(src []byte) error {
 	*d = Device{Tags: d.Tags[:0]}
+	return d.merge(src)
+}
+
+func (d *Device) merge(src []byte) error {
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {

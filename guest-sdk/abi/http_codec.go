@@ -30,6 +30,10 @@ func (q HTTPRequest) Append(dst []byte) []byte {
 // src.
 func (q *HTTPRequest) Decode(src []byte) error {
 	*q = HTTPRequest{Headers: q.Headers[:0]}
+	return q.merge(src)
+}
+
+func (q *HTTPRequest) merge(src []byte) error {
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {

@@ -50,6 +50,8 @@ type Config struct {
 	Locks Locks
 	// Peers reaches the tenant's other connectors; nil: there are none.
 	Peers Peers
+	// Deployment is what a deployment is made of; nil: the actor is not for one.
+	Deployment capability.Deployment
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
 	Mask func(string) string
 	Log  *slog.Logger
@@ -141,6 +143,7 @@ func New(cfg Config) *Actor {
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
+		deployment: cfg.Deployment,
 	}
 	a.env.devices, _ = cfg.Host.(DeviceReader)
 	a.turns = make(turns, jobsAtOnce)

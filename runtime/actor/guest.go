@@ -51,6 +51,8 @@ type surroundings struct {
 	secret   func(ctx context.Context, name string) ([]byte, error) // nil: there are none
 	health   func(abi.HealthState)                                  // takes what a guest declares; nil: nobody asks
 	log      *slog.Logger
+
+	deployment capability.Deployment // nil: none
 }
 
 // guest is one instance of a module with what it holds. It is called by one
@@ -157,6 +159,7 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 
 		abi.EntryNormalizeImport: time.Duration(l.OpenTimeout), abi.EntryExchangeOAuthCode: time.Duration(l.OpenTimeout),
 		abi.EntryOAuthAuthorizeURL: time.Duration(l.OpenTimeout),
+		abi.EntryDeploy:            time.Duration(l.OpenTimeout), abi.EntryTearDown: time.Duration(l.OpenTimeout),
 	}
 	for entry, t := range l.Timeouts {
 		all[entry] = time.Duration(t)
@@ -168,7 +171,8 @@ func timeouts(l spec.Limits) map[string]time.Duration {
 func timeLimit(entry string) string {
 	switch entry {
 	case abi.EntryOpen, abi.EntryTest, engine.EntryInitialize,
-		abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL:
+		abi.EntryNormalizeImport, abi.EntryExchangeOAuthCode, abi.EntryOAuthAuthorizeURL,
+		abi.EntryDeploy, abi.EntryTearDown:
 		return spec.LimitOpen
 	}
 	return spec.LimitCall
@@ -208,7 +212,7 @@ func (s *surroundings) drawsOn(g capability.Group) *allowance {
 func (g *guest) scope(group string) capability.Scope {
 	scope := capability.Scope{
 		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g},
-		Log: g.log.With("group", group),
+		Log: g.log.With("group", group), Deployment: g.deployment,
 	}
 	if g.devices != nil {
 		scope.Devices = &g.stage.devices
@@ -386,10 +390,14 @@ func (c caller) Allow(ctx context.Context, function string, right spec.Right) er
 	if right == spec.Write && c.guest.candidate {
 		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", c.group, function)
 	}
-	if right == spec.Write {
-		return c.guest.interlocked(ctx, c.group, function, "")
+	if right != spec.Write {
+		return nil
 	}
-	return nil
+	err := c.guest.interlocked(ctx, c.group, function, "")
+	if err != nil {
+		c.Refused(function, "", err)
+	}
+	return err
 }
 
 // Refused implements capability.Caller.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -45,6 +46,26 @@ func namesOf(config []byte, grants []spec.Grant) []string {
 		}
 	}
 	return names
+}
+
+// SecretsOf are the named secrets that a connector names in its config or its
+// grants, for whoever acts for it beside its guests.
+func SecretsOf(config []byte, grants []spec.Grant, secret func(ctx context.Context, name string) ([]byte, error)) capability.Secrets {
+	return outerSecrets{namesOf(config, grants), secret}
+}
+
+type outerSecrets struct {
+	named  []string
+	secret func(ctx context.Context, name string) ([]byte, error)
+}
+
+// Secret implements capability.Secrets.
+func (s outerSecrets) Secret(ctx context.Context, name string) ([]byte, error) {
+	if !slices.Contains(s.named, name) {
+		return nil, fault.New(fault.Denied, "the connector does not name the secret %.80q", name).
+			WithHint("Name it in the connector's config, as %s%.80s.", abi.SecretPrefix, name)
+	}
+	return s.secret(ctx, name)
 }
 
 // Secret implements capability.Secrets.

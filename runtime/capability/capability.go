@@ -139,6 +139,9 @@ type Scope struct {
 	Secrets Secrets
 	// Peers are the tenant's other connectors; nil: there are none.
 	Peers Peers
+	// Deployment is what a deployment is made of; nil: the call is neither deploy
+	// nor tear_down.
+	Deployment Deployment
 	// Caller is the guest that the session belongs to; nil for a group with
 	// OpenFunction, whose sessions outlive guests.
 	Caller Caller
@@ -186,6 +189,17 @@ type Peers interface {
 	// than the caller's own call has. 0: as long as that. oneWay: no reply is
 	// wanted. The way and the sender of m are set here; it is not kept.
 	Call(ctx context.Context, connector string, m *abi.Message, timeout time.Duration, oneWay bool) ([]abi.Reply, error)
+}
+
+// Deployment makes the resources of one deployment, each of which is written down
+// before it is made. What is asked for is copied. It is called by the goroutine
+// that runs the guest.
+type Deployment interface {
+	Connector(ctx context.Context, c *abi.DeployConnector) (abi.Deployed, error)
+	Device(ctx context.Context, d *abi.DeployDevice) (abi.Deployed, error)
+	HTTP(ctx context.Context, h *abi.DeployHTTP) (abi.Deployed, error)
+	Topic(ctx context.Context, t *abi.DeployTopic) (abi.Deployed, error)
+	Note(ctx context.Context, n *abi.DeployNote) (abi.Deployed, error)
 }
 
 // Lines takes the guest's log lines.

@@ -1,0 +1,110 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// groupHTTP is the group that a deployment's HTTP resources are made through.
+const groupHTTP = "http"
+
+// Deploy calls deploy or tear_down of a throw-away guest of the connector's
+// module, beside whatever runs: it is not opened, and its own sessions end with
+// it. config takes the place of the connector's, and d is what the guest makes
+// resources by. fault.Unsupported: the module has no such entry point.
+func (t *Tenant) Deploy(ctx context.Context, c *spec.Connector, entry string, in abi.DeployInput, d capability.Deployment) (json.RawMessage, error) {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "%s", entry)
+	}
+	if err := fits(entry, "input", raw); err != nil {
+		return nil, err
+	}
+	asked := *c
+	asked.Converter, asked.Params, asked.Config = nil, nil, in.Config
+	v, release, err := t.loaded(ctx, &asked)
+	if err != nil {
+		return nil, err
+	}
+	defer release(context.WithoutCancel(ctx))
+	h := t.newHost(c.ID)
+	if err := h.countKept(ctx); err != nil {
+		return nil, err
+	}
+	cfg := t.actorConfig(c.ID, "", sandboxed{h})
+	cfg.Account, cfg.Deployment = t.account(c.ID)+"/deploy", d
+	a := actor.New(cfg)
+	defer func() {
+		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
+			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
+		}
+	}()
+	out, err := a.Ask(ctx, v, entry, raw)
+	if err == nil {
+		err = fits(entry, "answer", out)
+	}
+	if err == nil && len(out) > 0 && !json.Valid(out) {
+		err = fault.New(fault.GuestOutput, "%s answered what is no JSON", entry)
+	}
+	if err != nil {
+		return nil, t.maskedFault(err)
+	}
+	return t.vault.Mask().Bytes(out), nil
+}
+
+// Request sends one request for a connector, under its grants of the group http
+// and with its named secrets, as a guest of it would. A grant with an interlock
+// is none to write by: no message is there that it could judge. The body has no
+// more than was asked for, and what is longer is an error. Errors and the reply
+// are free of secrets.
+func (t *Tenant) Request(ctx context.Context, c *spec.Connector, q *abi.HTTPRequest) (reply abi.HTTPResponse, err error) {
+	group, ok := t.super.cfg.Groups.Group(groupHTTP)
+	if !ok {
+		return reply, fault.New(fault.Unsupported, "this server has no group http")
+	}
+	config, err := t.config(ctx, c)
+	if err != nil {
+		return reply, err
+	}
+	h := t.newHost(c.ID)
+	session, err := group.Open(ctx, capability.Scope{
+		Grants: plainGrants(c.Grants), Owner: c.ID, Log: h.notes,
+		Secrets: actor.SecretsOf(config, c.Grants, h.Secret),
+	}, nil)
+	if err != nil {
+		return reply, err
+	}
+	defer func() { t.closed(session.Close(context.WithoutCancel(ctx))) }()
+	out, err := session.Call(ctx, "request", q.Append(nil), nil)
+	if err != nil {
+		return reply, t.maskedFault(err)
+	}
+	if err := reply.Decode(out); err != nil {
+		return reply, fault.Wrap(fault.Internal, err, "http")
+	}
+	reply.Body = t.vault.Mask().Bytes(reply.Body)
+	return reply, nil
+}
+
+// plainGrants are the connector's for http, without the right to write of those
+// that have an interlock.
+func plainGrants(all []spec.Grant) (grants []spec.Grant) {
+	for _, g := range all {
+		if g.Group != groupHTTP {
+			continue
+		}
+		if g.Interlock != nil {
+			g.Rights = slices.DeleteFunc(slices.Clone(g.Rights), func(r spec.Right) bool { return r == spec.Write })
+			g.Interlock = nil
+		}
+		grants = append(grants, g)
+	}
+	return grants
+}
