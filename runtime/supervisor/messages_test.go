@@ -249,9 +249,9 @@ func TestCrashAnswersWhatItWasHandling(t *testing.T) {
 // TestErrorsOfAHandler reach the asker, and the guest lives on.
 func TestErrorsOfAHandler(t *testing.T) {
 	p := newRig(t).speaks("talker", "parley", nil)
-	for _, do := range []string{"fail", "fault"} {
+	for do, code := range map[string]string{"fail": "guest_error", "fault": "register_unknown"} {
 		r := p.query(bodyOf(do))
-		if len(r) != 1 || r[0].Err == nil || r[0].Err.Code != "guest_error" || r[0].Code != 502 {
+		if len(r) != 1 || r[0].Err == nil || r[0].Err.Code != code || r[0].Code != 502 {
 			t.Errorf("%s: %+v", do, r)
 		}
 	}
