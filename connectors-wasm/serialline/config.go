@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/template"
 )
 
 // parameters are pyserial's, by its names; times are in seconds.
@@ -101,8 +102,9 @@ func optionalMilliseconds(seconds *float64) *uint64 {
 
 // deviceConfig is one device with its parameters after inheritance.
 type deviceConfig struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
+	Name             string            `json:"name"`
+	Type             string            `json:"type"`
+	AttributeUpdates []template.Update `json:"attributeUpdates"`
 	parameters
 }
 

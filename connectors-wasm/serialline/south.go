@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"mime"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/template"
 )
 
 // What the answer to an RPC is, once it is written.
@@ -46,19 +48,71 @@ func (l *line) OnCommand(m *abi.Message, step *snaprail.Step) error {
 	return step.Success(m)
 }
 
-// OnAttributes writes an update to the device's port and leaves it some time. An
-// update that no mapping has made a text of has nothing to be written.
+// OnAttributes writes an update to the device's port. One that nothing has made
+// a text of goes by the device's own mapping, each row with a result of its own;
+// without a row there is nothing to be written.
 func (l *line) OnAttributes(m *abi.Message, step *snaprail.Step) error {
 	if isJSON(m.ContentType) {
-		return step.Empty(m)
+		return l.updates(m, step)
 	}
 	d, err := l.write(m, step)
 	if d == nil || err != nil {
 		return err
 	}
-	log.Debug("Attribute update request to device " + d.Name + " : " + string(m.Body))
-	time.Sleep(time.Duration(d.WriteDelay * float64(time.Second)))
+	d.rest(m.Body)
 	return step.Success(m)
+}
+
+// rest logs an update as a ThingsBoard gateway does, and leaves the device some
+// time.
+func (d *device) rest(text []byte) {
+	log.Debug("Attribute update request to device " + d.Name + " : " + string(text))
+	time.Sleep(time.Duration(d.WriteDelay * float64(time.Second)))
+}
+
+// result is what became of one row, as the host has it for its own mappings.
+type result struct {
+	Item    string      `json:"item"`
+	Success bool        `json:"success"`
+	Error   *resultText `json:"error,omitempty"`
+}
+
+type resultText struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+// updates writes what the device's mapping makes of an update. A row that fails
+// does not keep the next one from being written.
+func (l *line) updates(m *abi.Message, step *snaprail.Step) error {
+	d := l.device(m.Device)
+	if d == nil {
+		return step.Fail(m, "device_unknown", "the device {0} has no open port", m.Device)
+	}
+	texts, err := template.Map(d.AttributeUpdates, m.Body)
+	if err != nil {
+		return err
+	}
+	if len(texts) == 0 {
+		return step.Empty(m)
+	}
+	results := make([]result, 0, len(texts))
+	for _, t := range texts {
+		if t.Err == nil {
+			if _, t.Err = d.line.Write([]byte(t.Text)); t.Err == nil {
+				d.rest([]byte(t.Text))
+			}
+		}
+		one := result{Item: t.Attribute, Success: t.Err == nil}
+		if t.Err != nil {
+			one.Error = &resultText{"not_written", t.Err.Error()}
+			if fault, ok := errors.AsType[*abi.Error](t.Err); ok && fault.Code != "" {
+				one.Error.Code = fault.Code
+			}
+		}
+		results = append(results, one)
+	}
+	return step.Complete(m, results)
 }
 
 // OnRPC writes a call to the device's port. One that wants an answer gets it at

@@ -121,3 +121,27 @@ func TestTheOnlyDevice(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The mapping of a ThingsBoard gateway, with a result for each row: one that
+// fails does not keep the next from being written.
+func TestMapping(t *testing.T) {
+	h, ports := south(t, `{"write_delay":0,"devices":[{"name":"roof","attributeUpdates":[
+		{"attributeOnThingsBoard":"a","stringToDevice":"A${a};"},{"attribute":"b","template":"B${b};"},{"attribute":"a","template":"C${a};"}]}]}`)
+	m := abi.Message{Type: abi.MessageAttributes, Correlation: "c", Device: "roof", ContentType: "application/json"}
+	for _, tt := range []struct{ update, written, answer string }{
+		{`{"b":2,"a":"x"}`, "Ax;B2;Cx;", `[{"item":"a","success":true},{"item":"b","success":true},{"item":"a","success":true}]`},
+		{`{"b":"\n","a":1}`, "A1;C1;", `[{"item":"a","success":true},{"item":"b","success":false,"error":{"code":"not_written","text":"the value of ${b} has control characters, which could be taken for the end of the text"}},{"item":"a","success":true}]`},
+		{`{"c":1}`, "", ""},
+	} {
+		before := ports.Written("/dev/ttyUSB0")
+		m.Body = []byte(tt.update)
+		out := h.MustMessage(m)
+		if got := said(t, m, out); ports.Written("/dev/ttyUSB0") != before+tt.written || got != tt.answer {
+			t.Errorf("%s wrote %q and answered %s", tt.update, strings.TrimPrefix(ports.Written("/dev/ttyUSB0"), before), got)
+		}
+	}
+	bad := guesttest.New(t, &line{})
+	if _, err := bad.Open(guesttest.Opening(`{"devices":[{"name":"roof","attributeUpdates":[{"attribute":"a"}]}]}`, abi.ReasonStart)); err == nil || !strings.Contains(err.Error(), "template are required") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/template"
 )
 
 type config struct {
@@ -14,7 +15,7 @@ type config struct {
 	Strip    []string      `json:"strip"`
 	Fields   []fieldConfig `json:"fields"`
 	// What is sent to a device.
-	AttributeUpdates []updateConfig    `json:"attributeUpdates"`
+	AttributeUpdates []template.Update `json:"attributeUpdates"`
 	RPC              map[string]string `json:"rpc"`
 	Command          map[string]string `json:"command"`
 	Publish          *string           `json:"publish"`
@@ -40,10 +41,7 @@ func newConverter(in *abi.OpenInput) (*converter, error) {
 	if !strings.EqualFold(cfg.Encoding, "utf-8") {
 		return nil, invalid("encoding: %q is not known; utf-8 is", cfg.Encoding)
 	}
-	south, err := newEncoder(&cfg)
-	if err != nil {
-		return nil, err
-	}
+	south := newEncoder(&cfg)
 	if len(cfg.Fields) == 0 && south == nil {
 		return nil, invalid("fields: at least one field is needed, or something to send")
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/template"
 	"github.com/snaprail/snaprail/guest-sdk/guesttest"
 )
 
@@ -86,7 +87,7 @@ func TestEncodeRejects(t *testing.T) {
 		"${on.state}":             message(abi.MessageRPC, "switch", `{"output":3,"on":1}`),
 		`the method "stop"`:       message(abi.MessageCommand, "stop", `{}`),
 		"the value of ${body}":    message(abi.MessagePublish, "", `"a\u001bb"`),
-		"no JSON object":          message(abi.MessageAttributes, "", `[]`),
+		"is a JSON object":        message(abi.MessageAttributes, "", `[]`),
 		"the value of ${method} ": message(abi.MessageRPC, "a\nb", ``),
 	} {
 		out := encode(t, h, message(abi.MessagePublish, "", `1`), in)
@@ -135,7 +136,7 @@ func FuzzEncode(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, m := range out.Messages {
-			if m.ContentType == textPlain && kind == uint32(abi.MessageRPC) && strings.Count(string(m.Body), "\n") != 1 {
+			if m.ContentType == template.ContentType && kind == uint32(abi.MessageRPC) && strings.Count(string(m.Body), "\n") != 1 {
 				t.Fatalf("%q became the two frames %q", body, m.Body)
 			}
 		}
