@@ -121,7 +121,8 @@ func (l *life) guest(ctx context.Context) (again string, err error) {
 	defer kill()
 	stop := make(chan struct{})
 	ended := make(chan error, 1)
-	go func() { ended <- l.actor.Run(ctx, stop, l.version, l.reason) }()
+	version, reason := l.version, l.reason // as they are now: both may change before it runs
+	go func() { ended <- l.actor.Run(ctx, stop, version, reason) }()
 	l.handle(l.version.Connector.Revision)
 	l.follow(l.anew)
 	for {
@@ -206,6 +207,10 @@ func (l *life) update(ctx context.Context, want *goal) {
 	case same(&l.version.Connector, c) && knows:
 		l.told(want)
 		l.actor.Schedule(want.polls)
+		if l.name != "" { // the runner gives them to all lanes at once
+			l.converted(c)
+			return
+		}
 		l.convertAs(ctx, c)
 		return
 	}
