@@ -140,6 +140,15 @@ func (r *runner) conduct(ctx context.Context, c *spec.Connector) error {
 		r.rounds = round{base: c}
 	}
 	r.tidy(ctx, p)
+	r.direct(c, p)
+	if p.kind != laneConnector {
+		r.reconvert(ctx, r.rounds.base)
+	}
+	return nil
+}
+
+// direct gives the lanes their goals, and ends those that are too many.
+func (r *runner) direct(c *spec.Connector, p *division) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.layout = p.layout
@@ -162,7 +171,6 @@ func (r *runner) conduct(ctx context.Context, c *spec.Connector) error {
 		r.handled = max(r.handled, c.Revision)
 		r.rest(c.Revision, c.Module)
 	}
-	return nil
 }
 
 // aim gives a lane its goal, and makes it if there is none. The lock is held.

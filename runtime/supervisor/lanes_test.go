@@ -345,3 +345,37 @@ func TestDevicesAtOneEndpointShareALane(t *testing.T) {
 	r.put(v.ID, spec.Device{ID: "d3", Endpoint: "two"})
 	r.lanes(v.ID, lifecycle.Running, "one", "two")
 }
+
+// Another converter is every lane's, and no guest's business.
+func TestConvertersChangeUnderAllLanes(t *testing.T) {
+	r := newRig(t)
+	st := r.stream("")
+	in := control.ConnectorInput{Name: "field", Module: r.census(func(*abi.Manifest) {})}
+	in.Converter = &spec.Converter{Module: r.module("poison"), Config: config(t, map[string]string{"prefix": "A"})}
+	v := r.connect(in)
+	r.put(v.ID, spec.Device{ID: "d1"}, spec.Device{ID: "d2"})
+	r.lanes(v.ID, lifecycle.Running, "d1", "d2")
+	opened := func(prefix string, n int) {
+		t.Helper()
+		for n > 0 {
+			p := string(st.payload())
+			if !strings.Contains(p, "{") {
+				continue // a poll
+			}
+			if n--; !strings.HasPrefix(p, prefix+"{") {
+				t.Errorf("a payload is %q, want it converted by %s", p, prefix)
+			}
+		}
+	}
+	opened("A", 2)
+	in.Converter = &spec.Converter{Module: in.Converter.Module, Config: config(t, map[string]string{"prefix": "B"})}
+	if s := r.update(v.ID, in); s.Swaps != 0 || s.Revision != 3 {
+		t.Errorf("with another converter it is %+v", s)
+	}
+	r.put(v.ID, spec.Device{ID: "d3"})
+	opened("B", 1)
+	if after, err := r.tenant.Reconnect(t.Context(), v.ID); err != nil || after.Runtime.Lanes.Total != 3 {
+		t.Errorf("reconnected, it is %+v, %v", after.Runtime, err)
+	}
+	opened("B", 3)
+}

@@ -2,8 +2,10 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"sync"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -14,6 +16,7 @@ import (
 type stock struct {
 	mu     sync.Mutex
 	newest *edition // nil: nobody uses one
+	used   []*edition
 }
 
 // edition is one revision, ready for guests.
@@ -34,8 +37,9 @@ func (r *runner) version(ctx context.Context, c *spec.Connector) (actor.Version,
 		if err != nil {
 			return v, nil, err
 		}
+		v.Limits = laneLimits(v, c)
 		e = &edition{version: v, release: release}
-		r.stock.newest = e
+		r.stock.newest, r.stock.used = e, append(r.stock.used, e)
 	}
 	e.users++
 	v := e.version
@@ -54,12 +58,54 @@ func (s *stock) back(e *edition) func(context.Context) {
 	return func(ctx context.Context) { once.Do(func() { s.giveBack(ctx, e) }) }
 }
 
+// reconvert gives the guests of all lanes the converters that are wanted now: see
+// life.convertAs, which does so where there is one lane.
+func (r *runner) reconvert(ctx context.Context, c *spec.Connector) {
+	r.stock.mu.Lock()
+	used := slices.Clone(r.stock.used)
+	held := make([]func(context.Context), len(used))
+	for i, e := range used {
+		e.users++
+		held[i] = r.stock.back(e)
+	}
+	r.stock.mu.Unlock()
+	for i, e := range used {
+		if err := r.Tenant.reconvert(ctx, c, e.version.Converters); err != nil {
+			r.host.Line(abi.LogError, actor.FromHost, "converter", "the converters go on as they were: "+err.Error())
+		}
+		held[i](ctx)
+	}
+}
+
+// The memory that one of many lanes may have, unless the connector's limits name
+// another: so many times what its module begins with, within bounds. A tenant's
+// memory is reserved by the limit, and a thousand lanes with the limit of one
+// would have none.
+const (
+	laneMemoryTimes = 8
+	leastLaneMemory = 2 << 20
+)
+
+// laneLimits are the limits of each lane of a connector.
+func laneLimits(v actor.Version, c *spec.Connector) spec.Limits {
+	l := v.Limits
+	if lanes := v.Manifest.Lanes; lanes == "" || lanes == laneConnector || c.Limits.MemoryBytes > 0 {
+		return l
+	}
+	const page = 64 << 10
+	l.MemoryBytes = min(l.MemoryBytes, max(leastLaneMemory, laneMemoryTimes*page*uint64(v.Module.Info().MemoryMin)))
+	return l
+}
+
 func (s *stock) giveBack(ctx context.Context, e *edition) {
 	s.mu.Lock()
 	e.users--
 	last := e.users == 0
-	if last && s.newest == e {
-		s.newest = nil
+	if last {
+		s.used = slices.DeleteFunc(s.used, func(o *edition) bool { return o == e })
+		if s.newest == e {
+			s.newest = nil
+		}
 	}
 	s.mu.Unlock()
 	if last {
