@@ -13,13 +13,13 @@ func (w *world) device() (connector, id string) {
 	c := w.connector()
 	id = w.name()
 	var r client.DeviceResult
-	w.post("/api/connectors/"+c.ID+"/devices", `{"id":"`+id+`","type":"meter","name":"Meter","tags":{"site":"north"}}`, &r)
+	w.post("/api/connectors/"+c.ID+"/devices", `{"id":"`+id+`","type":"file","name":"Meter","tags":{"site":"north"}}`, &r)
 	w.marks = append(w.marks, r.Device.UUID)
 	return c.ID, id
 }
 
 func deviceRows() map[string]row {
-	const settings = `{"type":"meter","name":"Roof"}`
+	const settings = `{"type":"file","name":"Roof"}`
 	of := func(w *world, c call) call {
 		connector, id := w.device()
 		c.path = append([]string{connector, id}, c.path...)
@@ -38,20 +38,20 @@ func deviceRows() map[string]row {
 			},
 		}},
 		"add-device": {role: identity.Admin, call: func(w *world) call {
-			return call{path: []string{w.connector().ID}, body: `{"id":"` + w.name() + `","type":"meter","name":"Roof"}`, want: http.StatusCreated}
+			return call{path: []string{w.connector().ID}, body: `{"id":"` + w.name() + `","type":"file","name":"Roof"}`, want: http.StatusCreated}
 		}, more: []func(*world) call{
 			func(w *world) call {
 				connector, id := w.device()
-				return call{path: []string{connector}, body: `{"id":"` + id + `","type":"meter","name":"Roof"}`, want: http.StatusConflict}
+				return call{path: []string{connector}, body: `{"id":"` + id + `","type":"file","name":"Roof"}`, want: http.StatusConflict}
 			},
 			func(w *world) call {
 				return call{path: []string{w.connector().ID}, body: settings, want: http.StatusUnprocessableEntity}
 			},
 			func(w *world) call {
-				return call{path: []string{w.connector().ID}, query: "wait=false", body: `{"id":"` + w.name() + `","type":"meter","name":"Roof"}`, want: http.StatusCreated}
+				return call{path: []string{w.connector().ID}, query: "wait=false", body: `{"id":"` + w.name() + `","type":"file","name":"Roof"}`, want: http.StatusCreated}
 			},
 			func(w *world) call {
-				return call{path: []string{w.connector().ID}, query: "timeout=1h", body: `{"id":"x","type":"meter","name":"Roof"}`, want: http.StatusUnprocessableEntity}
+				return call{path: []string{w.connector().ID}, query: "timeout=1h", body: `{"id":"x","type":"file","name":"Roof"}`, want: http.StatusUnprocessableEntity}
 			},
 		}},
 		"update-device": {role: identity.Admin, call: func(w *world) call { return of(w, call{body: settings, want: http.StatusOK}) }, more: []func(*world) call{

@@ -76,12 +76,15 @@ func TestEveryMethodAsksWhoMay(t *testing.T) {
 // for the operator's tenant alone have it beside the role.
 func lowest() map[string]string {
 	return map[string]string{
-		"viewer": "Categories Category ChangePassword Config Connector Connectors DefaultConnector Devices Difference Export Limits Logs Module Modules " +
-			"Params RevokeToken Stream TokenList Type Types",
-		"operator": "Activate CallCategory CallConnector Deactivate File Files Secret Secrets TestConnector",
-		"admin": "AddCategory AddExtismModule AddFile AddModule Apply Audit ChangeUser CreateConnector CreateToken CreateUser DeleteConnector DeleteFile " +
-			"DeleteModule DeleteSecret DeleteUser FileContent FinishOAuth ImportConfig LinkUser PatchConnector RemoveCategory SetParams SetSecret " +
-			"SetUserPassword StartOAuth UpdateCategory UpdateConnector User UserList VerifyAudit",
+		"viewer": "Categories Category ChangePassword Config Connector Connectors DefaultConnector Device DeviceReport Devices Difference Export " +
+			"History Lanes Limits Logs Module Modules Params RevokeToken Set Sets Twin TypeConverter Writes Stream TokenList Type Types",
+		"operator": "Activate ApproveWrite CallCategory CallConnector CancelTicket Deactivate Desire File Files Post Preview Reconnect Secret " +
+			"Secrets Send SyncDevices TestConnector Ticket Tickets",
+		"admin": "AddCategory AddDevice AddExtismModule AddFile AddModule AddTag Apply Attach Audit ChangeTag ChangeUser CreateConnector " +
+			"CreateSet CreateToken CreateUser DeleteConnector DeleteDevice DeleteFile DeleteModule DeleteSecret DeleteUser " +
+			"DisconnectDevice EndOverride FileContent FinishOAuth ImportConfig LinkUser Override PatchConnector ProbeSet RemoveCategory " +
+			"RemoveTag RemoveTypeConverter SetParams SetSecret SetTypeConverter SetUserPassword StartOAuth UpdateCategory UpdateConnector " +
+			"UpdateDevice User UserList VerifyAudit",
 		"admin of the operator": "CreateTenant DeleteTenant InviteUser SetCeiling ShowTenant TenantList",
 	}
 }

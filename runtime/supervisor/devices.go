@@ -244,6 +244,7 @@ func (t *Tenant) operate(ctx context.Context, id, operation string, args any) ([
 			return nil, fault.Wrap(fault.NotFound, err, "%s", operation)
 		case abi.FaultConflict:
 			return nil, fault.Wrap(fault.Exists, err, "%s", operation)
+		default: // as it is
 		}
 	}
 	return out, err
