@@ -2,12 +2,11 @@ package api
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"encoding/json"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"

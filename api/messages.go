@@ -88,14 +88,14 @@ func (s *Server) message(ctx context.Context, kind string, in *messageInput) (*h
 		return nil, err
 	}
 	if strings.Contains(in.Accept, typeLines) || strings.Contains(in.Accept, typeEvents) {
-		return s.streamReplies(in.id, e, m), nil
+		return s.streamReplies(in.id, e, m), nil //nolint:contextcheck // a handler's context is its request's
 	}
 	defer e.Close()
 	replies, err := collect(ctx, e, m)
 	if err != nil {
 		return nil, err
 	}
-	return answered(func(c echo.Context) error { return s.answerReplies(c, replies) }), nil
+	return answered(func(c echo.Context) error { return s.answerReplies(c, replies) }), nil //nolint:contextcheck // a handler's context is its request's
 }
 
 // answered is an answer that its own function writes.

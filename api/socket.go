@@ -61,7 +61,7 @@ func (s *Server) socket(c echo.Context, _ *control.Tenant) error {
 	defer s.hijacked.Done()
 	conn, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{InsecureSkipVerify: true}) // notForeign has looked
 	if err != nil {
-		return nil //nolint:nilerr // it has answered
+		return nil // it has answered
 	}
 	conn.SetReadLimit(maxBody)
 	k := &socket{server: s, c: c, conn: conn, turn: make(chan struct{}, 1), open: map[string]context.CancelFunc{}}
@@ -171,7 +171,7 @@ func (k *socket) beat(ctx context.Context) {
 // end tells the client why it is over, if it takes that soon, and closes.
 func (k *socket) end(ctx context.Context, why *fault.Fault) {
 	k.once.Do(func() {
-		p := problemOf(k.c, k.server.public(k.c, why))
+		p := problemOf(k.c, k.server.public(k.c, why))                         //nolint:contextcheck // it is the request's
 		held := time.AfterFunc(socketNotice, func() { _ = k.conn.CloseNow() }) // it takes nothing
 		defer held.Stop()
 		_ = k.say(ctx, ctx, client.SocketEvent{Op: "notice", Problem: &p})
@@ -210,7 +210,7 @@ func (k *socket) write(ctx, patience context.Context, frame []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*most)
 	defer cancel()
 	if err := k.conn.Write(ctx, websocket.MessageText, frame); err != nil {
-		if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // a context's own
+		if ctx.Err() == context.DeadlineExceeded {
 			k.dropped()
 		}
 		return err

@@ -23,7 +23,7 @@ func (k *socket) request(ctx context.Context, raw []byte) {
 	var r client.SocketRequest
 	from := json.NewDecoder(bytes.NewReader(raw))
 	from.DisallowUnknownFields()
-	if err := from.Decode(&r); err != nil || from.Decode(&struct{}{}) != io.EOF { //nolint:errorlint // the decoder's own
+	if err := from.Decode(&r); err != nil || from.Decode(&struct{}{}) != io.EOF {
 		r.ID = fault.Clip(r.ID, maxSocketID)
 		k.refuse(ctx, r.ID, fault.New(fault.BodyInvalid, "a frame holds one request as JSON, with id, op and what the op needs"))
 		return
@@ -59,7 +59,7 @@ func (k *socket) do(ctx context.Context, r *client.SocketRequest) error {
 
 // refuse says what is wrong with a request.
 func (k *socket) refuse(ctx context.Context, id string, err error) {
-	p := problemOf(k.c, k.server.public(k.c, err))
+	p := problemOf(k.c, k.server.public(k.c, err)) //nolint:contextcheck // it is the request's
 	k.tell(ctx, ctx, client.SocketEvent{Op: "problem", ID: id, Final: true, Problem: &p})
 }
 

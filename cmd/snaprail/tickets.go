@@ -56,7 +56,11 @@ func (a *app) ticketsCommand() *cobra.Command {
 func (a *app) showTicket(t client.Ticket) error {
 	return a.show(t, func() {
 		rows := [][]string{
-			{"id", t.ID}, {"state", t.State}, {"type", t.Type}, {"connector", t.Connector}, {"device", orDash(t.Device)},
+			{"id", t.ID},
+			{"state", t.State},
+			{"type", t.Type},
+			{"connector", t.Connector},
+			{"device", orDash(t.Device)},
 			{"deadline", when(t.Deadline)},
 		}
 		if t.Ended != nil {

@@ -330,7 +330,7 @@ func replyFault(e *abi.Error, code uint32) *fault.Fault {
 	}
 	kind := kindSaid(e)
 	for _, k := range fault.Kinds() {
-		if info := k.Info(); info.Code == e.Code && uint32(info.Status) == code && aboutTheOtherSide(k) { //nolint:gosec // of HTTP
+		if info := k.Info(); info.Code == e.Code && uint32(info.Status) == code && aboutTheOtherSide(k) {
 			kind = k
 		}
 	}

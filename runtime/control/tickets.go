@@ -219,7 +219,7 @@ func (h *heldTicket) add(r Reply) (more bool) {
 		f := fault.New(fault.TooLarge, "the replies are more than the %d bytes that a ticket holds, or all tickets hold too much", most).
 			WithHint("Wait for the replies, as a stream.")
 		info := f.Kind.Info()
-		r = Reply{Status: abi.ReplyError, Code: uint32(info.Status), Err: fault.ToABI(f), Fault: f} //nolint:gosec // of HTTP
+		r = Reply{Status: abi.ReplyError, Code: uint32(info.Status), Err: fault.ToABI(f), Fault: f}
 		size = replyBytes(&r)
 	}
 	h.bytes += size
