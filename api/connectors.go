@@ -177,7 +177,7 @@ func connectorOf(c client.Connector) control.ConnectorInput {
 	return control.ConnectorInput{
 		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType, Version: c.Version,
 		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
-		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager,
+		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping,
 		OnChange: c.OnChange,
 	}
 }
@@ -190,7 +190,7 @@ func connectorForm(v control.ConnectorView) client.Connector {
 		IsDefault: &c.Default, IsEnabled: &c.Enabled,
 		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt, OAuth: c.OAuth,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
-		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager,
+		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping,
 		OnChange: c.OnChange,
 	}
 }

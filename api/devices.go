@@ -118,7 +118,7 @@ func changed(r control.DeviceResult, err error) (*deviceResult, error) {
 func deviceOf(in client.DeviceInput) spec.Device {
 	return spec.Device{
 		ID: in.ID, Type: in.Type, Name: in.Name, Tags: in.Tags, Attributes: in.Attributes, Endpoint: in.Endpoint,
-		Config: in.Config, Poll: in.Poll, Converter: in.Converter, AttributeUpdates: in.AttributeUpdates,
+		Config: in.Config, Poll: in.Poll, Converter: in.Converter, AttributeUpdates: in.AttributeUpdates, Mapping: in.Mapping,
 	}
 }
 

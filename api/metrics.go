@@ -170,6 +170,19 @@ func (f figures) tenants(stats control.Stats) {
 		f.gauge("snaprail_tenant_converters", "Converters of the tenant that are in use.", float64(t.Converters), l...)
 		f.counter("snaprail_converter_recycled_total", "Instances of converters that were replaced because their memory had grown.", float64(t.Recycled), l...)
 		f.counter("snaprail_converter_replaced_total", "Instances of converters that were replaced because they had died.", float64(t.Replaced), l...)
+		f.twins(t)
+	}
+}
+
+func (f figures) twins(of *control.TenantStats) {
+	t, l := &of.Twins, []string{"tenant", of.Tenant}
+	f.gauge("snaprail_twin_devices", "Devices that have a twin.", float64(t.Devices), l...)
+	f.gauge("snaprail_twin_bytes", "Latest readings of all twins.", float64(t.Bytes), l...)
+	f.gauge("snaprail_twin_history_bytes", "Histories of all twins.", float64(t.History), l...)
+	f.gauge("snaprail_twin_behind_blocks", "Blocks of the outbox that the twins have not read yet.", float64(t.Behind), l...)
+	f.counter("snaprail_twin_missing_blocks_total", "Blocks that were gone before the twins had read them.", float64(t.Missing), l...)
+	for why, n := range t.Dropped {
+		f.counter("snaprail_twin_dropped_total", "Readings left out, by reason.", float64(n), append(l, "reason", why)...)
 	}
 }
 

@@ -23,6 +23,7 @@ type DeviceInput struct {
 	Poll             spec.Poll              `json:"poll,omitzero" doc:"How often it is asked; none: as the connector"`
 	Converter        *spec.Converter        `json:"converter,omitempty" doc:"Takes the place of the connector's for this device"`
 	AttributeUpdates []spec.AttributeUpdate `json:"attribute_updates,omitempty" maxItems:"64" doc:"What is sent to it when an attribute changes"`
+	Mapping          []spec.Mapping         `json:"mapping,omitempty" maxItems:"64" doc:"Takes the place of the connector's for this device"`
 }
 
 // DeviceResult is a device after a change, and what came of it here and upstream.

@@ -231,7 +231,7 @@ func (a *app) deviceUpdate() *cobra.Command {
 				}
 				in := client.DeviceInput{
 					Type: d.Type, Name: d.Name, Tags: d.Tags, Attributes: d.Attributes, Endpoint: d.Endpoint, Config: d.Config,
-					Poll: d.Poll, Converter: d.Converter, AttributeUpdates: d.AttributeUpdates,
+					Poll: d.Poll, Converter: d.Converter, AttributeUpdates: d.AttributeUpdates, Mapping: d.Mapping,
 				}
 				if err := a.deviceInput(c, &f, &in); err != nil {
 					return err

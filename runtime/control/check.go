@@ -62,6 +62,7 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 	if in.Set != "" && !setName(in.Set) {
 		f.wrong("/set", "has 1 to %d characters: letters, digits, and . _ - between them", maxSetName)
 	}
+	checkMapping("/mapping", in.Mapping, f.wrong)
 	if in.Remote {
 		return f.remote(in)
 	}

@@ -45,6 +45,8 @@ type ConnectorInput struct {
 	// DeviceManager says where its devices are kept: persistent (the default),
 	// memory, or the name or the id of a connector of the category device_manager.
 	DeviceManager spec.DeviceManager `json:"device_manager"`
+	// Mapping says which readings of a device's twin the payloads hold.
+	Mapping []spec.Mapping `json:"mapping"`
 	// Remote says that it has no module: its code attaches from outside.
 	Remote bool `json:"remote"`
 	// Default makes it its category's default in place of the one that was;

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -125,7 +126,7 @@ func (t *Tenant) UpdateDevice(ctx context.Context, connector, id string, d spec.
 		return t.runtime.Devices().Change(w, c.ID, id, revision, at, func(is *spec.Device) error {
 			is.Type, is.Name, is.Tags, is.Attributes = d.Type, d.Name, d.Tags, d.Attributes
 			is.Endpoint, is.Config, is.Poll = d.Endpoint, d.Config, d.Poll
-			is.Converter, is.AttributeUpdates = d.Converter, d.AttributeUpdates
+			is.Converter, is.AttributeUpdates, is.Mapping = d.Converter, d.AttributeUpdates, d.Mapping
 			return nil
 		})
 	})
@@ -209,6 +210,10 @@ func (t *Tenant) changeDevice(ctx context.Context, connector, id string, p Patie
 		}
 		return out, err
 	}
+	t.runtime.Twins().Refresh(c.ID)
+	if did == identity.DeviceDelete {
+		t.runtime.Twins().Drop(c.ID, id)
+	}
 	if p.Later {
 		t.runtime.TellLater(c.ID, id)
 		out.Local, out.Pending = true, true
@@ -248,6 +253,9 @@ func (t *Tenant) checkDevice(r store.Reader, c *spec.Connector, d *spec.Device) 
 	if i := d.Poll.Interval; i < 0 || i > 0 && time.Duration(i) < minInterval {
 		bad = append(bad, fault.Field{Pointer: "/poll/interval", Detail: "is at least " + minInterval.String()})
 	}
+	checkMapping("/mapping", d.Mapping, func(pointer, format string, args ...any) {
+		bad = append(bad, fault.Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	})
 	if len(bad) > 0 {
 		return fault.New(fault.Invalid, "the device is not valid: %s", summary(bad)).WithFields(bad...)
 	}

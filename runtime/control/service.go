@@ -8,6 +8,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/adapter"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/device/twin"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -134,6 +135,7 @@ type TenantStats struct {
 	Instances          int
 	Converters         int    // that are in use
 	Recycled, Replaced uint64 // instances of converters: that had grown, and that had died
+	Twins              twin.Stats
 }
 
 // ConnectorStats is one connector's status with its tenant.
@@ -151,7 +153,7 @@ func (s *Service) Stats() Stats {
 		u, c := s.cfg.Engine.Usage(id), t.Converters()
 		all.Tenants = append(all.Tenants, TenantStats{
 			Tenant: id, MemoryBytes: u.MemoryBytes, CPU: u.CPU, Throttled: u.Throttled, Instances: u.Instances,
-			Converters: c.Pools, Recycled: c.Recycled, Replaced: c.Replaced,
+			Converters: c.Pools, Recycled: c.Recycled, Replaced: c.Replaced, Twins: t.Twins().Stats(),
 		})
 		for connector, status := range t.Running() {
 			all.Connectors = append(all.Connectors, ConnectorStats{id, connector, status})

@@ -3,7 +3,11 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/device/twin"
@@ -159,4 +163,32 @@ func (t *Tenant) sendDelta(ctx context.Context, c *spec.Connector, device string
 		}
 	}
 	return sent
+}
+
+// The bounds of a mapping of payloads.
+const (
+	maxMappings    = 64
+	maxMappingText = 256 // bytes
+)
+
+// checkMapping checks what is declared of payloads.
+func checkMapping(at string, all []spec.Mapping, wrong func(pointer, format string, args ...any)) {
+	if len(all) > maxMappings {
+		wrong(at, "has at most %d entries", maxMappings)
+		return
+	}
+	for i, m := range all {
+		at := fmt.Sprintf("%s/%d", at, i)
+		for name, text := range map[string]string{"tag": m.Tag, "pointer": m.Pointer, "unit": m.Unit} {
+			if len(text) > maxMappingText || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+				wrong(at+"/"+name, "has at most %d bytes, none of them a control character", maxMappingText)
+			}
+		}
+		if m.Tag == "" {
+			wrong(at+"/tag", "is empty")
+		}
+		if m.Pointer != "" && m.Pointer[0] != '/' {
+			wrong(at+"/pointer", "is a JSON Pointer (as in /data/temperature), or empty for the whole payload")
+		}
+	}
 }
