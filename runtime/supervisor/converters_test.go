@@ -290,3 +290,99 @@ func (p *party) wrote(l *line, m abi.Message, want string) []abi.Reply {
 	l.reads(p.t, want)
 	return p.all(q)
 }
+
+// A converter is tried out on what the connector has read, beside the one that
+// is there: nothing that runs is touched, and nothing is kept.
+func TestPreview(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	in := r.serialline(nil, l.port)
+	in.Converter = r.named("now")
+	v, s := r.connect(in), r.stream("")
+	s.point(l, "device-1", "now")
+	l.send(t, "x\n") // which the converter rejects
+	before := r.until(v.ID, "counting", func(s lifecycle.Status) bool { return s.Counters.Quarantined == 1 })
+	head := r.super.Tenants()["plant"].Outbox().Head()
+
+	p, err := r.tenant.Preview(t.Context(), control.PreviewInput{
+		Connector: v.ID, Converter: &spec.Converter{Module: r.module("regexp"), Config: json.RawMessage(`{"patterns":[{"pattern":"(?P<then>.)"}]}`)},
+		Samples: []abi.Record{{Device: "device-1", Payload: []byte("42\n")}}, Newest: 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, one := range p.Samples {
+		said = append(said, one.From+" "+strings.TrimSpace(string(one.Record.Payload))+": "+outcome(one.Before)+" -> "+outcome(one.After))
+	}
+	want := []string{
+		"given 42: now -> then", "captured 7: now -> then",
+		`quarantine x: !field "now": "x" is not an int -> then`,
+	}
+	if strings.Join(said, "\n") != strings.Join(want, "\n") {
+		t.Errorf("preview:\n%s", strings.Join(said, "\n"))
+	}
+	after := r.state(v.ID, lifecycle.Running)
+	if after.Counters != before.Counters && after.Counters.Blocks != before.Counters.Blocks || after.Generation != 1 {
+		t.Errorf("the connector noticed: %+v, %+v", before.Counters, after.Counters)
+	}
+	if now := r.super.Tenants()["plant"].Outbox().Head(); now != head {
+		t.Errorf("the log went from %d to %d", head, now)
+	}
+	if n := r.converters(); n != 1 {
+		t.Errorf("%d converters are open", n)
+	}
+}
+
+// outcome is the names of the points that became of a sample, or why there are
+// none.
+func outcome(o *control.PreviewOutcome) string {
+	if o == nil {
+		return "-"
+	}
+	var all []string
+	for _, r := range o.Records {
+		for _, p := range r.Points {
+			all = append(all, p.Name)
+		}
+	}
+	for _, m := range o.Messages {
+		all = append(all, string(m.Body))
+	}
+	for _, reason := range o.Reasons {
+		all = append(all, "!"+reason)
+	}
+	return strings.Join(all, " ")
+}
+
+// What is sent is tried out, too: by the encoder, and by the device's mapping.
+// A converter that dies of a sample is a reason, and the next sample goes on.
+func TestPreviewOfMessagesAndOfWhatKills(t *testing.T) {
+	r := newRig(t)
+	l := newLine(t)
+	v := r.connect(r.serialline(nil, l.port))
+	r.adapted(v.ID, "device-1", func(d *spec.Device) {
+		d.AttributeUpdates = []spec.AttributeUpdate{{Attribute: "target", Template: "T${target}"}}
+	})
+	call := abi.Message{Type: abi.MessageRPC, Device: "device-1", Method: "go", ContentType: "application/json", Body: []byte(`{"to":1}`)}
+	p, err := r.tenant.Preview(t.Context(), control.PreviewInput{
+		Connector: v.ID, Device: "device-1", Messages: []abi.Message{attributes(`{"target":5}`), call},
+		Converter: &spec.Converter{Module: r.module("textframe"), Config: json.RawMessage(`{"fields":[],"rpc":{"go":"G${to}"}}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := outcome(p.Messages[0].Before) + "|" + outcome(p.Messages[1].Before) + "|" + outcome(p.Messages[1].After); got != `T5|{"to":1}|G1` {
+		t.Errorf("messages %s", got)
+	}
+	p, err = r.tenant.Preview(t.Context(), control.PreviewInput{
+		Converter: &spec.Converter{Module: r.module("poison"), Config: json.RawMessage(`{"prefix":"> "}`)},
+		Samples:   []abi.Record{{Device: "d", Payload: []byte("fine")}, {Device: "d", Payload: []byte("poison")}, {Device: "d", Payload: []byte("fine")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Samples[0].Before != nil || len(p.Samples[0].After.Records) != 1 || len(p.Samples[2].After.Records) != 1 || len(p.Samples[1].After.Reasons) != 1 {
+		t.Errorf("samples %+v, %+v, %+v", p.Samples[0].After, p.Samples[1].After, p.Samples[2].After)
+	}
+}
