@@ -32,6 +32,9 @@ func FuzzMessages(f *testing.F)     { fuzz(f, "Messages") }
 func FuzzHTTPRequest(f *testing.F)  { fuzz(f, "HTTPRequest") }
 func FuzzHTTPResponse(f *testing.F) { fuzz(f, "HTTPResponse") }
 
+func FuzzOPCUAValues(f *testing.F)    { fuzz(f, "OPCUAValues") }
+func FuzzOPCUASubscribe(f *testing.F) { fuzz(f, "OPCUASubscribe") }
+
 // FuzzSmall takes turns through all messages, by the first byte.
 func FuzzSmall(f *testing.F) {
 	o := newOracle(f)

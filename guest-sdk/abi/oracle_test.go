@@ -214,6 +214,7 @@ func TestEveryMessageHasACodec(t *testing.T) {
 	o := newOracle(t)
 	inner := []string{ // part of another message, or JSON
 		"Record", "Header", "Point", "Verdict", "Event", "Manifest", "Abi", "Capability", "Extism", "OAuth", "HTTPTLS", "DeviceTags", "DeployGrant",
+		"OPCUAText", "OPCUANode", "OPCUAValue", "OPCUAWriteValue", "OPCUAStatus", "OPCUAReference", "OPCUAVariant", "OPCUAItem",
 	}
 	known := messages()
 	for i := range o.file.Messages().Len() {

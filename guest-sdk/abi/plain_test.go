@@ -71,6 +71,17 @@ func messages() map[string]func() message {
 		"HTTPResponse":     func() message { return new(abi.HTTPResponse) },
 		"HTTPRead":         func() message { return new(abi.HTTPRead) },
 		"HTTPPiece":        func() message { return new(abi.HTTPPiece) },
+		"OPCUAOpen":        func() message { return new(abi.OPCUAOpen) },
+		"OPCUAInfo":        func() message { return new(abi.OPCUAInfo) },
+		"OPCUARead":        func() message { return new(abi.OPCUARead) },
+		"OPCUAValues":      func() message { return new(abi.OPCUAValues) },
+		"OPCUAWrite":       func() message { return new(abi.OPCUAWrite) },
+		"OPCUAStatuses":    func() message { return new(abi.OPCUAStatuses) },
+		"OPCUABrowse":      func() message { return new(abi.OPCUABrowse) },
+		"OPCUABrowsePage":  func() message { return new(abi.OPCUABrowsePage) },
+		"OPCUACall":        func() message { return new(abi.OPCUACall) },
+		"OPCUACallResult":  func() message { return new(abi.OPCUACallResult) },
+		"OPCUASubscribe":   func() message { return new(abi.OPCUASubscribe) },
 	}
 }
 
@@ -179,6 +190,8 @@ func plainScalar(v reflect.Value) any {
 		return strconv.FormatUint(v.Uint(), 10)
 	case reflect.Int64:
 		return strconv.FormatInt(v.Int(), 10)
+	case reflect.Float64:
+		return plainDouble(v.Float())
 	case reflect.String:
 		return v.String()
 	default:
@@ -260,6 +273,8 @@ func fillField(v reflect.Value, plain any) {
 		v.SetUint(must(strconv.ParseUint(plain.(string), 10, 64)))
 	case reflect.Int64:
 		v.SetInt(must(strconv.ParseInt(plain.(string), 10, 64)))
+	case reflect.Float64:
+		v.SetFloat(plain.(float64))
 	case reflect.String:
 		v.SetString(plain.(string))
 	default:
