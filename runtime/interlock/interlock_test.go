@@ -588,3 +588,25 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkJudge(b *testing.B) {
+	s := memory.New()
+	defer func() { _ = s.Close() }()
+	space, err := s.Tenant("acme")
+	if err != nil {
+		b.Fatal(err)
+	}
+	nine, half := 9.0, 20.0
+	lock := &spec.Interlock{Tags: []spec.TagRule{{Tag: "rate", Max: &nine, Step: &half, PerMinute: 600}, {Tag: "valve*"}}, Hours: []string{"00:00-24:00"}}
+	i := New(Config{Space: space, Readings: known{"d/rate": {Number: 5, Numeric: true, Good: true, Time: noon()}}})
+	c := &spec.Connector{ID: "c", Grants: []spec.Grant{{Group: "serial", Rights: []spec.Right{spec.Write}, Interlock: lock}}}
+	m := attributes(`{"rate":5,"valve7":"open"}`)
+	now := noon()
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Second)
+		if _, _, err := i.Judge(b.Context(), Ask{Connector: c, Message: &m, Now: now}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"strings"
@@ -33,7 +34,7 @@ func (t *Twins) mapped(ctx context.Context, k key, r *abi.Record) (points []abi.
 		t.mu.Unlock()
 		return nil, nil
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // Token's, which is not wrapped
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, nil
 	}
 	add := func(tag, unit string, v any) {

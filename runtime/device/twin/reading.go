@@ -81,6 +81,7 @@ func (r Reading) Raw() json.RawMessage {
 		return raw
 	case abi.ValueBytes:
 		return append(strconv.AppendQuote([]byte(`{"base64":`), base64.StdEncoding.EncodeToString(v.Bytes())), '}')
+	case abi.ValueNone:
 	}
 	return json.RawMessage("null")
 }
@@ -182,8 +183,9 @@ func owned(v abi.Value) abi.Value {
 		return abi.String(strings.Clone(v.String()))
 	case abi.ValueBytes:
 		return abi.Bytes(bytes.Clone(v.Bytes()))
+	default:
+		return v
 	}
-	return v
 }
 
 // weight is how many bytes a value has beside its own place.
@@ -193,6 +195,7 @@ func weight(v abi.Value) int {
 		return len(v.String())
 	case abi.ValueBytes:
 		return len(v.Bytes())
+	default:
+		return 0
 	}
-	return 0
 }

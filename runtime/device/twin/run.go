@@ -45,7 +45,7 @@ func (t *Twins) follow(ctx context.Context, reader *outbox.Reader) {
 		switch {
 		case fault.Is(err, fault.ShuttingDown):
 			return
-		case ctx.Err() == nil && err != nil && !fault.Is(err, fault.Timeout):
+		case ctx.Err() == nil && !fault.Is(err, fault.Timeout):
 			t.cfg.Log.Error("the twins cannot read the outbox; trying again", "error", err)
 			pause(ctx, again)
 		}
@@ -62,7 +62,7 @@ func (t *Twins) follow(ctx context.Context, reader *outbox.Reader) {
 	}
 }
 
-// read takes blocks in until ctx ends.
+// read takes blocks in until ctx ends, and says why it did.
 func (t *Twins) read(ctx context.Context, reader *outbox.Reader, batch *abi.Batch) error {
 	for {
 		b, err := reader.Next(ctx)

@@ -14,6 +14,7 @@ package twin
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -152,10 +153,7 @@ func (t *Twins) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.stats
-	s.Dropped = make(map[string]uint64, len(t.stats.Dropped))
-	for why, n := range t.stats.Dropped {
-		s.Dropped[why] = n
-	}
+	s.Dropped = maps.Clone(t.stats.Dropped)
 	s.Devices, s.Bytes, s.History, s.Block = len(t.all), t.bytes, t.history, t.seq
 	s.Behind = head - min(head, t.seq)
 	return s
@@ -234,7 +232,7 @@ func (t *Twins) Latest(connector, device, tag string) (r Reading, ok bool) {
 		return r, false
 	}
 	for _, kind := range []abi.Kind{abi.KindTelemetry, abi.KindAttributes} {
-		if of := s.tags[name{kind, tag}]; of != nil && (!ok || of.Reading.when() > r.when()) {
+		if of := s.tags[name{kind, tag}]; of != nil && (!ok || of.when() > r.when()) {
 			r, ok = of.Reading, true
 		}
 	}

@@ -389,7 +389,7 @@ func BenchmarkApply(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	t := New(Config{Outbox: log})
 	batch := abi.Batch{}
 	for i := range 100 {
