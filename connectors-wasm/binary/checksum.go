@@ -16,7 +16,7 @@ type checksum struct {
 }
 
 // sizes are the bytes of each checksum.
-var sizes = map[string]int{"crc16_modbus": 2, "crc16_ccitt": 2, "crc32": 4, "sum8": 1, "xor8": 1} //nolint:gochecknoglobals // a table
+var sizes = map[string]int{"crc16_modbus": 2, "crc16_ccitt": 2, "crc32": 4, "sum8": 1, "xor8": 1}
 
 func (c *checksum) check(payload []byte) error {
 	if c == nil {

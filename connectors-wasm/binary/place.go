@@ -36,7 +36,7 @@ const (
 )
 
 // types are the names of fixed types, with what they are and their bytes.
-var types = map[string]struct { //nolint:gochecknoglobals // a table
+var types = map[string]struct {
 	kind kind
 	size int
 }{
@@ -63,6 +63,7 @@ func (p *place) read(payload []byte) (abi.Value, bool, error) {
 	case bcd:
 		n, err := decimal(p.ordered(part))
 		return abi.Uint(n), true, err
+	default:
 	}
 	n := p.number(part)
 	if p.absent != nil && n == *p.absent {
@@ -136,8 +137,9 @@ func (p *place) value(n uint64) (abi.Value, bool, error) {
 		return abi.Double(f), true, nil
 	case boolean:
 		return abi.Bool(n != 0), true, nil
+	default:
+		return abi.Uint(n), true, nil
 	}
-	return abi.Uint(n), true, nil
 }
 
 // decimal reads two digits in each byte.

@@ -67,7 +67,7 @@ func (l *line) OnAttributes(m *abi.Message, step *snaprail.Step) error {
 // time.
 func (d *device) rest(text []byte) {
 	log.Debug("Attribute update request to device " + d.Name + " : " + string(text))
-	time.Sleep(time.Duration(d.WriteDelay * float64(time.Second)))
+	time.Sleep(time.Duration(d.WriteDelay * float64(time.Second))) //nolint:forbidigo // the rest is what is promised, and there is nothing else to wait for
 }
 
 // result is what became of one row, as the host has it for its own mappings.

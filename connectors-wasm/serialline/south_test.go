@@ -45,8 +45,11 @@ func TestWhatIsWritten(t *testing.T) {
 		{abi.Message{Type: abi.MessageCommand, Correlation: "c", Device: "cellar", Body: []byte("1")}, "", "device_unknown: the device cellar has no open port"},
 		{abi.Message{Type: abi.MessageRPC, Correlation: "c", Device: "roof", ContentType: "text/plain", Body: []byte("s\n")}, "s\n", `{"success":true}`},
 		{abi.Message{Type: abi.MessageRPC, Device: "roof", ContentType: "text/plain", Body: []byte("s\n")}, "s\n", ""}, // one-way
-		{abi.Message{Type: abi.MessageRPC, Correlation: "c", Device: "roof", Method: "on", Body: []byte(`{"pin":1}`)}, "",
-			"no_template: nothing says what the method on sends to the device roof"},
+		{
+			abi.Message{Type: abi.MessageRPC, Correlation: "c", Device: "roof", Method: "on", Body: []byte(`{"pin":1}`)},
+			"",
+			"no_template: nothing says what the method on sends to the device roof",
+		},
 		{abi.Message{Type: abi.MessageAttributes, Correlation: "c", Device: "roof", ContentType: "text/plain; charset=utf-8", Body: []byte("T4\n")}, "T4\n", `{"success":true}`},
 		{abi.Message{Type: abi.MessageAttributes, Correlation: "c", Device: "roof", ContentType: "application/json", Body: []byte(`{"a":1}`)}, "", ""},
 	} {

@@ -19,8 +19,6 @@ func field(t *testing.T, c reading.Config) *reading.Field {
 	return s.Field(0)
 }
 
-func p(v float64) *float64 { return &v }
-
 func TestText(t *testing.T) {
 	for _, tt := range []struct {
 		config reading.Config
@@ -38,8 +36,8 @@ func TestText(t *testing.T) {
 		{reading.Config{}, "42", abi.Int(42), false},
 		{reading.Config{}, "4.5", abi.Double(4.5), false},
 		{reading.Config{Type: "auto"}, "on", abi.String("on"), false},
-		{reading.Config{Scale: p(2)}, "on", abi.Value{}, true},
-		{reading.Config{Type: "int", Scale: p(0.5), Offset: p(1)}, "4", abi.Double(3), false},
+		{reading.Config{Scale: new(float64(2))}, "on", abi.Value{}, true},
+		{reading.Config{Type: "int", Scale: new(float64(0.5)), Offset: new(float64(1))}, "4", abi.Double(3), false},
 	} {
 		got, err := field(t, tt.config).Text(tt.text)
 		if (err != nil) != tt.wrong || err == nil && got != tt.want {
@@ -66,7 +64,7 @@ func TestJSON(t *testing.T) {
 		{reading.Config{Type: "int"}, `1e3`, abi.Int(1000), false},
 		{reading.Config{Type: "int"}, `42.5`, abi.Value{}, true},
 		{reading.Config{Type: "int"}, `true`, abi.Value{}, true},
-		{reading.Config{Scale: p(10)}, `"4.2"`, abi.Double(42), false},
+		{reading.Config{Scale: new(float64(10))}, `"4.2"`, abi.Double(42), false},
 	} {
 		got, err := field(t, tt.config).JSON([]byte(tt.json))
 		if (err != nil) != tt.wrong || err == nil && got != tt.want {
@@ -77,8 +75,11 @@ func TestJSON(t *testing.T) {
 
 func TestConfigs(t *testing.T) {
 	for _, bad := range [][]reading.Config{
-		{{}}, {{Name: "a", Type: "float"}}, {{Name: "a", Kind: "event"}},
-		{{Name: "a", Type: "string", Scale: p(1)}}, {{Name: "a"}, {Name: "a"}},
+		{{}},
+		{{Name: "a", Type: "float"}},
+		{{Name: "a", Kind: "event"}},
+		{{Name: "a", Type: "string", Scale: new(float64(1))}},
+		{{Name: "a"}, {Name: "a"}},
 	} {
 		if _, err := reading.NewSet(bad); err == nil || !strings.HasPrefix(err.Error(), "fields[") {
 			t.Errorf("%+v: %v", bad, err)
