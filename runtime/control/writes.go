@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -41,9 +43,23 @@ func (t *Tenant) Writes(ctx context.Context) (list Writes, err error) {
 		return err
 	})
 	for i := range list.Waiting {
-		list.Waiting[i].Message = nil
+		p := &list.Waiting[i]
+		p.Message = nil
+		for n := range p.Writes {
+			p.Writes[n].Value = t.shown(p.Writes[n].Value)
+		}
 	}
 	return list, err
+}
+
+// shown is a value without the tenant's secrets.
+func (t *Tenant) shown(raw json.RawMessage) json.RawMessage {
+	masked := t.runtime.Vault().Mask().Text(string(raw))
+	if masked == string(raw) {
+		return raw
+	}
+	text, _ := json.Marshal(strings.Trim(masked, `"`)) // a text cannot fail
+	return text
 }
 
 // ApproveWrite lets a write through that waits for a second person, and sends it

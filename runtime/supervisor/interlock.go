@@ -137,7 +137,11 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 	if err := identity.Record(ctx, t.space, t.writeEvent(&c, &m, writes, w, permit, nil)); err != nil {
 		return nil, err
 	}
-	return t.send(ctx, id, &m, &permit)
+	q, err := t.send(ctx, id, &m, &permit)
+	if err != nil { // it was let through, and nobody took it
+		t.super.cfg.Audit.Note(t.name, t.writeEvent(&c, &m, writes, w, permit, err))
+	}
+	return q, err
 }
 
 // sendRehearsal sends a message that nothing is to be written for. One that has
