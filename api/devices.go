@@ -255,7 +255,7 @@ func (s *Server) syncRoutes(tags []string) {
 		OperationID: "sync-devices", Method: http.MethodPost, Path: "/api/devices/sync", Tags: tags,
 		Summary:     "Bring devices in step with the platform, and with managers of the user's own",
 		Description: "Devices are compared by hash, so that upstream is told only of what differs. This happens by itself when the platform's connector comes up.",
-	}, func(ctx context.Context, in *deviceSync) (*body[client.List[client.DeviceReport]], error) {
+	}, func(ctx context.Context, in *deviceSync) (*body[client.SyncResult], error) {
 		var p control.Patience
 		if in.Body.Timeout != nil {
 			p.Wait = time.Duration(*in.Body.Timeout)
@@ -264,11 +264,11 @@ func (s *Server) syncRoutes(tags []string) {
 		if err != nil {
 			return nil, err
 		}
-		out := client.List[client.DeviceReport]{Items: make([]client.DeviceReport, len(reports))}
+		out := client.SyncResult{Reports: make([]client.DeviceReport, len(reports))}
 		for i := range reports {
-			out.Items[i] = reportForm(&reports[i])
+			out.Reports[i] = reportForm(&reports[i])
 		}
-		return &body[client.List[client.DeviceReport]]{out}, nil
+		return &body[client.SyncResult]{out}, nil
 	})
 	register(s, huma.Operation{
 		OperationID: "get-device-report", Method: http.MethodGet, Path: "/api/connectors/{id}/sync", Tags: tags,

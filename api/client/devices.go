@@ -53,6 +53,11 @@ type SyncInput struct {
 	Timeout   *spec.Duration `json:"timeout,omitempty" doc:"How long the call waits, up to 5m; none: 10s"`
 }
 
+// SyncResult is what came of a sync, for each connector.
+type SyncResult struct {
+	Reports []DeviceReport `json:"reports"`
+}
+
 // DeviceReport is what a sync of a connector's devices came to.
 type DeviceReport struct {
 	Connector        string          `json:"connector"`
@@ -157,11 +162,11 @@ func (c *Client) SyncDevices(ctx context.Context, in SyncInput) ([]DeviceReport,
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "request")
 	}
-	var out List[DeviceReport]
+	var out SyncResult
 	r := call{method: http.MethodPost, path: "/api/devices/sync"}
 	r.body, r.kind = jsonBody(raw)
 	err = c.do(ctx, r, &out)
-	return out.Items, err
+	return out.Reports, err
 }
 
 // DeviceReport is what the last sync of a connector's devices came to.

@@ -27,7 +27,8 @@ func (a *app) applyCommand() *cobra.Command {
 			"its digest, or by the path of a .wasm file beside the document, which is uploaded first.\n\n" +
 			"The main file of a gateway (tb_gateway.yaml) can be applied too: each of its connectors becomes one of the\n" +
 			"category telemetry, with the file that its configuration names as config. Its type serial is provided by\n" +
-			"serialline, any other by a module whose provider_type is the type. Grants are given afterwards, and to apply\n" +
+			"serialline, any other by a module whose provider_type is the type. A device that names a converter of its\n" +
+			"own becomes a device with that converter. Grants are given afterwards, and to apply\n" +
 			"the file again takes them back: go on with the documents of `snaprail export`.\n\n" +
 			"What fails is told, and the rest is applied. Plan says beforehand what would change.",
 		Example: "  snaprail apply -f plant/\n  snaprail apply -f boiler.yaml --dry-run\n  snaprail export > plant.yaml && snaprail apply -f plant.yaml --prune",
@@ -98,6 +99,13 @@ func (a *app) applyFiles(ctx context.Context, api *client.Client, files []string
 	plan, docs, err := a.sendFiles(ctx, api, files, dryRun, prune)
 	if err != nil {
 		return err
+	}
+	if !dryRun && len(docs.devices) > 0 {
+		failed := map[string]bool{}
+		for _, c := range plan.Changes {
+			failed[c.Name] = failed[c.Name] || c.Kind == "connector" && c.Problem != nil
+		}
+		a.addDevices(ctx, api, docs, failed)
 	}
 	return a.showPlan(plan, docs)
 }

@@ -29,6 +29,7 @@ type documentSet struct {
 	all     []fileDocument
 	notes   []string // what a person should know of the files
 	configs []string // files that others name, and that are no documents
+	devices []gatewayDevice
 }
 
 // stdinFile is the name of what is read from there.

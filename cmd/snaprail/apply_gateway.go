@@ -69,6 +69,11 @@ func (s *documentSet) addGateway(file string, entries []gatewayEntry, others []s
 			if d.Config, err = s.gatewayConfig(file, e.Configuration); err != nil {
 				return err
 			}
+			var own []gatewayDevice
+			if d.Config, own, err = takeConverters(e.Name, e.Type, d.Config); err != nil {
+				return err
+			}
+			s.devices = append(s.devices, own...)
 		}
 		raw, err := json.Marshal(d)
 		if err != nil {
