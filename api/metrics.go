@@ -96,6 +96,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for i := range stats.Connectors {
 		w.connector(&stats.Connectors[i])
 		w.limits(&stats.Connectors[i])
+		w.messages(&stats.Connectors[i])
 	}
 	w.engine(stats)
 	w.outboxes(stats)

@@ -125,6 +125,11 @@ snaprail_tenant_instances gauge tenant
 snaprail_tenant_memory_reserved_bytes gauge tenant
 snaprail_tenant_throttled_seconds_total counter tenant
 snaprail_traps_total counter connector,tenant
+snaprail_twin_behind_blocks gauge tenant
+snaprail_twin_bytes gauge tenant
+snaprail_twin_devices gauge tenant
+snaprail_twin_history_bytes gauge tenant
+snaprail_twin_missing_blocks_total counter tenant
 snaprail_uptime_seconds gauge
 `
 

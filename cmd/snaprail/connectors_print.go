@@ -82,6 +82,10 @@ func (a *app) printStatus(v client.Connector) {
 		{"last record", when(c.LastRecord)},
 		{"guest", fmt.Sprintf("%s of memory, %d traps, %d denied calls", size(int64(s.MemoryBytes)), c.Traps, c.Denied)}, //nolint:gosec // at most 4 GiB
 	}
+	if m := s.Messages; m != nil {
+		rows = append(rows, []string{"messages", fmt.Sprintf("%d (%d answered, %d delivered, %d timed out, %d failed, %d open); %d replies refused",
+			m.Asked, m.Answered, m.Delivered, m.TimedOut, m.Failed, m.Open, m.Unasked+m.Late+m.Ended+m.Malformed)})
+	}
 	for _, session := range s.Sessions {
 		rows = append(rows, []string{"session", sessionLine(session)})
 	}

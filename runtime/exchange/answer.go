@@ -130,10 +130,11 @@ func (q *Question) tooSlow() error {
 	t := q.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := fault.New(fault.SlowReader, "the reader of the replies is more than %d bytes behind", t.cfg.Credit)
-	if !q.over {
-		q.end(fault.LateReply, t.failure(q.id, err))
+	if q.over {
+		return fault.New(fault.LateReply, "the question has ended while the reply waited for its reader")
 	}
+	err := fault.New(fault.SlowReader, "the reader of the replies is more than %d bytes behind", t.cfg.Credit)
+	q.end(fault.LateReply, t.failure(q.id, err))
 	return err
 }
 
