@@ -126,7 +126,7 @@ func (t *Twins) take(k key, n name, r Reading, fresh bool) {
 	}
 	if n.kind == abi.KindTelemetry {
 		s := Sample{Value: r.Value, JSON: r.JSON, Quality: r.Quality, Time: r.Time}
-		grown, ok := of.past.add(s, t.lim.Points, t.lim.History-t.history)
+		grown, ok := of.past.add(s, t.points(), t.lim.History-t.history)
 		if t.history += grown; !ok {
 			t.dropped(DropHistory)
 		}
@@ -145,6 +145,12 @@ func (t *Twins) take(k key, n name, r Reading, fresh bool) {
 	if fresh {
 		t.dirty[k] = true
 	}
+}
+
+// points is how many a tag's history may have: as many as there is room for when
+// each tag has as many. The lock is held.
+func (t *Twins) points() int {
+	return max(1, min(t.lim.Points, t.lim.History/(sampleBytes*max(1, t.tags))))
 }
 
 // tag is the place of a tag, which is made if there is room for it and for what
@@ -181,6 +187,7 @@ func (t *Twins) tag(k *key, n *name, need int) *tag {
 	}
 	of := &tag{}
 	s.tags[*n] = of
+	t.tags++
 	t.weigh(*k, s, by)
 	return of
 }

@@ -33,26 +33,37 @@ type past struct {
 // already or no room is left. It answers how many bytes more it has.
 func (p *past) add(s Sample, points, room int) (grown int, ok bool) {
 	before, need := p.bytes, sampleBytes+weight(s.Value)
+	if len(p.ring) > points { // there are more tags by now, and each has less
+		for _, old := range p.ordered()[:len(p.ring)-points] {
+			p.bytes -= sampleBytes + weight(old.Value)
+		}
+		p.ring, p.first = slices.Clone(p.ordered()[len(p.ring)-points:]), 0
+		room += before - p.bytes
+	}
 	if len(p.ring) < points && need <= room {
 		if p.first > 0 { // it was full, and is longer now
-			p.ring = slices.Concat(p.ring[p.first:], p.ring[:p.first])
-			p.first = 0
+			p.ring, p.first = p.ordered(), 0
 		}
 		p.ring = append(p.ring, s)
 		p.bytes += need
-		return need, true
+		return p.bytes - before, true
 	}
 	if len(p.ring) == 0 {
 		return 0, false
 	}
 	old := &p.ring[p.first]
 	if weight(s.Value)-weight(old.Value) > room {
-		return 0, false
+		return p.bytes - before, false
 	}
 	p.bytes += weight(s.Value) - weight(old.Value)
 	*old = s
 	p.first = (p.first + 1) % len(p.ring)
 	return p.bytes - before, true
+}
+
+// ordered are the samples, the oldest first.
+func (p *past) ordered() []Sample {
+	return slices.Concat(p.ring[p.first:], p.ring[:p.first])
 }
 
 // trim drops what came before a time, and answers by how much that is less.

@@ -43,7 +43,7 @@ type Limits struct {
 	Value   int           // bytes of a text; default 2 KiB
 	Bytes   int           // of all latest readings; default 16 MiB
 	History int           // bytes of all histories; default 16 MiB
-	Points  int           // of a tag's history; default 256
+	Points  int           // of a tag's history, as far as there is room for all; default 256
 	Age     time.Duration // of a tag's history; default 1 h
 	Replay  uint64        // blocks that a start reads again for the histories; default 50,000
 }
@@ -86,6 +86,7 @@ type Twins struct {
 	all     map[key]*state
 	counts  map[string]int // devices of a connector
 	weights map[string]int // bytes of a connector
+	tags    int
 	bytes   int
 	history int
 	dirty   map[key]bool // to be written; what is not in all is to be deleted
@@ -193,6 +194,7 @@ func (t *Twins) drop(k key) {
 	for _, tag := range s.tags {
 		t.history -= tag.past.bytes
 	}
+	t.tags -= len(s.tags)
 	t.weigh(k, s, -s.bytes)
 	delete(t.all, k)
 	if t.counts[k.connector]--; t.counts[k.connector] <= 0 {
