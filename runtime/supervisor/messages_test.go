@@ -209,9 +209,9 @@ func TestPublishIsHandledOnce(t *testing.T) {
 			if got := string(s.payload()); got != `{"b":2}` {
 				t.Errorf("record %s", got)
 			}
-			if n := p.counters(); n.Delivered != 2 {
-				t.Errorf("%+v", n)
-			}
+			p.until(p.id, "counted", func(s lifecycle.Status) bool {
+				return s.Messages != nil && s.Messages.Delivered == 2 && s.Messages.Asked == 2
+			})
 		})
 	}
 }
