@@ -295,6 +295,27 @@ func TestTwinFollowsItsDevice(t *testing.T) {
 		!strings.Contains(twin.Sent.Fault.Text, `to be off, and it is "auto"`) || string(twin.Delta["rate"]) != "8" {
 		t.Errorf("against a requirement: %+v, sent %+v: %v", twin, twin.Sent, err)
 	}
+	// A device that is deleted is known no more; what is wanted of it goes, too.
+	if _, err := r.tenant.DeleteDevice(ctx, v.ID, "d1", 0, control.Patience{}); err != nil {
+		t.Fatal(err)
+	}
+	for twin, err = r.tenant.Twin(ctx, v.ID, "d1"); !fault.Is(err, fault.DeviceUnknown); twin, err = r.tenant.Twin(ctx, v.ID, "d1") {
+		if err != nil {
+			t.Fatalf("the twin of a device that was deleted: %+v, %v", twin, err)
+		}
+		r.tick()
+	}
+	in.Mapping = []spec.Mapping{{Pointer: "v"}}
+	if _, err := r.tenant.UpdateConnector(ctx, v.ID, in, 0); !fault.Is(err, fault.ConfigInvalid) || len(fault.Of(err).Fields) != 2 {
+		t.Errorf("a mapping that is none: %v", err)
+	}
+	in.Mapping = []spec.Mapping{{Tag: "v", Pointer: "/v"}}
+	if st := r.update(v.ID, in); st.Generation != 1 {
+		t.Errorf("a mapping made another guest: %+v", st)
+	}
+	if v, err := r.tenant.Connector(ctx, v.ID); err != nil || len(v.Mapping) != 1 {
+		t.Errorf("the mapping is %+v: %v", v.Mapping, err)
+	}
 	if err := r.tenant.DeleteConnector(ctx, v.ID, 0); err != nil {
 		t.Fatal(err)
 	}
