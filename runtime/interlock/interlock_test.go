@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -608,5 +610,29 @@ func BenchmarkJudge(b *testing.B) {
 		if _, _, err := i.Judge(b.Context(), Ask{Connector: c, Message: &m, Now: now}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// However many ask at once, no more are let through than the rate allows.
+func TestHammerRate(t *testing.T) {
+	r := newRig(t, `{"tags":[{"tag":"rate","per_minute":7}]}`)
+	var let atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 20 {
+				m := attributes(`{"rate":1}`)
+				_, _, err := r.Judge(context.WithoutCancel(t.Context()), Ask{Connector: r.connector(), Message: &m, Now: r.now})
+				if err == nil {
+					let.Add(1)
+				} else if !fault.Is(err, fault.Interlocked) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := let.Load(); n != 7 {
+		t.Errorf("%d were let through", n)
 	}
 }

@@ -411,3 +411,37 @@ func BenchmarkApply(b *testing.B) {
 		t.apply(b.Context(), &block, &batch)
 	}
 }
+
+func TestHammerTwins(t *testing.T) {
+	r := newRig(t, Limits{Devices: 40, History: 8 << 10})
+	ctx := context.WithoutCancel(t.Context())
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			for i := range 300 {
+				device := fmt.Sprint("d", (i+n)%20)
+				switch (i + n) % 5 {
+				case 0:
+					r.twins.Drop("c", device)
+				case 1:
+					r.twins.Refresh("c")
+				case 2:
+					_, _ = r.twins.History(ctx, "c", device, Range{})
+				case 3:
+					_, _ = r.twins.Latest("c", device, "t")
+				default:
+					_, _ = r.twins.Of(ctx, "c", device)
+				}
+			}
+		})
+	}
+	for i := range 300 {
+		r.append(outbox.Block{}, reading(fmt.Sprint("d", i%20), "t", abi.Int(int64(i)), time.Now()))
+	}
+	all.Wait()
+	r.emit(outbox.Block{}, reading("last", "t", abi.Int(1), time.Now()))
+	r.twins.Drop("c", "")
+	if s := r.twins.Stats(); s.Bytes != 0 || s.History != 0 || s.Devices != 0 || r.twins.tags != 0 {
+		t.Errorf("the books do not balance: %+v, %d tags", s, r.twins.tags)
+	}
+}
