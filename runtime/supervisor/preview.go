@@ -64,8 +64,7 @@ func (t *Tenant) Rejected(ctx context.Context, id string, n int) ([]abi.Record, 
 	defer func() { _ = r.Close() }()
 	for {
 		b, err := r.Next(ctx)
-		var gap *outbox.Gap
-		if errors.As(err, &gap) {
+		if gap, ok := errors.AsType[*outbox.Gap](err); ok {
 			if gap.To >= head {
 				break
 			}

@@ -16,7 +16,7 @@ func (l *life) convertAs(ctx context.Context, c *spec.Connector) {
 	s := &swapping{spec: c, cancel: cancel, done: make(chan error, 1), converters: true}
 	l.swap = s
 	converters := l.version.Converters
-	go func() { s.done <- l.Tenant.reconvert(ctx, c, converters) }()
+	go func() { s.done <- l.reconvert(ctx, c, converters) }()
 }
 
 func (t *Tenant) reconvert(ctx context.Context, c *spec.Connector, converters *actor.Choice) error {
