@@ -32,6 +32,27 @@ func managedBy(r store.Reader, m spec.DeviceManager, connector string) (spec.Dev
 	return spec.DeviceManager(c.ID), nil
 }
 
+// unmanaging refuses to delete a connector that keeps the devices of others.
+func unmanaging(r store.Reader, c *spec.Connector) error {
+	if c.Category != device.CategoryManager {
+		return nil
+	}
+	for e, err := range store.All(r, store.Connectors, "") {
+		if err != nil {
+			return err
+		}
+		other, err := find(r, e.ID)
+		if err != nil {
+			return err
+		}
+		if string(other.DeviceManager) == c.ID && other.ID != c.ID {
+			return fault.New(fault.WrongState, "the connector %s keeps the devices of %s", c.Name, other.Name).
+				WithHint("Give that one another device_manager first.")
+		}
+	}
+	return nil
+}
+
 // managerName is what a manager is called in a document, which other servers read
 // too.
 func managerName(all []ConnectorView, m spec.DeviceManager) spec.DeviceManager {
