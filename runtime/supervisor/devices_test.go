@@ -296,6 +296,9 @@ func TestOwnDeviceManager(t *testing.T) {
 	if c.DeviceManager != spec.DeviceManager(keeper.ID) {
 		t.Errorf("kept as %q", c.DeviceManager)
 	}
+	if err := r.tenant.DeleteConnector(ctx, "keeper", 0); !fault.Is(err, fault.WrongState) {
+		t.Errorf("it keeps the devices of fleet: %v", err)
+	}
 	v, err := r.tenant.AddDevice(ctx, "fleet", meter("a"), control.Patience{})
 	if err != nil || !v.Local {
 		t.Fatalf("%+v, %v", v, err)
