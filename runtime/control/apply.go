@@ -33,7 +33,7 @@ type Plan struct {
 
 // Change is one line of a plan.
 type Change struct {
-	Kind     string // connector, category, secret
+	Kind     string // connector, category, secret, device
 	Name     string
 	ID       string // of a connector that is there
 	Document int    // the index of its document; -1: it has none
@@ -75,6 +75,7 @@ const (
 	kindConnector = "connector"
 	kindCategory  = "category"
 	kindSecret    = "secret"
+	kindDevice    = "device"
 )
 
 // document is one that has been read.
@@ -84,6 +85,7 @@ type document struct {
 	name      string
 	connector ConnectorInput
 	category  spec.Category
+	device    DeviceDocument
 }
 
 // Apply makes documents true, one after the other: {"kind": "connector",
@@ -92,7 +94,8 @@ type document struct {
 // set, but that a secret that is set stays so when the document has its row, or
 // {"set": true} in its place, without a value, and that is_enabled and
 // is_default stay as they are. A document of a secret is its name alone, and
-// says that it has to be there.
+// says that it has to be there. A document of a device is a DeviceDocument, which
+// is deployed after the connectors.
 //
 // Documents that cannot be read are an error, and nothing is changed then.
 // What fails afterwards is told in the plan, and the rest goes on.
@@ -110,7 +113,7 @@ func (t *Tenant) Apply(ctx context.Context, documents []json.RawMessage, o Apply
 	}
 	p.DryRun = o.DryRun
 	for _, apply := range []func(context.Context, []document, ApplyOptions, *Plan) error{
-		t.applyCategories, t.applySecrets, t.applyConnectors, t.prune,
+		t.applyCategories, t.applySecrets, t.applyConnectors, t.applyDevices, t.pruneDevices, t.prune,
 	} {
 		if err := apply(ctx, docs, o, &p); err != nil {
 			return p, err
@@ -147,6 +150,7 @@ func readDocument(raw json.RawMessage) (d document, field, detail string) {
 	var head struct {
 		Kind string `json:"kind"`
 		Name string `json:"name"`
+		ID   string `json:"id"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return d, "", "is no document: " + err.Error()
@@ -166,8 +170,16 @@ func readDocument(raw json.RawMessage) (d document, field, detail string) {
 		}{Category: &d.category}
 	case kindSecret:
 		into = &struct{ Kind, Name string }{}
+	case kindDevice:
+		into = &struct {
+			Kind string `json:"kind"`
+			*DeviceDocument
+		}{DeviceDocument: &d.device}
 	default:
-		return d, "/kind", "is connector, category or secret"
+		return d, "/kind", "is connector, category, secret or device"
+	}
+	if head.ID != "" && head.Kind == kindDevice {
+		d.name = head.ID // its name is for people
 	}
 	if d.name == "" {
 		return d, "/name", "is required"
@@ -311,7 +323,7 @@ func (t *Tenant) prune(ctx context.Context, docs []document, o ApplyOptions, p *
 		return err
 	}
 	for _, c := range all {
-		if documented(kindConnector, c.Name) {
+		if c.Owner != "" || documented(kindConnector, c.Name) { // what a deployment made goes with it
 			continue
 		}
 		change := Change{Kind: kindConnector, Name: c.Name, ID: c.ID, Document: -1, Action: ActionDelete}

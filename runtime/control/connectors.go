@@ -50,7 +50,7 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 	var seen sight
 	err = t.space.UpdateAhead(ctx, func(w store.Writer) error {
 		d = draft{Tenant: t, in: &in, found: found, pages: book, now: now}
-		d.is = spec.Connector{ID: id, Status: spec.StatusDraft, Created: now}
+		d.is = spec.Connector{ID: id, Status: spec.StatusDraft, Created: now, Owner: in.owner}
 		if err := d.settle(w); err != nil {
 			return err
 		}
@@ -154,6 +154,12 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 			return err
 		}
 		if err := current(&c, revision); err != nil {
+			return err
+		}
+		if err := undeployed(w, &c); err != nil {
+			return err
+		}
+		if err := unmanaging(w, &c); err != nil {
 			return err
 		}
 		if err := book.Forget(w, &c); err != nil {

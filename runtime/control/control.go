@@ -58,6 +58,8 @@ type ConnectorInput struct {
 	// Consent holds the digests of modules whose wider demands the caller has
 	// read; see fault.ConsentRequired.
 	Consent []string `json:"consent"`
+
+	owner string // the deployment that makes it
 }
 
 // ConnectorFilter says which connectors a list holds. What is empty says

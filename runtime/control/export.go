@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/catalog"
+	"github.com/snaprail/snaprail/runtime/deploy"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/param"
@@ -45,13 +46,47 @@ func (t *Tenant) Export(ctx context.Context) (documents []json.RawMessage, err e
 		return nil, err
 	}
 	for i := range views {
+		if views[i].Owner != "" {
+			continue // its deployment makes it
+		}
 		d := documentOf(&views[i].Connector)
 		d.DeviceManager = managerName(views, d.DeviceManager)
 		if err := add(d); err != nil {
 			return nil, err
 		}
 	}
-	return documents, nil
+	return documents, t.exportDeployments(ctx, add)
+}
+
+// exportDeployments adds the documents of the devices that are deployed. They
+// stand behind the connectors that deploy them.
+func (t *Tenant) exportDeployments(ctx context.Context, add func(any) error) error {
+	return t.space.View(ctx, func(r store.Reader) error {
+		for after := ""; ; {
+			page, next, err := deploy.List(r, after, pageOfDeployments)
+			if err != nil {
+				return err
+			}
+			for i := range page {
+				doc, err := ReadDeviceDocument(page[i].Document)
+				if err != nil {
+					return err
+				}
+				if page[i].State == deploy.TornDown {
+					continue
+				}
+				if err := add(struct {
+					Kind string `json:"kind"`
+					DeviceDocument
+				}{kindDevice, doc}); err != nil {
+					return err
+				}
+			}
+			if after = next; after == "" {
+				return nil
+			}
+		}
+	})
 }
 
 func (t *Tenant) exportCategories(ctx context.Context, add func(any) error) error {

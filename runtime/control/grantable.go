@@ -15,6 +15,7 @@ import (
 // addresses. Without such a grant it reaches public addresses alone.
 const (
 	groupHTTP   = "http"
+	groupDeploy = "deploy"
 	networkMark = "cidr:"
 )
 
@@ -46,6 +47,9 @@ func (t *Tenant) beyond(list []spec.Grant, g spec.Grant) string {
 		return ""
 	}
 	if list == nil {
+		if g.Group == groupDeploy {
+			return "" // it makes what the tenant's users may make themselves
+		}
 		if g.Group != groupHTTP {
 			return fmt.Sprintf("%s reaches what is the server's, and the tenant may grant http to public addresses alone", g.Group)
 		}

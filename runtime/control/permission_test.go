@@ -76,14 +76,14 @@ func TestEveryMethodAsksWhoMay(t *testing.T) {
 // for the operator's tenant alone have it beside the role.
 func lowest() map[string]string {
 	return map[string]string{
-		"viewer": "Categories Category ChangePassword Config Connector Connectors DefaultConnector Device DeviceReport Devices Difference Export " +
-			"History Lanes Limits Logs Module Modules Params RevokeToken Set Sets Twin TypeConverter Writes Stream TokenList Type Types",
-		"operator": "Activate ApproveWrite CallCategory CallConnector CancelTicket Deactivate Desire File Files Post Preview Reconnect Secret " +
+		"viewer": "Categories Category ChangePassword Config Connector Connectors DefaultConnector Deployment Deployments Device DeviceReport Devices Difference Export " +
+			"History Lanes Limits Logs Module Modules Orphans Params RevokeToken Set Sets Twin TypeConverter Writes Stream TokenList Type Types",
+		"operator": "Activate ApproveWrite CallCategory CallConnector CancelTicket Deactivate Desire File Files Post Preview Reconnect RetryDeployment Secret " +
 			"Secrets Send SyncDevices TestConnector Ticket Tickets",
 		"admin": "AddCategory AddDevice AddExtismModule AddFile AddModule AddTag Apply Attach Audit ChangeTag ChangeUser CreateConnector " +
-			"CreateSet CreateToken CreateUser DeleteConnector DeleteDevice DeleteFile DeleteModule DeleteSecret DeleteUser " +
-			"DisconnectDevice EndOverride FileContent FinishOAuth ImportConfig LinkUser Override PatchConnector ProbeSet RemoveCategory " +
-			"RemoveTag RemoveTypeConverter SetParams SetSecret SetTypeConverter SetUserPassword StartOAuth UpdateCategory UpdateConnector " +
+			"CreateSet CreateToken CreateUser DeleteConnector DeleteDevice DeleteFile DeleteModule DeleteSecret DeleteUser Deploy " +
+			"DisconnectDevice DismissOrphan EndOverride FileContent FinishOAuth ImportConfig LinkUser Override PatchConnector ProbeSet RemoveCategory " +
+			"RemoveTag RemoveTypeConverter SetParams SetSecret SetTypeConverter SetUserPassword StartOAuth TearDown UpdateCategory UpdateConnector " +
 			"UpdateDevice User UserList VerifyAudit",
 		"admin of the operator": "CreateTenant DeleteTenant InviteUser SetCeiling ShowTenant TenantList",
 	}

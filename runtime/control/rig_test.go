@@ -17,6 +17,8 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/connectors"
+	"github.com/snaprail/snaprail/hostfns/deploy"
+	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/serial"
@@ -24,6 +26,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
@@ -68,7 +71,7 @@ func newRig(t *testing.T) *rig {
 // anything is a list of grants that covers whatever the groups of these tests have.
 func anything() []spec.Grant {
 	all := []spec.Right{spec.Read, spec.Write}
-	return []spec.Grant{{Group: "serial", Rights: all}, {Group: "http", Rights: all}, {Group: "file", Rights: all}, {Group: "nothing", Rights: all}}
+	return []spec.Grant{{Group: "serial", Rights: all}, {Group: "http", Rights: all}, {Group: "file", Rights: all}, {Group: "nothing", Rights: all}, {Group: "deploy", Rights: all}}
 }
 
 // ceiling changes what plant may have while it runs.
@@ -88,7 +91,8 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 	t.Helper()
 	r := &rig{t: t, store: memory.New()}
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), connectors.New())
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), connectors.New(),
+		deploy.New(), http.New(egress.New(egress.Config{})))
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,7 @@ type Service struct {
 	cfg     Config
 	coming  *coming
 	tickets *tickets
+	sites   *sites
 }
 
 // New makes a control plane.
@@ -56,7 +57,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, coming: newComing(), tickets: newTickets()}
+	return &Service{cfg: cfg, coming: newComing(), tickets: newTickets(), sites: newSites()}
 }
 
 // Tenant is one tenant's control plane.
@@ -70,6 +71,7 @@ type Tenant struct {
 	runtime *supervisor.Tenant
 	coming  *coming
 	tickets *tickets
+	sites   *sites
 }
 
 // Close ends what goes on behind the calls: tickets and their callbacks. It
@@ -90,7 +92,7 @@ func (s *Service) Tenant(id string) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, coming: s.coming, tickets: s.tickets}, nil
+	return &Tenant{cfg: s.cfg, id: id, space: rt.Vault().Space(space), shelf: shelf, runtime: rt, coming: s.coming, tickets: s.tickets, sites: s.sites}, nil
 }
 
 // By is the same control plane in the hands of somebody: their role and scopes

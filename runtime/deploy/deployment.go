@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -131,6 +130,9 @@ type Result struct {
 	ID     string `json:"id,omitempty"`     // of a connector or a device
 	Status uint32 `json:"status,omitempty"` // of an HTTP resource
 	Body   []byte `json:"body,omitempty"`   // of its answer, the beginning
+	// Inverse is the request that takes it away, encoded; none: what was asked
+	// for says it.
+	Inverse []byte `json:"inverse,omitempty"`
 }
 
 // Orphans are, between runs, the resources that may be there and should not, or
@@ -144,14 +146,23 @@ func (d *Deployment) Orphans() (all []Resource) {
 	return all
 }
 
-// find is the place of a live resource; -1: there is none.
+// find is the place of the resource of a kind and a name: one that is no orphan,
+// else the newest orphan; -1: there is none.
 func (d *Deployment) find(kind Kind, name string) int {
-	return slices.IndexFunc(d.Resources, func(r Resource) bool { return r.Kind == kind && r.Name == name && r.Standing != Orphan })
+	found := -1
+	for i, r := range d.Resources {
+		if r.Kind != kind || r.Name != name {
+			continue
+		}
+		if found = i; r.Standing != Orphan {
+			return i
+		}
+	}
+	return found
 }
 
-// Live is the resource of a kind and a name; false: there is none, or it is an
-// orphan.
-func (d *Deployment) Live(kind Kind, name string) (Resource, bool) {
+// Resource is the one of a kind and a name, an orphan if there is no other.
+func (d *Deployment) Resource(kind Kind, name string) (Resource, bool) {
 	if i := d.find(kind, name); i >= 0 {
 		return d.Resources[i], true
 	}

@@ -19,7 +19,9 @@ type Maker interface {
 	// There reports whether what was made is still there, as far as can be told
 	// without asking anybody.
 	There(ctx context.Context, r Resource) (bool, error)
-	// Make makes it. An error that Nothing wraps has made nothing.
+	// Same reports whether to take r away would take away what ask makes, too.
+	Same(r Resource, ask []byte) bool
+	// Make makes it, or takes it for made if it is there already. An error that Nothing wraps has made nothing.
 	Make(ctx context.Context, r Resource) (Result, error)
 	// Change makes what from asked for into what r.Ask asks for.
 	Change(ctx context.Context, r Resource, from []byte) (Result, error)
@@ -102,24 +104,30 @@ func (l *Ledger) Ensure(ctx context.Context, kind Kind, name string, ask []byte)
 	if len(ask) > MaxAsk {
 		return result, false, fault.New(fault.TooLarge, "the %s %.64q is asked for in %d bytes, and %d are allowed", kind, name, len(ask), MaxAsk)
 	}
-	if i := l.d.find(kind, name); i >= 0 {
-		r := &l.d.Resources[i]
-		there, err := l.there(ctx, r)
-		switch {
-		case err != nil:
+	i := l.d.find(kind, name)
+	if i < 0 {
+		result, err = l.make(ctx, kind, name, ask)
+		return result, false, err
+	}
+	r := &l.d.Resources[i]
+	there, err := l.there(ctx, r)
+	switch {
+	case err != nil:
+		return result, false, err
+	case there && r.Standing == Made && bytes.Equal(r.Ask, ask):
+		r.Run = l.d.Runs
+		return r.Result, true, nil
+	case there:
+		result, err = l.change(ctx, i, ask)
+		return result, false, err
+	case r.Standing == Made: // somebody has taken it away
+		l.forget(i)
+	case l.maker.Same(*r, ask):
+		result, err = l.remake(ctx, i, ask)
+		return result, false, err
+	case r.Standing == Intended: // what cannot be taken away stays as an orphan
+		if err := l.unmake(ctx, i); err != nil {
 			return result, false, err
-		case there && r.Standing == Made && bytes.Equal(r.Ask, ask):
-			r.Run = l.d.Runs
-			return r.Result, true, nil
-		case there:
-			result, err = l.change(ctx, i, ask)
-			return result, false, err
-		case r.Standing == Made: // somebody has taken it away
-			l.forget(i)
-		default: // an earlier run may have made it: what cannot be taken away stays as an orphan
-			if err := l.unmake(ctx, i); err != nil {
-				return result, false, err
-			}
 		}
 	}
 	result, err = l.make(ctx, kind, name, ask)
@@ -128,7 +136,7 @@ func (l *Ledger) Ensure(ctx context.Context, kind Kind, name string, ask []byte)
 
 // there reports whether a resource was made, and is there as far as can be told.
 func (l *Ledger) there(ctx context.Context, r *Resource) (bool, error) {
-	if r.Standing == Intended && r.Was == nil {
+	if r.Standing == Orphan || r.Standing == Intended && r.Was == nil {
 		return false, nil
 	}
 	return l.maker.There(ctx, *r)
@@ -148,12 +156,31 @@ func (l *Ledger) make(ctx context.Context, kind Kind, name string, ask []byte) (
 		l.d.Resources = l.d.Resources[:len(l.d.Resources)-1]
 		return Result{}, err
 	}
-	i := len(l.d.Resources) - 1
+	return l.fill(ctx, len(l.d.Resources)-1, func(i int) { l.forget(i) })
+}
+
+// remake makes what may be there already, in its own line.
+func (l *Ledger) remake(ctx context.Context, i int, ask []byte) (Result, error) {
+	r := &l.d.Resources[i]
+	was := *r
+	r.Ask, r.Standing, r.Reason, r.Was = bytes.Clone(ask), Intended, "", nil
+	r.Born, r.Run, r.At, l.dirty = l.d.Runs, l.d.Runs, time.Now().UTC(), true
+	back := func(i int) { l.d.Resources[i] = was }
+	if err := l.write(ctx); err != nil {
+		back(i)
+		return Result{}, err
+	}
+	return l.fill(ctx, i, back)
+}
+
+// fill makes what a line that is durable intends. none is called when nothing was
+// made.
+func (l *Ledger) fill(ctx context.Context, i int, none func(i int)) (Result, error) {
 	result, err := l.maker.Make(ctx, l.d.Resources[i])
-	var none nothing
-	if errors.As(err, &none) {
-		l.forget(i)
-		return Result{}, errors.Join(none.error, l.write(context.WithoutCancel(ctx)))
+	var without nothing
+	if errors.As(err, &without) {
+		none(i)
+		return Result{}, errors.Join(without.error, l.write(context.WithoutCancel(ctx)))
 	}
 	if err != nil {
 		return Result{}, err // it may be there: the roll-back takes it away
@@ -251,6 +278,16 @@ func (l *Ledger) restore(ctx context.Context, i int) error {
 	}
 	l.dirty = true
 	return l.write(context.WithoutCancel(ctx))
+}
+
+// Again tries once more to take away what could not be taken away.
+func (l *Ledger) Again(ctx context.Context) error {
+	return l.backwards(func(i int) error {
+		if r := l.d.Resources[i]; r.Standing != Orphan || r.Kind == KindTearDown {
+			return nil
+		}
+		return l.unmake(ctx, i)
+	})
 }
 
 // TearDown takes everything away, the newest first, orphans among it.

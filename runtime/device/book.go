@@ -143,6 +143,11 @@ func (b *Book) Behind(r store.Reader, connector, after string) iter.Seq2[spec.De
 // UUID, revision and standing it takes over. What changes nothing writes nothing. fault.Invalid and
 // fault.TooLarge as Validate, fault.Exhausted: the connector has its most.
 func (b *Book) Put(w store.Writer, d spec.Device, at time.Time) (spec.Device, error) {
+	return b.PutAs(w, d, "", at)
+}
+
+// PutAs is Put of a device that gets this UUID if it is new; "": one of its own.
+func (b *Book) PutAs(w store.Writer, d spec.Device, uuid string, at time.Time) (spec.Device, error) {
 	if err := d.Validate(); err != nil {
 		return d, err
 	}
@@ -151,8 +156,10 @@ func (b *Book) Put(w store.Writer, d spec.Device, at time.Time) (spec.Device, er
 		return d, err
 	}
 	if !found {
-		if was.UUID, err = newUUID(); err != nil {
-			return d, err
+		if was.UUID = uuid; uuid == "" {
+			if was.UUID, err = NewUUID(); err != nil {
+				return d, err
+			}
 		}
 		was.Added = at.UTC()
 	}
@@ -310,8 +317,8 @@ func unknown(connector, id string) error {
 	return fault.New(fault.DeviceUnknown, "the connector %.64s has no device %.64q", connector, id)
 }
 
-// newUUID is a random one, of version 4 (RFC 9562).
-func newUUID() (string, error) {
+// NewUUID is a random one, of version 4 (RFC 9562).
+func NewUUID() (string, error) {
 	var u [16]byte
 	if _, err := rand.Read(u[:]); err != nil {
 		return "", fault.Wrap(fault.Internal, err, "new UUID")

@@ -111,11 +111,14 @@ const (
 	DeviceUpdate        Action = "device.update"
 	DeviceDisconnect    Action = "device.disconnect"
 	DeviceDelete        Action = "device.delete"
-	DeviceSync          Action = "device.sync"    // brought in step with the platform
-	DeviceWrite         Action = "device.write"   // what the interlock judged
-	WriteApprove        Action = "write.approve"  // by a second person
-	WriteOverride       Action = "write.override" // of the interlock, for a while
-	DeviceDesire        Action = "device.desire"  // what is wanted of a device
+	DeploymentDeploy    Action = "deployment.deploy"
+	DeploymentTearDown  Action = "deployment.tear_down"
+	DeploymentDismiss   Action = "deployment.dismiss" // of an orphan
+	DeviceSync          Action = "device.sync"        // brought in step with the platform
+	DeviceWrite         Action = "device.write"       // what the interlock judged
+	WriteApprove        Action = "write.approve"      // by a second person
+	WriteOverride       Action = "write.override"     // of the interlock, for a while
+	DeviceDesire        Action = "device.desire"      // what is wanted of a device
 	SetProbe            Action = "set.probe"
 	RemoteAttach        Action = "remote.attach"
 	MessageSend         Action = "message.send" // south: a publish, an RPC, a command, attributes
@@ -126,7 +129,7 @@ func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, ConnectorReconnect, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
-		CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach,
+		DeploymentDeploy, DeploymentTearDown, DeploymentDismiss, CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach,
 	}
 }
 

@@ -62,22 +62,23 @@ type Area string
 
 // The areas.
 const (
-	Account    Area = "account"
-	Audits     Area = "audit"
-	Categories Area = "categories"
-	Connectors Area = "connectors"
-	Devices    Area = "devices"
-	Files      Area = "files"
-	Limits     Area = "limits"
-	Modules    Area = "modules"
-	Remote     Area = "remote"
-	Secrets    Area = "secrets"
-	Server     Area = "server"
-	Stream     Area = "stream"
-	Tenants    Area = "tenants"
-	TokensArea Area = "tokens"
-	UsersArea  Area = "users"
-	Writes     Area = "writes"
+	Account     Area = "account"
+	Audits      Area = "audit"
+	Categories  Area = "categories"
+	Connectors  Area = "connectors"
+	Deployments Area = "deployments"
+	Devices     Area = "devices"
+	Files       Area = "files"
+	Limits      Area = "limits"
+	Modules     Area = "modules"
+	Remote      Area = "remote"
+	Secrets     Area = "secrets"
+	Server      Area = "server"
+	Stream      Area = "stream"
+	Tenants     Area = "tenants"
+	TokensArea  Area = "tokens"
+	UsersArea   Area = "users"
+	Writes      Area = "writes"
 )
 
 // Permission is one row of the table of permissions: the lowest role that has
@@ -98,6 +99,7 @@ func Permissions() []Permission {
 		{Area: Audits, Read: Admin, Sentence: "the audit trail"},
 		{Area: Categories, Read: Viewer, Write: Admin, Sentence: "categories and types"},
 		{Area: Connectors, Read: Viewer, Use: Operator, Write: Admin, Sentence: "connectors with their status and their logs; to use one is to test, activate, deactivate or call it"},
+		{Area: Deployments, Read: Viewer, Use: Operator, Write: Admin, Sentence: "what is set up for devices; to use it is to try again what failed, to write is also to make and delete the connectors that a device needs"},
 		{Area: Devices, Read: Viewer, Use: Operator, Write: Admin, Sentence: "devices"},
 		{Area: Files, Read: Operator, Write: Admin, Sentence: "files that parameters refer to"},
 		{Area: Limits, Read: Viewer, Sentence: "what the tenant may have and what it uses"},
