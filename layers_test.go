@@ -65,6 +65,7 @@ runtime/param            guest-sdk/abi runtime/fault runtime/spec runtime/store 
 runtime/catalog          guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/param runtime/capability runtime/wasmbin runtime/engine
 runtime/adapter          runtime/fault
 runtime/device           guest-sdk/abi runtime/fault runtime/spec runtime/outbox runtime/store runtime/secret
+runtime/device/twin      guest-sdk/abi runtime/fault runtime/spec runtime/outbox runtime/store
 runtime/deploy           guest-sdk/abi runtime/fault runtime/spec runtime/store runtime/secret
 
 runtime/exchange         guest-sdk/abi runtime/fault runtime/spec
