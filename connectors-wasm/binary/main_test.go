@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -178,4 +179,46 @@ func FuzzConvert(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The README's example does what it says.
+func TestWorkedExample(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, config, _ := strings.Cut(string(readme), "```json\n")
+	config, _, _ = strings.Cut(config, "```")
+	h := open(t, config)
+	for frame, want := range map[string]string{
+		"07 31 00 d7 00 00 41 c8 12 34": "running=true mode=3 temperature=21.5 Cel power=25 kW|serial=1234",
+		"07 31 7f ff 00 00 41 c8 12 34": "running=true mode=3 power=25 kW|serial=1234",
+	} {
+		in := payload(t, frame)
+		n := sum("crc16_modbus", in.Payload)
+		in.Payload = append(in.Payload, byte(n), byte(n>>8))
+		out := h.MustConvert(in)
+		var records []string
+		for _, r := range out.Batch.Records {
+			var points []string
+			for _, p := range r.Points {
+				points = append(points, strings.TrimSpace(p.Name+"="+shownValue(p.Value)+" "+p.Unit))
+			}
+			records = append(records, strings.Join(points, " "))
+		}
+		if got := strings.Join(records, "|"); got != want {
+			t.Errorf("%s gave %s, %+v", frame, got, out.Verdicts)
+		}
+	}
+}
+
+func shownValue(v abi.Value) string {
+	switch v.Type() {
+	case abi.ValueBool:
+		return fmt.Sprint(v.Bool())
+	case abi.ValueUint:
+		return fmt.Sprint(v.Uint())
+	default:
+		return fmt.Sprint(v.Double())
+	}
 }

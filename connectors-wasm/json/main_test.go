@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -139,4 +140,22 @@ func FuzzPath(f *testing.F) {
 			(&document{raw: []byte(`{"a":[1,{"b":2}],"":[]}`)}).at(p)
 		}
 	})
+}
+
+// The README's example does what it says.
+func TestWorkedExample(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, config, _ := strings.Cut(string(readme), "```json\n")
+	config, _, _ = strings.Cut(config, "```")
+	_, payload, _ := strings.Cut(string(readme), "The payload `")
+	payload, _, _ = strings.Cut(payload, "`")
+	out := open(t, config).MustConvert(frame(payload))
+	r := out.Batch.Records
+	if len(r) != 4 || r[0].Device != "a" || r[0].Points[0].Value != abi.Double(21.5) || r[0].Time != 1_700_000_001_000_000_000 ||
+		r[2].Device != "7" || r[2].Points[0].Value != abi.Double(22) || r[2].Points[1].Value != abi.String("wet") || r[3].Points[0].Value != abi.String("north") {
+		t.Errorf("records %+v, %+v", r, out.Verdicts)
+	}
 }
