@@ -15,8 +15,14 @@ func (f figures) messages(c *control.ConnectorStats) {
 		outcome string
 		n       uint64
 	}{
-		{"answered", n.Answered}, {"delivered", n.Delivered}, {"failed", n.Failed}, {"timed_out", n.TimedOut},
-		{"given_up", n.GivenUp}, {"slow_reader", n.Slow}, {"refused", n.Refused}, {"device_unknown", n.Unknown},
+		{"answered", n.Answered},
+		{"delivered", n.Delivered},
+		{"failed", n.Failed},
+		{"timed_out", n.TimedOut},
+		{"given_up", n.GivenUp},
+		{"slow_reader", n.Slow},
+		{"refused", n.Refused},
+		{"device_unknown", n.Unknown},
 	} {
 		f.counter("snaprail_messages_total", "Messages by how they ended.", float64(end.n), append([]string{"outcome", end.outcome}, l...)...)
 	}
