@@ -77,7 +77,7 @@ func weather() spec.Device {
 	return spec.Device{ID: "w1", Type: "weather", Name: "Roof", Tags: map[string]string{"site": "a"}, Attributes: []byte(`{"b":1,"a":[2]}`)}
 }
 
-func TestPut(t *testing.T) {
+func TestDeviceIsPut(t *testing.T) {
 	r := newRig(t)
 	first, err := r.put(weather())
 	if err != nil || len(first.UUID) != 36 || first.Revision != 1 || first.State != spec.DeviceConnected || !first.Added.Equal(at) {
@@ -102,7 +102,7 @@ func TestPut(t *testing.T) {
 	}
 }
 
-func TestPutRefuses(t *testing.T) {
+func TestDeviceIsRefused(t *testing.T) {
 	r := newRig(t)
 	for name, d := range map[string]spec.Device{
 		"no id":          {},
@@ -137,7 +137,7 @@ func TestPutRefuses(t *testing.T) {
 	}
 }
 
-func TestApply(t *testing.T) {
+func TestDeviceChangeIsApplied(t *testing.T) {
 	r := newRig(t)
 	endpoint := "port"
 	if !r.apply(abi.DeviceChange{
@@ -167,9 +167,9 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// TestLeave: what upstream knows stays in the book until upstream has let go of
+// TestDeviceLeaves: what upstream knows stays in the book until upstream has let go of
 // it; what it never knew does not.
-func TestLeave(t *testing.T) {
+func TestDeviceLeaves(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		for change, state := range map[abi.Change]spec.DeviceState{
 			abi.ChangeRemove: spec.DeviceDeleted, abi.ChangeDisconnect: spec.DeviceDisconnected,
@@ -206,7 +206,7 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-func TestTags(t *testing.T) {
+func TestDeviceTags(t *testing.T) {
 	r := newRig(t)
 	d, err := r.put(weather())
 	if err != nil {
@@ -257,7 +257,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-func TestLists(t *testing.T) {
+func TestDevicesAreListed(t *testing.T) {
 	r := newRig(t)
 	for _, id := range []string{"b", "a", "d/1"} {
 		if _, err := r.put(spec.Device{ID: id}); err != nil {

@@ -116,8 +116,8 @@ func (r *rig) tell(k *device.Keeper, out device.Outside) device.Answer {
 	return a
 }
 
-// TestTell: local first, then upstream; and what upstream said stays known.
-func TestTell(t *testing.T) {
+// TestUpstreamIsTold: local first, then upstream; and what upstream said stays known.
+func TestUpstreamIsTold(t *testing.T) {
 	r := newRig(t)
 	up := newPlatform()
 	k := device.NewKeeper(r.Book, r.space)
@@ -173,8 +173,8 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// TestTellAfterSilence: whoever did not answer in time may know all the same.
-func TestTellAfterSilence(t *testing.T) {
+// TestUpstreamIsSilent: whoever did not answer in time may know all the same.
+func TestUpstreamIsSilent(t *testing.T) {
 	r := newRig(t)
 	up := newPlatform()
 	k := device.NewKeeper(r.Book, r.space)
@@ -199,7 +199,7 @@ func TestTellAfterSilence(t *testing.T) {
 	}
 }
 
-func TestTellTheManager(t *testing.T) {
+func TestManagerIsTold(t *testing.T) {
 	r := newRig(t)
 	m := newPlatform()
 	k := device.NewKeeper(r.Book, r.space)
@@ -227,8 +227,8 @@ func TestTellTheManager(t *testing.T) {
 	}
 }
 
-// TestSync is a reconnect after much has happened on both sides.
-func TestSync(t *testing.T) {
+// TestDevicesSyncByHash is a reconnect after much has happened on both sides.
+func TestDevicesSyncByHash(t *testing.T) {
 	r := newRig(t)
 	r.connector()
 	up := newPlatform()
@@ -303,8 +303,8 @@ func (s *stubborn) Delete(ctx context.Context, d *spec.Device) error {
 	return s.platform.Delete(ctx, d)
 }
 
-// TestSyncEndsWhenNobodyAnswers: the rest waits for the next time.
-func TestSyncEndsWhenNobodyAnswers(t *testing.T) {
+// TestDevicesSyncEndsWhenNobodyAnswers: the rest waits for the next time.
+func TestDevicesSyncEndsWhenNobodyAnswers(t *testing.T) {
 	r := newRig(t)
 	r.connector()
 	up := newPlatform()
@@ -320,7 +320,7 @@ func TestSyncEndsWhenNobodyAnswers(t *testing.T) {
 	}
 }
 
-func TestSyncWithTheManager(t *testing.T) {
+func TestDevicesSyncWithTheManager(t *testing.T) {
 	r := newRig(t)
 	r.connector()
 	m := newPlatform()
