@@ -84,6 +84,7 @@ type guest struct {
 	plain  plain
 	opened uint64 // memory once it was open; converters alone
 	told   bool   // that its memory is nearly used up
+	lost   bool   // its connection is, and it is about to close
 
 	said bool            // whether it declared its health
 	well abi.HealthState // what it declared last
@@ -458,6 +459,9 @@ func (g *guest) byHandle(in []byte) (*session, error) {
 	var h abi.Handle
 	if err := h.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "request")
+	}
+	if g.lost {
+		return nil, fault.New(fault.SessionClosed, "the connection was lost: there is nobody to talk to")
 	}
 	if h.Handle == 0 || int(h.Handle) > len(g.handles) {
 		return nil, fault.New(fault.SessionClosed, "no session has the handle %d", h.Handle).

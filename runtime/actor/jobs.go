@@ -80,9 +80,9 @@ func (l *lane) startJobs(ctx context.Context, wanted []abi.Job) {
 		if v.Hold != nil {
 			release = v.Hold()
 		}
-		l.jobs.running.Go(func() {
+		l.jobs.running.Go(func() { //nolint:contextcheck // a job outlives the step that asked for it
 			defer l.jobs.ended()
-			out, err := l.Actor.work(l.jobs.ctx, v, &job)
+			out, err := l.work(l.jobs.ctx, v, &job)
 			release(context.WithoutCancel(l.jobs.ctx))
 			l.jobEnded(job.Name, out, err)
 		})

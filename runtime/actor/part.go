@@ -41,20 +41,17 @@ func Lost(err error) bool {
 	if f == nil {
 		return false
 	}
-	switch f.Kind {
-	case fault.ResourceUnavailable, fault.SessionClosed:
-		return true
-	case fault.Guest:
+	if f.Kind == fault.Guest {
 		return f.Said == abi.FaultUnavailable || f.Said == abi.FaultClosed
 	}
-	return false
+	return f.Kind == fault.ResourceUnavailable || f.Kind == fault.SessionClosed
 }
 
 // farewell tells a guest that failed and is still alive that it closes, so that
-// it can clean up.
+// it can clean up. One that lost its connection can use no session any more.
 func (g *guest) farewell(ctx context.Context, cause error) {
 	reason := abi.ReasonFailed
-	if Lost(cause) {
+	if g.lost = Lost(cause); g.lost {
 		reason = abi.ReasonLost
 	}
 	g.sayClose(ctx, reason)

@@ -43,7 +43,7 @@ func newSchedule(polls []Poll, old schedule, now time.Time, fresh bool) schedule
 		}
 		s[i] = turn{p, now}
 		at := slices.IndexFunc(old, func(t turn) bool { return t.Device == p.Device })
-		if at >= 0 && !(fresh && p.Device == "") {
+		if at >= 0 && (!fresh || p.Device != "") {
 			s[i].due = old[at].due
 			if old[at].Interval != p.Interval && s[i].due.After(now.Add(p.Interval)) {
 				s[i].due = now.Add(p.Interval)

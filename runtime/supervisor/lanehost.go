@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	"maps"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
@@ -89,8 +90,6 @@ func (l *lane) own(ctx context.Context, changes []abi.DeviceChange) {
 	}
 	l.of.mu.Lock()
 	defer l.of.mu.Unlock()
-	for id, d := range now {
-		l.did[id] = d
-	}
+	maps.Copy(l.did, now)
 	l.of.poke()
 }

@@ -215,7 +215,7 @@ func TestLanesNeverGiveAKeyTwice(t *testing.T) {
 	r.until(v.ID, "busy again", func(s lifecycle.Status) bool { return s.Counters.Records > 100 })
 	head := r.plant().Outbox().Head()
 	st, seen := r.stream(""), map[string]bool{}
-	for n := 0; n < 200; n++ {
+	for range 200 {
 		rec := st.next()
 		if seen[rec.Key] {
 			t.Fatalf("the key %s was given twice", rec.Key)

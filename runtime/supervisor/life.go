@@ -164,7 +164,7 @@ func (l *life) reconnects(want *goal) string {
 	switch {
 	case want.anew != l.anew:
 		return abi.ReasonReconnect
-	case c.OnChange == spec.ChangeReconnect && c.Revision != l.refused && !(same(&l.version.Connector, c) && l.knows(want)):
+	case c.OnChange == spec.ChangeReconnect && c.Revision != l.refused && (!same(&l.version.Connector, c) || !l.knows(want)):
 		return abi.ReasonConfigChanged
 	}
 	return ""

@@ -134,7 +134,7 @@ func TestAHundredLanesInGo(t *testing.T) {
 	if os.Getenv("SNAPRAIL_SOAK") != "" {
 		n = 100
 	}
-	r := newRig(t, func(r *rig) { r.ceiling.MemoryBytes = uint64(n) * 40 << 20 }) //nolint:gosec // 100: 4 GiB, the server's default
+	r := newRig(t, func(r *rig) { r.ceiling.MemoryBytes = uint64(n) * 40 << 20 }) // of 100: 4 GiB, the server's default
 	v := r.connect(control.ConnectorInput{Name: "field", Module: r.census(func(*abi.Manifest) {}), Poll: spec.Poll{Interval: spec.Duration(time.Second)}})
 	began := time.Now()
 	r.putMany(v.ID, "", n)
