@@ -78,7 +78,7 @@ type rehearsed struct {
 	Group    string `json:"group"`
 	Function string `json:"function"`
 	Resource string `json:"resource,omitempty"`
-	Bytes    string `json:"bytes_base64"`
+	Bytes    string `json:"bytes_base64"`   // without the tenant's secrets
 	Text     string `json:"text,omitempty"` // the bytes, where they are text
 }
 
@@ -93,12 +93,10 @@ func (r *rehearsal) take(g *guest, group string, f capability.Function, resource
 		return reply
 	}
 	r.bytes += len(data)
-	call := rehearsed{Group: group, Function: f.Name, Resource: strings.Clone(resource), Bytes: base64.StdEncoding.EncodeToString(data)}
-	if utf8.Valid(data) {
-		call.Text = g.masked(string(data))
-	}
-	if call.Text != string(data) && utf8.Valid(data) { // it holds a secret
-		call.Bytes = base64.StdEncoding.EncodeToString([]byte(call.Text))
+	shown := g.masked(string(data))
+	call := rehearsed{Group: group, Function: f.Name, Resource: strings.Clone(resource), Bytes: base64.StdEncoding.EncodeToString([]byte(shown))}
+	if utf8.ValidString(shown) {
+		call.Text = shown
 	}
 	r.calls = append(r.calls, call)
 	return reply

@@ -323,3 +323,29 @@ func TestTwinFollowsItsDevice(t *testing.T) {
 		t.Errorf("the twins of a connector that is deleted: %+v", s)
 	}
 }
+
+// The interlock of a group without handles is held to as well: here of the calls
+// between connectors.
+func TestInterlockOfCallsBetweenConnectors(t *testing.T) {
+	r := newRig(t)
+	b := r.connect(control.ConnectorInput{Name: "b", Module: r.module("relay"), Config: json.RawMessage("{}")})
+	r.state(b.ID, lifecycle.Running)
+	in := control.ConnectorInput{Name: "a", Module: r.module("relay"), Config: json.RawMessage("{}"), Grants: []spec.Grant{toAll()}}
+	a := r.connect(r.lock(in, `{"tags":[{"tag":"go","method":"go"}]}`))
+	r.state(a.ID, lifecycle.Running)
+	ask := func(method string, dry bool) (control.Reply, error) {
+		return r.tell(r.tenant, a.ID, control.MessageInput{Type: abi.MessageRPC, Method: method, Body: []byte(`{"to":"b","body":{}}`), DryRun: dry})
+	}
+	if reply, err := ask("go", false); err != nil || !strings.Contains(string(reply.Body), a.ID) {
+		t.Errorf("what is let through: %s, %v", reply.Body, err)
+	}
+	if _, err := ask("other", false); !fault.Is(err, fault.Interlocked) {
+		t.Errorf("what is not: %v", err)
+	}
+	if reply, err := ask("go", true); err != nil || !strings.Contains(string(reply.Body), `"group":"connectors","function":"call"`) {
+		t.Errorf("the dry run: %s, %v", reply.Body, err)
+	}
+	if c := r.plant().Exchange(b.ID).Counters(); c.Asked != 1 {
+		t.Errorf("the other connector was asked %d times", c.Asked)
+	}
+}
