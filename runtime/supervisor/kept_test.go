@@ -346,6 +346,7 @@ func TestDevicesFollowTheGuest(t *testing.T) {
 	r := newRig(t)
 	l := newLine(t)
 	v, s := r.connect(r.echoOn(l, nil)), r.stream("")
+	r.state(v.ID, lifecycle.Running)
 	if got := r.devices(v.ID); got != "echo" {
 		t.Errorf("devices %q", got)
 	}
