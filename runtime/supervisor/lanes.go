@@ -189,8 +189,8 @@ func (r *runner) aim(name string, g *goal) {
 // follow decides which revision the lanes are to run. The lock is held.
 func (r *runner) follow(c *spec.Connector, p *division) {
 	o := &r.rounds
-	if p.kind == laneConnector || o.base.Revision == c.Revision || same(o.base, c) {
-		o.base, o.trying = c, 0
+	if p.kind == laneConnector || o.base.Revision == c.Revision || same(o.base, c) || takesAway(o.base.Grants, c.Grants) {
+		o.base, o.trying = c, 0 // what was taken away is so for all lanes at once, whatever one makes of it
 		return
 	}
 	if o.trying != c.Revision || r.lanes[o.canary] == nil {

@@ -320,6 +320,26 @@ func TestSwapRollsOverLanes(t *testing.T) {
 	}
 }
 
+// What is taken away from a connector is taken from all lanes, even when the
+// first one could not take the new revision over.
+func TestTakenGrantsAreNoLanesToKeep(t *testing.T) {
+	r := newRig(t)
+	in := control.ConnectorInput{Name: "field", Grants: port("/dev/ttyS0"), Module: r.census(func(m *abi.Manifest) {
+		m.Capabilities = append(m.Capabilities, abi.Capability{Group: "serial", Optional: true, Reason: "For the test.", Rights: []string{"read", "write"}})
+	})}
+	v := r.connect(in)
+	r.put(v.ID, spec.Device{ID: "a"}, spec.Device{ID: "b"}, spec.Device{ID: "c"})
+	r.lanes(v.ID, lifecycle.Running, "a", "b", "c")
+	in.Grants, in.Config = []spec.Grant{}, config(t, map[string]string{"refuse": "a"})
+	r.update(v.ID, in)
+	s := r.until(v.ID, "without the grant", func(s lifecycle.Status) bool {
+		return s.State == lifecycle.Degraded && s.Swaps == 2 && s.Lanes.States[lifecycle.Running] == 2
+	})
+	if s.Lanes.Worst[0].Name != "a" {
+		t.Errorf("the status is %+v", s)
+	}
+}
+
 // Devices at one endpoint share a lane, which is told of all of them, and again
 // when they change.
 func TestDevicesAtOneEndpointShareALane(t *testing.T) {
