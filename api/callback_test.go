@@ -40,8 +40,10 @@ func TestCallback(t *testing.T) {
 		event["source"] != "/tenants/plant/connectors/"+ticket.ConnectorID || data["state"] != "done" || data["context"] != "mine" {
 		t.Errorf("%v", event)
 	}
+	path := "/api/tickets/" + ticket.ID
 	r.until("the end of the callback", func() bool {
-		r.call(http.MethodGet, "/api/tickets/"+ticket.ID, "").ok(http.StatusOK, &ticket)
+		ticket = client.Ticket{}
+		r.call(http.MethodGet, path, "").ok(http.StatusOK, &ticket)
 		return ticket.Callback.State == "delivered"
 	})
 	if ticket.Callback.Tries != 2 || ticket.Callback.Error != "" {
