@@ -188,14 +188,14 @@ func TestCategoriesAreData(t *testing.T) {
 	for _, c := range all {
 		names = append(names, c.Name)
 	}
-	if want := []string{"converter", "email", "messaging", "printing", "storage", "telemetry"}; err != nil || !slices.Equal(names, want) {
+	if want := []string{"converter", "device_manager", "email", "messaging", "platform", "printing", "storage", "telemetry"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("%q, %v", names, err)
 	}
-	page, next, err := r.Categories(t.Context(), control.Page{Limit: 4})
-	if err != nil || len(page) != 4 || next != "printing" {
+	page, next, err := r.Categories(t.Context(), control.Page{Limit: 6})
+	if err != nil || len(page) != 6 || next != "printing" {
 		t.Errorf("a page of %d, next %q, %v", len(page), next, err)
 	}
-	if page, next, err = r.Categories(t.Context(), control.Page{Limit: 4, After: next}); err != nil || len(page) != 2 || next != "" {
+	if page, next, err = r.Categories(t.Context(), control.Page{Limit: 6, After: next}); err != nil || len(page) != 2 || next != "" {
 		t.Errorf("a last page of %d, next %q, %v", len(page), next, err)
 	}
 	_, err = r.CallCategory(t.Context(), "printing", "print", json.RawMessage(`{"document":"x"}`), 0)
