@@ -70,6 +70,16 @@ func TestMessagesInAllForms(t *testing.T) {
 	if len(all) != 3 || all[0].Status != "partial" || all[0].Code != 206 || all[2].Status != "complete" || all[2].Code != 200 {
 		t.Errorf("%+v", all)
 	}
+	for body, most := range map[string]int64{`{}`: 10_000, `{"timeout":"20s"}`: 20_000, `{"timeout":1.5}`: 1500} { // S4.47: ten seconds
+		var one client.Reply
+		var left struct {
+			TimeoutMS int64 `json:"timeout_ms"`
+		}
+		r.ask("query", body).ok(http.StatusOK, &one)
+		if err := json.Unmarshal(one.Data, &left); err != nil || left.TimeoutMS > most || left.TimeoutMS < most/3 {
+			t.Errorf("%s: %d ms are left of %d", body, left.TimeoutMS, most)
+		}
+	}
 	audit := string(r.call(http.MethodGet, "/api/audit?action=message.send", "").body)
 	r.until("the trail", func() bool {
 		audit = string(r.call(http.MethodGet, "/api/audit?action=message.send", "").body)
