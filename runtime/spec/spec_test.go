@@ -48,7 +48,7 @@ func module() spec.Module {
 		Digest: digest('a'), Size: 1234567,
 		Manifest: abi.Manifest{
 			Category: "serial", ProviderType: "serialline", DisplayName: "Serial line", Description: "Reads frames.",
-			Version: "1.2.3", ABI: abi.Version{Major: 1, Minor: 2}, Kind: abi.KindConnector, Mode: abi.ModeEvent, Lanes: "device",
+			Version: "1.2.3", ABI: abi.Version{Major: 1, Minor: 2}, Kind: abi.KindConnector, Mode: abi.ModeEvent, Lanes: "device", Polls: abi.PollsDevice,
 			ConfigSchema: json.RawMessage(`{"type":"object"}`),
 			Capabilities: []abi.Capability{{Group: "serial", Optional: true, Reason: "Reads.", Rights: []string{"read"}}},
 			DeviceTypes:  []string{"serial"}, EntryPoints: []string{"close", "test"},
