@@ -83,7 +83,7 @@ func (s *Server) approveWrite(ctx context.Context, in *writeApprove) (*huma.Stre
 	if err != nil {
 		return nil, err
 	}
-	return answered(func(c echo.Context) error { return s.answerReplies(c, replies) }), nil
+	return answered(func(c echo.Context) error { return s.answerReplies(c, replies) }), nil //nolint:contextcheck // a handler's context is its request's
 }
 
 func writesForm(list control.Writes) client.Writes {
