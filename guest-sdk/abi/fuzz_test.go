@@ -35,6 +35,8 @@ func FuzzHTTPResponse(f *testing.F) { fuzz(f, "HTTPResponse") }
 func FuzzOPCUAValues(f *testing.F)    { fuzz(f, "OPCUAValues") }
 func FuzzOPCUASubscribe(f *testing.F) { fuzz(f, "OPCUASubscribe") }
 
+func FuzzKafkaProduce(f *testing.F) { fuzz(f, "KafkaProduce") }
+
 // FuzzSmall takes turns through all messages, by the first byte.
 func FuzzSmall(f *testing.F) {
 	o := newOracle(f)

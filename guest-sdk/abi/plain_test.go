@@ -82,6 +82,13 @@ func messages() map[string]func() message {
 		"OPCUACall":        func() message { return new(abi.OPCUACall) },
 		"OPCUACallResult":  func() message { return new(abi.OPCUACallResult) },
 		"OPCUASubscribe":   func() message { return new(abi.OPCUASubscribe) },
+		"KafkaOpen":        func() message { return new(abi.KafkaOpen) },
+		"KafkaRecord":      func() message { return new(abi.KafkaRecord) },
+		"KafkaProduce":     func() message { return new(abi.KafkaProduce) },
+		"KafkaProduced":    func() message { return new(abi.KafkaProduced) },
+		"KafkaEnsure":      func() message { return new(abi.KafkaEnsure) },
+		"KafkaEnsured":     func() message { return new(abi.KafkaEnsured) },
+		"KafkaResult":      func() message { return new(abi.KafkaResult) },
 	}
 }
 
