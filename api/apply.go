@@ -28,7 +28,7 @@ func (d anyDocument) MarshalJSON() ([]byte, error) { return d, nil }
 func (anyDocument) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Type: huma.TypeObject, AdditionalProperties: true,
-		Description: "kind is connector, category or secret; the other fields are those of such a thing, name among them. A secret has no more than a name.",
+		Description: "kind is connector, category, secret or device; the other fields are those of such a thing, name among them. A secret has no more than a name. A device is deployed: it has the fields of a deployment's document, with its id.",
 	}
 }
 

@@ -24,6 +24,7 @@ func examples() map[string]string {
 }`
 	return map[string]string{ //nolint:gosec // what they hold is nobody's
 		"apply-documents":         `{"documents": [{"kind": "secret", "name": "pump-api"}, {"kind": "connector", "name": "boiler-3", "module": "5d9e3b173a70", "config": {"port": "/dev/ttyUSB0"}, "is_enabled": true}]}`,
+		"deploy-device":           `{"type": "factory", "id": "press-1", "name": "Press 1", "tags": {"line": "3"}, "config": {"views": ["overview"]}}`,
 		"create-category":         category,
 		"update-category":         category,
 		"call-category":           `{"to": "shift@example.com", "subject": "Boiler 3", "body": "Pressure is low"}`,

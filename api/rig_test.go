@@ -17,6 +17,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/hostfns/clock"
+	hostdeploy "github.com/snaprail/snaprail/hostfns/deploy"
 	"github.com/snaprail/snaprail/hostfns/file"
 	hosthttp "github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kv"
@@ -61,7 +62,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	secrets, err := secret.Open(ctx, store.System(), secret.KEK{1})
 	r.must(err)
 	out := egress.New(egress.Config{})
-	groups := capability.NewRegistry(hosthttp.New(out), serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New())
+	groups := capability.NewRegistry(hosthttp.New(out), serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hostdeploy.New())
 	eng, err := engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	r.must(err)
 	cat, err := catalog.New(catalog.Config{Dir: filepath.Join(r.dir, "modules"), Store: store, Engine: eng, Groups: groups, Log: log})

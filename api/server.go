@@ -149,4 +149,5 @@ func (s *Server) routes() {
 	s.socketRoutes()
 	s.remoteRoutes()
 	s.setRoutes()
+	s.deploymentRoutes()
 }

@@ -65,7 +65,9 @@ type world struct {
 	tail  string // digest of filetail, once it is there
 	// talker is the digest of parley, once it is there.
 	talker string
-	last   string // name of the last thing that was made
+	// deployer is the digest of factory, once it is there.
+	deployer string
+	last     string // name of the last thing that was made
 }
 
 func newWorld(t *testing.T) *world {

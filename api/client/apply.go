@@ -25,9 +25,9 @@ type Plan struct {
 
 // Change is one line of a plan.
 type Change struct {
-	Kind     string         `json:"kind" enum:"connector,category,secret,module"`
+	Kind     string         `json:"kind" enum:"connector,category,secret,module,device"`
 	Name     string         `json:"name"`
-	ID       string         `json:"id,omitempty" doc:"Of a connector"`
+	ID       string         `json:"id,omitempty" doc:"Of a connector; uuid of a device that is deployed"`
 	Document int            `json:"document" doc:"Place of its document among those that were sent; -1: it has none"`
 	Action   string         `json:"action" enum:"create,update,delete,unchanged"`
 	Fields   []string       `json:"fields" doc:"JSON Pointers of what is another; never values"`

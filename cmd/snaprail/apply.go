@@ -20,11 +20,12 @@ func (a *app) applyCommand() *cobra.Command {
 	var dryRun, prune bool
 	c := &cobra.Command{
 		Use:   "apply -f file-or-directory",
-		Short: "Make documents of connectors, categories and secrets true",
+		Short: "Make documents of connectors, categories, secrets and devices true",
 		Long: "Apply reads documents in YAML or JSON and makes them true on the server, one after the other. Each has a\n" +
-			"kind (connector, category or secret), a name, and the fields that the API has for such a thing. A secret\n" +
-			"is its name alone and has to be there: its value is set with `snaprail secret set`. A module is named by\n" +
-			"its digest, or by the path of a .wasm file beside the document, which is uploaded first.\n\n" +
+			"kind (connector, category, secret or device), a name, and the fields that the API has for such a thing. A\n" +
+			"device has an id and the type of a connector that deploys it: see `snaprail deploy`. A secret is its name\n" +
+			"alone and has to be there: its value is set with `snaprail secret set`. A module is named by its digest,\n" +
+			"or by the path of a .wasm file beside the document, which is uploaded first.\n\n" +
 			"The main file of a gateway (tb_gateway.yaml) can be applied too: each of its connectors becomes one of the\n" +
 			"category telemetry, with the file that its configuration names as config. Its type serial is provided by\n" +
 			"serialline, any other by a module whose provider_type is the type. A device that names a converter of its\n" +
@@ -41,7 +42,7 @@ func (a *app) applyCommand() *cobra.Command {
 	}
 	c.Flags().StringSliceVarP(&files, "file", "f", nil, "YAML or JSON `file`, or directory of such; -: stdin (required)")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
-	c.Flags().BoolVar(&prune, "prune", false, "delete connectors and own categories that no document is of")
+	c.Flags().BoolVar(&prune, "prune", false, "delete connectors and own categories, and tear down devices, that no document is of")
 	return c
 }
 

@@ -114,6 +114,13 @@ func (s *documentSet) add(file string, raw []byte) error {
 			}
 			continue
 		}
+		if devices, notes, ok := openFactoryDevices(d); ok {
+			for _, device := range devices {
+				s.all = append(s.all, fileDocument{file: file, index: i, json: device})
+			}
+			s.notes = append(s.notes, notes...)
+			continue
+		}
 		s.all = append(s.all, fileDocument{file: file, index: i, json: d})
 	}
 	return nil

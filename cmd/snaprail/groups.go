@@ -5,6 +5,7 @@ import (
 
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/connectors"
+	"github.com/snaprail/snaprail/hostfns/deploy"
 	"github.com/snaprail/snaprail/hostfns/devices"
 	"github.com/snaprail/snaprail/hostfns/file"
 	"github.com/snaprail/snaprail/hostfns/http"
@@ -28,7 +29,7 @@ func closedFiles(dir string, keys keySource) []string {
 // folders closed are not among it, and the web is reached by this way out.
 func groups(out *egress.Egress, closed ...string) capability.Registry {
 	return capability.NewRegistry(
-		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), devices.New(), connectors.New(),
+		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), devices.New(), connectors.New(), deploy.New(),
 	)
 }
 

@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 	add(root, groupOperate, a.applyCommand(), a.planCommand(), a.exportCommand())
 	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand(), a.connectCommand(), a.previewCommand())
 	add(root, groupOperate, append(a.messageCommands(), a.ticketsCommand(), a.twinCommand(), a.writesCommand())...)
-	add(root, groupOperate, a.setsCommand())
+	add(root, groupOperate, a.setsCommand(), a.deployCommand(), a.teardownCommand(), a.deploymentsCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root
 }

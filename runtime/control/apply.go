@@ -178,8 +178,10 @@ func readDocument(raw json.RawMessage) (d document, field, detail string) {
 	default:
 		return d, "/kind", "is connector, category, secret or device"
 	}
-	if head.ID != "" && head.Kind == kindDevice {
-		d.name = head.ID // its name is for people
+	if head.Kind == kindDevice {
+		if d.name = head.ID; d.name == "" { // its name is for people
+			return d, "/id", "is required"
+		}
 	}
 	if d.name == "" {
 		return d, "/name", "is required"

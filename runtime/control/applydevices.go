@@ -112,7 +112,7 @@ func (t *Tenant) pruneDevices(ctx context.Context, docs []document, o ApplyOptio
 			}
 			change := Change{Kind: kindDevice, Name: v.Device, ID: v.UUID, Document: -1, Action: ActionDelete}
 			if !o.DryRun {
-				torn, err := t.TearDown(ctx, v.UUID)
+				torn, err := t.TearDown(ctx, v.UUID, v.Revision)
 				if err := change.failed(err); err != nil {
 					return err
 				}

@@ -183,7 +183,7 @@ func TestTearDown(t *testing.T) {
 	y := newYard(t)
 	v := y.deploy(`{"views":["left"],"posted":["log"]}`)
 	y.views.seen()
-	torn, err := y.TearDown(t.Context(), "press") // by the device's id
+	torn, err := y.TearDown(t.Context(), "press", 0) // by the device's id
 	if err != nil || torn.State != deploy.TornDown || len(torn.Resources) > 0 || torn.UUID != v.UUID {
 		t.Fatalf("%+v, %v", torn, err)
 	}
@@ -273,18 +273,18 @@ func TestTearDownOfAFailingGuest(t *testing.T) {
 	for _, tear := range []string{"trap", "error"} {
 		y := newYard(t)
 		y.deploy(`{"views":["left"],"tear":"` + tear + `"}`)
-		v, err := y.TearDown(t.Context(), "press")
+		v, err := y.TearDown(t.Context(), "press", 0)
 		if err != nil || v.State != deploy.TornDown || v.Problem == nil || made(v) != "tear_down press orphan" {
 			t.Fatalf("%s: %s %+v, %v", tear, made(v), v.Problem, err)
 		}
 		if has, _ := y.views.seen(); has != "" {
 			t.Errorf("%s: left %q", tear, has)
 		}
-		orphans, err := y.Orphans(t.Context())
+		orphans, _, err := y.Orphans(t.Context(), control.Page{})
 		if err != nil || len(orphans) != 1 || orphans[0].Reason == "" {
 			t.Fatalf("%+v, %v", orphans, err)
 		}
-		if _, err := y.DismissOrphan(t.Context(), "press", orphans[0].Number); err != nil {
+		if _, err := y.DismissOrphan(t.Context(), "press", orphans[0].Number, 0); err != nil {
 			t.Error(err)
 		}
 		if _, err := y.Deployment(t.Context(), "press"); !fault.Is(err, fault.NotFound) {
@@ -297,11 +297,11 @@ func TestOrphansAreRetried(t *testing.T) {
 	y := newYard(t)
 	y.deploy(`{"views":["left","right"],"note":"peel the label off","topic":true}`)
 	y.views.refuse("DELETE /views/left", nethttp.StatusInternalServerError)
-	v, err := y.TearDown(t.Context(), "press")
+	v, err := y.TearDown(t.Context(), "press", 0)
 	if err != nil || made(v) != "http left orphan, note by hand orphan" {
 		t.Fatalf("%s, %v", made(v), err)
 	}
-	orphans, err := y.Orphans(t.Context())
+	orphans, _, err := y.Orphans(t.Context(), control.Page{})
 	if err != nil || len(orphans) != 2 || !strings.Contains(orphans[0].Reason, "500") || !strings.Contains(orphans[1].Reason, "there is no topic for press") {
 		t.Fatalf("%+v, %v", orphans, err)
 	}

@@ -153,40 +153,66 @@ func (t *Tenant) deployment(ctx context.Context, uuidOrDevice string) (d deploy.
 	return d, err
 }
 
-// Orphans are the resources of all deployments that may be there and should not:
-// what could not be taken away, with the reason, and what was cut off.
-func (t *Tenant) Orphans(ctx context.Context) (list []OrphanView, err error) {
+// Orphans is a page of the resources of all deployments that may be there and
+// should not: what could not be taken away, with the reason, and what was cut off.
+// A deployment's stay together, so that a page may be longer than its limit.
+func (t *Tenant) Orphans(ctx context.Context, p Page) (list []OrphanView, next string, err error) {
 	if err := t.may(ctx, identity.Deployments, identity.Read); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	limit, err := p.limit()
+	if err != nil {
+		return nil, "", err
 	}
 	err = t.space.View(ctx, func(r store.Reader) error {
 		list = nil
-		for after := ""; ; {
-			page, next, err := deploy.List(r, after, pageOfDeployments)
+		for next = p.After; ; {
+			page, more, err := deploy.List(r, next, pageOfDeployments)
 			if err != nil {
 				return err
 			}
 			for i := range page {
-				if t.sites.running(t.runtime, page[i].UUID) {
-					continue // what is intended there is being made
+				if len(list) >= limit {
+					return nil
 				}
-				for _, o := range page[i].Orphans() {
-					list = append(list, OrphanView{page[i].UUID, page[i].Device, page[i].Connector, o})
-				}
+				list = append(list, t.orphansOf(&page[i])...)
+				next = page[i].UUID
 			}
-			if after = next; after == "" {
+			if more == "" {
+				next = ""
 				return nil
 			}
 		}
 	})
-	return list, err
+	return list, next, err
+}
+
+// orphansOf are those of a deployment that is not under way: what is intended
+// there is being made.
+func (t *Tenant) orphansOf(d *deploy.Deployment) (list []OrphanView) {
+	if t.sites.running(t.runtime, d.UUID) {
+		return nil
+	}
+	for _, o := range d.Orphans() {
+		list = append(list, OrphanView{d.UUID, d.Device, d.Connector, o})
+	}
+	return list
 }
 
 // pageOfDeployments is how many are read at once.
 const pageOfDeployments = 100
 
+// unlike refuses a change of a deployment that was made against another revision.
+func unlike(d *deploy.Deployment, revision uint64) error {
+	if revision != 0 && revision != d.Revision {
+		return fault.New(fault.StaleRevision, "the deployment of %.64q is at revision %d, not %d", d.Device, d.Revision, revision)
+	}
+	return nil
+}
+
 // DismissOrphan forgets an orphan that a person has seen to, by its number.
-func (t *Tenant) DismissOrphan(ctx context.Context, uuidOrDevice string, number uint64) (v DeploymentView, err error) {
+// revision is the one that the caller read; 0: whatever is there.
+func (t *Tenant) DismissOrphan(ctx context.Context, uuidOrDevice string, number, revision uint64) (v DeploymentView, err error) {
 	if err := t.may(ctx, identity.Deployments, identity.Write); err != nil {
 		return v, err
 	}
@@ -200,6 +226,13 @@ func (t *Tenant) DismissOrphan(ctx context.Context, uuidOrDevice string, number 
 	}
 	defer done()
 	err = t.space.Update(ctx, func(w store.Writer) error {
+		now, err := deploy.Get(w, d.UUID)
+		if err == nil {
+			err = unlike(&now, revision)
+		}
+		if err != nil {
+			return err
+		}
 		if d, err = deploy.Dismiss(w, d.UUID, number, time.Now()); err != nil {
 			return err
 		}
@@ -231,3 +264,42 @@ func undeployed(r store.Reader, c *spec.Connector) error {
 // tearsDown reports whether a module takes down what it deploys, beside the
 // ledger.
 func tearsDown(m *abi.Manifest) bool { return slices.Contains(m.EntryPoints, abi.EntryTearDown) }
+
+// DeployedLine is one line of a ledger as it is shown.
+type DeployedLine struct {
+	Number               uint64
+	Kind, Name, Standing string
+	ID                   string // of a connector or a device
+	Status               uint32 // of an HTTP resource
+	// Makes and Unmakes are the requests of an HTTP resource; nil: none.
+	Makes, Unmakes *abi.HTTPRequest
+	Reason         string
+	At             time.Time
+}
+
+// Lines are the resources as they are shown.
+func (v *DeploymentView) Lines() []DeployedLine {
+	lines := make([]DeployedLine, len(v.Resources))
+	for i := range v.Resources {
+		lines[i] = lineOf(&v.Resources[i])
+	}
+	return lines
+}
+
+// Line is the orphan as it is shown.
+func (o *OrphanView) Line() DeployedLine { return lineOf(&o.Resource) }
+
+func lineOf(r *deploy.Resource) DeployedLine {
+	l := DeployedLine{
+		Number: r.Number, Kind: string(r.Kind), Name: r.Name, Standing: string(r.Standing), ID: r.ID, Status: r.Status, Reason: r.Reason, At: r.At,
+	}
+	var h abi.DeployHTTP
+	if r.Kind == deploy.KindHTTP && h.Decode(r.Ask) == nil {
+		l.Makes, l.Unmakes = h.Create, h.Inverse
+	}
+	var inverse abi.HTTPRequest
+	if len(r.Inverse) > 0 && inverse.Decode(r.Inverse) == nil {
+		l.Unmakes = &inverse
+	}
+	return l
+}

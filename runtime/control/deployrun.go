@@ -158,15 +158,16 @@ func (s *site) done(action identity.Action, state deploy.State, cause error, cha
 // TearDown takes down what was made for a device, by its uuid or its id: first by
 // the tear_down of the module, if it has one, and then by the ledger, in reverse,
 // whatever came of that. What could not be taken down is in the deployment that is
-// answered, and is kept until it was or a person dismisses it.
-func (t *Tenant) TearDown(ctx context.Context, uuidOrDevice string) (v DeploymentView, err error) {
+// answered, and is kept until it was or a person dismisses it. revision is the
+// one that the caller read; 0: whatever is there.
+func (t *Tenant) TearDown(ctx context.Context, uuidOrDevice string, revision uint64) (v DeploymentView, err error) {
 	if err := t.may(ctx, identity.Deployments, identity.Write); err != nil {
 		return v, err
 	}
-	return t.tearDown(ctx, uuidOrDevice)
+	return t.tearDown(ctx, uuidOrDevice, revision)
 }
 
-func (t *Tenant) tearDown(ctx context.Context, uuidOrDevice string) (v DeploymentView, err error) {
+func (t *Tenant) tearDown(ctx context.Context, uuidOrDevice string, revision uint64) (v DeploymentView, err error) {
 	d, err := t.deployment(ctx, uuidOrDevice)
 	if err != nil {
 		return v, err
@@ -176,6 +177,12 @@ func (t *Tenant) tearDown(ctx context.Context, uuidOrDevice string) (v Deploymen
 		return v, err
 	}
 	defer done()
+	if d, err = t.deployment(ctx, d.UUID); err == nil { // nobody else changes it now
+		err = unlike(&d, revision)
+	}
+	if err != nil {
+		return v, err
+	}
 	s := &site{Tenant: t.trusted(), uuid: d.UUID, tearing: true}
 	if s.ledger, err = deploy.Begin(ctx, t.space, s, d, deploy.TearingDown); err != nil {
 		return v, err
@@ -259,7 +266,7 @@ func (t *Tenant) RetryDeployment(ctx context.Context, uuidOrDevice string) (v De
 		return v, err
 	}
 	if d.State == deploy.TearingDown || d.State == deploy.TornDown {
-		return t.tearDown(ctx, d.UUID)
+		return t.tearDown(ctx, d.UUID, 0)
 	}
 	doc, err := ReadDeviceDocument(d.Document)
 	if err != nil {
