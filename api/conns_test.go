@@ -54,8 +54,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 			_ = first.Close()
 			_ = first.Close() // once is enough to give the place back
 			dial()
-			(<-taken).Close()
-			second.Close()
+			for _, conn := range []net.Conn{<-taken, second} {
+				_ = conn.Close()
+			}
 			_ = ln.Close()
 			<-ended
 			if len(b.clients) != 0 || b.open != 0 || !strings.Contains(lines.String(), "refused=1") {

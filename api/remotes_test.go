@@ -62,7 +62,7 @@ func (r *rig) startProgram(token, sources string) *program {
 	r.must(os.Mkdir(filepath.Join(dir, "serverConfig"), 0o700))
 	config := fmt.Sprintf("authToken=%s\nsources=%s\ntargetServer=%s/\nsendPings=true\nreconnectSecret=same\n", token, sources, r.http.URL)
 	r.must(os.WriteFile(filepath.Join(dir, "serverConfig", "server.config"), []byte(config), 0o600))
-	cmd := exec.CommandContext(r.t.Context(), interpreter, script) //nolint:gosec // the test's own
+	cmd := exec.CommandContext(r.t.Context(), interpreter, script)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	out, err := cmd.StdoutPipe()
 	r.must(err)
@@ -86,7 +86,7 @@ func (r *rig) startProgram(token, sources string) *program {
 	}()
 	r.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		<-p.ended
+		<-p.ended //nolint:errcheck // that it has ended is enough
 	})
 	return p
 }
@@ -188,7 +188,7 @@ func TestUnmodifiedVantiqConnectorAttaches(t *testing.T) {
 		}
 	})
 
-	t.Run("stopped", func(t *testing.T) {
+	t.Run("stopped", func(*testing.T) {
 		r.call(http.MethodPost, "/api/connectors/"+one.ID+"/deactivate", "").ok(http.StatusOK, nil)
 		p.next("close")
 		r.becomes(one.ID, lifecycle.Stopped)

@@ -20,7 +20,7 @@ func portsVerb(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: ports")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	_, free, err := net.SplitHostPort(ln.Addr().String())
 	ts.Check(err)

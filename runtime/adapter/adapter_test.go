@@ -275,7 +275,7 @@ func TestTheLogTakesSoManyMessages(t *testing.T) {
 		if err := send("other"); err != nil {
 			t.Errorf("another tenant: %v", err)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		if err := send("plant"); err != nil {
 			t.Errorf("a minute later: %v", err)
 		}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -124,10 +125,7 @@ func readServerConfig(body []byte) (f serverFile, err error) {
 
 // rows are the rows of one source's connector.
 func (f *serverFile) rows(source string) ([]spec.Param, error) {
-	own := make(map[string]json.RawMessage, len(f.object))
-	for name, value := range f.object {
-		own[name] = value
-	}
+	own := maps.Clone(f.object)
 	name, err := json.Marshal(source)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "source")

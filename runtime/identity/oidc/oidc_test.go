@@ -334,11 +334,11 @@ func TestWhoIsPutOutAtTheProviderIsOutHere(t *testing.T) {
 		if _, token = enter(); token == "" {
 			t.Fatal("no token")
 		}
-		time.Sleep(identity.ExternalLife - time.Hour)
+		time.Sleep(identity.ExternalLife - time.Hour) //nolint:forbidigo // in a bubble
 		if _, err := tokens.Verify(t.Context(), token); err != nil {
 			t.Errorf("within the time: %v", err)
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(2 * time.Hour) //nolint:forbidigo // in a bubble
 		if _, err := tokens.Verify(t.Context(), token); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("nobody has vouched for them for %s: %v", identity.ExternalLife, err)
 		}
