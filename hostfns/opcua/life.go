@@ -1,0 +1,436 @@
+package opcua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/opcua/wire"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// start begins to listen. The goroutines keep nothing of the call that opened
+// the session but its values: they outlive it.
+func (s *Session) start(ctx context.Context, l *link) {
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.link, s.last, s.up, s.opens = l, l, true, 1
+	go s.run(ctx, l)
+}
+
+// run keeps the session connected until it is stopped.
+func (s *Session) run(ctx context.Context, l *link) {
+	defer close(s.done)
+	for {
+		err := s.serve(ctx, l)
+		s.lose(ctx, err)
+		l.close(ctx)
+		if l = s.reconnect(ctx); l == nil {
+			return
+		}
+	}
+}
+
+// lose notes that the link is of no use any more.
+func (s *Session) lose(ctx context.Context, err error) {
+	s.mu.Lock()
+	was := s.up
+	s.link, s.up, s.reason = nil, false, err.Error()
+	s.mu.Unlock()
+	if was && ctx.Err() == nil {
+		s.log.Warn("the OPC UA server is lost", "error", err)
+		s.events.down(capability.Event{
+			Type: abi.EventDown, Time: time.Now().UnixNano(),
+			Err: fault.Wrap(fault.ResourceUnavailable, err, "%s is lost", s.who.set.endpoint),
+		})
+	}
+}
+
+// reconnect makes a new link, however long it takes; nil: the session is over.
+func (s *Session) reconnect(ctx context.Context) *link {
+	pace := s.group.cfg.pace
+	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, pace.retry) {
+		l, err := s.who.connect(ctx)
+		if err == nil {
+			s.mu.Lock()
+			s.last = l
+			s.opens++
+			s.mu.Unlock()
+			return l
+		}
+		s.mu.Lock()
+		s.reason = err.Error()
+		s.mu.Unlock()
+		if !mayHelp(err) {
+			wait = pace.again // a user who is asked for again and again is locked out
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+		}
+	}
+	return nil
+}
+
+// serve makes what is wanted on a new link and listens, until the link fails.
+func (s *Session) serve(ctx context.Context, l *link) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	failed := make(chan error, 2)
+	group.Go(func() { failed <- s.publish(ctx, l) })
+	group.Go(func() { failed <- s.watch(ctx, l) })
+	if err := s.rebuild(ctx, l); err != nil {
+		return err
+	}
+	return <-failed
+}
+
+// rebuild makes everything that is wanted, and lets calls in.
+func (s *Session) rebuild(ctx context.Context, l *link) error {
+	for {
+		s.mu.Lock()
+		list, seen := s.wanted, s.changes
+		s.mu.Unlock()
+		for _, w := range list {
+			step, cancel := context.WithTimeout(ctx, s.rebuildTime(w))
+			_, err := l.apply(step, w)
+			cancel()
+			if err != nil {
+				return fmt.Errorf("the subscription %q could not be made again: %w", w.name, err)
+			}
+		}
+		s.mu.Lock()
+		if s.changes == seen {
+			s.link = l
+			s.mu.Unlock()
+			break
+		}
+		s.mu.Unlock()
+	}
+	if len(s.names(l)) == 0 {
+		s.works()
+		return nil
+	}
+	for _, name := range s.names(l) {
+		if bad := l.failed(name); len(bad) > 0 {
+			if err := s.deliver(ctx, name, bad); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rebuildTime is what a subscription may take to be made.
+func (s *Session) rebuildTime(w *wanted) time.Duration {
+	return s.group.cfg.pace.answer * time.Duration(2+len(w.items)/many)
+}
+
+func (s *Session) names(l *link) (names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name := range l.names {
+		names = append(names, name)
+	}
+	return names
+}
+
+// works notes that the server has shown that it is there.
+func (s *Session) works() {
+	s.mu.Lock()
+	was := s.up
+	s.up, s.reason = true, ""
+	s.mu.Unlock()
+	if !was {
+		s.log.Info("the OPC UA server is back")
+		s.events.up(capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()})
+	}
+}
+
+// watch sees whether the server is there, and tries again what it refused to
+// watch.
+func (s *Session) watch(ctx context.Context, l *link) error {
+	pace := s.group.cfg.pace
+	probe, again := time.NewTicker(pace.probe), time.NewTicker(pace.again)
+	defer probe.Stop()
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.ch.Done():
+			return l.ch.Err()
+		case <-probe.C:
+			if err := l.probe(ctx); err != nil {
+				return err
+			}
+			if name, for_ := l.silent(time.Now()); name != "" {
+				return fmt.Errorf("nothing was heard of the subscription %q for %v", name, for_.Round(time.Millisecond))
+			}
+		case <-again.C:
+			if err := s.tryFailed(ctx, l); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *Session) tryFailed(ctx context.Context, l *link) error {
+	s.mu.Lock()
+	list := s.wanted
+	s.mu.Unlock()
+	for _, w := range list {
+		if len(l.failed(w.name)) == 0 {
+			continue
+		}
+		step, cancel := context.WithTimeout(ctx, s.rebuildTime(w))
+		_, err := l.apply(step, w)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silent is a subscription that nothing was heard of for too long.
+func (l *link) silent(now time.Time) (name string, since time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.asking {
+		return "", 0 // the guest does not keep up: nobody asks
+	}
+	for _, w := range l.ids {
+		heard := w.heard
+		if l.resumed.After(heard) {
+			heard = l.resumed
+		}
+		if since := now.Sub(heard); since > w.silent {
+			return w.want.name, since
+		}
+	}
+	return "", 0
+}
+
+// pause is how long nobody may ask without starting to count anew.
+const pause = time.Second
+
+// asks notes that a publish request is under way, or that there is none.
+func (l *link) asks(under bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if under && now.Sub(l.paused) > pause {
+		l.resumed = now
+	}
+	l.asking, l.paused = under, now
+}
+
+// ack is a notice that has arrived.
+type ack struct{ subscription, sequence uint32 }
+
+// publish asks for notices and hands them on, one after the other.
+func (s *Session) publish(ctx context.Context, l *link) error {
+	var acks []ack
+	for {
+		if err := l.watching(ctx); err != nil {
+			return err
+		}
+		n, err := l.ask(ctx, acks)
+		var status wire.Status
+		switch {
+		case err == nil:
+		case errors.As(err, &status) && ua.StatusCode(status) == ua.StatusBadTimeout:
+			continue
+		case errors.As(err, &status) && ua.StatusCode(status) == ua.StatusBadNoSubscription && len(s.names(l)) == 0:
+			continue
+		default:
+			return err
+		}
+		if acks, err = s.heard(ctx, l, &n); err != nil {
+			return err
+		}
+	}
+}
+
+// watching waits until there is a subscription.
+func (l *link) watching(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		some := len(l.ids) > 0
+		l.mu.Unlock()
+		if some {
+			return nil
+		}
+		select {
+		case <-l.made:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.ch.Done():
+			return l.ch.Err()
+		}
+	}
+}
+
+func (l *link) ask(ctx context.Context, acks []ack) (n wire.Notice, err error) {
+	l.asks(true)
+	defer l.asks(false)
+	err = l.do(ctx, wire.Request{
+		Type: id.PublishRequest_Encoding_DefaultBinary, Reply: id.PublishResponse_Encoding_DefaultBinary,
+		Write: func(w *wire.Writer) {
+			w.Count(len(acks))
+			for _, a := range acks {
+				w.U32(a.subscription)
+				w.U32(a.sequence)
+			}
+		},
+		Read: func(r *wire.Reader) { n = r.Published() },
+	})
+	return n, err
+}
+
+// heard hands a notice on, after those before it that were missed. It answers
+// what to acknowledge.
+func (s *Session) heard(ctx context.Context, l *link, n *wire.Notice) ([]ack, error) {
+	w := l.byID(n.Subscription)
+	if w == nil {
+		return nil, nil // of a subscription that has ended
+	}
+	var acks []ack
+	missed := n.Sequence - w.sequence
+	if missed > 0 && missed < 1<<31 {
+		more, err := s.recover(ctx, l, w, missed)
+		if err != nil {
+			return nil, err
+		}
+		acks = more
+	}
+	if !n.Data {
+		s.works()
+		return acks, nil
+	}
+	if err := s.take(ctx, w, n); err != nil {
+		return nil, err
+	}
+	return append(acks, ack{n.Subscription, n.Sequence}), nil
+}
+
+// byID finds the subscription of a notice, and notes that it lives. The notice
+// may be faster than the answer to the request that made the subscription.
+func (l *link) byID(id uint32) *watched {
+	l.mu.Lock()
+	w := l.ids[id]
+	l.mu.Unlock()
+	if w == nil {
+		l.applying.Lock() // until what is being made is made
+		l.mu.Lock()
+		w = l.ids[id]
+		l.mu.Unlock()
+		l.applying.Unlock()
+	}
+	if w != nil {
+		l.mu.Lock()
+		w.heard = time.Now()
+		l.mu.Unlock()
+	}
+	return w
+}
+
+// take hands on the values of a notice.
+func (s *Session) take(ctx context.Context, w *watched, n *wire.Notice) error {
+	w.sequence = n.Sequence + 1
+	if w.sequence == 0 {
+		w.sequence = 1
+	}
+	if n.Status&bad != 0 {
+		return fmt.Errorf("the server has ended the subscription %q: %w", w.want.name, wire.Status(n.Status))
+	}
+	s.works()
+	for _, v := range n.Values {
+		if v.Status&0xc00 == 0x400 && v.Status&0x80 != 0 { // the server's queue ran over
+			s.gap(fmt.Sprintf("%s: the server dropped values of item %d", w.want.name, v.Item))
+		}
+	}
+	return s.deliver(ctx, w.want.name, n.Values)
+}
+
+// mostMissed bounds the notices that are asked for again.
+const mostMissed = 256
+
+// recover asks for notices that did not arrive. What the server does not have any
+// more is a gap.
+func (s *Session) recover(ctx context.Context, l *link, w *watched, missed uint32) (acks []ack, err error) {
+	from, lost := w.sequence, missed > mostMissed
+	if lost {
+		from += missed - mostMissed
+		missed = mostMissed
+	}
+	for i := range missed {
+		var n wire.Notice
+		err := l.do(ctx, wire.Request{
+			Type: id.RepublishRequest_Encoding_DefaultBinary, Reply: id.RepublishResponse_Encoding_DefaultBinary,
+			Write: func(q *wire.Writer) {
+				q.U32(w.id)
+				q.U32(from + i)
+			},
+			Read: func(r *wire.Reader) { n = r.Republished() },
+		})
+		var status wire.Status
+		switch {
+		case errors.As(err, &status):
+			lost = true
+		case err != nil:
+			return nil, err
+		default:
+			if err := s.take(ctx, w, &n); err != nil {
+				return nil, err
+			}
+			acks = append(acks, ack{w.id, n.Sequence})
+		}
+	}
+	w.sequence = from + missed
+	if lost {
+		s.gap(w.want.name + ": the server does not have some of what it published any more")
+	}
+	return acks, nil
+}
+
+func (s *Session) gap(reason string) {
+	s.lost.Add(1)
+	s.events.gap(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: reason})
+}
+
+// The bounds of one event.
+const (
+	eventValues = 256
+	eventBytes  = 256 << 10
+)
+
+// deliver puts values into as many events as they need, and waits for room.
+func (s *Session) deliver(ctx context.Context, name string, values []abi.OPCUAValue) error {
+	now := time.Now().UnixNano()
+	for len(values) > 0 {
+		n, size := 0, 0
+		for n < len(values) && n < eventValues && (n == 0 || size+len(values[n].Variant) <= eventBytes) {
+			size += len(values[n].Variant) + 32
+			n++
+		}
+		part := abi.OPCUAValues{Subscription: name, Values: values[:n]}
+		values = values[n:]
+		err := s.events.push(ctx, capability.Event{Type: abi.EventData, Time: now, Name: name, Data: part.Append(nil)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
