@@ -177,8 +177,7 @@ func (l *Ledger) remake(ctx context.Context, i int, ask []byte) (Result, error) 
 // made.
 func (l *Ledger) fill(ctx context.Context, i int, none func(i int)) (Result, error) {
 	result, err := l.maker.Make(ctx, l.d.Resources[i])
-	var without nothing
-	if errors.As(err, &without) {
+	if without, ok := errors.AsType[nothing](err); ok {
 		none(i)
 		return Result{}, errors.Join(without.error, l.write(context.WithoutCancel(ctx)))
 	}
@@ -203,8 +202,7 @@ func (l *Ledger) change(ctx context.Context, i int, ask []byte) (Result, error) 
 		return Result{}, err
 	}
 	result, err := l.maker.Change(ctx, *r, was.Ask)
-	var none nothing
-	if errors.As(err, &none) {
+	if none, ok := errors.AsType[nothing](err); ok {
 		l.d.Resources[i] = was
 		return Result{}, errors.Join(none.error, l.write(context.WithoutCancel(ctx)))
 	}
@@ -303,7 +301,7 @@ func (l *Ledger) TearDown(ctx context.Context) error {
 // backwards calls fn for each resource that is there at the beginning, from the
 // last one on; fn may delete the one that it is called for.
 func (l *Ledger) backwards(fn func(i int) error) error {
-	for i := len(l.d.Resources) - 1; i >= 0; i-- {
+	for i := range slices.Backward(l.d.Resources) {
 		if err := fn(i); err != nil {
 			return err
 		}

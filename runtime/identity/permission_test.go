@@ -15,6 +15,7 @@ func TestTableOfPermissions(t *testing.T) {
 		"audit admin - -",
 		"categories viewer - admin",
 		"connectors viewer operator admin",
+		"deployments viewer operator admin",
 		"devices viewer operator admin",
 		"files operator - admin",
 		"limits viewer - -",
