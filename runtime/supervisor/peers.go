@@ -21,7 +21,7 @@ const maxPeerReplies = abi.MaxItems
 // is ready.
 type waits struct {
 	mu sync.Mutex
-	on map[string][]string // who is waited for, by who waits
+	on map[string]map[string]int // how many lanes of one, by its id, wait for another
 }
 
 // begin notes that one waits for another, unless that one waits for it, by
@@ -29,39 +29,48 @@ type waits struct {
 func (w *waits) begin(caller, callee string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.reaches(callee, caller, nil) {
+	if w.reaches(callee, caller) {
 		return fault.New(fault.CallCycle, "the connector that is called waits for the one that calls it")
 	}
 	if w.on == nil {
-		w.on = map[string][]string{}
+		w.on = map[string]map[string]int{}
 	}
-	w.on[caller] = append(w.on[caller], callee)
+	if w.on[caller] == nil {
+		w.on[caller] = map[string]int{}
+	}
+	w.on[caller][callee]++
 	return nil
 }
 
-func (w *waits) reaches(from, to string, seen []string) bool {
-	if from == to {
-		return true
+// reaches reports whether one waits for the other. It looks at each connector
+// once, however many lanes it has: all calls of the tenant wait for it.
+func (w *waits) reaches(from, to string) bool {
+	seen, next := map[string]bool{from: true}, []string{from}
+	for len(next) > 0 {
+		id := next[len(next)-1]
+		next = next[:len(next)-1]
+		if id == to {
+			return true
+		}
+		for callee := range w.on[id] {
+			if !seen[callee] {
+				seen[callee] = true
+				next = append(next, callee)
+			}
+		}
 	}
-	if slices.Contains(seen, from) {
-		return false
-	}
-	seen = append(seen, from)
-	return slices.ContainsFunc(w.on[from], func(next string) bool { return w.reaches(next, to, seen) })
+	return false
 }
 
 func (w *waits) end(caller, callee string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	left := w.on[caller]
-	if i := slices.Index(left, callee); i >= 0 {
-		left = slices.Delete(left, i, i+1)
+	if w.on[caller][callee]--; w.on[caller][callee] == 0 {
+		delete(w.on[caller], callee)
 	}
-	if len(left) == 0 {
+	if len(w.on[caller]) == 0 {
 		delete(w.on, caller)
-		return
 	}
-	w.on[caller] = left
 }
 
 // peersOf reaches the tenant's other connectors for one of them.
