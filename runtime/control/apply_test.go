@@ -150,7 +150,7 @@ func TestDocumentsThatCannotBeReadChangeNothing(t *testing.T) {
 	module := r.tiny(abi.KindConnector, "one", "")
 	good := `{"kind":"connector","name":"a","module":"` + module + `"}`
 	for doc, pointer := range map[string]string{
-		`7`: "/documents/1", `{"kind":"device","name":"x"}`: "/documents/1/kind", `{"kind":"connector"}`: "/documents/1/name",
+		`7`: "/documents/1", `{"kind":"robot","name":"x"}`: "/documents/1/kind", `{"kind":"device","name":"x"}`: "/documents/1/id", `{"kind":"connector"}`: "/documents/1/name",
 		`{"kind":"connector","name":"b","modul":"x"}`: "/documents/1", good: "/documents/1/name",
 		`{"kind":"secret","name":"s","value":"hunter2-hunter2"}`: "/documents/1",
 	} {

@@ -3,6 +3,8 @@ package control
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -121,4 +123,52 @@ func (s *site) unsend(ctx context.Context, r deploy.Resource) error {
 		return nil
 	}
 	return answered("take away", h.Name, reply)
+}
+
+// expanded is a text in which ${/pointer} stands for a value of a JSON text.
+func expanded(text string, body []byte, escape func(string) string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${/")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		pointer, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", fault.New(fault.Invalid, "the inverse request has a ${/ without a }")
+		}
+		value, ok := valueAt(body, "/"+pointer)
+		if !ok {
+			return "", fault.New(fault.DeployFailed, "the inverse request names ${/%.64s}, which the answer that made it does not have", pointer)
+		}
+		b.WriteString(escape(value))
+		text = after
+	}
+}
+
+// valueAt is the text or the number at a JSON Pointer.
+func valueAt(body []byte, pointer string) (string, bool) {
+	var at any
+	if json.Unmarshal(body, &at) != nil {
+		return "", false
+	}
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		fields, ok := at.(map[string]any)
+		if !ok {
+			return "", false
+		}
+		if at, ok = fields[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]; !ok {
+			return "", false
+		}
+	}
+	switch v := at.(type) {
+	case string:
+		return v, v != ""
+	case float64:
+		if v == float64(int64(v)) {
+			return fmt.Sprintf("%d", int64(v)), true
+		}
+	}
+	return "", false
 }

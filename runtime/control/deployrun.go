@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -128,8 +129,7 @@ func (s *site) construct(ctx context.Context, o *order) (json.RawMessage, error)
 func (s *site) failed(o *order, cause error) error {
 	f := fault.Of(cause)
 	kind := fault.DeployFailed
-	switch f.Kind {
-	case fault.Canceled, fault.ShuttingDown, fault.DiskFull, fault.Integrity:
+	if slices.Contains([]fault.Kind{fault.Canceled, fault.ShuttingDown, fault.DiskFull, fault.Integrity}, f.Kind) {
 		kind = f.Kind
 	}
 	err := fault.Wrap(kind, cause, "the device %.64q could not be deployed", o.doc.ID)
