@@ -23,20 +23,34 @@ type host struct {
 	journal *Journal
 	notes   *slog.Logger
 	moved   func()        // told after every change of state
-	kept    atomic.Uint64 // bytes of the connector's state
+	kept    atomic.Uint64 // bytes of the connector's state, of all lanes
+	turn    chan struct{} // holds a token while a block that changes devices is on its way
 	state   atomic.Pointer[lifecycle.State]
 }
 
 var _ actor.Host = (*host)(nil)
 
 func (t *Tenant) newHost(id string) *host {
-	return &host{Tenant: t, id: id, journal: t.Journal(id), notes: t.notes.With("connector", id), moved: func() {}}
+	return &host{Tenant: t, id: id, journal: t.Journal(id), notes: t.notes.With("connector", id), moved: func() {}, turn: make(chan struct{}, 1)}
 }
 
 // Commit implements actor.Host. The log is the commit (I1): what the block
 // changes in the store follows it, and is repeated at the next start if it
 // could not follow now.
+//
+// Lanes share nothing that a block changes but the connector's devices, so each
+// applies its blocks by itself. Those that change devices go one after the other
+// from the log to the store: a device is what the last block in the log made of
+// it, and after a crash only the last of them is left to apply.
 func (h *host) Commit(ctx context.Context, b *outbox.Block) (sequence uint64, err error) {
+	if len(b.Devices) > 0 {
+		select {
+		case h.turn <- struct{}{}:
+			defer func() { <-h.turn }()
+		case <-h.super.kill.Done():
+			return 0, fault.New(fault.ShuttingDown, "the server is stopping")
+		}
+	}
 	if sequence, err = h.log.Append(ctx, b); err != nil || !b.Effects() {
 		return sequence, err
 	}
@@ -74,8 +88,13 @@ func (h *host) applyUntilDone(ctx context.Context, b *outbox.Block) error {
 
 // Lookup implements actor.Host.
 func (h *host) Lookup(ctx context.Context, key string) (value []byte, found bool, err error) {
+	return h.lookup(ctx, "", key)
+}
+
+// lookup reads an entry of a lane's state.
+func (h *host) lookup(ctx context.Context, lane, key string) (value []byte, found bool, err error) {
 	err = h.space.View(ctx, func(r store.Reader) error {
-		e, err := r.Get(store.KV, within(h.id, key))
+		e, err := r.Get(store.KV, statePlace(h.id, lane)+key)
 		if fault.Is(err, fault.NotFound) {
 			return nil
 		}
@@ -88,21 +107,17 @@ func (h *host) Lookup(ctx context.Context, key string) (value []byte, found bool
 // Kept implements actor.Host.
 func (h *host) Kept() uint64 { return h.kept.Load() }
 
-// countKept counts what the connector's state holds, before its actor starts;
-// from then on apply maintains the number.
+// countKept counts what the connector's state holds in all lanes, before its
+// actors start; from then on apply maintains the number.
 func (h *host) countKept(ctx context.Context) error {
-	var kept uint64
-	prefix := within(h.id, "")
-	err := h.space.View(ctx, func(r store.Reader) error {
-		for e, err := range store.All(r, store.KV, prefix) {
-			if err != nil {
-				return err
-			}
-			kept += uint64(len(e.ID) - len(prefix) + len(e.Value))
-		}
-		return nil
-	})
-	h.kept.Store(kept)
+	own, err := h.sizeOf(ctx, statePlace(h.id, ""))
+	if err != nil {
+		return err
+	}
+	lanes, err := h.sizeOf(ctx, statePlaces(h.id))
+	if err == nil {
+		h.kept.Store(own + lanes)
+	}
 	return err
 }
 
@@ -185,7 +200,7 @@ func (t *Tenant) apply(ctx context.Context, b *outbox.Block) (grown int64, err e
 			return err
 		}
 		for _, kv := range b.KV {
-			by, err := applyKV(w, b.Connector, kv)
+			by, err := applyKV(w, statePlace(b.Connector, b.Lane), kv)
 			if err != nil {
 				return err
 			}
@@ -199,10 +214,10 @@ func (t *Tenant) apply(ctx context.Context, b *outbox.Block) (grown int64, err e
 	return grown, nil
 }
 
-// applyKV changes one entry of the connector's state. grown is by how many
-// bytes of key and value that makes it larger.
-func applyKV(w store.Writer, connector string, kv outbox.KV) (grown int64, err error) {
-	id := within(connector, kv.Key)
+// applyKV changes one entry of a lane's state, which is at a place. grown is by
+// how many bytes of key and value that makes it larger.
+func applyKV(w store.Writer, place string, kv outbox.KV) (grown int64, err error) {
+	id := place + kv.Key
 	had, err := w.Get(store.KV, id)
 	switch {
 	case err == nil:

@@ -33,6 +33,11 @@ func (h laneHost) Commit(ctx context.Context, b *outbox.Block) (uint64, error) {
 	return sequence, err
 }
 
+// Lookup implements actor.Host: each lane has a state of its own.
+func (h laneHost) Lookup(ctx context.Context, key string) (value []byte, found bool, err error) {
+	return h.lookup(ctx, h.lane.name, key)
+}
+
 // Line implements actor.Host.
 func (h laneHost) Line(level abi.LogLevel, source, target, text string) {
 	if h.lane.name != "" {

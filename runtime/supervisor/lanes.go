@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -20,9 +19,6 @@ const (
 	laneDevice    = "device"
 	laneEndpoint  = "endpoint"
 )
-
-// jobLane begins the names of the lanes of background jobs, which no device has.
-const jobLane = "\x00job"
 
 // maxLanes bounds the lanes of one connector. Devices beyond it are not served,
 // and the status says so.
@@ -284,7 +280,7 @@ func (r *runner) settle() {
 	}
 }
 
-// tidy forgets the lanes of devices that are no more: their cursors and timers.
+// tidy forgets the lanes of devices that are no more: their states, cursors and timers.
 // Those of a device that is merely disconnected stay.
 func (r *runner) tidy(ctx context.Context, p *division) {
 	if p.kind == laneConnector {
@@ -294,10 +290,10 @@ func (r *runner) tidy(ctx context.Context, p *division) {
 		r.mu.Lock()
 		live := r.lanes[name] != nil
 		r.mu.Unlock()
-		if name == "" || live || p.known[name] || strings.HasPrefix(name, jobLane) {
+		if name == "" || live || p.known[name] {
 			continue
 		}
-		if err := r.forgetLane(ctx, r.id, name); err != nil {
+		if err := r.forgetLane(ctx, name); err != nil {
 			r.notes.Warn("what a removed device left is not purged", "connector", r.id, "lane", name, "error", err)
 		}
 	}

@@ -143,16 +143,25 @@ func (t *Tenant) unapplied(ctx context.Context, connector string, lanes map[stri
 	return from, to, err
 }
 
-// forgetLane forgets what one lane left whose device is gone: its place in the
-// log, and how far it was applied.
-func (t *Tenant) forgetLane(ctx context.Context, connector, lane string) error {
-	err := t.space.Update(ctx, func(w store.Writer) error {
-		return put(w, store.Applied, lanePlace(connector, lane), nil, true)
+// forgetLane forgets what one lane left whose device is gone: its state, its
+// place in the log, and how far it was applied.
+func (r *runner) forgetLane(ctx context.Context, lane string) error {
+	place := statePlace(r.id, lane)
+	size, err := r.sizeOf(ctx, place)
+	if err == nil {
+		err = store.Empty(ctx, r.space, store.KV, place)
+	}
+	if err != nil {
+		return err
+	}
+	r.host.kept.Add(-size)
+	err = r.space.Update(ctx, func(w store.Writer) error {
+		return put(w, store.Applied, lanePlace(r.id, lane), nil, true)
 	})
 	if err != nil {
 		return err
 	}
-	return t.log.ForgetLane(ctx, connector, lane)
+	return r.log.ForgetLane(ctx, r.id, lane)
 }
 
 // Purge forgets all that a deleted connector left: its state, its devices, its
@@ -162,6 +171,9 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	t.forgetLocks(connector)
 	t.forgetExchange(connector)
 	t.forgetCaptured(connector)
+	if err := store.Empty(ctx, t.space, store.KV, statePlaces(connector)); err != nil {
+		return err
+	}
 	for _, bucket := range []store.Bucket{store.KV, store.Devices, store.Applied, store.Twins} {
 		if err := store.Empty(ctx, t.space, bucket, within(connector, "")); err != nil {
 			return err
