@@ -216,6 +216,7 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 		seen, err = look(w, book, &c)
 		return err
 	})
+	t.runtime.Respecified(c.ID) // also after an error: it may be there all the same
 	if err != nil {
 		return ConnectorView{}, err
 	}

@@ -67,7 +67,7 @@ func (t *Tenant) SyncDevices(ctx context.Context, connector, reason string) (dev
 }
 
 // DevicesChanged lets the connector's lanes follow its devices.
-func (t *Tenant) DevicesChanged(connector string) { t.Reconcile(connector) }
+func (t *Tenant) DevicesChanged(connector string) { t.reconcile(connector) }
 
 // outside is what the devices of a connector are kept in step with.
 func (t *Tenant) outside(ctx context.Context, connector string) (out device.Outside, err error) {

@@ -31,56 +31,76 @@ func (r readings) Latest(connector, device, tag string) (interlock.Reading, bool
 	return interlock.Reading{Number: n, Numeric: numeric, Text: is.Text(), Good: is.Good(), Time: is.At()}, true
 }
 
-// locks remember which grants of a connector have an interlock, for as long as
-// its spec is the one that was read.
+// locks remember which grants of a connector have an interlock, until its spec
+// may be another.
 type locks struct {
-	mu sync.Mutex
-	by map[string]known
+	mu      sync.RWMutex
+	by      map[string]*spec.Connector // with its id, its name and these grants alone
+	changes uint64                     // of any spec
 }
 
-type known struct {
-	version uint64
-	c       spec.Connector // with its id, its name and these grants alone
+// known is what is remembered of a connector, and as of which change.
+func (l *locks) known(id string) (c *spec.Connector, asOf uint64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.by[id], l.changes
 }
 
-// locked is the connector with the grants alone that have an interlock. It asks
-// the store each time, so that a change counts at once.
-func (t *Tenant) locked(ctx context.Context, id string) (c spec.Connector, err error) {
-	err = t.space.View(ctx, func(r store.Reader) error {
+// learn remembers what was read behind that change, unless another one came
+// meanwhile.
+func (l *locks) learn(c *spec.Connector, asOf uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes != asOf {
+		return
+	}
+	if l.by == nil {
+		l.by = map[string]*spec.Connector{}
+	}
+	l.by[c.ID] = c
+}
+
+// locked is the connector with the grants alone that have an interlock; nobody
+// may change it. Every write of every guest asks for it, so that it is read once
+// for each spec.
+func (t *Tenant) locked(ctx context.Context, id string) (*spec.Connector, error) {
+	c, asOf := t.locks.known(id)
+	if c != nil {
+		return c, nil
+	}
+	c, err := t.readLocked(ctx, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return &spec.Connector{}, nil
+	case err != nil:
+		return nil, err
+	}
+	t.locks.learn(c, asOf)
+	return c, nil
+}
+
+func (t *Tenant) readLocked(ctx context.Context, id string) (*spec.Connector, error) {
+	var full spec.Connector
+	err := t.space.View(ctx, func(r store.Reader) error {
 		e, err := r.Get(store.Connectors, id)
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
 		if err != nil {
 			return err
 		}
-		t.locks.mu.Lock()
-		had, ok := t.locks.by[id]
-		t.locks.mu.Unlock()
-		if ok && had.version == e.Version {
-			c = had.c
-			return nil
-		}
-		var full spec.Connector
 		if err := json.Unmarshal(e.Value, &full); err != nil {
 			return fault.Wrap(fault.Integrity, err, "connector %s", id)
 		}
-		c = spec.Connector{ID: id, Name: full.Name, Grants: interlock.Locked(full.Grants)}
-		t.locks.mu.Lock()
-		defer t.locks.mu.Unlock()
-		if t.locks.by == nil {
-			t.locks.by = map[string]known{}
-		}
-		t.locks.by[id] = known{e.Version, c}
 		return nil
 	})
-	return c, err
+	return &spec.Connector{ID: id, Name: full.Name, Grants: interlock.Locked(full.Grants)}, err
 }
 
-// forgetLocks drops what is remembered of a connector that is deleted.
-func (t *Tenant) forgetLocks(id string) {
+// Respecified says that a connector's spec may be another now. Whoever writes
+// one calls it behind the commit and before it answers, so that a changed
+// interlock counts from then on for the guest that runs; Reconcile does so too.
+func (t *Tenant) Respecified(id string) {
 	t.locks.mu.Lock()
 	defer t.locks.mu.Unlock()
+	t.locks.changes++
 	delete(t.locks.by, id)
 }
 
@@ -88,7 +108,10 @@ func (t *Tenant) forgetLocks(id string) {
 func (t *Tenant) locksOf(id string) actor.Locks {
 	return func(ctx context.Context) ([]spec.Grant, error) {
 		c, err := t.locked(ctx, id)
-		return c.Grants, err
+		if err != nil {
+			return nil, err
+		}
+		return c.Grants, nil
 	}
 }
 
@@ -110,7 +133,7 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 	if err != nil {
 		return nil, err
 	}
-	if !interlock.Needed(&c, m.Type) {
+	if !interlock.Needed(c, m.Type) {
 		if w.DryRun {
 			return t.sendRehearsal(ctx, id, &m, &interlock.Permit{DryRun: true})
 		}
@@ -121,25 +144,25 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 	}
 	m.Deadline = deadlineOf(&m, time.Now()).UnixNano()
 	permit, writes, err := t.interlocks.Judge(ctx, interlock.Ask{
-		Connector: &c, Message: &m, Approved: w.Approver != interlock.Person{}, DryRun: w.DryRun, Now: time.Now(),
+		Connector: c, Message: &m, Approved: w.Approver != interlock.Person{}, DryRun: w.DryRun, Now: time.Now(),
 	})
 	switch {
 	case fault.Is(err, fault.ApprovalRequired):
-		return nil, t.hold(ctx, &c, &m, writes, w)
+		return nil, t.hold(ctx, c, &m, writes, w)
 	case err != nil:
-		t.super.cfg.Audit.Note(t.name, t.writeEvent(&c, &m, writes, w, permit, err))
+		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
 		return nil, err
 	case permit.DryRun:
-		t.super.cfg.Audit.Note(t.name, t.writeEvent(&c, &m, writes, w, permit, nil))
+		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, nil))
 		return t.sendRehearsal(ctx, id, &m, &permit)
 	}
 	// The trail has it before it is done, so that nothing is done in silence.
-	if err := identity.Record(ctx, t.space, t.writeEvent(&c, &m, writes, w, permit, nil)); err != nil {
+	if err := identity.Record(ctx, t.space, t.writeEvent(c, &m, writes, w, permit, nil)); err != nil {
 		return nil, err
 	}
 	q, err := t.send(ctx, id, &m, &permit)
 	if err != nil { // it was let through, and nobody took it
-		t.super.cfg.Audit.Note(t.name, t.writeEvent(&c, &m, writes, w, permit, err))
+		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
 	}
 	return q, err
 }

@@ -196,8 +196,15 @@ func (t *Tenant) exists(ctx context.Context, id string) (exists bool, err error)
 	return exists, err
 }
 
-// Reconcile makes the connector's desired state true, soon.
+// Reconcile makes the connector's desired state true, soon: its spec may be
+// another.
 func (t *Tenant) Reconcile(id string) {
+	t.Respecified(id)
+	t.reconcile(id)
+}
+
+// reconcile is Reconcile with the spec as it was, for other devices.
+func (t *Tenant) reconcile(id string) {
 	defer t.super.stir()
 	t.twins.Refresh(id)
 	t.super.mu.Lock()
