@@ -293,6 +293,13 @@ func (a *Actor) Status() lifecycle.Status {
 	return s
 }
 
+// Brief is Status without what has to be gathered: sessions, limits, memory.
+func (a *Actor) Brief() lifecycle.Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.status
+}
+
 // count changes the counters under their lock.
 func (a *Actor) count(change func(*lifecycle.Counters)) {
 	a.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -186,6 +187,21 @@ func (p *Probes) Keys() []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Any reports whether a key that begins so has a port.
+func (p *Probes) Any(prefix string) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range p.ports {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // Status is the key's port; nil: it has none.

@@ -18,7 +18,7 @@ import (
 )
 
 // roster uploads the guest that knows devices, as a module of a category.
-func (r *rig) roster(category string) string {
+func (r *rig) roster(category string, change ...string) string {
 	r.t.Helper()
 	src, err := os.ReadFile("../../testdata/guests/dist/roster.wasm")
 	if err != nil {
@@ -30,6 +30,7 @@ func (r *rig) roster(category string) string {
 	}
 	src = append(append(src, 0, byte(1+len(category)), byte(len(category))), category...) // a section, so that it is a module of its own
 	manifest := bytes.Replace(raw, []byte(`"category": "platform"`), fmt.Appendf(nil, `"category": %q`, category), 1)
+	manifest = []byte(strings.NewReplacer(change...).Replace(string(manifest)))
 	uploading.Lock()
 	defer uploading.Unlock()
 	m, _, err := r.tenant.AddModule(r.t.Context(), bytes.NewReader(src), manifest, "")
@@ -210,6 +211,29 @@ func TestDevicesAndThePlatform(t *testing.T) {
 	reports, err := r.tenant.SyncDevices(ctx, "", control.Patience{})
 	if err != nil || len(reports) != 1 || reports[0].Unchanged != 2 || reports[0].Error != "" {
 		t.Errorf("%+v, %v", reports, err)
+	}
+}
+
+// TestPlatformWithLanes: one that has a lane for each device of its own brings the
+// devices of others in step too, when there is a lane.
+func TestPlatformWithLanes(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	up := r.running(control.ConnectorInput{
+		Name: "upstream", Module: r.roster("platform", `"mode": "event"`, `"mode": "event", "lanes": "device"`), Default: yes(),
+	})
+	c := r.running(control.ConnectorInput{Name: "fleet", Module: r.roster("telemetry")})
+	if v, err := r.tenant.AddDevice(ctx, "fleet", meter("a"), control.Patience{}); err != nil || !v.Local || v.Upstream {
+		t.Fatalf("while upstream has no lane: %+v, %v", v, err)
+	}
+	r.put(up.ID, meter("gate"))
+	r.lanes(up.ID, lifecycle.Running, "gate")
+	eventually(t, "upstream is in step", func() bool {
+		report, err := r.tenant.DeviceReport(ctx, "fleet")
+		return err == nil && report.Reason == "start" && report.Added.Count == 1
+	})
+	if all := r.list(up.ID, "devices", fmt.Sprintf(`{"connector":%q}`, c.ID)); !strings.Contains(all, "Meter a") {
+		t.Errorf("upstream knows %s", all)
 	}
 }
 

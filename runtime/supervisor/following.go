@@ -9,7 +9,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/device"
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -172,10 +171,7 @@ func (r *runner) notify(id string, e abi.Event) bool {
 // cameUp lets the devices that have to do with a connector catch up, when it has
 // begun to work: all, when it is the platform; those that it keeps, when it is a
 // manager.
-func (t *Tenant) cameUp(ctx context.Context, id string, was *lifecycle.State, is lifecycle.State) {
-	if is != lifecycle.Running || was != nil && *was == lifecycle.Updating {
-		return
-	}
+func (t *Tenant) cameUp(ctx context.Context, id string) {
 	var theirs []string
 	err := t.space.View(ctx, func(r store.Reader) error {
 		theirs = nil

@@ -21,8 +21,9 @@ type declared struct{ _ byte }
 func (t *Tenant) declares(id string) func(abi.HealthState) {
 	key := &declared{}
 	return func(state abi.HealthState) {
-		t.health.set(id, key, healthOf(state))
-		t.super.stir()
+		if t.health.set(id, key, healthOf(state)) {
+			t.stir()
+		}
 	}
 }
 
@@ -37,14 +38,16 @@ func healthOf(state abi.HealthState) lifecycle.Health {
 	return lifecycle.Undeclared
 }
 
-func (h *healths) set(id string, key *declared, is lifecycle.Health) {
+// set notes a lane's word. It reports whether that is another than before.
+func (h *healths) set(id string, key *declared, is lifecycle.Health) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	was, said := h.said[id][key]
 	if is == lifecycle.Undeclared {
 		if delete(h.said[id], key); len(h.said[id]) == 0 {
 			delete(h.said, id)
 		}
-		return
+		return said
 	}
 	if h.said == nil {
 		h.said = map[string]map[*declared]lifecycle.Health{}
@@ -53,6 +56,7 @@ func (h *healths) set(id string, key *declared, is lifecycle.Health) {
 		h.said[id] = map[*declared]lifecycle.Health{}
 	}
 	h.said[id][key] = is
+	return was != is
 }
 
 // of is the connector's health: what its lanes declare, together.
@@ -64,12 +68,4 @@ func (h *healths) of(id string) lifecycle.Health {
 		is = lifecycle.Together(is, said)
 	}
 	return is
-}
-
-// stir has the probes look again, soon.
-func (s *Supervisor) stir() {
-	select {
-	case s.stirred <- struct{}{}:
-	default:
-	}
 }

@@ -25,7 +25,6 @@ type host struct {
 	moved   func()        // told after every change of state
 	kept    atomic.Uint64 // bytes of the connector's state, of all lanes
 	turn    chan struct{} // holds a token while a block that changes devices is on its way
-	state   atomic.Pointer[lifecycle.State]
 }
 
 var _ actor.Host = (*host)(nil)
@@ -147,10 +146,6 @@ func (h *host) Report(s lifecycle.Status) {
 	h.journal.add(abi.LogInfo, actor.FromHost, "state", describe(s))
 	h.notes.Log(h.super.kill, level, "state", "state", s.State, "reason", s.Reason, "code", s.Code, "generation", s.Generation)
 	h.moved()
-	h.super.stir()
-	if was := h.state.Swap(&s.State); was == nil || *was != s.State {
-		h.cameUp(h.super.kill, h.id, was, s.State)
-	}
 }
 
 func describe(s lifecycle.Status) string {

@@ -35,6 +35,9 @@ type runner struct {
 	taken   uint64           // up to which of them the lanes have heard
 	remote  *remote          // stands in the place of the lanes; nil: nothing does
 	moved   chan struct{}    // closed and replaced when handled or the state changes
+
+	telling sync.Mutex
+	told    lifecycle.State // that the others have heard of
 }
 
 func (t *Tenant) newRunner(id string) *runner {
@@ -44,7 +47,7 @@ func (t *Tenant) newRunner(id string) *runner {
 		rolling: make(chan struct{}, rollingAtOnce), lanes: map[string]*lane{},
 		last: lifecycle.Status{State: lifecycle.Stopped, Since: time.Now()},
 	}
-	r.host.moved = r.wake
+	r.host.moved = r.tell
 	return r
 }
 
@@ -66,6 +69,7 @@ func (r *runner) run(ctx context.Context) {
 		default:
 			err = r.conduct(ctx, c)
 		}
+		r.tell()
 		switch {
 		case err != nil:
 			r.fail(err)
@@ -161,6 +165,24 @@ func (r *runner) wake() {
 	defer r.mu.Unlock()
 	close(r.moved)
 	r.moved = make(chan struct{})
+}
+
+// tell lets await look again, and tells whoever follows the connector's state, of
+// all its lanes together, when that has become another: the probes of its set,
+// and the devices that it keeps for others.
+func (r *runner) tell() {
+	r.wake()
+	r.telling.Lock()
+	was, is := r.told, r.state()
+	r.told = is
+	r.telling.Unlock()
+	if was == is {
+		return
+	}
+	r.stir()
+	if is == lifecycle.Running && was != lifecycle.Updating && r.some() != nil {
+		r.cameUp(r.super.kill, r.id)
+	}
 }
 
 // await waits until a revision has been acted upon and has come to something:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
@@ -52,7 +51,7 @@ func (t *Tenant) AssignProbe(ctx context.Context, set string, port int) error {
 	if err := t.super.cfg.Probes.Assign(ctx, probeKey(t.name, set), port); err != nil {
 		return err
 	}
-	t.super.stir()
+	t.stir()
 	return nil
 }
 
@@ -98,65 +97,4 @@ func (t *Tenant) openProbes(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// The probes follow what happens within probeRest; one whose port cannot be
-// opened is tried again after probeRetry.
-const (
-	probeRest  = 20 * time.Millisecond
-	probeRetry = time.Second
-)
-
-// probing opens and closes the probes' ports, until the supervisor ends.
-func (s *Supervisor) probing() {
-	defer s.cfg.Probes.Close()
-	for {
-		var again <-chan time.Time
-		if !s.showProbes() {
-			again = time.After(probeRetry)
-		}
-		select {
-		case <-s.ending.Done():
-			return
-		case <-s.stirred:
-		case <-again:
-		}
-		select { // what happens together is looked at once
-		case <-s.ending.Done():
-			return
-		case <-time.After(probeRest):
-		}
-	}
-}
-
-// showProbes shows every probe as its set is. It reports whether all are as they
-// should be.
-func (s *Supervisor) showProbes() (ok bool) {
-	ok = true
-	sets := map[string][]lifecycle.SetStatus{}
-	for _, key := range s.cfg.Probes.Keys() {
-		tenant, name, _ := strings.Cut(key, "/")
-		if _, read := sets[tenant]; !read {
-			sets[tenant] = s.setsOf(tenant)
-		}
-		well := slices.ContainsFunc(sets[tenant], func(set lifecycle.SetStatus) bool {
-			return set.Name == name && set.Health == lifecycle.Healthy
-		})
-		ok = s.cfg.Probes.Show(s.kill, key, well) && ok
-	}
-	return ok
-}
-
-// setsOf are the sets of a tenant; one that cannot be read has none that are
-// well.
-func (s *Supervisor) setsOf(tenant string) []lifecycle.SetStatus {
-	t, open := s.Known(tenant)
-	if !open {
-		return nil
-	}
-	all, err := t.Sets(s.kill)
-	if err != nil && s.kill.Err() == nil {
-		t.notes.Error("the sets cannot be read", "error", err)
-	}
-	return all
 }

@@ -108,16 +108,71 @@ func badness(s lifecycle.State) int {
 	}, s)
 }
 
-// judge makes one state of those of all lanes: theirs where they agree, and
-// degraded where some work and others do not. A connector one of whose lanes
-// opens for the first time is starting.
+// tally counts the states of a connector's lanes.
+type tally struct {
+	states map[lifecycle.State]int
+	total  int
+	worst  lifecycle.State
+	first  bool // one of them opens for the first time
+}
+
+func (t *tally) add(s *lifecycle.Status) {
+	if t.states == nil {
+		t.states = map[lifecycle.State]int{}
+	}
+	t.states[s.State]++
+	t.first = t.first || s.State == lifecycle.Starting && s.Generation == 0 && s.Restarts == 0
+	if t.total++; t.total == 1 || badness(s.State) > badness(t.worst) {
+		t.worst = s.State
+	}
+}
+
+func (t *tally) working() int { return t.states[lifecycle.Running] + t.states[lifecycle.Updating] }
+
+// state makes one state of those of all lanes: theirs where they agree, and
+// degraded where some work and others do not, or where devices are over. A
+// connector one of whose lanes opens for the first time is starting.
+func (t *tally) state(over int) lifecycle.State {
+	working := t.working()
+	switch {
+	case over > 0:
+		return lifecycle.Degraded
+	case t.first:
+		return lifecycle.Starting
+	case working == 0 || len(t.states) == 1 || working == t.total:
+		return t.worst
+	}
+	return lifecycle.Degraded
+}
+
+// state is the connector's state alone, as status has it.
+func (r *runner) state() lifecycle.State {
+	if is := r.remoteNow(); is != nil {
+		return is.statusNow().State
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.lanes) == 0 {
+		return r.last.State
+	}
+	var all tally
+	for _, l := range r.lanes {
+		s := l.last
+		if l.actor != nil {
+			s = l.actor.Brief()
+		}
+		all.add(&s)
+	}
+	return all.state(r.layout.over)
+}
+
+// judge says of all lanes together how they are.
 func judge(sum *lifecycle.Status, all []lifecycle.Lane, over int) {
-	lanes := &lifecycle.Lanes{Total: len(all), States: map[lifecycle.State]int{}}
-	worst, first := &all[0], false
+	worst := &all[0]
+	var count tally
 	for i := range all {
 		s := &all[i].Status
-		lanes.States[s.State]++
-		first = first || s.State == lifecycle.Starting && s.Generation == 0 && s.Restarts == 0
+		count.add(s)
 		if badness(s.State) > badness(worst.Status.State) {
 			worst = &all[i]
 		}
@@ -125,15 +180,8 @@ func judge(sum *lifecycle.Status, all []lifecycle.Lane, over int) {
 			sum.Since = s.Since
 		}
 	}
-	working := lanes.States[lifecycle.Running] + lanes.States[lifecycle.Updating]
-	switch {
-	case first:
-		sum.State = lifecycle.Starting
-	case working == 0 || len(lanes.States) == 1 || working == len(all):
-		sum.State = worst.Status.State
-	default:
-		sum.State = lifecycle.Degraded
-	}
+	lanes, working := &lifecycle.Lanes{Total: len(all), States: count.states}, count.working()
+	sum.State = count.state(0)
 	if bad := len(all) - working; bad > 0 && sum.State != lifecycle.Starting {
 		sum.Reason = fmt.Sprintf("%d of %d lanes do not run; lane %q is %s", bad, len(all), worst.Name, worst.Status.State)
 		if worst.Status.Reason != "" {

@@ -57,6 +57,9 @@ type Tenant struct {
 
 	health healths
 
+	members membership  // of sets
+	stirred atomic.Bool // the probes of the tenant's sets are to be looked at
+
 	// journals outlive runners, so that the end of a log can be read.
 	writing  sync.Mutex
 	journals map[string]*Journal
@@ -205,7 +208,8 @@ func (t *Tenant) Reconcile(id string) {
 
 // reconcile is Reconcile with the spec as it was, for other devices.
 func (t *Tenant) reconcile(id string) {
-	defer t.super.stir()
+	t.members.changed(id)
+	defer t.stir()
 	t.twins.Refresh(id)
 	t.super.mu.Lock()
 	defer t.super.mu.Unlock()
@@ -241,6 +245,8 @@ func (t *Tenant) retire(r *runner) bool {
 // Remove stops a connector whose spec is gone and purges what it left. When
 // ctx ends before it has stopped, the runner does the rest by itself.
 func (t *Tenant) Remove(ctx context.Context, id string) error {
+	t.members.changed(id)
+	defer t.stir()
 	t.mu.Lock()
 	r, ok := t.runners[id]
 	t.mu.Unlock()
