@@ -11,6 +11,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	"github.com/snaprail/snaprail/hostfns/log"
+	"github.com/snaprail/snaprail/hostfns/opcua"
 	"github.com/snaprail/snaprail/hostfns/serial"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -26,10 +27,16 @@ func closedFiles(dir string, keys keySource) []string {
 }
 
 // groups is all that a guest can be granted in this version. Files in the
-// folders closed are not among it, and the web is reached by this way out.
+// folders closed are not among it, the first of which is the server's own: what a
+// group has to keep lies in there. Other hosts are reached by this way out.
 func groups(out *egress.Egress, closed ...string) capability.Registry {
+	ua := opcua.Config{Egress: out}
+	if len(closed) > 0 {
+		ua.Dir = filepath.Join(closed[0], "opcua")
+	}
 	return capability.NewRegistry(
 		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), devices.New(), connectors.New(), deploy.New(),
+		opcua.New(ua),
 	)
 }
 
