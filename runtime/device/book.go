@@ -22,20 +22,27 @@ import (
 // A device that is gone here, and of which upstream has still to be told, stays
 // in the book with its state: see spec.Device.Gone.
 type Book struct {
-	most int
+	most, bytes int
 }
 
 // MaxDevices is how many devices a connector has at most, those that are gone
 // here and not upstream among them.
 const MaxDevices = 10_000
 
-// NewBook is a book in which a connector has at most so many devices; 0:
-// MaxDevices.
-func NewBook(most int) *Book {
+// MaxBytes is how many bytes the devices of a connector have together, as the
+// book writes them: whoever runs the connector holds them all.
+const MaxBytes = 32 << 20
+
+// NewBook is a book in which a connector has at most so many devices of so many
+// bytes together; 0: MaxDevices, MaxBytes.
+func NewBook(most, bytes int) *Book {
 	if most <= 0 {
 		most = MaxDevices
 	}
-	return &Book{most: most}
+	if bytes <= 0 {
+		bytes = MaxBytes
+	}
+	return &Book{most: most, bytes: bytes}
 }
 
 // key is the id of a device's entry.
@@ -53,18 +60,26 @@ func (b *Book) Get(r store.Reader, connector, id string) (spec.Device, error) {
 
 // Lookup is a device whether it is here or gone.
 func (b *Book) Lookup(r store.Reader, connector, id string) (d spec.Device, found bool, err error) {
+	d, size, err := b.sized(r, connector, id)
+	return d, size > 0, err
+}
+
+// sized is a device with the bytes that it has in the book; 0: it is not there.
+func (b *Book) sized(r store.Reader, connector, id string) (d spec.Device, size int, err error) {
 	if id == "" || len(id) > spec.MaxDeviceID || connector == "" || len(key(connector, id)) > store.MaxID {
-		return d, false, nil
+		return d, 0, nil
 	}
 	e, err := r.Get(store.Devices, key(connector, id))
 	if fault.Is(err, fault.NotFound) {
-		return d, false, nil
+		return d, 0, nil
+	}
+	if err == nil {
+		d, err = read(e)
 	}
 	if err != nil {
-		return d, false, err
+		return d, 0, err
 	}
-	d, err = read(e)
-	return d, err == nil, err
+	return d, len(e.Value), nil
 }
 
 // List is a page of the devices of a connector, or of all when it is "": those
@@ -141,7 +156,8 @@ func (b *Book) Behind(r store.Reader, connector, after string) iter.Seq2[spec.De
 
 // Put adds a device, or puts it in the place of the one that is there, whose
 // UUID, revision and standing it takes over. What changes nothing writes nothing. fault.Invalid and
-// fault.TooLarge as Validate, fault.Exhausted: the connector has its most.
+// fault.TooLarge as Validate, fault.Exhausted: the connector has its most
+// of devices, or of bytes.
 func (b *Book) Put(w store.Writer, d spec.Device, at time.Time) (spec.Device, error) {
 	return b.PutAs(w, d, "", at)
 }
@@ -151,10 +167,11 @@ func (b *Book) PutAs(w store.Writer, d spec.Device, uuid string, at time.Time) (
 	if err := d.Validate(); err != nil {
 		return d, err
 	}
-	was, found, err := b.Lookup(w, d.Connector, d.ID)
+	was, size, err := b.sized(w, d.Connector, d.ID)
 	if err != nil {
 		return d, err
 	}
+	found := size > 0
 	if !found {
 		if was.UUID = uuid; uuid == "" {
 			if was.UUID, err = NewUUID(); err != nil {
@@ -176,8 +193,8 @@ func (b *Book) PutAs(w store.Writer, d spec.Device, uuid string, at time.Time) (
 	}
 	d.Revision, d.Updated = was.Revision+1, at.UTC()
 	raw, err := encode(&d)
-	if err == nil && !found {
-		err = b.count(w, d.Connector, +1)
+	if err == nil {
+		err = b.count(w, d.Connector, change{one: !found, before: size, after: len(raw), bounded: true})
 	}
 	if err != nil {
 		return d, err
@@ -222,14 +239,17 @@ func (b *Book) Leave(w store.Writer, connector, id string, state spec.DeviceStat
 
 // Forget takes the entry of a device out of the book, if it is there.
 func (b *Book) Forget(w store.Writer, connector, id string) error {
-	err := w.Delete(store.Devices, key(connector, id))
+	e, err := w.Get(store.Devices, key(connector, id))
 	if fault.Is(err, fault.NotFound) {
 		return nil
+	}
+	if err == nil {
+		err = b.count(w, connector, change{one: true, before: len(e.Value)})
 	}
 	if err != nil {
 		return err
 	}
-	return b.count(w, connector, -1)
+	return w.Delete(store.Devices, e.ID)
 }
 
 // Change changes a device that is here by a function. revision is the one that
@@ -249,8 +269,16 @@ func (b *Book) Change(w store.Writer, connector, id string, revision uint64, at 
 	return b.Put(w, d, at)
 }
 
+// write writes how a device stands, which no bound refuses.
 func (b *Book) write(w store.Writer, d *spec.Device) error {
 	raw, err := encode(d)
+	if err != nil {
+		return err
+	}
+	_, size, err := b.sized(w, d.Connector, d.ID)
+	if err == nil {
+		err = b.count(w, d.Connector, change{one: size == 0, before: size, after: len(raw)})
+	}
 	if err != nil {
 		return err
 	}
@@ -270,33 +298,50 @@ func encode(d *spec.Device) ([]byte, error) {
 	return raw, nil
 }
 
-// count keeps the number of a connector's entries, so that a new one need not
-// count the others.
-func (b *Book) count(w store.Writer, connector string, by int) error {
+// change is what becomes of a connector's entries.
+type change struct {
+	one           bool // it is one more, or with no bytes after, one less
+	before, after int  // bytes of the entry
+	bounded       bool // it is refused when it would be too much
+}
+
+// count keeps the number of a connector's entries and of their bytes, so that
+// whoever changes one need not read the others. It is called before the change
+// is written.
+func (b *Book) count(w store.Writer, connector string, c change) error {
 	id := connector + "\x00count"
-	n := 0
+	n, bytes := 0, 0
 	e, err := w.Get(store.DeviceSyncs, id)
 	switch {
-	case err == nil && len(e.Value) == 8:
-		n = int(binary.BigEndian.Uint64(e.Value)) //nolint:gosec // written below
+	case err == nil && len(e.Value) == 16:
+		n, bytes = int(binary.BigEndian.Uint64(e.Value)), int(binary.BigEndian.Uint64(e.Value[8:])) //nolint:gosec // written below
 	case err == nil || fault.Is(err, fault.NotFound): // devices of a time before they were counted
-		for _, err := range store.All(w, store.Devices, connector+"\x00") {
+		for e, err := range store.All(w, store.Devices, connector+"\x00") {
 			if err != nil {
 				return err
 			}
-			n++
-		}
-		if by < 0 {
-			n -= by // the entry is gone already
+			n, bytes = n+1, bytes+len(e.Value)
 		}
 	default:
 		return err
 	}
-	if n += by; by > 0 && n > b.most {
+	switch {
+	case c.one && c.after == 0:
+		n--
+	case c.one:
+		n++
+	}
+	bytes += c.after - c.before
+	switch {
+	case c.bounded && c.one && n > b.most:
 		return fault.New(fault.Exhausted, "a connector has at most %d devices, and this one has as many", b.most).
 			WithHint("delete devices that are gone for good, or spread them over several connectors")
+	case c.bounded && c.after > c.before && bytes > b.bytes:
+		return fault.New(fault.Exhausted, "the devices of a connector have at most %d bytes together, and these would have %d", b.bytes, bytes).
+			WithHint("shorten their attributes and configs, or spread them over several connectors")
 	}
-	_, err = w.Put(store.DeviceSyncs, id, binary.BigEndian.AppendUint64(nil, uint64(max(n, 0))))
+	counted := binary.BigEndian.AppendUint64(nil, uint64(max(n, 0)))                                     //nolint:gosec // not below 0
+	_, err = w.Put(store.DeviceSyncs, id, binary.BigEndian.AppendUint64(counted, uint64(max(bytes, 0)))) //nolint:gosec // not below 0
 	return err
 }
 

@@ -31,7 +31,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t, device.NewBook(4), space}
+	return &rig{t, device.NewBook(4, 0), space}
 }
 
 func (r *rig) update(do func(store.Writer) error) error {
@@ -295,5 +295,43 @@ func TestDevicesAreListed(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDevicesHaveABoundInBytes: of all devices of a connector together, whoever
+// counted them.
+func TestDevicesHaveABoundInBytes(t *testing.T) {
+	r := newRig(t)
+	r.Book = device.NewBook(0, 10<<10)
+	put := func(id string, config int) error {
+		_, err := r.put(spec.Device{ID: id, Config: []byte(`{"a":"` + strings.Repeat("x", config) + `"}`)})
+		return err
+	}
+	for i, step := range []struct {
+		id     string
+		config int
+		room   bool
+	}{
+		{"a", 4 << 10, true}, {"b", 4 << 10, true}, {"c", 4 << 10, false},
+		{"a", 6 << 10, false}, {"a", 1, true}, {"c", 4 << 10, true}, {"d", 4 << 10, false}, {"b", 3 << 10, true},
+	} {
+		if err := put(step.id, step.config); step.room && err != nil || !step.room && !fault.Is(err, fault.Exhausted) {
+			t.Errorf("step %d, %s with %d bytes: %v", i, step.id, step.config, err)
+		}
+	}
+	if err := r.update(func(w store.Writer) error { // as a version wrote it that counted no bytes
+		_, err := w.Put(store.DeviceSyncs, "c\x00count", []byte{0, 0, 0, 0, 0, 0, 0, 3})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("d", 4<<10); !fault.Is(err, fault.Exhausted) {
+		t.Errorf("counted anew: %v", err)
+	}
+	if err := r.update(func(w store.Writer) error { return r.Forget(w, "c", "c") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("d", 4<<10); err != nil {
+		t.Errorf("in the place of one that was forgotten: %v", err)
 	}
 }

@@ -232,8 +232,8 @@ func TestDevicesSyncByHash(t *testing.T) {
 	r := newRig(t)
 	r.connector()
 	up := newPlatform()
-	k := device.NewKeeper(device.NewBook(0), r.space)
-	r.Book = device.NewBook(0)
+	k := device.NewKeeper(device.NewBook(0, 0), r.space)
+	r.Book = device.NewBook(0, 0)
 	out := device.Outside{Upstream: up}
 	for _, id := range []string{"same", "differs", "gone", "stubborn", "left"} {
 		if _, err := r.put(spec.Device{ID: id}); err != nil {

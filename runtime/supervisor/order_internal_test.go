@@ -54,7 +54,7 @@ func bare(t *testing.T) (*Tenant, *gatedSpace) {
 	}
 	t.Cleanup(func() { _ = log.Close() })
 	ten := &Tenant{
-		name: "plant", super: s, space: gated, log: log, notes: s.cfg.Log, devices: device.NewBook(0),
+		name: "plant", super: s, space: gated, log: log, notes: s.cfg.Log, devices: device.NewBook(0, 0),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 	}
 	ten.twins = twin.New(twin.Config{Space: space, Outbox: log})

@@ -99,7 +99,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 		tests: make(places, testsAtOnce),
 	}
-	t.devices = device.NewBook(0)
+	t.devices = device.NewBook(0, 0)
 	t.keeper = device.NewKeeper(t.devices, space)
 	t.ceiling.Store(&ceiling)
 	s.cfg.Engine.SetBudget(id, engine.Budget{MemoryBytes: ceiling.MemoryBytes, CPU: ceiling.CPU})
