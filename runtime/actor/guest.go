@@ -340,8 +340,10 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 	if f.Right == spec.Write && g.rehearsal != nil {
 		return g.rehearsal.take(g, group, f, s.resource, in, out), nil
 	}
-	s.calls.Lock()
-	defer s.calls.Unlock()
+	if err := s.calls.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.calls.leave()
 	return s.end.Call(ctx, function, in, out)
 }
 

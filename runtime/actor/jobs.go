@@ -109,16 +109,26 @@ func (j *jobs) ended() {
 	j.pending--
 }
 
-// close ends all jobs and waits for them.
-func (j *jobs) close() {
+// cancel ends all jobs, and lets none begin.
+func (j *jobs) cancel() {
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.closed = true
 	if j.end != nil {
 		j.end()
 	}
-	j.mu.Unlock()
+}
+
+// close ends all jobs and waits for them.
+func (j *jobs) close() {
+	j.cancel()
 	j.running.Wait()
 }
+
+// Leave says that the guest that runs is the last one, before it is told to
+// stop: the jobs end with it, so that it waits for none that holds a session
+// (I6).
+func (a *Actor) Leave() { a.jobs.cancel() }
 
 // work does one job on a guest of its own, in its turn.
 func (a *Actor) work(ctx context.Context, v Version, job *abi.Job) ([]byte, error) {

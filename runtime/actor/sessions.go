@@ -21,8 +21,8 @@ type session struct {
 	opened   time.Time
 
 	// calls lets one guest in at a time: in a swap, the old guest works while
-	// the candidate opens.
-	calls sync.Mutex
+	// the candidate opens, and jobs work beside both.
+	calls gate
 	end   capability.Session
 	// source is end, when it has events.
 	source capability.Source
@@ -37,7 +37,7 @@ type session struct {
 type sessions struct {
 	// opening lets one open in at a time, so that two guests that ask for the
 	// same key share one session.
-	opening sync.Mutex
+	opening gate
 
 	mu    sync.Mutex
 	byKey map[string]*session
@@ -48,14 +48,16 @@ type sessions struct {
 }
 
 func newSessions() *sessions {
-	return &sessions{byKey: map[string]*session{}, wake: make(chan struct{}, 1)}
+	return &sessions{opening: newGate(), byKey: map[string]*session{}, wake: make(chan struct{}, 1)}
 }
 
 // open is the live session with this key, or a new one. The caller holds it
 // and releases it.
 func (t *sessions) open(ctx context.Context, g capability.Group, target capability.Target, scope capability.Scope, args []byte) (*session, error) {
-	t.opening.Lock()
-	defer t.opening.Unlock()
+	if err := t.opening.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer t.opening.leave()
 	key := g.Name() + "\x00" + target.Key
 	t.mu.Lock()
 	s, live := t.byKey[key]
@@ -74,7 +76,7 @@ func (t *sessions) open(ctx context.Context, g capability.Group, target capabili
 	if err != nil {
 		return nil, err
 	}
-	s = &session{group: g.Name(), key: key, resource: target.Resource, opened: time.Now(), end: end, users: 1}
+	s = &session{group: g.Name(), key: key, resource: target.Resource, opened: time.Now(), calls: newGate(), end: end, users: 1}
 	if src, ok := end.(capability.Source); ok {
 		s.source, s.quit, s.done = src, make(chan struct{}), make(chan struct{})
 		go t.forward(s)
@@ -147,8 +149,9 @@ func (s *session) close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), capability.CloseTimeout)
 	defer cancel()
-	s.calls.Lock()
-	defer s.calls.Unlock()
+	if s.calls.enter(ctx) == nil { // else whoever is inside ends with the resource
+		defer s.calls.leave()
+	}
 	return s.end.Close(ctx)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
@@ -80,5 +81,50 @@ func TestJobsEndWithTheirTime(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it ended after %s", took)
+	}
+}
+
+// A stop ends the jobs first, and not behind the guest that is still at work: it
+// may wait for a session that a job holds.
+func TestStopEndsTheJobsFirst(t *testing.T) {
+	r := newRig(t)
+	v := r.connect(control.ConnectorInput{Name: "parley", Module: r.module("parley")})
+	r.state(v.ID, lifecycle.Running)
+	ask := func(order map[string]any) *exchange.Question {
+		t.Helper()
+		q, err := r.plant().Send(t.Context(), v.ID, abi.Message{
+			Type: abi.MessageRPC, Method: "x", Body: config(t, order), ContentType: "application/json",
+			Deadline: time.Now().Add(time.Minute).UnixNano(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(q.Close)
+		return q
+	}
+	ask(map[string]any{"do": "spawn", "name": "long", "value": "sleep", "after_ms": 60000})
+	first := ask(map[string]any{"do": "sleep", "after_ms": 500})
+	ask(map[string]any{"do": "sleep", "after_ms": 2500})
+	if _, err := first.Next(t.Context()); err != nil { // now it is at the second one
+		t.Fatal(err)
+	}
+	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.state(v.ID, lifecycle.Stopped)
+	logs, err := r.tenant.Logs(t.Context(), v.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		line, err := logs.Next(t.Context())
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case strings.Contains(line.Text, "the job long failed"):
+			return
+		case line.Target == "state" && strings.HasPrefix(line.Text, string(lifecycle.Stopped)):
+			t.Fatal("the job went on for as long as the guest")
+		}
 	}
 }

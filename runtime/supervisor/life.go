@@ -136,10 +136,10 @@ func (l *life) guest(ctx context.Context) (again string, err error) {
 			return "", err
 		case err := <-swapped:
 			if l.swapped(ctx, err); l.revoked {
-				return "", l.finish(ctx, abi.ReasonRequested, kill, stop, ended)
+				return "", l.finishLast(ctx, abi.ReasonRequested, kill, stop, ended)
 			}
 		case <-l.super.ending.Done():
-			return "", l.finish(ctx, abi.ReasonStop, kill, stop, ended)
+			return "", l.finishLast(ctx, abi.ReasonStop, kill, stop, ended)
 		case <-l.again:
 			l.again, l.refused = nil, 0
 			l.spurn(0)
@@ -147,7 +147,7 @@ func (l *life) guest(ctx context.Context) (again string, err error) {
 		case <-l.changed:
 			want := l.desired()
 			if want == nil {
-				return "", l.finish(ctx, l.leaving(), kill, stop, ended)
+				return "", l.finishLast(ctx, l.leaving(), kill, stop, ended)
 			}
 			if why := l.reconnects(want); why != "" {
 				return why, l.finish(ctx, why, kill, stop, ended)
@@ -168,6 +168,12 @@ func (l *life) reconnects(want *goal) string {
 		return abi.ReasonConfigChanged
 	}
 	return ""
+}
+
+// finishLast is finish with the lane's last guest.
+func (l *life) finishLast(ctx context.Context, reason string, kill func(), stop chan struct{}, ended <-chan error) error {
+	l.actor.Leave()
+	return l.finish(ctx, reason, kill, stop, ended)
 }
 
 // finish asks the guest to stop and kills it when it takes too long (I6).
