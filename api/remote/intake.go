@@ -13,6 +13,11 @@ import (
 // log; one that is larger goes alone.
 const maxIntake = 256 << 10
 
+// perRecord is what a notification takes beside its payload.
+const perRecord = 200
+
+func sizeOf(r *abi.Record) int { return len(r.Payload) + perRecord }
+
 // intake is the notifications that have come and are not durable yet. Whoever
 // sends more than that waits.
 type intake struct {
@@ -45,8 +50,8 @@ func (in *intake) add(ctx context.Context, r abi.Record) error {
 			return goneError{fault.New(fault.ShuttingDown, "the session ends")}
 		}
 		waiting := in.bytes + in.flying
-		if waiting == 0 || waiting+len(r.Payload) <= maxIntake {
-			in.records, in.bytes = append(in.records, r), in.bytes+len(r.Payload)
+		if size := sizeOf(&r); waiting == 0 || waiting+size <= maxIntake {
+			in.records, in.bytes = append(in.records, r), in.bytes+size
 			in.mu.Unlock()
 			tell(in.news)
 			return nil
@@ -70,7 +75,7 @@ func (in *intake) take(ctx context.Context) []abi.Record {
 			in.records = nil // which lets go of what was written
 		}
 		for i := range batch {
-			in.flying += len(batch[i].Payload)
+			in.flying += sizeOf(&batch[i])
 		}
 		in.bytes -= in.flying
 		closed := in.closed

@@ -92,7 +92,7 @@ func (is *remote) admit(ctx context.Context, a *RemoteSession) (had *RemoteSessi
 	switch {
 	case is.ended:
 		is.mu.Unlock()
-		return nil, fault.New(fault.NotActive, "the connector is stopping")
+		return nil, stopping()
 	case is.session != nil:
 		defer is.mu.Unlock()
 		return is.session, nil
@@ -141,10 +141,12 @@ func (a *RemoteSession) Answer(ctx context.Context, r *abi.Reply) error {
 // of them is kept after an error.
 func (a *RemoteSession) Emit(ctx context.Context, batch *abi.Batch) (sequence uint64, err error) {
 	if a.leaving.Load() && a.of.isEnded() {
-		return 0, fault.New(fault.NotActive, "the connector is stopping")
+		return 0, stopping()
 	}
 	return a.of.commit(ctx, batch)
 }
+
+func stopping() *fault.Fault { return fault.New(fault.NotActive, "the connector is stopping") }
 
 func (is *remote) isEnded() bool {
 	is.mu.Lock()

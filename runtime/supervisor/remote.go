@@ -31,8 +31,10 @@ type remote struct {
 	came    chan struct{}  // closed and replaced when somebody attaches
 	back    time.Time      // until when a code that was sent away may come back
 	ended   bool
-	next    uint64     // sequence of the next record
-	write   sync.Mutex // one block after the other
+	next    uint64 // sequence of the next record
+
+	write  sync.Mutex // one block after the other
+	sealed bool       // no block follows; guarded by write
 }
 
 // comeBack is how long messages wait for a code that was asked to come again.
@@ -97,8 +99,9 @@ func (r *runner) dismissRemote(ctx context.Context) {
 		r.host.Line(abi.LogWarning, actor.FromHost, "", "stopped with: "+err.Error())
 	}
 	is.move(lifecycle.Finished, nil)
+	last := is.statusNow()
 	r.mu.Lock()
-	r.last, r.remote = is.status, nil
+	r.last, r.remote = last, nil
 	r.mu.Unlock()
 }
 
@@ -195,10 +198,14 @@ func (is *remote) attached(ctx context.Context, done <-chan struct{}) (*RemoteSe
 	}
 }
 
-// commit makes records durable, one block after the other.
+// commit makes records durable, one block after the other; only then is their
+// sender told of them (I1).
 func (is *remote) commit(ctx context.Context, batch *abi.Batch) (sequence uint64, err error) {
 	is.write.Lock()
 	defer is.write.Unlock()
+	if is.sealed {
+		return 0, stopping()
+	}
 	b := outbox.Block{Records: outbox.AppendBatch(nil, batch.Append(nil)), Count: len(batch.Records), Received: time.Now().UnixNano()}
 	is.mu.Lock()
 	b.Connector, b.Epoch, b.First, b.Revision = is.id, is.epoch, is.next, is.spec.Revision
@@ -219,15 +226,15 @@ func (is *remote) commit(ctx context.Context, batch *abi.Batch) (sequence uint64
 // diskFullWait is how long a block waits for space before it is tried again.
 const diskFullWait = time.Second
 
-// persist commits a block. While the disk is full it holds it, and with it
-// whoever sends.
+// persist commits a block (I1). While the disk is full it holds it, and with it
+// whoever sends, unless the connector is to stop (I6).
 func (is *remote) persist(ctx context.Context, b *outbox.Block) (uint64, error) {
 	for held := false; ; held = true {
 		sequence, err := is.host.Commit(context.WithoutCancel(ctx), b)
 		if held && (err == nil || ctx.Err() != nil) {
 			is.move(lifecycle.Release, nil)
 		}
-		if !fault.Is(err, fault.DiskFull) {
+		if !fault.Is(err, fault.DiskFull) || is.isEnded() {
 			return sequence, err
 		}
 		if !held {
@@ -242,9 +249,11 @@ func (is *remote) persist(ctx context.Context, b *outbox.Block) (uint64, error) 
 }
 
 // lastBlock marks an orderly stop in the log, if the log knows the connector.
+// Nothing is committed behind it, whoever is late.
 func (is *remote) lastBlock(ctx context.Context) error {
 	is.write.Lock()
 	defer is.write.Unlock()
+	is.sealed = true
 	if is.statusNow().Counters.Blocks == 0 {
 		return nil
 	}
