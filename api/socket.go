@@ -129,9 +129,9 @@ func (k *socket) serve(ctx context.Context) {
 	if k.say(ctx, ctx, client.SocketEvent{Op: "hello", Version: k.server.cfg.Version}) != nil {
 		return
 	}
-	for {
+	for throttle := newThrottle(time.Now()); ; {
 		kind, raw, err := k.conn.Read(ctx)
-		if err != nil {
+		if err != nil || throttle.wait(ctx, len(raw)) != nil {
 			return
 		}
 		if kind != websocket.MessageText {

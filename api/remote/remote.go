@@ -29,11 +29,12 @@ const (
 	maxFrame    = abi.MaxBatch     // bytes of any other
 	maxSecret   = 1 << 10          // bytes of a reconnectSecret
 	maxText     = 120              // bytes of the reason with which a WebSocket is closed
-	greeting    = 10 * time.Second // for the messages before anybody is attached
+	greeting    = 5 * time.Second  // for the messages before anybody is attached
 	writing     = 5 * time.Second  // for a message of ours to be taken
 	parting     = 2 * time.Second  // for the code to go when it was asked to
 	pinging     = 20 * time.Second // between pings, and for the answer to one
 	strangers   = 128              // sockets at once that have not said whose they are
+	strangersOf = 16               // of those, from one address
 )
 
 // Config is what a Server is made of.
@@ -55,7 +56,7 @@ type Guard interface {
 // long as a request is served, and each ends with its request.
 type Server struct {
 	cfg   Config
-	doors chan struct{} // holds a token for each stranger
+	doors doors
 }
 
 // New makes a server.
@@ -66,7 +67,7 @@ func New(cfg Config) *Server {
 	if cfg.Check <= 0 {
 		cfg.Check = pinging
 	}
-	return &Server{cfg: cfg, doors: make(chan struct{}, strangers)}
+	return &Server{cfg: cfg, doors: doors{of: map[string]int{}}}
 }
 
 // Serve serves one session, from its upgrade to its end. A request that
@@ -83,13 +84,12 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, guard Guard) {
 		return // it was answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	select {
-	case s.doors <- struct{}{}:
-	default:
+	from := addressOf(r)
+	if !s.doors.enter(from) {
 		_ = conn.Close(websocket.StatusTryAgainLater, "too many strangers are at the door")
 		return
 	}
-	out := sync.OnceFunc(func() { <-s.doors })
+	out := sync.OnceFunc(func() { s.doors.leave(from) })
 	defer out()
 	// The request's own context ends when the connection is taken over.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))

@@ -103,10 +103,11 @@ const maxPreviewLines = 100
 
 // Preview makes the converter that a connector's device has, or that one in its
 // place, beside whatever runs and on the tenant's account. Nothing that runs is
-// touched. Two are made at once, others wait as tests of connections do. c may
-// be nil when a converter is given; a device may be "".
+// touched. One is made at a time, others wait as tests of connections do; those
+// have places of their own, so that no preview holds up an activation. c may be
+// nil when a converter is given; a device may be "".
 func (t *Tenant) Preview(ctx context.Context, c *spec.Connector, device string, converter *spec.Converter) (*Previewer, error) {
-	free, err := t.tests.take(ctx)
+	free, err := t.trials.take(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ type Tenant struct {
 	locks      locks
 
 	tests    places // of what is tested beside what runs
+	trials   places // of converters that are tried out
 	previews previews
 
 	health healths
@@ -97,7 +98,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	t := &Tenant{
 		name: id, super: s, space: space, vault: vault, book: param.NewBook(vault), notes: maskedLog(s.cfg.Log, vault.Mask()).With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
-		tests: make(places, testsAtOnce),
+		tests: make(places, testsAtOnce), trials: make(places, 1),
 	}
 	t.devices = device.NewBook(0, 0)
 	t.keeper = device.NewKeeper(t.devices, space)

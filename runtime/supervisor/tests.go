@@ -28,7 +28,7 @@ func (p places) take(ctx context.Context) (free func(), err error) {
 	case <-ctx.Done():
 		return nil, fault.Of(ctx.Err())
 	case <-patience.C:
-		return nil, fault.New(fault.Exhausted, "%d connectors of the tenant are being tested, and the test has waited for its turn for %v", cap(p), testPatience).
-			WithRetryAfter(time.Second).WithHint("Test one connector after the other.")
+		return nil, fault.New(fault.Exhausted, "%d tests of the tenant, or previews, are under way, and this one has waited for its turn for %v", cap(p), testPatience).
+			WithRetryAfter(time.Second).WithHint("Make one after the other.")
 	}
 }
