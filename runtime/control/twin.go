@@ -102,7 +102,8 @@ func (t *Tenant) History(ctx context.Context, connector, device string, in Range
 // not reported so: an update of attributes, which the interlock of a grant may
 // refuse. What is wanted stays either way, and the view says what became of the
 // update. revision is the one that was read; 0: whichever there is. A device
-// that is wanted something of need not have been heard of.
+// that is wanted something of need not have been heard of. fault.Exhausted: as
+// much is wanted of the connector's devices as may be.
 func (t *Tenant) Desire(ctx context.Context, connector, device string, values map[string]json.RawMessage, revision uint64, wait time.Duration) (v TwinView, err error) {
 	if err := t.may(ctx, identity.Devices, identity.Use); err != nil {
 		return v, err

@@ -18,6 +18,7 @@ import (
 const (
 	kindReported = "r"
 	kindDesired  = "d"
+	kindWanted   = "n"      // how much is wanted of all
 	placeID      = "~place" // no connector's id begins so
 )
 
@@ -272,10 +273,21 @@ func (t *Twins) put(w store.Writer, c change, gone bool) error {
 		_, err := w.Put(store.Twins, reportedID(c.key), c.value)
 		return err
 	}
-	for _, id := range []string{reportedID(c.key), desiredID(c.connector, c.device)} {
-		if err := w.Delete(store.Twins, id); err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
+	if err := remove(w, reportedID(c.key)); err != nil {
+		return err
+	}
+	if !gone {
+		return forgetDesired(w, c.connector, c.device)
+	}
+	if err := remove(w, wantedID(c.connector)); err != nil {
+		return err
+	}
+	return remove(w, desiredID(c.connector, c.device))
+}
+
+func remove(w store.Writer, id string) error {
+	if err := w.Delete(store.Twins, id); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
 	}
 	return nil
 }

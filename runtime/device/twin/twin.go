@@ -15,6 +15,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -178,19 +179,28 @@ func (t *Twins) Refresh(connector string) {
 func (t *Twins) Drop(connector, device string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if device != "" {
+		t.drop(key{connector, device})
+		return
+	}
 	for k := range t.all {
-		if k.connector == connector && (device == "" || k.device == device) {
+		if k.connector == connector {
 			t.drop(k)
 		}
 	}
 }
 
-// drop takes a device out. The lock is held.
+// drop takes a device out, and what is wanted of it, whether it was ever heard of
+// or not. The lock is held.
 func (t *Twins) drop(k key) {
 	s := t.all[k]
 	if s == nil {
+		if len(k.device) <= maxName && len(t.dirty) < 2*t.lim.Devices { // made-up names are not worth more
+			t.dirty[key{strings.Clone(k.connector), strings.Clone(k.device)}] = true
+		}
 		return
 	}
+	t.dirty[k] = true
 	for _, tag := range s.tags {
 		t.history -= tag.past.bytes
 	}
@@ -201,7 +211,6 @@ func (t *Twins) drop(k key) {
 		delete(t.counts, k.connector)
 		delete(t.weights, k.connector)
 	}
-	t.dirty[k] = true
 }
 
 // weigh changes what a device takes of the tenant's room. The lock is held.

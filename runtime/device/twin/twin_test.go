@@ -392,6 +392,63 @@ func TestDesired(t *testing.T) {
 	}
 }
 
+// TestDesiredIsBounded: what is wanted of all devices of a connector, of which none
+// was ever heard of, has bounds, and goes with the devices.
+func TestDesiredIsBounded(t *testing.T) {
+	r := newRig(t, Limits{})
+	long := json.RawMessage(`"` + strings.Repeat("x", 60<<10) + `"`)
+	write := func(connector, device string, value json.RawMessage) error {
+		return r.space.Update(t.Context(), func(w store.Writer) error {
+			_, err := WriteDesired(w, connector, device, Desired{Values: map[string]json.RawMessage{"a": value}}, 0)
+			return err
+		})
+	}
+	count := func() (all wanted) {
+		r.must(r.space.View(t.Context(), func(rd store.Reader) (err error) {
+			all, err = wantedOf(rd, "c")
+			return err
+		}))
+		return all
+	}
+	n := 0
+	var err error
+	for ; err == nil && n < 1000; n++ {
+		err = write("c", fmt.Sprint("d", n), long)
+	}
+	if !fault.Is(err, fault.Exhausted) || n < MaxWantedBytes/(64<<10) || n > MaxWantedBytes/(60<<10)+1 {
+		t.Fatalf("something is wanted of %d devices: %v", n, err)
+	}
+	r.must(write("other", "d", long))
+	r.must(write("c", "d0", json.RawMessage("1")))
+	r.must(write("c", fmt.Sprint("d", n), long)) // in the room that d0 had
+
+	r.put(store.Devices, "c\x00d2", spec.Device{ID: "d2", State: spec.DeviceConnected})
+	before := count()
+	r.twins.Drop("c", "d1")
+	r.twins.Drop("c", "d2") // which is there again
+	r.twins.Drop("c", "nobody")
+	for end := time.Now().Add(10 * time.Second); count().Devices == before.Devices && time.Now().Before(end); {
+		r.emit(outbox.Block{})
+	}
+	if now := count(); now.Devices != before.Devices-1 || now.Bytes > before.Bytes-(60<<10) || now.Bytes < before.Bytes-(64<<10) {
+		t.Errorf("with one device fewer: %+v, and before %+v", now, before)
+	}
+	r.must(r.space.View(t.Context(), func(rd store.Reader) error {
+		for device, want := range map[string]int{"d1": 0, "d2": 1} {
+			if d, err := ReadDesired(rd, "c", device); err != nil || len(d.Values) != want {
+				t.Errorf("%s: %d values, %v", device, len(d.Values), err)
+			}
+		}
+		return nil
+	}))
+
+	r.put(store.Twins, wantedID("c"), wanted{Devices: MaxWanted})
+	if err := write("c", "one more", json.RawMessage("1")); !fault.Is(err, fault.Exhausted) {
+		t.Errorf("beyond the devices: %v", err)
+	}
+	r.must(write("c", "d0", json.RawMessage("22")))
+}
+
 func BenchmarkApply(b *testing.B) {
 	log, err := outbox.Open(b.TempDir(), outbox.Config{Reserve: -1})
 	if err != nil {
