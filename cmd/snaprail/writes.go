@@ -150,7 +150,7 @@ func (a *app) grantsInterlock() *cobra.Command {
 				return a.regrant(ctx, api, args[0], func(v *client.Connector) error {
 					i, err := a.lockable(v, args[1], args[2:])
 					if err == nil {
-						v.Grants[i].Interlock = lock
+						v.Grants[i].Interlock, v.Grants[i].Unlock = lock, remove
 					}
 					return err
 				})

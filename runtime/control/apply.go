@@ -188,7 +188,11 @@ func readDocument(raw json.RawMessage) (d document, field, detail string) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
+	err := dec.Decode(into)
+	if err == nil {
+		err = knownInGrants(raw)
+	}
+	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "json: ")
 		if head.Kind == kindSecret {
 			text = "holds more than kind and name: a secret's value is set with `snaprail secret set`"
@@ -196,6 +200,20 @@ func readDocument(raw json.RawMessage) (d document, field, detail string) {
 		return d, "", "cannot be read: " + text
 	}
 	return d, "", ""
+}
+
+// knownInGrants refuses what no grant has: a Grant reads itself, and does not
+// hear that its reader is to be strict.
+func knownInGrants(raw json.RawMessage) error {
+	var said struct {
+		Grants json.RawMessage `json:"grants"`
+	}
+	if err := json.Unmarshal(raw, &said); err != nil || len(said.Grants) == 0 {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(said.Grants))
+	dec.DisallowUnknownFields()
+	return dec.Decode(&[]spec.BareGrant{})
 }
 
 // failed notes why a change is not made. What is not about the change ends the
@@ -299,8 +317,10 @@ func (t *Tenant) perform(ctx context.Context, wanted, in ConnectorInput, change 
 		return err
 	}
 	change.ID = v.ID
-	if change.Warnings == nil {
-		change.Warnings = v.Warnings
+	for _, w := range v.Warnings {
+		if !slices.Contains(change.Warnings, w) {
+			change.Warnings = append(change.Warnings, w)
+		}
 	}
 	switch want := wanted.Enabled; {
 	case want == nil || *want == v.Enabled:

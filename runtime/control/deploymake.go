@@ -269,6 +269,7 @@ func (s *site) within(parent *spec.Connector, wanted []abi.DeployGrant) (grants 
 		if !slices.Contains(g.Rights, spec.Write) {
 			g.Interlock = nil
 		}
+		g.Unlock = g.Interlock == nil // it has what the parent has now
 		grants = append(grants, g)
 	}
 	return grants, nil

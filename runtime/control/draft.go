@@ -85,6 +85,7 @@ func (d *draft) apply() {
 	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, d.now
 	c.Set, c.Remote, c.Mapping = in.Set, in.Remote, in.Mapping
 	c.Grants = settleGrants(c.Grants, in.Grants, d.by(), d.now)
+	d.notes = append(d.notes, unlocked(d.was.Grants, c.Grants)...)
 }
 
 // enable starts or stops it, if the caller says so. What a test has not passed

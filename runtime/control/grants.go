@@ -100,9 +100,11 @@ func (t *Tenant) groupNames() (names []string) {
 
 // settleGrants is what is stored of the grants that a caller sent. Who granted
 // what, and when, is not the caller's to say: a grant that was there keeps it.
-// The reason is the caller's, and may change.
+// The reason is the caller's, and may change. So may the interlock, but one that
+// is only left out stays: whoever made the grant need not be who bounded it.
 func settleGrants(had, want []spec.Grant, by string, now time.Time) []spec.Grant {
 	had, want = slices.Clone(had), slices.Clone(want)
+	keepInterlocks(had, want)
 	for i := range want {
 		g := &want[i]
 		g.GrantedBy, g.GrantedAt = by, now
@@ -112,6 +114,44 @@ func settleGrants(had, want []spec.Grant, by string, now time.Time) []spec.Grant
 		}
 	}
 	return want
+}
+
+// keepInterlocks gives the grants that say nothing of an interlock that of the
+// same resources.
+func keepInterlocks(had, want []spec.Grant) {
+	for i := range want {
+		g := &want[i]
+		unlock := g.Unlock
+		g.Unlock = false
+		if g.Interlock != nil || unlock || !slices.Contains(g.Rights, spec.Write) {
+			continue
+		}
+		if j := slices.IndexFunc(had, func(h spec.Grant) bool { return h.Interlock != nil && sameResources(h, *g) }); j >= 0 {
+			g.Interlock = had[j].Interlock
+		}
+	}
+}
+
+// unlocked says which interlocks a change takes away, in words.
+func unlocked(had, has []spec.Grant) (gone []string) {
+	for _, h := range had {
+		if h.Interlock == nil || slices.ContainsFunc(has, func(g spec.Grant) bool { return g.Interlock != nil && sameResources(g, h) }) {
+			continue
+		}
+		what := strings.Join(append([]string{h.Group}, h.Resources...), " ")
+		if slices.ContainsFunc(has, func(g spec.Grant) bool { return g.Group == h.Group && slices.Contains(g.Rights, spec.Write) }) {
+			gone = append(gone, "this takes the interlock of "+what+" away, and leaves a right to write to "+h.Group)
+			continue
+		}
+		gone = append(gone, "this takes the interlock of "+what+" away, with the right to write")
+	}
+	return gone
+}
+
+// sameResources reports whether two grants are of the same group and the same
+// resources, in whatever order.
+func sameResources(a, b spec.Grant) bool {
+	return a.Group == b.Group && slices.Equal(slices.Sorted(slices.Values(a.Resources)), slices.Sorted(slices.Values(b.Resources)))
 }
 
 // sameGrant reports whether two grants allow the same.

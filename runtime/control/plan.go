@@ -78,6 +78,7 @@ func (t *Tenant) tried(ctx context.Context, in *ConnectorInput, was *spec.Connec
 			return is, nil, err
 		}
 	}
+	var notes []string
 	err = t.space.Update(ctx, func(w store.Writer) error {
 		now := time.Now().UTC()
 		if schema, err = book.Schema(w, trial.Module); err != nil {
@@ -98,11 +99,12 @@ func (t *Tenant) tried(ctx context.Context, in *ConnectorInput, was *spec.Connec
 				return err
 			}
 		}
-		is = d.is
+		is, notes = d.is, d.notes
 		return errPlanned
 	})
 	if errors.Is(err, errPlanned) {
 		err = nil
+		change.Warnings = append(change.Warnings, notes...)
 	}
 	return is, schema, err
 }

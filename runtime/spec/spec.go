@@ -155,6 +155,9 @@ type Grant struct {
 	GrantedAt time.Time `json:"granted_at,omitzero"`  // filled in by the server
 	// Interlock bounds what may be written; nil: the right to write is enough.
 	Interlock *Interlock `json:"interlock,omitempty"`
+	// Unlock says that the interlock is null in so many words, and was not left
+	// out: it takes away the one that is there. It is of requests, and never kept.
+	Unlock bool `json:"-"`
 }
 
 // Poll says how often a connector in poll mode is asked.
