@@ -86,6 +86,13 @@ func (l *lane) mail(ctx context.Context) (worked bool, err error) {
 		return true, nil
 	}
 	for x.at < len(x.encoded) { // each is a step of its own, and nothing comes in between
+		if l.stopping() {
+			l.post.back(x)
+			break
+		}
+		if x.question.Take() == nil { // whoever asked has been told how it ended, and may ask again
+			break
+		}
 		before := x.at
 		if err := l.hand(ctx, x, &x.encoded[x.at]); err != nil {
 			return true, err

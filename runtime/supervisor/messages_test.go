@@ -14,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
@@ -460,5 +461,56 @@ func TestStopAnswersWhatIsPending(t *testing.T) {
 	began := time.Now()
 	if all := p.all(q); len(all) != 1 || all[0].Err.Code != "wrong_state" || time.Since(began) > 20*time.Second {
 		t.Errorf("%+v after %s", all, time.Since(began))
+	}
+}
+
+// What an update was made into is handed over one after the other, and none of
+// it behind the end of its question, nor behind a stop: whoever asked was told
+// how it ended, and may ask again.
+func TestPartsEndWithTheirQuestion(t *testing.T) {
+	r := newRig(t)
+	p := r.speaks("parley", "parley", nil)
+	r.put(p.id, spec.Device{ID: "device-1", Name: "Device 1", Type: "parley", AttributeUpdates: []spec.AttributeUpdate{
+		{Attribute: "there", Template: "there"},
+		{Attribute: "long", Template: `{"do":"sleep","after_ms":${long}}`},
+		{Attribute: "long", Template: "second of ${long}"},
+		{Attribute: "long", Template: "third of ${long}"},
+	}})
+	records := func() uint64 {
+		return r.until(p.id, "known", func(lifecycle.Status) bool { return true }).Counters.Records
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; p.tick() { // the mapping is taken up
+		all := p.all(p.send(attributes(`{"there":1}`)))
+		if strings.HasPrefix(string(all[0].Body), `[{"item":"there"`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the mapping was not taken: %s", all[0].Body)
+		}
+	}
+	before := records()
+	all := p.all(p.send(attributes(`{"long":1}`)))
+	if n := records(); n != before+2 || len(all) != 1 || all[0].Status != abi.ReplyComplete {
+		t.Fatalf("an update in three parts left %d records and was answered %+v", n-before, all)
+	}
+
+	m := attributes(`{"long":900}`)
+	m.Deadline = time.Now().Add(300 * time.Millisecond).UnixNano()
+	if all := p.all(p.send(m)); len(all) != 1 || all[0].Err == nil || all[0].Err.Code != fault.Timeout.String() {
+		t.Errorf("behind its deadline it was answered %+v", all)
+	}
+	p.rpc(abi.Message{Method: "where"}) // it is done with all that came before
+	if n := records(); n != before+2 {
+		t.Errorf("%d parts were handed over behind the deadline", n-before-2)
+	}
+
+	p.send(abi.Message{Type: abi.MessageRPC, Body: bodyOf("sleep", "after_ms", 300)})
+	q := p.send(attributes(`{"long":1500}`))
+	r.until(p.id, "asked", func(lifecycle.Status) bool { return p.counters().Open == 1 })
+	if _, err := r.tenant.Deactivate(t.Context(), p.id); err != nil {
+		t.Fatal(err)
+	}
+	if all := p.all(q); len(all) != 1 || all[0].Err == nil || all[0].Err.Code != fault.WrongState.String() {
+		t.Errorf("behind the stop it was answered %+v", all)
 	}
 }
