@@ -115,6 +115,11 @@ func (t *Table) offer(r *abi.Reply) (q *Question, taken <-chan struct{}, err err
 	if full {
 		return q, t.taken, nil
 	}
+	room, ok := t.cfg.Pot.reserve(size)
+	if !ok {
+		return q, room, nil
+	}
+	defer t.cfg.Pot.hold(-size) // by now it is held, or the reader's own
 	if r.Status == abi.ReplyPartial {
 		t.counters.Partial++
 		q.push(*r)

@@ -39,6 +39,9 @@ type Config struct {
 	Open     int           // questions that may be open at once
 	Credit   int           // bytes of replies that wait for the reader of one question
 	Patience time.Duration // how long Answer waits for a reader that is behind
+	// Pot is what all tables of a tenant may hold together; nil: one for this
+	// table alone.
+	Pot *Pot
 	// Mask takes the tenant's secrets out of what a reply says; nil: there are
 	// none. It answers its argument when there is nothing to take out.
 	Mask func([]byte) []byte
@@ -56,6 +59,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Patience <= 0 {
 		c.Patience = DefaultPatience
+	}
+	if c.Pot == nil {
+		c.Pot = NewPot()
 	}
 	if c.Mask == nil {
 		c.Mask = func(b []byte) []byte { return b }
@@ -140,6 +146,10 @@ func (t *Table) Ask(m *abi.Message, deadline time.Time) (*Question, error) {
 		t.counters.Refused++
 		return nil, fault.New(fault.Exhausted, "%d questions to the connector are open already", len(t.open)).WithRetryAfter(time.Second)
 	}
+	if !t.cfg.Pot.keep(size) {
+		t.counters.Refused++
+		return nil, fault.New(fault.Exhausted, "messages of %d bytes to the tenant's connectors are open already", maxPot).WithRetryAfter(time.Second)
+	}
 	t.counters.Asked++
 	t.open[q.id], t.messages = q, t.messages+size
 	q.timer = time.AfterFunc(time.Until(deadline), q.expire)
@@ -199,7 +209,8 @@ func (t *Table) FailAll(err error) {
 func (t *Table) close(q *Question, kind fault.Kind) {
 	delete(t.open, q.id)
 	t.messages -= q.size
-	t.waiting -= q.bytes
+	t.cfg.Pot.drop(q.size)
+	t.hold(-q.bytes)
 	q.message, q.size, q.bytes = nil, 0, 0
 	t.read()
 	q.timer.Stop()
@@ -211,6 +222,12 @@ func (t *Table) close(q *Question, kind fault.Kind) {
 		oldest, _ := t.order.Remove(t.order.Front()).(memory)
 		delete(t.ended, oldest.id)
 	}
+}
+
+// hold changes what unread replies take of the table's room. t.mu is held.
+func (t *Table) hold(by int) {
+	t.waiting += by
+	t.cfg.Pot.hold(by)
 }
 
 // read tells those who wait to answer that there is room again. t.mu is held.

@@ -91,7 +91,8 @@ func (q *Question) take() (r abi.Reply, ok, end bool) {
 	q.waiting = q.waiting[1:]
 	if !q.over { // else it is the reader's own, and the table is rid of it
 		size := replySize(&r)
-		q.bytes, t.waiting = q.bytes-size, t.waiting-size
+		q.bytes -= size
+		t.hold(-size)
 		t.read()
 	}
 	return r, true, false
@@ -171,7 +172,8 @@ func (q *Question) end(kind fault.Kind, last *abi.Reply) {
 func (q *Question) push(r abi.Reply) {
 	size := replySize(&r)
 	q.waiting = append(q.waiting, r)
-	q.bytes, q.table.waiting = q.bytes+size, q.table.waiting+size
+	q.bytes += size
+	q.table.hold(size)
 	q.tell()
 }
 

@@ -37,6 +37,7 @@ var _ Handler = (*actor.Actor)(nil)
 type exchanges struct {
 	mu     sync.Mutex
 	tables map[string]*exchange.Table
+	pot    *exchange.Pot // what all of them hold
 }
 
 // Exchange is the connector's open questions. It outlives the connector's
@@ -49,14 +50,25 @@ func (t *Tenant) Exchange(id string) *exchange.Table {
 		return table
 	}
 	if x.tables == nil {
-		x.tables = map[string]*exchange.Table{}
+		x.tables, x.pot = map[string]*exchange.Table{}, exchange.NewPot()
 	}
 	journal := t.Journal(id)
 	x.tables[id] = exchange.NewTable(exchange.Config{
+		Pot:  x.pot,
 		Mask: t.vault.Mask().Bytes,
 		Note: func(text string) { journal.add(abi.LogWarning, actor.FromHost, "messages", text) },
 	})
 	return x.tables[id]
+}
+
+// held is how many bytes of messages and replies are on their way.
+func (x *exchanges) held() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.pot == nil {
+		return 0
+	}
+	return x.pot.Held()
 }
 
 // spoken is a status with what became of the messages to the connector.
