@@ -57,8 +57,13 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 	if err := l.checkJobs(l.view.Jobs); err != nil {
 		return err
 	}
+	given := len(l.view.Replies)
 	if err := l.checkReplies(); err != nil {
 		return err
+	}
+	if given > 0 && l.emitsNothing() {
+		return fault.New(fault.LateReply, "nobody waits for these replies any more").
+			WithHint("end the work that they are made for")
 	}
 	b := outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices, Timers: l.view.Timers}
 	var t tally
@@ -81,6 +86,14 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 		c.Traps += t.traps
 	})
 	return nil
+}
+
+// emitsNothing reports whether nothing is left of an emit once the replies are
+// out of it that were refused. Its guest is told, so that it does not go on to
+// work for somebody who has gone; elsewhere a refused reply refuses nothing.
+func (l *lane) emitsNothing() bool {
+	v, s := &l.view, &l.guest.stage
+	return len(v.Replies)+len(v.Batch)+len(v.Timers)+len(v.Devices)+len(v.Jobs)+len(s.writes) == 0 && v.Cursor == nil
 }
 
 // notTheLanes is why a guest that is not the lane's own may not call a function

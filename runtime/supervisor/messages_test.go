@@ -416,11 +416,11 @@ func TestVerdictsOnMessages(t *testing.T) {
 // TestSlowReaderEndsNoGuest: whoever reads the parts of an answer too slowly is
 // told so, and the guest that gives them goes on.
 func TestSlowReaderEndsNoGuest(t *testing.T) {
-	for _, do := range []string{"emit", "parts"} {
+	for do, parts := range map[string]int{"emit": 60, "parts": 16} {
 		t.Run(do, func(t *testing.T) {
 			r := newRig(t)
 			p := r.speaks("talker", "parley", nil)
-			q := p.send(abi.Message{Type: abi.MessageQuery, Body: bodyOf(do, "n", 16, "kib", 40), Deadline: time.Now().Add(time.Minute).UnixNano()})
+			q := p.send(abi.Message{Type: abi.MessageQuery, Body: bodyOf(do, "n", parts, "kib", 40), Deadline: time.Now().Add(time.Minute).UnixNano()})
 			var last abi.Reply
 			for {
 				pause := time.NewTimer(800 * time.Millisecond)
@@ -438,8 +438,12 @@ func TestSlowReaderEndsNoGuest(t *testing.T) {
 				t.Errorf("the last reply: %d %+v", last.Code, last.Err)
 			}
 			wants(t, p.query(bodyOf("empty")), "204 ")
-			if n := p.counters(); n.Slow != 1 {
+			n := p.counters()
+			if n.Slow != 1 {
 				t.Errorf("%+v", n)
+			}
+			if do == "emit" && n.Late > 2 {
+				t.Errorf("the guest went on for somebody who had gone: %+v", n)
 			}
 			if s := r.state(p.id, lifecycle.Running); s.Restarts != 0 || s.Counters.Traps != 0 {
 				t.Errorf("%+v", s)
