@@ -3,6 +3,7 @@ package opcua_test
 import (
 	"bytes"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -30,7 +31,7 @@ func TestValues(t *testing.T) {
 		if err != nil || !bytes.Equal(v, c.hex) {
 			t.Errorf("%d %s: %x, %v", c.kind, c.text, v, err)
 		}
-		if got, ok := opcua.Value(v); !ok || got.Type() != c.want.Type() || got.String() != c.want.String() {
+		if got, ok := opcua.Value(v); !ok || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%x is %v, %v", v, got, ok)
 		}
 	}

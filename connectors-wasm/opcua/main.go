@@ -1,0 +1,219 @@
+// Command opcua is a connector that watches or polls nodes of an OPC UA server,
+// and writes to them, calls its methods and browses it when it is asked to.
+// README.md says how to configure it.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/opcua"
+)
+
+var _ = snaprail.Register(&plant{})
+
+func main() {}
+
+// plant is the connector: one server, and the items that are of interest.
+type plant struct {
+	config
+
+	server opcua.Server
+	kinds  []opcua.Kind // of the items, as far as they were seen
+	points map[string][]abi.Point
+}
+
+// The names of the one subscription and of the one timer.
+const (
+	subscription = "items"
+	timer        = "poll"
+)
+
+// Open connects, and says what is to be watched, or when to poll.
+func (p *plant) Open(in *abi.OpenInput, step *snaprail.Step) error {
+	c, err := readConfig(in)
+	if err != nil {
+		return err
+	}
+	p.config, p.kinds, p.points = c, make([]opcua.Kind, len(c.Items)), map[string][]abi.Point{}
+	if p.server, err = opcua.Open(c.options()); err != nil {
+		return err
+	}
+	for _, d := range c.devices() {
+		step.PutDevice(d, "opcua", d)
+	}
+	if len(c.Items) == 0 {
+		return nil
+	}
+	if c.Poll > 0 {
+		step.Every(timer, seconds(c.Poll))
+		return p.server.Unsubscribe(subscription) // of a version before
+	}
+	step.ClearTimer(timer)
+	statuses, err := p.server.Subscribe(subscription, c.Interval*1000, c.watched())
+	if err != nil {
+		return err
+	}
+	for i, s := range statuses {
+		if s.Bad() {
+			log.Warning(fmt.Sprintf("item %s: the server does not watch %s: %v; it is tried again", c.Items[i].Name, c.Items[i].Node, s))
+		}
+	}
+	return nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// OnEvents makes records of what was published, and polls when it is time.
+func (p *plant) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	for i := range events {
+		event := &events[i]
+		switch event.Type {
+		case abi.EventData:
+			if err := p.changed(i, event, step); err != nil {
+				return err
+			}
+		case abi.EventTimer:
+			if event.Name == timer {
+				p.poll(event.Time, step)
+			}
+		case abi.EventDown, abi.EventUp, abi.EventGap:
+			p.report(event)
+		default: // of a newer contract
+		}
+	}
+	return nil
+}
+
+// changed makes records of an event: one for each device, in the order of the
+// values, of which an item may have several.
+func (p *plant) changed(input int, event *abi.Event, step *snaprail.Step) error {
+	_, values, err := opcua.Changes(*event)
+	if err != nil {
+		step.Reject(input, err.Error())
+		return nil
+	}
+	for i := range values {
+		if int(values[i].Item) >= len(p.Items) {
+			continue // of a version before
+		}
+		p.put(int(values[i].Item), &values[i], event.Time, step)
+	}
+	p.flush(event.Time, step)
+	return nil
+}
+
+// put adds a value to the record of its device. Another value of an item that is
+// in it already begins the next one.
+func (p *plant) put(at int, v *opcua.Data, now int64, step *snaprail.Step) {
+	it := &p.Items[at]
+	for _, have := range p.points[it.Device] {
+		if have.Name == it.Name {
+			p.flush(now, step)
+			break
+		}
+	}
+	if kind, array := opcua.KindOf(v.Variant); kind != opcua.KindNull && !array {
+		p.kinds[at] = kind
+	}
+	value, single := opcua.Value(v.Variant)
+	if !single && len(v.Variant) > 0 {
+		value = abi.Bytes(v.Variant) // an array or a structure, as it is
+	}
+	if value.Type() == abi.ValueBytes { // of a reply, which the next call of the host overwrites
+		value = abi.Bytes(bytes.Clone(value.Bytes()))
+	}
+	p.points[it.Device] = append(p.points[it.Device], abi.Point{
+		Name: it.Name, Unit: it.Unit, Value: value, Quality: v.Status, SourceTime: opcua.UnixNS(v.SourceTicks),
+	})
+}
+
+// flush makes records of the points.
+func (p *plant) flush(now int64, step *snaprail.Step) {
+	for _, d := range p.devices() {
+		if points := p.points[d]; len(points) > 0 {
+			step.Telemetry(d, now, points...)
+			p.points[d] = points[:0]
+		}
+	}
+}
+
+// poll reads all items. One that fails as a whole is tried again at the next
+// time; the host tells of a connection that is lost.
+func (p *plant) poll(now int64, step *snaprail.Step) {
+	nodes := make([]opcua.Node, len(p.Items))
+	for i := range p.Items {
+		nodes[i].Node = p.Items[i].Node
+	}
+	values, err := p.server.Read(nodes...)
+	if err != nil {
+		log.Warning("poll: " + err.Error())
+		return
+	}
+	for i := range values {
+		p.put(i, &values[i], now, step)
+	}
+	p.flush(now, step)
+}
+
+func (p *plant) report(event *abi.Event) {
+	switch event.Type {
+	case abi.EventUp:
+		log.Info(p.Endpoint + " is back")
+	case abi.EventGap:
+		log.Warning(p.Endpoint + ": values were lost: " + event.Name)
+	default:
+		why := "no reason given"
+		if event.Err != nil {
+			why = event.Err.Error()
+		}
+		log.Warning(p.Endpoint + " is lost: " + why)
+	}
+}
+
+// Test connects and reads every item. It shows the certificates of both ends.
+func (p *plant) Test(in *abi.OpenInput) abi.TestResult {
+	c, err := readConfig(in)
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	server, err := opcua.Open(c.options())
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	info, err := server.Info()
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	result := abi.TestResult{Success: true}
+	detail := func(name, text string) {
+		result.Details = append(result.Details, abi.Header{Name: name, Value: []byte(text)})
+	}
+	detail("security", info.Policy+" "+info.Mode)
+	detail("client_certificate", info.Fingerprint)
+	if info.ServerFingerprint != "" {
+		detail("server_certificate", info.ServerFingerprint)
+	}
+	nodes := make([]opcua.Node, len(c.Items))
+	for i := range c.Items {
+		nodes[i].Node = c.Items[i].Node
+	}
+	values, err := server.Read(nodes...)
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	bad := 0
+	for i, v := range values {
+		if s := opcua.Status(v.Status); s.Bad() {
+			bad++
+			result.Success = false
+			detail(c.Items[i].Name, fmt.Sprintf("%s cannot be read: %v", c.Items[i].Node, s))
+		}
+	}
+	result.Message = fmt.Sprintf("connected with %s %s; %d of %d items read", info.Policy, info.Mode, len(values)-bad, len(values))
+	return result
+}
