@@ -51,12 +51,12 @@ type Interlocks struct {
 	cfg Config
 
 	mu      sync.Mutex
-	history map[place]*written
+	history map[string]map[place]*written // by connector
 }
 
 // New makes the interlocks of a tenant.
 func New(cfg Config) *Interlocks {
-	return &Interlocks{cfg: cfg, history: map[place]*written{}}
+	return &Interlocks{cfg: cfg, history: map[string]map[place]*written{}}
 }
 
 // Write is one value that a message writes to one tag.
@@ -108,7 +108,11 @@ type Ask struct {
 	Approved bool
 	// DryRun asks what would be written, whatever the grants say.
 	DryRun bool
-	Now    time.Time
+	// Unregistered says that the connector has no such device, and serves the
+	// message all the same. A message to a connector with one device is judged as
+	// one to that.
+	Unregistered bool
+	Now          time.Time
 }
 
 // Judge says whether a message may write, and notes that it has if so: what it

@@ -24,8 +24,11 @@ type target struct {
 	rules []*spec.TagRule
 }
 
-// maxDepth bounds how deep a body is read.
-const maxDepth = 32
+// The bounds of a message that is judged.
+const (
+	maxDepth  = 32 // of its body
+	maxWrites = 64 // tags, so that each one is judged and told
+)
 
 // targetsOf is what a message writes, as an interlock's rules read it. Whatever
 // of the message no rule accounts for is a reason to refuse it: a guest may read
@@ -38,10 +41,27 @@ func targetsOf(lock *spec.Interlock, m *abi.Message) ([]target, *refused) {
 	if err != nil {
 		return nil, &refused{text: "what the message writes cannot be told: " + err.Error(), near: nearForm}
 	}
+	read := methodOf
 	if m.Type == abi.MessageAttributes {
-		return attributesOf(lock, m, body)
+		read = attributesOf
 	}
-	return methodOf(lock, m, body)
+	targets, no := read(lock, m, body)
+	switch {
+	case no != nil:
+		return nil, no
+	case len(targets) > maxWrites:
+		return nil, tooMany(len(targets))
+	}
+	for _, t := range targets {
+		if len(t.Tag) > maxText {
+			return nil, &refused{text: fmt.Sprintf("the name of a tag has at most %d bytes, and %.40q... has more", maxText, t.Tag), near: nearForm}
+		}
+	}
+	return targets, nil
+}
+
+func tooMany(n int) *refused {
+	return &refused{text: fmt.Sprintf("the message writes %d tags, and under an interlock one writes %d at most", n, maxWrites), near: nearForm}
 }
 
 // attributesOf are the attributes of an update, each one a tag.
@@ -49,6 +69,9 @@ func attributesOf(lock *spec.Interlock, m *abi.Message, body any) ([]target, *re
 	members, ok := body.(map[string]any)
 	if !ok || len(members) == 0 {
 		return nil, &refused{text: "what the message writes cannot be told: it is no object of attributes", near: nearForm}
+	}
+	if len(members) > maxWrites { // before each of them is read
+		return nil, tooMany(len(members))
 	}
 	var all []target
 	for _, tag := range slices.Sorted(maps.Keys(members)) {
