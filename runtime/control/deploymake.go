@@ -348,7 +348,6 @@ func (s *site) putOwnDevice(ctx context.Context, ask []byte) (id string, err err
 		return "", err
 	}
 	s.runtime.TellLater(c.ID, d.ID)
-	s.runtime.DevicesChanged(c.ID)
 	return d.ID, nil
 }
 
@@ -381,7 +380,6 @@ func (s *site) dropDevice(ctx context.Context, ask []byte) error {
 		return err
 	}
 	s.runtime.TellLater(c.ID, in.Device.ID)
-	s.runtime.DevicesChanged(c.ID)
 	return nil
 }
 

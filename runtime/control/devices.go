@@ -210,7 +210,6 @@ func (t *Tenant) changeDevice(ctx context.Context, connector, id string, p Patie
 		}
 		return out, err
 	}
-	t.runtime.Twins().Refresh(c.ID)
 	if did == identity.DeviceDelete {
 		t.runtime.Twins().Drop(c.ID, id)
 	}
@@ -219,7 +218,7 @@ func (t *Tenant) changeDevice(ctx context.Context, connector, id string, p Patie
 		out.Local, out.Pending = true, true
 		return out, nil
 	}
-	t.runtime.DevicesChanged(c.ID)
+	t.runtime.DevicesChanged(c.ID, id)
 	if out.Answer, err = t.runtime.TellDevice(wait, c.ID, id); err != nil {
 		return out, err
 	}

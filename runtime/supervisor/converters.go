@@ -3,8 +3,9 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -16,9 +17,45 @@ import (
 // plan is which converters a connector's devices are to have, as it is stored,
 // with the configs opened.
 type plan struct {
-	common  *chainPlan // nil: none
+	common *chainPlan // nil: none
+	own    *ownPlans
+}
+
+// ownPlans are what devices have of their own. They do not change.
+type ownPlans struct {
 	devices map[string]*chainPlan
 	updates map[string][]spec.AttributeUpdate
+	key     func() string // names all of it; made once, as it may be long
+}
+
+// hasPlan reports whether a device has anything of its own.
+func hasPlan(d *spec.Device) bool { return d.Converter != nil || len(d.AttributeUpdates) > 0 }
+
+func newOwnPlans(devices iter.Seq[spec.Device]) *ownPlans {
+	p := &ownPlans{devices: map[string]*chainPlan{}, updates: map[string][]spec.AttributeUpdate{}}
+	for d := range devices {
+		if d.Converter != nil {
+			p.devices[d.ID] = chainOf(d.Converter)
+		}
+		if len(d.AttributeUpdates) > 0 {
+			p.updates[d.ID] = d.AttributeUpdates
+		}
+	}
+	p.key = sync.OnceValue(func() string {
+		all := struct {
+			Devices map[string]string
+			Updates map[string][]spec.AttributeUpdate
+		}{map[string]string{}, p.updates}
+		for id, c := range p.devices {
+			all.Devices[id] = c.key()
+		}
+		raw, err := json.Marshal(all)
+		if err != nil {
+			return "?"
+		}
+		return string(raw)
+	})
+	return p
 }
 
 // chainPlan is the stages of one chain.
@@ -37,46 +74,36 @@ func (c *chainPlan) key() string {
 }
 
 // key names all that a plan says.
-func (p *plan) key() string {
-	all := struct {
-		Common  string
-		Devices map[string]string
-		Updates map[string][]spec.AttributeUpdate
-	}{p.common.key(), map[string]string{}, p.updates}
-	for id, c := range p.devices {
-		all.Devices[id] = c.key()
-	}
-	raw, err := json.Marshal(all)
-	if err != nil {
-		return "?"
-	}
-	return string(raw)
-}
+func (p *plan) key() string { return p.common.key() + "\x00" + p.own.key() }
 
 // plan reads which converters are wanted: a device's own goes before its
 // connector's, and that before the default of the connector's type.
-func (t *Tenant) plan(ctx context.Context, c *spec.Connector) (p plan, err error) {
-	err = t.space.View(ctx, func(r store.Reader) error {
-		p = plan{devices: map[string]*chainPlan{}, updates: map[string][]spec.AttributeUpdate{}}
-		if p.common, err = t.commonChain(r, c); err != nil {
-			return err
-		}
-		for e, err := range store.All(r, store.Devices, within(c.ID, "")) {
+func (t *Tenant) plan(ctx context.Context, c *spec.Connector) (plan, error) {
+	var all []spec.Device
+	err := t.space.View(ctx, func(r store.Reader) error {
+		all = nil
+		for d, err := range t.devices.All(r, c.ID) {
 			if err != nil {
 				return err
 			}
-			var d spec.Device
-			if err := json.Unmarshal(e.Value, &d); err != nil {
-				return fault.Wrap(fault.Integrity, err, "device %s", strings.TrimPrefix(e.ID, within(c.ID, "")))
-			}
-			if d.Converter != nil {
-				p.devices[d.ID] = chainOf(d.Converter)
-			}
-			if len(d.AttributeUpdates) > 0 {
-				p.updates[d.ID] = d.AttributeUpdates
+			if hasPlan(&d) {
+				all = append(all, d)
 			}
 		}
 		return nil
+	})
+	if err != nil {
+		return plan{}, err
+	}
+	return t.planWith(ctx, c, newOwnPlans(slices.Values(all)))
+}
+
+// planWith is plan with what the devices have of their own.
+func (t *Tenant) planWith(ctx context.Context, c *spec.Connector, own *ownPlans) (p plan, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		p = plan{own: own}
+		p.common, err = t.commonChain(r, c)
+		return err
 	})
 	return p, err
 }
@@ -138,13 +165,13 @@ func TypeConverter(r store.Reader, category, providerType string) (*spec.Convert
 // records with the reason, and leaves the others alone.
 func (t *Tenant) conversions(ctx context.Context, p plan) (actor.Conversions, func(context.Context), error) {
 	b := chains{tenant: t, pool: t.converters, made: map[string]*actor.Chain{}}
-	all := actor.Conversions{Key: p.key(), Devices: map[string]*actor.Chain{}, Updates: p.updates}
+	all := actor.Conversions{Key: p.key(), Devices: map[string]*actor.Chain{}, Updates: p.own.updates}
 	var err error
 	if all.Default, err = b.chain(ctx, p.common); err != nil {
 		b.release(context.WithoutCancel(ctx))
 		return all, nil, err
 	}
-	for id, c := range p.devices {
+	for id, c := range p.own.devices {
 		own, err := b.chain(ctx, c)
 		if ctx.Err() != nil {
 			b.release(context.WithoutCancel(ctx))

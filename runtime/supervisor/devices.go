@@ -29,7 +29,9 @@ func (t *Tenant) TellDevice(ctx context.Context, connector, id string) (device.A
 	if err != nil {
 		return device.Answer{}, err
 	}
-	return t.keeper.Tell(ctx, connector, id, out)
+	a, err := t.keeper.Tell(ctx, connector, id, out)
+	t.DevicesChanged(connector, id)
+	return a, err
 }
 
 // AdoptDevice asks the connector's own manager, if it has one, for a device that
@@ -44,7 +46,7 @@ func (t *Tenant) AdoptDevice(ctx context.Context, connector, id string) (spec.De
 	}
 	d, err := t.keeper.Adopt(ctx, connector, id, out.Manager)
 	if err == nil {
-		t.DevicesChanged(connector)
+		t.DevicesChanged(connector, id)
 	}
 	return d, err
 }
@@ -57,17 +59,12 @@ func (t *Tenant) SyncDevices(ctx context.Context, connector, reason string) (dev
 		return device.Report{}, err
 	}
 	report, err := t.keeper.Sync(ctx, connector, reason, out)
-	if report.Adopted.Count > 0 {
-		t.DevicesChanged(connector)
-	}
+	t.DevicesChanged(connector)
 	for _, need := range report.NeedsAction {
 		t.Journal(connector).add(abi.LogWarning, actor.FromHost, "devices", need.Device+": "+need.Text)
 	}
 	return report, err
 }
-
-// DevicesChanged lets the connector's lanes follow its devices.
-func (t *Tenant) DevicesChanged(connector string) { t.reconcile(connector) }
 
 // outside is what the devices of a connector are kept in step with.
 func (t *Tenant) outside(ctx context.Context, connector string) (out device.Outside, err error) {

@@ -31,7 +31,7 @@ type followed struct{ connector, device string }
 // follow lets what a step has changed of a connector's devices become true: in
 // its lanes, with its manager, and upstream. It waits for nothing.
 func (t *Tenant) follow(connector string, devices []string) {
-	t.DevicesChanged(connector)
+	t.DevicesChanged(connector, devices...)
 	f := &t.following
 	f.mu.Lock()
 	for _, id := range devices {
@@ -127,6 +127,7 @@ func (t *Tenant) tellOf(ctx context.Context, d followed) {
 		return // the connector is gone, or nobody has to know
 	}
 	a, err := t.keeper.Tell(ctx, d.connector, d.device, out)
+	t.DevicesChanged(d.connector, d.device)
 	if err != nil {
 		t.notes.Warn("upstream was not told of a device", "connector", d.connector, "device", d.device, "error", err)
 		return

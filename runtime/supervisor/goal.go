@@ -2,8 +2,6 @@ package supervisor
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -11,32 +9,11 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/device"
-	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
-	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // polls are when the devices of a lane are asked.
 type polls []actor.Poll
-
-// devicesOf lists the devices of a connector, whatever their state.
-func (t *Tenant) devicesOf(ctx context.Context, connector string) (all []spec.Device, err error) {
-	err = t.space.View(ctx, func(r store.Reader) error {
-		all = nil
-		for e, err := range store.All(r, store.Devices, within(connector, "")) {
-			if err != nil {
-				return err
-			}
-			var d spec.Device
-			if err := json.Unmarshal(e.Value, &d); err != nil {
-				return fault.Wrap(fault.Integrity, err, "device %q", e.ID)
-			}
-			all = append(all, d)
-		}
-		return nil
-	})
-	return all, err
-}
 
 // equal reports whether a lane has nothing to do to come from one goal to the
 // other.
@@ -60,7 +37,7 @@ func toldOf(d *spec.Device) abi.Device { return device.ToABI(d) }
 // pollsOf are the schedules of a lane: of each of its devices, where the module
 // is asked for each by itself, else one. own is set when the lane is one
 // device's.
-func pollsOf(c *spec.Connector, devices []spec.Device, own, each bool) polls {
+func pollsOf(c *spec.Connector, devices []*spec.Device, own, each bool) polls {
 	switch {
 	case own && len(devices) == 1:
 		return polls{{Interval: devices[0].Poll.Interval.Or(time.Duration(c.Poll.Interval))}}

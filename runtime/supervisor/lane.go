@@ -44,6 +44,7 @@ type goal struct {
 	reopen  bool         // whether another list of devices means another guest
 	polls   polls
 	anew    uint64 // counts the requests to connect anew
+	own     *ownPlans
 }
 
 // newLane starts a lane. The runner's mu is held.

@@ -96,5 +96,5 @@ func (l *lane) own(ctx context.Context, changes []abi.DeviceChange) {
 	l.of.mu.Lock()
 	defer l.of.mu.Unlock()
 	maps.Copy(l.did, now)
-	l.of.poke()
+	l.of.pokeDevices()
 }

@@ -43,8 +43,9 @@ type layout struct {
 type division struct {
 	layout
 
-	devices map[string][]spec.Device // by lane
-	known   map[string]bool          // lanes of any device that is kept, served or not
+	devices map[string][]*spec.Device // by lane; the roster's
+	own     *ownPlans
+	known   map[string]bool // lanes of any device that is kept, served or not
 	reopen  bool
 	perDev  bool // each device is polled by itself
 }
@@ -52,11 +53,10 @@ type division struct {
 // divide divides a connector into lanes. A module that cannot be read is the one
 // lane's trouble, which says so.
 func (r *runner) divide(ctx context.Context, c *spec.Connector) (*division, error) {
-	all, err := r.devicesOf(ctx, r.id)
-	if err != nil {
+	if err := r.roll(ctx); err != nil {
 		return nil, err
 	}
-	p := &division{layout: layout{kind: laneConnector, lane: map[string]string{}}, devices: map[string][]spec.Device{}, known: map[string]bool{}}
+	p := &division{own: r.roster.own, layout: layout{kind: laneConnector, lane: map[string]string{}}, devices: map[string][]*spec.Device{}, known: map[string]bool{}}
 	if m, err := r.modules.shelf.Get(ctx, c.Module); err == nil {
 		if m.Manifest.Lanes != "" {
 			p.kind = m.Manifest.Lanes
@@ -67,15 +67,15 @@ func (r *runner) divide(ctx context.Context, c *spec.Connector) (*division, erro
 	if p.kind == laneConnector {
 		p.devices[""] = nil
 	}
-	for _, d := range all {
-		p.add(d)
+	for i := range r.roster.list {
+		p.add(&r.roster.list[i])
 	}
 	p.names = slices.Sorted(maps.Keys(p.devices))
 	return p, nil
 }
 
 // add finds the lane of a device.
-func (p *division) add(d spec.Device) {
+func (p *division) add(d *spec.Device) {
 	name := ""
 	switch p.kind {
 	case laneDevice:
@@ -84,7 +84,7 @@ func (p *division) add(d spec.Device) {
 		name = d.Endpoint
 	}
 	p.known[name] = true
-	if !served(&d) {
+	if !served(d) {
 		return
 	}
 	if _, ok := p.devices[name]; !ok && len(p.devices) >= maxLanes {
@@ -98,9 +98,9 @@ func (p *division) add(d spec.Device) {
 // goal is what one lane should be.
 func (p *division) goal(name string, c *spec.Connector, anew uint64) *goal {
 	devices := p.devices[name]
-	g := &goal{spec: c, reopen: p.reopen, anew: anew, devices: make([]abi.Device, len(devices))}
-	for i := range devices {
-		g.devices[i] = toldOf(&devices[i])
+	g := &goal{spec: c, reopen: p.reopen, anew: anew, own: p.own, devices: make([]abi.Device, len(devices))}
+	for i, d := range devices {
+		g.devices[i] = toldOf(d)
 	}
 	g.polls = pollsOf(c, devices, p.kind == laneDevice, p.perDev)
 	return g
@@ -117,10 +117,12 @@ type round struct {
 // conduct sees to it that there are the lanes that there should be. It waits for
 // none of them.
 func (r *runner) conduct(ctx context.Context, c *spec.Connector) error {
+	began := time.Now()
 	p, err := r.divide(ctx, c)
 	if err != nil {
 		return err
 	}
+	read := time.Since(began)
 	r.mu.Lock()
 	divided := len(r.lanes) > 0 && r.layout.kind != p.kind
 	first := len(r.lanes) == 0
@@ -136,10 +138,12 @@ func (r *runner) conduct(ctx context.Context, c *spec.Connector) error {
 		r.rounds = round{base: c}
 	}
 	r.tidy(ctx, p)
+	began = time.Now()
 	r.direct(c, p)
 	if p.kind != laneConnector {
-		r.reconvert(ctx, r.rounds.base)
+		r.reconvert(ctx, r.rounds.base, p.own)
 	}
+	r.rested(read + time.Since(began))
 	return nil
 }
 

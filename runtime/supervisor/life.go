@@ -217,7 +217,7 @@ func (l *life) update(ctx context.Context, want *goal) {
 			l.converted(c)
 			return
 		}
-		l.convertAs(ctx, c)
+		l.convertAs(ctx, c, want.own)
 		return
 	}
 	l.actor.Move(lifecycle.Update, nil)

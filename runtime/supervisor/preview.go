@@ -127,8 +127,8 @@ func (p *Previewer) load(ctx context.Context, c *spec.Connector, device string, 
 		if err != nil {
 			return err
 		}
-		wanted, p.rows = all.common, all.updates[device]
-		if own, ok := all.devices[device]; ok {
+		wanted, p.rows = all.common, all.own.updates[device]
+		if own, ok := all.own.devices[device]; ok {
 			wanted = own
 		}
 	}

@@ -11,16 +11,16 @@ import (
 // of the connector, of its devices, and of its type. The guest itself goes on
 // and notices nothing; a step that has begun ends with the converters that it
 // began with.
-func (l *life) convertAs(ctx context.Context, c *spec.Connector) {
+func (l *life) convertAs(ctx context.Context, c *spec.Connector, own *ownPlans) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &swapping{spec: c, cancel: cancel, done: make(chan error, 1), converters: true}
 	l.swap = s
 	converters := l.version.Converters
-	go func() { s.done <- l.reconvert(ctx, c, converters) }()
+	go func() { s.done <- l.reconvert(ctx, c, own, converters) }()
 }
 
-func (t *Tenant) reconvert(ctx context.Context, c *spec.Connector, converters *actor.Choice) error {
-	wanted, err := t.plan(ctx, c)
+func (t *Tenant) reconvert(ctx context.Context, c *spec.Connector, own *ownPlans, converters *actor.Choice) error {
+	wanted, err := t.planWith(ctx, c, own)
 	if err != nil || wanted.key() == converters.Key() {
 		return err
 	}

@@ -18,12 +18,15 @@ type runner struct {
 	*Tenant
 	id      string
 	host    *host
-	changed chan struct{} // holds a token when spec, devices or lanes may have changed
+	changed chan struct{} // holds a token when the spec or lanes may have changed
+	moving  chan struct{} // holds one when devices may have changed
 	gone    chan struct{} // closed at the end
 	rolling chan struct{} // holds a token for each lane that swaps beside others
 	common  *actor.Common // what the lanes share; the runner's goroutine's, and of lanes while they live
 	rounds  round         // of the spec's way through the lanes; the runner's goroutine's
 	stock   stock         // what lanes are made from
+	roster  roster
+	pause   time.Duration // before devices are looked at again; the runner's goroutine's
 	epochs  epochs
 
 	mu      sync.Mutex
@@ -43,7 +46,7 @@ type runner struct {
 func (t *Tenant) newRunner(id string) *runner {
 	r := &runner{
 		Tenant: t, id: id, host: t.newHost(id),
-		changed: make(chan struct{}, 1), gone: make(chan struct{}), moved: make(chan struct{}),
+		changed: make(chan struct{}, 1), moving: make(chan struct{}, 1), gone: make(chan struct{}), moved: make(chan struct{}),
 		rolling: make(chan struct{}, rollingAtOnce), lanes: map[string]*lane{},
 		last: lifecycle.Status{State: lifecycle.Stopped, Since: time.Now()},
 	}
@@ -121,18 +124,26 @@ func (r *runner) end() {
 
 func (r *runner) stopping() bool { return r.super.ending.Err() != nil }
 
-// sleep waits for the time to pass or something to change. It reports false
-// when the supervisor stops.
+// sleep waits for the time to pass or something to change: devices, not before
+// the runner has rested from them. It reports false when the supervisor stops.
 func (r *runner) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
+	t, rest := time.NewTimer(d), time.NewTimer(r.pause)
 	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.changed:
-	case <-r.super.ending.Done():
-		return false
+	defer rest.Stop()
+	var moving <-chan struct{}
+	for {
+		select {
+		case <-rest.C:
+			moving = r.moving
+			continue
+		case <-moving:
+		case <-t.C:
+		case <-r.changed:
+		case <-r.super.ending.Done():
+			return false
+		}
+		return !r.stopping()
 	}
-	return !r.stopping()
 }
 
 // fail shows why there is no lane, or says why those that there are do not

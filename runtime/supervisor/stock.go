@@ -60,7 +60,7 @@ func (s *stock) back(e *edition) func(context.Context) {
 
 // reconvert gives the guests of all lanes the converters that are wanted now: see
 // life.convertAs, which does so where there is one lane.
-func (r *runner) reconvert(ctx context.Context, c *spec.Connector) {
+func (r *runner) reconvert(ctx context.Context, c *spec.Connector, own *ownPlans) {
 	r.stock.mu.Lock()
 	used := slices.Clone(r.stock.used)
 	held := make([]func(context.Context), len(used))
@@ -70,7 +70,7 @@ func (r *runner) reconvert(ctx context.Context, c *spec.Connector) {
 	}
 	r.stock.mu.Unlock()
 	for i, e := range used {
-		if err := r.Tenant.reconvert(ctx, c, e.version.Converters); err != nil {
+		if err := r.Tenant.reconvert(ctx, c, own, e.version.Converters); err != nil {
 			r.host.Line(abi.LogError, actor.FromHost, "converter", "the converters go on as they were: "+err.Error())
 		}
 		held[i](ctx)

@@ -204,11 +204,6 @@ func (t *Tenant) exists(ctx context.Context, id string) (exists bool, err error)
 // another.
 func (t *Tenant) Reconcile(id string) {
 	t.Respecified(id)
-	t.reconcile(id)
-}
-
-// reconcile is Reconcile with the spec as it was, for other devices.
-func (t *Tenant) reconcile(id string) {
 	t.members.changed(id)
 	defer t.stir()
 	t.twins.Refresh(id)

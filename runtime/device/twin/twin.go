@@ -162,11 +162,18 @@ func (t *Twins) Stats() Stats {
 }
 
 // Refresh forgets what is known of a connector's spec and of its devices',
-// because one of them has changed.
-func (t *Twins) Refresh(connector string) {
+// because one of them has changed; of the devices that are named alone, if any
+// are.
+func (t *Twins) Refresh(connector string, devices ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forgetful++
+	for _, id := range devices {
+		delete(t.maps, key{connector, id})
+	}
+	if len(devices) > 0 {
+		return
+	}
 	for k := range t.maps {
 		if k.connector == connector {
 			delete(t.maps, k)
