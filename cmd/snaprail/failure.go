@@ -14,7 +14,7 @@ import (
 // report prints what went wrong, with what to do next, and gives the exit
 // code, which is the command's own when nothing did.
 func (a *app) report(ctx context.Context, err error) int {
-	if err == nil {
+	if err == nil || errors.Is(err, errUnread) {
 		return a.exit
 	}
 	f := a.asFault(err)

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -56,10 +58,18 @@ func (a *app) printLine(l client.LogLine) error {
 		visible(l.Level), visible(source), visible(l.Text)))
 }
 
+// errUnread ends a command whose reader has gone: who ends a pipe has what they
+// wanted, as with `tail | head`.
+var errUnread = errors.New("nobody reads any more")
+
 // line prints a line of a stream. A reader that has gone ends the stream.
 func (a *app) line(s string) error {
-	if _, err := fmt.Fprintln(a.out, s); err != nil {
-		return fault.Wrap(fault.Canceled, err, "nobody reads any more")
+	_, err := fmt.Fprintln(a.out, s)
+	switch {
+	case errors.Is(err, syscall.EPIPE):
+		return errUnread
+	case err != nil:
+		return fault.Wrap(fault.Internal, err, "print").WithHint("Look at where the output goes: a full disk, perhaps.")
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (a *app) messageCommand(kind, use, short, example string, words int) *cobra
 	flags.StringVar(&f.data, "data", "", "all of the data as `JSON`, or @file with it, in place of arguments")
 	flags.StringArrayVar(&f.metadata, "metadata", nil, "`name=text` or name:=json of the protocol's part beside the data; may be repeated")
 	flags.DurationVar(&f.wait, "wait", 0, "how long the replies may take, up to 5m (default 10s)")
-	flags.BoolVar(&f.later, "later", false, "do not wait: print a ticket for `snaprail tickets show`")
+	flags.BoolVar(&f.later, "later", false, "do not wait: print a ticket for snaprail tickets show")
 	flags.StringVar(&f.message.Callback, "callback", "", "do not wait: have the ticket posted to this `URL` when it has ended")
 	if kind != "query" {
 		flags.BoolVar(&f.message.DryRun, "dry-run", false, "write nothing: print what would be written, with the bytes")
