@@ -83,7 +83,7 @@ func attributesOf(lock *spec.Interlock, m *abi.Message, body any) ([]target, *re
 		}
 		all = append(all, t)
 		if len(t.rules) == 0 {
-			return nil, notAllowed(tag, all)
+			return nil, notAllowed(tag, tagsFor(lock, ""), all)
 		}
 	}
 	return all, nil
@@ -119,7 +119,7 @@ func methodOf(lock *spec.Interlock, m *abi.Message, body any) ([]target, *refuse
 		all[at].rules = append(all[at].rules, r)
 	}
 	if len(all) == 0 {
-		return nil, notAllowed(method, nil)
+		return nil, methodNotAllowed(lock, method, body)
 	}
 	if rest := unnamed(body, "", named); rest != "" {
 		return nil, &refused{
@@ -208,8 +208,62 @@ func unnamed(v any, at string, named map[string]bool) string {
 	return at
 }
 
-func notAllowed(tag string, all []target) *refused {
-	return &refused{text: fmt.Sprintf("the interlock does not let %.100q be written", tag), near: nearTag, writes: writesOf(all)}
+// notAllowed says what may not be written, and what may instead.
+func notAllowed(what string, may []string, all []target) *refused {
+	return &refused{
+		text: fmt.Sprintf("the interlock does not let %.100q be written; it lets %s", what, some(may)),
+		near: nearTag, writes: writesOf(all),
+	}
+}
+
+// maxNamed bounds how many names a refusal lists.
+const maxNamed = 8
+
+// some are the first of these names, each once.
+func some(names []string) string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch {
+	case len(names) == 0:
+		return "nothing be written in this way"
+	case len(names) > maxNamed:
+		names = append(slices.Clip(names[:maxNamed]), "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// tagsFor are the tags that rules let a method write, "": attributes.
+func tagsFor(lock *spec.Interlock, method string) (tags []string) {
+	for i := range lock.Tags {
+		if lock.Tags[i].Method == method {
+			tags = append(tags, lock.Tags[i].Tag)
+		}
+	}
+	return tags
+}
+
+// methodNotAllowed says why no rule is about a message: none names its method,
+// or those that do are about other tags or other params.
+func methodNotAllowed(lock *spec.Interlock, method string, body any) *refused {
+	var methods []string
+	for i := range lock.Tags {
+		r := &lock.Tags[i]
+		if r.Method != "" {
+			methods = append(methods, r.Method)
+		}
+		if r.Method != method || r.TagAt == "" {
+			continue
+		}
+		if v, there := spec.Lookup(body, r.TagAt); there {
+			no := notAllowed(fmt.Sprint(v), tagsFor(lock, method), nil)
+			no.text = "by " + strconv.Quote(method) + " " + no.text
+			return no
+		}
+	}
+	if slices.Contains(methods, method) {
+		return &refused{text: fmt.Sprintf("the params of %.100q are not where a rule of the interlock has its value", method), near: nearTag}
+	}
+	return notAllowed(method, methods, nil)
 }
 
 func writesOf(all []target) []Write {

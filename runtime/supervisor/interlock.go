@@ -151,7 +151,7 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 		return nil, t.hold(ctx, c, &m, writes, w)
 	case err != nil:
 		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
-		return nil, err
+		return nil, whereItStands(c, err)
 	case permit.DryRun:
 		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, nil))
 		return t.sendRehearsal(ctx, id, &m, &permit)
@@ -165,6 +165,16 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
 	}
 	return q, err
+}
+
+// whereItStands adds to a refusal where its rules can be read, and what gets past
+// them.
+func whereItStands(c *spec.Connector, err error) error {
+	if f := fault.Of(err); f.Kind == fault.Interlocked && f.Hint == "" && len(c.Grants) > 0 {
+		return f.WithHint("`snaprail grants interlock %s %s` shows what may be written; an administrator lets more through for a while with `snaprail writes override %s --reason ...`.",
+			c.Name, c.Grants[0].Group, c.Name)
+	}
+	return err
 }
 
 // sendRehearsal sends a message that nothing is to be written for. One that has
