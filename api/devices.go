@@ -127,7 +127,7 @@ func reportForm(r *control.DeviceReport) client.DeviceReport {
 		Connector: r.Connector, Reason: r.Reason, Started: r.Started, Ended: r.Ended, Added: client.ReportedDevices(r.Added),
 		Updated: client.ReportedDevices(r.Updated), Disconnected: client.ReportedDevices(r.Disconnected), Deleted: client.ReportedDevices(r.Deleted),
 		Unchanged: r.Unchanged, Adopted: client.ReportedDevices(r.Adopted), FailedCount: r.FailedCount, NeedsActionCount: r.NeedsActionCount,
-		Error: r.Error, Failed: []client.DeviceFailure{}, NeedsAction: []client.DeviceAction{},
+		Error: r.Error, NoPlatform: r.NoPlatform, Failed: []client.DeviceFailure{}, NeedsAction: []client.DeviceAction{},
 	}
 	for _, f := range r.Failed {
 		out.Failed = append(out.Failed, client.DeviceFailure(f))

@@ -15,7 +15,7 @@ import (
 type DeviceInput struct {
 	ID               string                 `json:"id,omitempty" maxLength:"256" doc:"The connector's own for it; only sent to add one"`
 	Type             string                 `json:"type" minLength:"1" maxLength:"512" doc:"One that the connector's module serves"`
-	Name             string                 `json:"name" minLength:"1" maxLength:"512"`
+	Name             string                 `json:"name,omitempty" maxLength:"512" doc:"None: its id"`
 	Tags             map[string]string      `json:"tags,omitempty" doc:"Texts by name: at most 64, with names of at most 64 bytes and values of at most 256"`
 	Attributes       json.RawMessage        `json:"attributes,omitempty" doc:"Extension attributes: an object of at most 16 KiB"`
 	Endpoint         string                 `json:"endpoint,omitempty" maxLength:"512" doc:"What it is reached through; devices may share one"`
@@ -75,6 +75,7 @@ type DeviceReport struct {
 	NeedsAction      []DeviceAction  `json:"needs_action" doc:"What nobody but people can do, the first 100"`
 	NeedsActionCount int             `json:"needs_action_count"`
 	Error            string          `json:"error,omitempty" doc:"Why it ended before it was through"`
+	NoPlatform       bool            `json:"no_platform,omitempty" doc:"It ended since the tenant has no platform to tell of its devices; all else was done"`
 }
 
 // ReportedDevices are some devices, counted, with the first 100 ids.

@@ -116,8 +116,8 @@ type deviceFlags struct {
 }
 
 func (f *deviceFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.kind, "type", "", "its `type`, one that the connector's module serves")
-	c.Flags().StringVar(&f.name, "name", "", "its `name`")
+	c.Flags().StringVar(&f.kind, "type", "", "its `type`, one that the connector's module serves; needed to add it")
+	c.Flags().StringVar(&f.name, "name", "", "its `name` (default its id)")
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "what it is reached through: a `port`, an address")
 	c.Flags().StringVar(&f.attributes, "attributes", "", "extension attributes, as an `object` of JSON")
 	c.Flags().StringVar(&f.config, "config", "", "what the module must know of it, as an `object` of JSON")
@@ -197,7 +197,7 @@ func (a *app) deviceInput(c *cobra.Command, f *deviceFlags, in *client.DeviceInp
 func (a *app) deviceAdd() *cobra.Command {
 	var f deviceFlags
 	c := &cobra.Command{
-		Use: "add connector [device]", Short: "Add a device to a connector, here and upstream",
+		Use: "add connector {device --type type | -f file}", Short: "Add a device to a connector, here and upstream",
 		Example: "  snaprail devices add modbus boiler-3 --type meter --name 'Boiler 3' --tag site=north\n  snaprail devices add modbus -f boiler.json",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -207,6 +207,10 @@ func (a *app) deviceAdd() *cobra.Command {
 			}
 			if len(args) == 2 {
 				in.ID = args[1]
+			}
+			if in.ID == "" || in.Type == "" {
+				return fault.New(fault.Usage, "a device needs an id and a --type").
+					WithHint("`snaprail modules show` prints the types that the connector's module serves.")
 			}
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
 				return a.deviceDone(api.AddDevice(ctx, args[0], in, f.wait.patience()))
@@ -382,10 +386,11 @@ func (a *app) printReports(reports []client.DeviceReport) {
 	}
 }
 
-// outOfStep is the error of a sync that did not do everything.
+// outOfStep is the error of a sync that did not do everything. Where there is no
+// platform there was nothing more to do.
 func outOfStep(reports []client.DeviceReport) error {
 	for _, r := range reports {
-		if r.Error != "" || r.FailedCount > 0 {
+		if r.Error != "" && !r.NoPlatform || r.FailedCount > 0 {
 			return fault.New(fault.ResourceUnavailable, "not all devices are in step").
 				WithHint("`snaprail devices sync CONNECTOR --last` says which are not; sync again when the platform can be reached.")
 		}

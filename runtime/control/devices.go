@@ -100,8 +100,8 @@ func (t *Tenant) Device(ctx context.Context, connector, id string) (d spec.Devic
 }
 
 // AddDevice adds a device to a connector, here first and then upstream. It has an
-// id, a type that the connector's module serves, and a name. fault.Exists: the
-// connector has the device already.
+// id and a type that the connector's module serves; its name is its id if it has
+// none. fault.Exists: the connector has the device already.
 func (t *Tenant) AddDevice(ctx context.Context, connector string, d spec.Device, p Patience) (DeviceResult, error) {
 	return t.changeDevice(ctx, connector, d.ID, p, identity.DeviceCreate, func(w store.Writer, c *spec.Connector, at time.Time) (spec.Device, error) {
 		switch _, err := t.runtime.Devices().Get(w, c.ID, d.ID); {
@@ -243,8 +243,11 @@ func (t *Tenant) putDevice(w store.Writer, c *spec.Connector, d spec.Device, at 
 // checkDevice checks what a person says of a device: all that is required, a type
 // that the module serves, a converter that is one.
 func (t *Tenant) checkDevice(r store.Reader, c *spec.Connector, d *spec.Device) error {
+	if d.Name == "" {
+		d.Name = d.ID
+	}
 	var bad []fault.Field
-	for pointer, text := range map[string]string{"/id": d.ID, "/type": d.Type, "/name": d.Name} {
+	for pointer, text := range map[string]string{"/id": d.ID, "/type": d.Type} {
 		if text == "" {
 			bad = append(bad, fault.Field{Pointer: pointer, Detail: "is required"})
 		}

@@ -33,6 +33,8 @@ type Report struct {
 	NeedsActionCount int      `json:"needs_action_count"`
 	// Error says why the sync ended before it was through; "": it did not.
 	Error string `json:"error,omitempty"`
+	// NoPlatform says that there is nobody to tell, which is why it ended.
+	NoPlatform bool `json:"no_platform,omitempty"`
 }
 
 // Devices are some devices, counted, with the first ids.

@@ -17,7 +17,7 @@ func (k *Keeper) Sync(ctx context.Context, connector, reason string, out Outside
 	report = Report{Connector: connector, Reason: reason, Started: time.Now().UTC(), Failed: []Failure{}, NeedsAction: []Action{}}
 	err = k.syncManager(ctx, &report, out)
 	if err == nil && out.Upstream == nil {
-		err = noPlatform()
+		report.NoPlatform, err = true, noPlatform()
 	}
 	if err == nil {
 		err = k.syncUpstream(ctx, &report, out)

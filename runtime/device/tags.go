@@ -35,7 +35,7 @@ func (b *Book) ChangeTag(w store.Writer, connector, id, name, value string, revi
 func (b *Book) RemoveTag(w store.Writer, connector, id, name string, revision uint64, at time.Time) (spec.Device, error) {
 	return b.tag(w, connector, id, revision, at, func(d *spec.Device) error {
 		if _, had := d.Tags[name]; !had {
-			return noTag(id, name)
+			return noTag(id, name).WithHint("There is nothing to take away; `snaprail devices show` prints the tags that the device has.")
 		}
 		delete(d.Tags, name)
 		return nil
@@ -58,6 +58,6 @@ func (b *Book) tag(w store.Writer, connector, id string, revision uint64, at tim
 	})
 }
 
-func noTag(id, name string) error {
+func noTag(id, name string) *fault.Fault {
 	return fault.New(fault.TagMissing, "device %.64q has no tag %.64q", id, name)
 }
