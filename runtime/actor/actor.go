@@ -48,6 +48,9 @@ type Config struct {
 	Exchange *exchange.Table
 	// Locks are the grants that have an interlock; nil: none has.
 	Locks Locks
+	// Place is where a guest may be tried beside those that run, until it is
+	// given back: the tenant has few. nil: anywhere.
+	Place func(ctx context.Context) (free func(), err error)
 	// Peers reaches the tenant's other connectors; nil: there are none.
 	Peers Peers
 	// Deployment is what a deployment is made of; nil: the actor is not for one.
@@ -177,6 +180,8 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 	}
 	l := &lane{Actor: a, stop: stop, idle: time.NewTimer(time.Hour)}
 	defer l.idle.Stop()
+	l.rehearsals.begin(ctx)
+	defer l.rehearsals.close()
 	if err := l.takeOver(ctx, c); err != nil {
 		a.abandon(ctx, c.guest)
 		return err
@@ -188,6 +193,7 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		err = l.run(ctx)
 	}
 	l.answer(ctx)
+	l.rehearsals.close() // they may hold sessions
 	if err != nil {
 		if l.guest.inst.State() == engine.Dead {
 			a.count(func(c *lifecycle.Counters) { c.Traps++ })

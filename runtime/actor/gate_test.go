@@ -19,7 +19,7 @@ var _ capability.Group = box{}
 func (box) Name() string { return "box" }
 
 func (box) Functions() []capability.Function {
-	return []capability.Function{{Name: capability.OpenFunction}, {Name: "put"}}
+	return []capability.Function{{Name: capability.OpenFunction}, {Name: "put"}, {Name: "draw", Consumes: true}}
 }
 
 func (box) Target(args []byte) (capability.Target, error) {

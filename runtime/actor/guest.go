@@ -310,6 +310,9 @@ func (g *guest) HostCall(ctx context.Context, group, function string, in, out []
 }
 
 func (g *guest) serve(ctx context.Context, own end, group, function string, in, out []byte) ([]byte, error) {
+	if g.rehearsal != nil && g.consumes(group, function) {
+		return nil, fault.New(fault.Interlocked, "%s.%s: this is a dry run, and what it takes is the running module's", group, function)
+	}
 	if own.Session != nil {
 		g.input = in
 		defer func() { g.input = nil }()

@@ -17,11 +17,12 @@ type lane struct {
 	version Version
 	inbox   inbox
 
-	stop    <-chan struct{}
-	idle    *time.Timer
-	turns   schedule      // poll mode: when to ask next
-	pending *installation // run mode: waits for the guest to return
-	broken  error         // run mode: a failure of the host's that ends the run
+	stop       <-chan struct{}
+	idle       *time.Timer
+	turns      schedule // poll mode: when to ask next
+	rehearsals rehearsals
+	pending    *installation // run mode: waits for the guest to return
+	broken     error         // run mode: a failure of the host's that ends the run
 
 	// Reused from step to step.
 	events   abi.Events

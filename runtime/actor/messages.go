@@ -78,7 +78,7 @@ func (l *lane) mail(ctx context.Context) (worked bool, err error) {
 		}
 	}
 	if rehearsing(x.question) != nil {
-		l.rehearse(ctx, x)
+		l.rehearse(x)
 		return true, nil
 	}
 	if x.at >= len(x.encoded) { // the converter made nothing of it
@@ -181,7 +181,7 @@ func (l *lane) gatherMail(ctx context.Context, now time.Time) (bytes int) {
 			}
 		}
 		if rehearsing(x.question) != nil {
-			l.rehearse(ctx, x)
+			l.rehearse(x)
 			continue
 		}
 		size := 0

@@ -26,6 +26,9 @@ type Function struct {
 	// A guest that is only a candidate for a swap may not call functions with
 	// the right to write.
 	Right spec.Right
+	// Consumes says that a call takes something away that another guest of the
+	// connector would miss. A dry run may not call it.
+	Consumes bool
 	// Sentence says what a module with this import can do: "write to the
 	// serial ports that it is granted".
 	Sentence string

@@ -349,3 +349,59 @@ func TestInterlockOfCallsBetweenConnectors(t *testing.T) {
 		t.Errorf("the other connector was asked %d times", c.Asked)
 	}
 }
+
+// A dry run has a guest of its own, and the lane goes on beside it: a caller
+// could hold it up with one after the other. It ends with its question, and with
+// the connector.
+func TestDryRunHoldsUpNobody(t *testing.T) {
+	r := newRig(t)
+	p := r.speaks("parley", "parley", nil)
+	dry := func(after int, timeout time.Duration) <-chan error {
+		ended := make(chan error, 1)
+		e, err := r.tenant.Send(t.Context(), p.id, control.MessageInput{
+			Type: abi.MessageRPC, Method: "x", Body: bodyOf("sleep", "after_ms", after), DryRun: true, Wait: timeout,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer e.Close()
+			last, err := e.Next(t.Context())
+			if err == nil && last.Fault != nil {
+				err = last.Fault
+			}
+			ended <- err
+		}()
+		return ended
+	}
+	slow := dry(3000, 30*time.Second)
+	began := time.Now()
+	for range 3 {
+		p.rpc(abi.Message{Method: "where"})
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("beside a dry run three calls took %s", took)
+	}
+	if err := <-slow; err != nil {
+		t.Errorf("the dry run ended with %v", err)
+	}
+
+	// With their questions, so that there is room for another one.
+	for range 4 {
+		dry(60000, 500*time.Millisecond)
+	}
+	began = time.Now()
+	if err := <-dry(1, 30*time.Second); err != nil || time.Since(began) > 15*time.Second {
+		t.Errorf("behind dry runs without an end one took %s and ended with %v", time.Since(began), err)
+	}
+
+	last := dry(60000, time.Minute)
+	p.rpc(abi.Message{Method: "where"}) // now it is under way
+	began = time.Now()
+	if _, err := r.tenant.Deactivate(t.Context(), p.id); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-last; !fault.Is(err, fault.WrongState) || time.Since(began) > 15*time.Second {
+		t.Errorf("the stop ended it after %s with %v", time.Since(began), err)
+	}
+}

@@ -1,0 +1,39 @@
+package actor
+
+import (
+	"context"
+	"testing"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// A dry run works on the live sessions, and takes nothing from them that the
+// guest that runs would miss.
+func TestDryRunConsumesNothing(t *testing.T) {
+	t.Parallel()
+	g := &guest{
+		surroundings: &surroundings{groups: capability.NewRegistry(box{}), sessions: newSessions()},
+		handles:      []*session{{group: "box", resource: "box", calls: newGate(), end: drawn{}}},
+	}
+	draw := func(own end) error {
+		_, err := g.serve(t.Context(), own, "box", "draw", abi.Handle{Handle: 1}.Append(nil), nil)
+		return err
+	}
+	for name, own := range map[string]end{"a handle": {}, "a session of its own": {Session: drawn{}}} {
+		g.rehearsal = nil
+		if err := draw(own); err != nil {
+			t.Errorf("%s: the guest that runs may not: %v", name, err)
+		}
+		g.rehearsal = &rehearsal{}
+		if err := draw(own); !fault.Is(err, fault.Interlocked) {
+			t.Errorf("%s: in a dry run it is answered %v", name, err)
+		}
+	}
+}
+
+// drawn is a session that anything can be drawn from.
+type drawn struct{ stuck }
+
+func (drawn) Call(_ context.Context, _ string, _, out []byte) ([]byte, error) { return out[:0], nil }
