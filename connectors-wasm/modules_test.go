@@ -105,6 +105,18 @@ func TestSchemas(t *testing.T) {
 			good: []string{`{"bucket":"abc","access_key":"a","secret_key":"b"}`, `{"bucket":"abc","access_key":"a","secret_key":"b","region":"x","endpoint":"https://m","path_style":false,"session_token":"t"}`},
 			bad:  []string{`{}`, `{"access_key":"a","secret_key":"b"}`, `{"bucket":"abc","secret_key":"b"}`, `{"bucket":"abc","access_key":"a"}`, `{"bucket":"a/b","access_key":"a","secret_key":"b"}`},
 		},
+		"opcua": {
+			good: []string{
+				`{"endpoint":"opc.tcp://plc1:4840"}`,
+				`{"endpoint":"opc.tcp://plc1","policy":"Basic256Sha256","mode":"Sign","allow_insecure":true,"username":"a","password":"secret://b","poll":5,"any_node":true,
+				  "items":[{"name":"a","node":"ns=2;s=A","device":"d","unit":"Cel","writable":true,"sampling":0,"queue":4,"deadband":1,"percent":true}]}`,
+			},
+			bad: []string{
+				`{}`, `{"endpoint":"http://a"}`, `{"endpoint":"opc.tcp://a","policy":"Basic1"}`, `{"endpoint":"opc.tcp://a","mode":"Encrypt"}`,
+				`{"endpoint":"opc.tcp://a","items":[{"name":"a"}]}`, `{"endpoint":"opc.tcp://a","items":[{"node":"i=1"}]}`,
+				`{"endpoint":"opc.tcp://a","interval":0}`, `{"endpoint":"opc.tcp://a","items":[{"name":"a","node":"i=1","deadband":-1}]}`,
+			},
+		},
 		"slackhook": {
 			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
 			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},
