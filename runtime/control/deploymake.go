@@ -234,52 +234,6 @@ func (s *site) putConnector(ctx context.Context, name string, ask []byte) (id st
 	return v.ID, err
 }
 
-// within makes grants of those that a connector is to have, and refuses what the
-// one that deploys does not have itself. What is written through a grant with an
-// interlock stays under it.
-func (s *site) within(parent *spec.Connector, wanted []abi.DeployGrant) (grants []spec.Grant, err error) {
-	for _, want := range wanted {
-		g := spec.Grant{Group: want.Group, Resources: want.Resources, Reason: "deployed by " + fault.Clip(parent.Name, 64)}
-		for _, right := range want.Rights {
-			g.Rights = append(g.Rights, spec.Right(right))
-		}
-		group, _ := s.cfg.Groups.Group(g.Group)
-		if group != nil && capability.IsContained(group) {
-			continue
-		}
-		if len(g.Resources) == 0 {
-			g.Resources = nil
-			if !slices.ContainsFunc(parent.Grants, func(h spec.Grant) bool {
-				return h.Group == g.Group && includes(rightsOf(h), rightsOf(g)) && h.Interlock == nil
-			}) {
-				return nil, wider(g)
-			}
-		}
-		for _, resource := range g.Resources {
-			i := slices.IndexFunc(parent.Grants, func(h spec.Grant) bool {
-				return len(h.Resources) > 0 && allows(h, g.Group, rightsOf(g), resource, group)
-			})
-			if i < 0 {
-				return nil, wider(spec.Grant{Group: g.Group, Resources: []string{resource}, Rights: g.Rights})
-			}
-			if lock := parent.Grants[i].Interlock; lock != nil {
-				g.Interlock = lock
-			}
-		}
-		if !slices.Contains(g.Rights, spec.Write) {
-			g.Interlock = nil
-		}
-		g.Unlock = g.Interlock == nil // it has what the parent has now
-		grants = append(grants, g)
-	}
-	return grants, nil
-}
-
-func wider(g spec.Grant) error {
-	return fault.New(fault.Denied, "deploy.connector: the connector that deploys does not have the grant %s itself", grantSentence(g)).
-		WithHint("Give it to the connector that deploys first, if that is meant.")
-}
-
 // dropConnector deletes a connector of the deployment.
 func (s *site) dropConnector(ctx context.Context, r deploy.Resource) error {
 	var c spec.Connector
