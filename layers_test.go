@@ -98,6 +98,7 @@ github.com/danielgtaylor/huma         api
 github.com/coder/websocket            api
 go.bug.st/serial                      hostfns
 github.com/gopcua/opcua               hostfns
+github.com/twmb/franz-go              hostfns
 go.yaml.in/yaml                       runtime cmd
 github.com/creack/pty                 hostfns cmd
 github.com/spf13                      cmd

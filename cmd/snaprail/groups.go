@@ -9,6 +9,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/devices"
 	"github.com/snaprail/snaprail/hostfns/file"
 	"github.com/snaprail/snaprail/hostfns/http"
+	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	"github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/opcua"
@@ -36,7 +37,7 @@ func groups(out *egress.Egress, closed ...string) capability.Registry {
 	}
 	return capability.NewRegistry(
 		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), devices.New(), connectors.New(), deploy.New(),
-		opcua.New(ua),
+		opcua.New(ua), kafka.New(kafka.Config{Egress: out}),
 	)
 }
 

@@ -40,6 +40,17 @@ func (e *Egress) Client(r Rules) *http.Client {
 
 // TLSClient is Client with TLS of its own. The error is an Invalid.
 func (e *Egress) TLSClient(r Rules, t TLS) (*http.Client, error) {
+	cfg, err := e.TLSConfig(t)
+	if err != nil {
+		return nil, err
+	}
+	return e.client(r, cfg), nil
+}
+
+// TLSConfig is what TLSClient speaks TLS by, for whoever speaks another protocol
+// over a connection of a Dialer: it names the peer itself, where t does not. The
+// error is an Invalid.
+func (e *Egress) TLSConfig(t TLS) (*tls.Config, error) {
 	cfg := e.tlsConfig()
 	cfg.ServerName = t.ServerName
 	if len(t.CA) > 0 {
@@ -59,7 +70,7 @@ func (e *Egress) TLSClient(r Rules, t TLS) (*http.Client, error) {
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
-	return e.client(r, cfg), nil
+	return cfg, nil
 }
 
 func (e *Egress) tlsConfig() *tls.Config {
@@ -105,7 +116,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	out, err := t.prepare(r)
 	var release func()
 	if err == nil {
-		release, err = t.egress.enter(r.Context())
+		release, err = t.egress.enter(r.Context(), t.rules.places)
 	}
 	if err != nil {
 		if r.Body != nil {
@@ -151,12 +162,23 @@ func (t *transport) prepare(r *http.Request) (*http.Request, error) {
 // CloseIdleConnections is found by http.Client.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// enter takes a place among the requests under way.
-func (e *Egress) enter(ctx context.Context) (release func(), err error) {
+// enter takes a place among the requests under way: first one of the owner's own,
+// for which nobody else waits.
+func (e *Egress) enter(ctx context.Context, own Places) (release func(), err error) {
+	done := func() {}
+	if own != nil {
+		if done, err = own.Request(ctx); err != nil {
+			return nil, err
+		}
+	}
 	select {
 	case e.slots <- struct{}{}:
-		return func() { <-e.slots }, nil
+		return func() {
+			<-e.slots
+			done()
+		}, nil
 	case <-ctx.Done():
+		done()
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, ctx.Err()
 		}

@@ -1,0 +1,111 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// dialer opens the connections of one session. The library keeps its errors to
+// itself and tries again: the last one is remembered here, to be told.
+type dialer struct {
+	out    *egress.Dialer
+	tls    *tls.Config // nil: none
+	grants []spec.Grant
+	topic  string
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	failed map[string]*fault.Fault // by address, while it fails
+}
+
+// maxFailed bounds the addresses that are remembered: a broker may advertise any
+// number.
+const maxFailed = 64
+
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.open(ctx, network, address)
+	if ctx.Err() != nil && err != nil {
+		return nil, err // nobody waits any more
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		delete(d.failed, address)
+		return conn, nil
+	}
+	f := fault.Of(err)
+	if _, known := d.failed[address]; !known {
+		d.log.Warn("kafka broker not reached", "address", address, "error", f)
+	}
+	if len(d.failed) >= maxFailed {
+		clear(d.failed)
+	}
+	d.failed[address] = f
+	return nil, f
+}
+
+func (d *dialer) open(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := d.allow(address); err != nil {
+		return nil, err
+	}
+	conn, err := d.out.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, dialed(address, egress.Explain(err))
+	}
+	if d.tls == nil {
+		return conn, nil
+	}
+	cfg := d.tls.Clone()
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	secure := tls.Client(conn, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, dialed(address, egress.Explain(err))
+	}
+	return secure, nil
+}
+
+// allow refuses an address that no grant covers: brokers say where the others
+// are, and may lie.
+func (d *dialer) allow(address string) error {
+	canonical, err := broker(address)
+	if err == nil && granted(d.grants, canonical, d.topic) {
+		return nil
+	}
+	shown := fault.Clip(address, 256)
+	return fault.New(fault.EgressForbidden, "a broker is said to be at %s, and no grant covers %q", shown, resourceOf(shown, d.topic)).
+		WithHint("If this is a broker of the cluster, add it to the connector's grant for kafka; if not, somebody leads this connector astray.")
+}
+
+// dialed names the address in what a dial says.
+func dialed(address string, err error) error {
+	f := fault.Of(err)
+	named := fault.New(f.Kind, "the broker %s: %s", address, f.Text)
+	if f.Kind == fault.EgressForbidden {
+		return named.WithHint("If this is meant, add the network to the connector's grant for kafka, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
+	}
+	return named.WithHint("%s", f.Advice())
+}
+
+// trouble is what is wrong with an address that was dialled last; one that may
+// not be reached before one that cannot. nil: nothing.
+func (d *dialer) trouble() *fault.Fault {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found *fault.Fault
+	for _, f := range d.failed {
+		if found == nil || mayHelp(found) && !mayHelp(f) {
+			found = f
+		}
+	}
+	return found
+}

@@ -1,0 +1,214 @@
+package kafka
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/mask"
+)
+
+// session is one connector's topic. Its goroutines look after the cluster
+// (watch.go) and, with a group, read and commit (read.go, commit.go); Call
+// produces.
+type session struct {
+	set    *settings
+	pace   pace
+	log    *slog.Logger
+	mask   *mask.Mask
+	dialer *dialer
+	login  login
+
+	flights *flights
+	events  *queue // nil: nothing is read
+
+	committing sync.Mutex
+
+	quit    context.Context //nolint:containedctx // it ends with the session
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	closing sync.Once
+	closed  chan struct{}
+
+	mu       sync.Mutex // guards what follows
+	client   *kgo.Client
+	up       bool
+	opens    uint64
+	reason   string // why it is not up
+	ill      *fault.Fault
+	illSince time.Time
+}
+
+// source is a session with a group.
+type source struct{ *session }
+
+var (
+	_ capability.Reporter = (*session)(nil)
+	_ capability.Source   = source{}
+)
+
+func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
+	rules, err := egress.NewRules(networksOf(scope.Grants))
+	if err != nil {
+		return nil, err
+	}
+	l, err := readLogin(ctx, g.cfg.Egress, scope.Secrets, &set.args)
+	if err != nil {
+		return nil, err
+	}
+	log := scope.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	log = log.With("topic", set.args.Topic)
+	s := &session{
+		set: set, pace: g.cfg.pace, log: log, mask: l.mask, login: l,
+		dialer: &dialer{
+			out: g.cfg.Egress.Dialer(rules), tls: l.tls, grants: scope.Grants, topic: set.args.Topic, log: log,
+			failed: map[string]*fault.Fault{},
+		},
+		flights: newFlights(g.cfg.Records, g.cfg.Bytes),
+		closed:  make(chan struct{}),
+		reason:  "no broker has answered yet",
+	}
+	if set.args.Group != "" {
+		s.events = newQueue(g.cfg.Records, g.cfg.Bytes)
+	}
+	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if s.client, err = s.newClient(); err != nil {
+		s.cancel()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start begins to look after the session.
+func (s *session) start() capability.Session {
+	s.running.Go(s.watch)
+	if s.events == nil {
+		return s
+	}
+	s.running.Go(s.read)
+	s.running.Go(s.commits)
+	return source{s}
+}
+
+// abandon ends a session that was not started.
+func (s *session) abandon() {
+	s.cancel()
+	closeClient(s.quit, s.current())
+}
+
+// Call implements capability.Session.
+func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
+	if s.quit.Err() != nil {
+		return nil, fault.New(fault.SessionClosed, "kafka.%s: the session of %s is closed", function, s.set.resource())
+	}
+	var err error
+	switch function {
+	case functionProduce:
+		out, err = s.produce(ctx, in, out)
+	case functionEnsure:
+		out, err = s.ensure(ctx, in, out)
+	default:
+		err = fault.New(fault.Unsupported, "kafka has no function %q", function)
+	}
+	if err != nil {
+		return nil, s.masked(err)
+	}
+	return out, nil
+}
+
+// leaveTime bounds the last commit and the goodbye to the group.
+const leaveTime = 2 * time.Second
+
+// Close implements capability.Session: what was acknowledged is committed, if the
+// cluster is there, and the group left.
+func (s *session) Close(ctx context.Context) error {
+	s.closing.Do(func() {
+		s.cancel()
+		go s.leave(context.WithoutCancel(ctx))
+	})
+	select {
+	case <-s.closed:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Timeout, ctx.Err(), "the session of %s is still being closed", s.set.resource())
+	}
+}
+
+func (s *session) leave(ctx context.Context) {
+	defer close(s.closed)
+	s.running.Wait()
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	if s.isUp() {
+		s.commitLogged(ctx)
+	} else {
+		cancel() // nobody would hear
+	}
+	closeClient(ctx, s.current())
+}
+
+// closeClient leaves the group, for which ctx gives the time, and ends all that
+// the client runs.
+func closeClient(ctx context.Context, c *kgo.Client) {
+	c.AllowRebalance()
+	_ = c.LeaveGroupContext(ctx) // the broker will miss the member by itself
+	c.UnsafeAbortBufferedRecords()
+	c.Close()
+}
+
+func (s *session) current() *kgo.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client
+}
+
+func (s *session) isUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up
+}
+
+// masked is an error without the secrets of the login.
+func (s *session) masked(err error) error {
+	if err == nil || s.mask == nil {
+		return err
+	}
+	return s.mask.Fault(fault.Of(err))
+}
+
+// Condition implements capability.Reporter.
+func (s *session) Condition() capability.Condition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens}
+	if s.events != nil {
+		c.Dropped, c.Buffered = s.events.counts()
+	}
+	return c
+}
+
+// Ready implements capability.Source.
+func (s source) Ready() <-chan struct{} { return s.events.ready }
+
+// Take implements capability.Source.
+func (s source) Take(dst []capability.Event, items, bytes int) []capability.Event {
+	return s.events.take(dst, items, bytes)
+}
+
+// Ack implements capability.Source: what is acknowledged will be committed.
+func (s source) Ack(n int) { s.events.ack(n) }
+
+// Rewind implements capability.Source.
+func (s source) Rewind() { s.events.rewind() }
+
+// Replayable implements capability.Source: a group goes on where it committed.
+func (s source) Replayable() bool { return true }
