@@ -3,12 +3,16 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	nethttp "net/http"
 	"slices"
+	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/interlock"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -60,8 +64,9 @@ func (t *Tenant) Deploy(ctx context.Context, c *spec.Connector, entry string, in
 }
 
 // Request sends one request for a connector, under its grants of the group http
-// and with its named secrets, as a guest of it would. A grant with an interlock
-// is none to write by: no message is there that it could judge. The body has no
+// and with its named secrets, as a guest of it would. What a grant with an
+// interlock covers is not written to, whatever other grants cover it: no message
+// is there that the interlock could judge. The body has no
 // more than was asked for, and what is longer is an error. Errors and the reply
 // are free of secrets.
 func (t *Tenant) Request(ctx context.Context, c *spec.Connector, q *abi.HTTPRequest) (reply abi.HTTPResponse, err error) {
@@ -69,13 +74,17 @@ func (t *Tenant) Request(ctx context.Context, c *spec.Connector, q *abi.HTTPRequ
 	if !ok {
 		return reply, fault.New(fault.Unsupported, "this server has no group http")
 	}
+	q, err = unlocked(c.Grants, q)
+	if err != nil {
+		return reply, err
+	}
 	config, err := t.config(ctx, c)
 	if err != nil {
 		return reply, err
 	}
 	h := t.newHost(c.ID)
 	session, err := group.Open(ctx, capability.Scope{
-		Grants: plainGrants(c.Grants), Owner: c.ID, Log: h.notes,
+		Grants: plainGrants(c.Grants), Owner: c.ID, Log: h.notes, Purse: t.purse,
 		Secrets: actor.SecretsOf(config, c.Grants, h.Secret),
 	}, nil)
 	if err != nil {
@@ -91,6 +100,42 @@ func (t *Tenant) Request(ctx context.Context, c *spec.Connector, q *abi.HTTPRequ
 	}
 	reply.Body = t.vault.Mask().Bytes(reply.Body)
 	return reply, nil
+}
+
+// unlocked refuses a request that would write to what an interlock covers. Where
+// there is one, a request that writes follows no redirect: it may lead there.
+func unlocked(all []spec.Grant, q *abi.HTTPRequest) (*abi.HTTPRequest, error) {
+	method := strings.ToUpper(q.Method)
+	if method == "" {
+		method = nethttp.MethodGet
+	}
+	if egress.RightOf(method) != spec.Write {
+		return q, nil
+	}
+	var locks []spec.Grant
+	for _, g := range interlock.Locked(all) {
+		if g.Group == groupHTTP {
+			locks = append(locks, g)
+		}
+	}
+	if len(locks) == 0 {
+		return q, nil
+	}
+	bounds, err := egress.NewRules(locks)
+	if err != nil {
+		return nil, err
+	}
+	to, err := egress.Canonical(q.URL)
+	if err != nil {
+		return nil, err
+	}
+	if bounds.Check(method, to) == nil {
+		return nil, fault.New(fault.Interlocked, "http.request: the grant that covers %s has an interlock, and no message is there that it could judge",
+			fault.Clip(q.URL, 256)).WithHint("Give the connector a grant without an interlock for what is deployed, beside that of the device.")
+	}
+	here, none := *q, uint32(0)
+	here.Redirects = &none
+	return &here, nil
 }
 
 // plainGrants are the connector's for http, without the right to write of those
