@@ -113,6 +113,7 @@ type Actor struct {
 	deposits chan *deposit // of jobs, for whichever lane runs
 	jobs     jobs
 	turns    turns         // of the connector's jobs
+	pots     pots          // what the connector's lanes have together
 	post     *post         // messages, for whichever lane runs
 	lane     chan struct{} // closed while no lane runs; guarded by mu
 
@@ -136,22 +137,26 @@ func New(cfg Config) *Actor {
 		a.cfg.Exchange = exchange.NewTable(exchange.Config{})
 	}
 	now := time.Now()
+	a.turns, a.pots = make(turns, jobsAtOnce), newPots()
+	if c := cfg.Common; c != nil {
+		a.turns, a.pots = c.turns, c.pots
+	}
+	a.timers.common = a.pots.timers
 	a.timers.restore(cfg.Resume.Timers)
 	if cfg.Resume.Last > 0 && !cfg.Resume.Stopped {
 		a.gap = time.Unix(0, cfg.Resume.LastAt)
 	}
 	a.status = lifecycle.Status{State: lifecycle.Stopped, Since: now, Epoch: a.epoch}
 	a.env = &surroundings{
-		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), notices: &notices{}, owner: cfg.Connector,
+		engine: cfg.Engine, groups: cfg.Groups, sessions: newSessions(), notices: &notices{common: a.pots.waiting}, owner: cfg.Connector,
 		account: cfg.Account, tenant: cfg.Tenant, quota: newQuota(), refusals: &refusals{tell: cfg.Host.Refused},
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 		deployment: cfg.Deployment,
 	}
 	a.env.devices, _ = cfg.Host.(DeviceReader)
-	a.turns = make(turns, jobsAtOnce)
+	a.env.sessions.common = a.pots.sessions
 	if c := cfg.Common; c != nil {
-		a.turns = c.turns
 		a.env.common, a.env.quota, a.env.refusals, a.env.account, a.env.tenant = c, c.quota, c.refusals, c.account, c.tenant
 	}
 	return a
@@ -234,6 +239,8 @@ func (a *Actor) lastBlock(ctx context.Context) error {
 func (a *Actor) Close(ctx context.Context) error {
 	a.post.close(notListening())
 	a.jobs.close()
+	a.env.notices.close()
+	a.timers.close()
 	a.letGo()
 	a.env.settle()
 	return a.env.sessions.sweep(ctx)

@@ -7,15 +7,16 @@ import (
 )
 
 // Common is what the lanes of one connector share: one account of the engine's
-// and one set of limits, so that a connector with a thousand lanes has no more
-// than one with a single lane, and the refusals that are told. It is safe for
-// use by several goroutines.
+// one set of limits and one pot of each thing that they hold, so that a connector
+// with a thousand lanes has hardly more than one with a single lane, and the
+// refusals that are told. It is safe for use by several goroutines.
 type Common struct {
 	engine          *engine.Engine
 	account, tenant string
 	quota           *quota
 	refusals        *refusals
 	turns           turns
+	pots            pots
 	last            atomic.Pointer[engine.Usage] // of the account, once it is given back
 }
 
@@ -24,7 +25,7 @@ type Common struct {
 func NewCommon(e *engine.Engine, tenant, account string, refused func(Refusal)) *Common {
 	return &Common{
 		engine: e, account: account, tenant: tenant, quota: newQuota(), refusals: &refusals{tell: refused},
-		turns: make(turns, jobsAtOnce),
+		turns: make(turns, jobsAtOnce), pots: newPots(),
 	}
 }
 

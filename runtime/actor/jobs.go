@@ -59,10 +59,15 @@ func (l *lane) checkJobs(wanted []abi.Job) error {
 	if len(wanted) > free {
 		return fault.New(fault.TooLarge, "%d jobs may run and wait at once, and the module asks for %d more than that", maxJobs, len(wanted)-free)
 	}
+	size := 0
 	for i := range wanted {
+		size += len(wanted[i].Input)
 		if j := &wanted[i]; j.Name == "" || len(j.Name) > maxJobName || len(j.Input) > maxJobInput {
 			return fault.New(fault.TooLarge, "a job has a name of 1 to %d bytes and an input of at most %d", maxJobName, maxJobInput)
 		}
+	}
+	if !l.pots.waiting.has(size) {
+		return fault.New(fault.TooLarge, "jobs and notices of %d bytes may wait in all lanes of a connector", l.pots.waiting.most)
 	}
 	return nil
 }
@@ -80,10 +85,12 @@ func (l *lane) startJobs(ctx context.Context, wanted []abi.Job) {
 		if v.Hold != nil {
 			release = v.Hold()
 		}
+		l.pots.waiting.add(len(job.Input))
 		l.jobs.running.Go(func() { //nolint:contextcheck // a job outlives the step that asked for it
 			defer l.jobs.ended()
 			out, err := l.work(l.jobs.ctx, v, &job)
 			release(context.WithoutCancel(l.jobs.ctx))
+			l.pots.waiting.give(len(job.Input))
 			l.jobEnded(job.Name, out, err)
 		})
 	}

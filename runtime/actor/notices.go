@@ -10,7 +10,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// maxNotices bounds the notices that wait for a guest.
+// maxNotices bounds the notices that wait for one lane's guest.
 const maxNotices = abi.MaxItems
 
 // Notify hands an event of the host's own to whichever guest runs, or runs next,
@@ -32,7 +32,10 @@ func (a *Actor) Notify(e abi.Event) bool {
 // notices is a source that belongs to the host: it keeps what no guest has
 // settled, whichever guest runs.
 type notices struct {
+	common *pot // of the bytes that wait for the connector's lanes
+
 	mu     sync.Mutex
+	closed bool
 	events []capability.Event
 	taken  int
 }
@@ -42,7 +45,7 @@ var _ capability.Source = (*notices)(nil)
 func (n *notices) add(e capability.Event, wake chan<- struct{}) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.events) >= maxNotices {
+	if len(n.events) >= maxNotices || n.closed || !n.common.take(len(e.Data)) {
 		return false
 	}
 	n.events = append(n.events, e)
@@ -72,9 +75,24 @@ func (n *notices) Take(dst []capability.Event, items, bytes int) []capability.Ev
 func (n *notices) Ack(count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.settled(n.events[:count])
 	rest := copy(n.events, n.events[count:])
 	clear(n.events[rest:])
 	n.events, n.taken = n.events[:rest], n.taken-count
+}
+
+func (n *notices) settled(events []capability.Event) {
+	for i := range events {
+		n.common.give(len(events[i].Data))
+	}
+}
+
+// close forgets what waits, with the actor.
+func (n *notices) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.settled(n.events)
+	n.events, n.taken, n.closed = nil, 0, true
 }
 
 // Rewind implements capability.Source.

@@ -10,10 +10,10 @@ import (
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
-// maxSessions bounds the sessions of one connector.
+// maxSessions bounds the sessions of one lane.
 const maxSessions = 64
 
-// session is the connector's open end of one resource. It outlives guests.
+// session is a lane's open end of one resource. It outlives guests.
 type session struct {
 	group    string
 	key      string
@@ -32,9 +32,12 @@ type session struct {
 	done  chan struct{}
 }
 
-// sessions are all open ends of one connector, by group and canonical
-// arguments.
+// sessions are all open ends of one lane, by group and canonical arguments. No
+// two lanes share one: devices that share a line are one endpoint, and a module
+// that serves several of them on one line has its lanes by endpoint.
 type sessions struct {
+	common *pot // of the connector's lanes
+
 	// opening lets one open in at a time, so that two guests that ask for the
 	// same key share one session.
 	opening gate
@@ -70,10 +73,14 @@ func (t *sessions) open(ctx context.Context, g capability.Group, target capabili
 		return s, nil
 	}
 	if full {
-		return nil, fault.New(fault.Exhausted, "a connector may hold %d sessions", maxSessions)
+		return nil, fault.New(fault.Exhausted, "a connector's lane may hold %d sessions", maxSessions)
+	}
+	if !t.common.take(1) {
+		return nil, fault.New(fault.Exhausted, "a connector may hold %d sessions in all its lanes", t.common.most)
 	}
 	end, err := g.Open(ctx, scope, args)
 	if err != nil {
+		t.common.give(1)
 		return nil, err
 	}
 	s = &session{group: g.Name(), key: key, resource: target.Resource, opened: time.Now(), calls: newGate(), end: end, users: 1}
@@ -135,6 +142,7 @@ func (t *sessions) sweep(ctx context.Context) error {
 
 	var first error
 	for _, s := range unused {
+		t.common.give(1)
 		if err := s.close(ctx); err != nil && first == nil {
 			first = err
 		}

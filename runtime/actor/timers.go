@@ -9,7 +9,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/outbox"
 )
 
-// maxTimers bounds the timers of one connector.
+// maxTimers bounds the timers of one lane.
 const maxTimers = 256
 
 // minEvery keeps a repeating timer from becoming a busy loop.
@@ -25,11 +25,14 @@ type timer struct {
 // timers are the connector's timers. They are durable with the block that set
 // them, and survive guests.
 type timers struct {
-	set []timer
+	common *pot // of the connector's lanes
+	set    []timer
 }
 
 // apply takes over what a step asked for.
 func (t *timers) apply(wishes []abi.Timer, now time.Time) {
+	before := len(t.set)
+	defer func() { t.common.add(len(t.set) - before) }()
 	for _, w := range wishes {
 		t.set = slices.DeleteFunc(t.set, func(have timer) bool { return have.name == w.Name })
 		if w.Clear {
@@ -72,10 +75,19 @@ func (t *timers) check(wishes []abi.Timer) error {
 			left[w.Name] = true
 		}
 	}
-	if len(left) <= maxTimers {
-		return nil
+	if len(left) > maxTimers {
+		return fault.New(fault.TooLarge, "a connector's lane may have %d timers", maxTimers)
 	}
-	return fault.New(fault.TooLarge, "a connector may have %d timers", maxTimers)
+	if more := len(left) - len(t.set); more > 0 && !t.common.has(more) {
+		return fault.New(fault.TooLarge, "a connector may have %d timers in all its lanes", t.common.most)
+	}
+	return nil
+}
+
+// close gives back what the lanes share of them: they are in the log.
+func (t *timers) close() {
+	t.common.give(len(t.set))
+	t.set = nil
 }
 
 // due lists the timers that are to fire.
@@ -104,7 +116,9 @@ func (t *timers) clearing(names []string) []abi.Timer {
 // advance moves the named timers on, once their block is durable. Missed ticks
 // are not made up for: one late event is enough.
 func (t *timers) advance(names []string, now time.Time) {
+	before := len(t.set)
 	t.set = slices.DeleteFunc(t.set, func(x timer) bool { return x.every == 0 && slices.Contains(names, x.name) })
+	t.common.give(before - len(t.set))
 	for i := range t.set {
 		x := &t.set[i]
 		if late := now.Sub(x.due); late >= 0 && slices.Contains(names, x.name) {

@@ -11,9 +11,13 @@ import (
 // in every segment.
 const (
 	maxCursor = mib
-	maxTimers = 1024
-	maxState  = 2 * mib
-	maxLane   = 1024
+	// The cursors of all lanes of a connector have allCursors bytes together, and
+	// those of no more than fairCursor are taken in any case.
+	allCursors = 4 * mib
+	fairCursor = 4 * kib
+	maxTimers  = 1024
+	maxState   = 2 * mib
+	maxLane    = 1024
 )
 
 // check refuses a block that could not be read back, or that would make the
@@ -67,6 +71,33 @@ func (c *change) follows(old *State) error {
 		return fault.New(fault.Internal, "a block of %q from record %d on, where %d is next", c.place(), c.first, old.Next)
 	}
 	return nil
+}
+
+// fits refuses a cursor that would make those of all lanes of its connector more
+// than a segment can begin with: a snapshot repeats them all.
+func (l *Log) fits(g *group, c *change, old *State) error {
+	if c.lane == "" || len(c.cursor) <= fairCursor || old != nil && len(c.cursor) <= len(old.Cursor) {
+		return nil
+	}
+	at, size := c.place(), len(c.cursor)
+	add := func(place string, s *State) {
+		if of, _ := placed(place); s != nil && of == c.connector && place != at {
+			size += len(s.Cursor)
+		}
+	}
+	for place, s := range l.states { // only the committer changes them
+		if _, staged := g.staged[place]; !staged {
+			add(place, s)
+		}
+	}
+	for place, s := range g.staged {
+		add(place, s)
+	}
+	if size <= allCursors {
+		return nil
+	}
+	return fault.New(fault.TooLarge, "the cursors of all lanes of %q would have %d bytes; %d are allowed", c.connector, size, allCursors).
+		WithHint("A cursor is a place in a source: keep what is longer in the key-value state.")
 }
 
 // bounded refuses a state that is larger than a snapshot may hold.

@@ -191,6 +191,9 @@ func (l *Log) stage(g *group, q *request) error {
 		if err := c.follows(old); err != nil {
 			return err
 		}
+		if err := l.fits(g, c, old); err != nil {
+			return err
+		}
 		q.seq = l.next
 		state := c.apply(old, q.seq)
 		if err := state.bounded(c.place()); err != nil {

@@ -1,7 +1,9 @@
 package outbox
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -69,4 +71,44 @@ func TestLanesKeepTheirOwnState(t *testing.T) {
 	l = mustOpen(t, dir, Config{Reserve: -1, SegmentBytes: mib})
 	check(map[string]string{})
 	mustClose(t, l)
+}
+
+// The cursors of all lanes of a connector are bounded together, because each
+// segment begins with them; short ones are taken all the same.
+func TestCursorsOfAllLanesAreBounded(t *testing.T) {
+	l := mustOpen(t, t.TempDir(), Config{Reserve: -1})
+	defer func() { _ = l.Close() }()
+	long, epoch := strings.Repeat("x", maxCursor), uint64(0)
+	put := func(lane, cursor string) error {
+		epoch++
+		_, err := l.Append(t.Context(), laneBlock(lane, epoch, 0, cursor))
+		return err
+	}
+	for i := range allCursors / maxCursor {
+		if err := put(fmt.Sprint(i), long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put("one more", long); !fault.Is(err, fault.TooLarge) {
+		t.Errorf("of one lane more: %v", err)
+	}
+	if err := put("one more", long[:fairCursor]); err != nil {
+		t.Errorf("a short one: %v", err)
+	}
+	if err := put("0", long); err != nil {
+		t.Errorf("one as long as before: %v", err)
+	}
+	other := laneBlock("d", 1, 0, long)
+	other.Connector = "other"
+	if _, err := l.Append(t.Context(), other); err != nil {
+		t.Errorf("another connector's: %v", err)
+	}
+	for _, lane := range []string{"1", "2"} {
+		if err := l.ForgetLane(t.Context(), "c", lane); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put("one more", long); err != nil {
+		t.Errorf("in the place of those that were forgotten: %v", err)
+	}
 }
