@@ -1,0 +1,100 @@
+// Package kafka reads and writes topics of Kafka that were granted (group kafka).
+//
+// With a consumer group, what is read comes to the guest as events: one EventData
+// for each record (see Read), EventDown and EventUp when the cluster goes and
+// comes back, EventGap when records were gone before they were read. Their offsets
+// are committed by the host once what the guest made of them is safe, so that a
+// connector has nothing to acknowledge.
+//
+// A secret of the connector is named, not known: the host puts it where Username,
+// Password, CA, Certificate or Key says secret://name.
+//
+//	topic, err := kafka.Open(abi.KafkaOpen{Brokers: []string{"kafka1:9092"}, Topic: "readings"})
+//	results, err := topic.Produce(messageID, abi.KafkaRecord{Key: []byte("pump1"), Value: payload})
+package kafka
+
+import (
+	"strconv"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/hostcall"
+)
+
+// Topic is an open topic. The host keeps the session while guests of the connector
+// come and go, and closes it when none of them opens it again.
+type Topic struct {
+	handle uint32
+}
+
+// Open connects to the cluster for one topic, or takes over the session that this
+// connector has with the same arguments. The error is an *abi.Error: denied
+// without a grant, invalid for a login that is refused, unavailable or timeout
+// when no broker answers. The topic need not be there: see Ensure.
+func Open(args abi.KafkaOpen) (Topic, error) {
+	reply, err := hostOpen(args.Append(hostcall.Request()))
+	if err != nil {
+		return Topic{}, err
+	}
+	var h abi.Handle
+	if err := h.Decode(reply); err != nil {
+		return Topic{}, err
+	}
+	return Topic{handle: h.Handle}, nil
+}
+
+// Handle is what the topic's events carry.
+func (t Topic) Handle() uint32 { return t.handle }
+
+// Produce sends records, in order, and waits until all replicas have them. Each
+// has a result of its own. A timeout leaves them under way: called again with the
+// same id, Produce sends nothing and waits on; without one (id is empty) they may
+// come twice. The error is an *abi.Error, exhausted when too much is under way and
+// nothing of this batch was sent.
+func (t Topic) Produce(id string, records ...abi.KafkaRecord) ([]abi.KafkaResult, error) {
+	request := abi.KafkaProduce{Handle: t.handle, ID: id, Records: records}
+	reply, err := hostProduce(request.Append(hostcall.Request()))
+	if err != nil {
+		return nil, err
+	}
+	var produced abi.KafkaProduced
+	err = produced.Decode(reply)
+	return produced.Results, err
+}
+
+// Ensure makes the topic unless it is there. 0 and nil are the broker's defaults;
+// a topic that is there is not changed.
+func (t Topic) Ensure(partitions, replication uint32, configs []abi.Header) (abi.KafkaEnsured, error) {
+	request := abi.KafkaEnsure{Handle: t.handle, Partitions: partitions, Replication: replication, Configs: configs}
+	var ensured abi.KafkaEnsured
+	reply, err := hostEnsure(request.Append(hostcall.Request()))
+	if err == nil {
+		err = ensured.Decode(reply)
+	}
+	return ensured, err
+}
+
+// Read is the record of an EventData of a topic. It shares the event's memory.
+func Read(event abi.Event) (abi.KafkaRecord, error) {
+	var record abi.KafkaRecord
+	err := record.Decode(event.Data)
+	return record, err
+}
+
+// SourceKey names a record that was read, as in readings/3/4711. The host drops
+// what comes twice with the same one.
+func SourceKey(record abi.KafkaRecord) string {
+	key := append([]byte(record.Topic), '/')
+	key = strconv.AppendUint(key, uint64(record.Partition), 10)
+	return string(strconv.AppendUint(append(key, '/'), record.Offset, 10))
+}
+
+// Fill gives a record of the guest the key, the headers and the source key of one
+// that was read, as in
+//
+//	kafka.Fill(step.Payload(device, from.Time, "application/json", from.Value), from)
+//
+// It shares the memory of the event.
+func Fill(to *abi.Record, from abi.KafkaRecord) {
+	to.Key, to.SourceKey = from.Key, SourceKey(from)
+	to.Headers = append(to.Headers[:0], from.Headers...)
+}

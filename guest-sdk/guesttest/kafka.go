@@ -1,0 +1,127 @@
+package guesttest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// Topics plays the group kafka: topics of one partition each.
+type Topics struct {
+	tb      testing.TB
+	refuse  error
+	opened  []abi.KafkaOpen // the handle is 1 + the index
+	stored  map[string][]abi.KafkaRecord
+	batches map[string]abi.KafkaProduced
+}
+
+// Kafka grants the group kafka on topics of these names. Any other is not there
+// until it is ensured.
+func (h *Harness) Kafka(topics ...string) *Topics {
+	k := &Topics{tb: h.tb, stored: map[string][]abi.KafkaRecord{}, batches: map[string]abi.KafkaProduced{}}
+	for _, topic := range topics {
+		k.stored[topic] = []abi.KafkaRecord{}
+	}
+	h.Host("kafka", "open", k.open)
+	h.Host("kafka", "produce", k.produce)
+	h.Host("kafka", "ensure", k.ensure)
+	return k
+}
+
+// Refuse makes open and produce fail with err, until it is nil.
+func (k *Topics) Refuse(err error) { k.refuse = err }
+
+// Opened are the arguments of the sessions, in the order of their handles.
+func (k *Topics) Opened() []abi.KafkaOpen { return k.opened }
+
+// Stored is what a topic holds.
+func (k *Topics) Stored(topic string) []abi.KafkaRecord { return k.stored[topic] }
+
+// Event is the event of a record that an open topic with a group has read.
+func (k *Topics) Event(record abi.KafkaRecord) abi.Event {
+	k.tb.Helper()
+	for i, args := range k.opened {
+		if args.Topic == record.Topic && args.Group != "" {
+			return abi.Event{Type: abi.EventData, Handle: uint32(i + 1), Time: record.Time, Data: record.Append(nil)} //nolint:gosec // a few
+		}
+	}
+	k.tb.Fatalf("the topic %s is not read", record.Topic)
+	return abi.Event{}
+}
+
+func (k *Topics) open(request []byte) ([]byte, error) {
+	var args abi.KafkaOpen
+	if err := args.Decode(slices.Clone(request)); err != nil || k.refuse != nil {
+		return nil, firstError(err, k.refuse)
+	}
+	at := slices.IndexFunc(k.opened, func(o abi.KafkaOpen) bool { return reflect.DeepEqual(o, args) })
+	if at < 0 {
+		at = len(k.opened)
+		k.opened = append(k.opened, args)
+	}
+	return abi.Handle{Handle: uint32(at + 1)}.Append(nil), nil //nolint:gosec // a few
+}
+
+func (k *Topics) produce(request []byte) ([]byte, error) {
+	var q abi.KafkaProduce
+	if err := q.Decode(slices.Clone(request)); err != nil || k.refuse != nil {
+		return nil, firstError(err, k.refuse)
+	}
+	topic, err := k.topic(q.Handle)
+	if err != nil {
+		return nil, err
+	}
+	reply, repeated := k.batches[q.ID]
+	if repeated && q.ID != "" {
+		return reply.Append(nil), nil
+	}
+	reply = abi.KafkaProduced{}
+	for _, record := range q.Records {
+		stored, there := k.stored[topic]
+		if !there {
+			reply.Results = append(reply.Results, abi.KafkaResult{Code: "UNKNOWN_TOPIC_OR_PARTITION", Text: "no topic " + topic, Retry: true})
+			continue
+		}
+		record.Topic, record.Offset = topic, uint64(len(stored))
+		k.stored[topic] = append(stored, record)
+		reply.Results = append(reply.Results, abi.KafkaResult{Partition: record.Partition, Offset: record.Offset})
+	}
+	if !slices.ContainsFunc(reply.Results, func(r abi.KafkaResult) bool { return r.Retry }) {
+		k.batches[q.ID] = reply // until the end is heard, as a host does: here, for good
+	}
+	return reply.Append(nil), nil
+}
+
+func (k *Topics) ensure(request []byte) ([]byte, error) {
+	var q abi.KafkaEnsure
+	if err := q.Decode(request); err != nil {
+		return nil, err
+	}
+	topic, err := k.topic(q.Handle)
+	if err != nil {
+		return nil, err
+	}
+	_, there := k.stored[topic]
+	if !there {
+		k.stored[topic] = []abi.KafkaRecord{}
+	}
+	ensured := abi.KafkaEnsured{Created: !there, Partitions: 1}
+	return ensured.Append(nil), nil
+}
+
+func (k *Topics) topic(handle uint32) (string, error) {
+	if handle == 0 || int(handle) > len(k.opened) {
+		return "", notFound(fmt.Sprintf("no handle %d", handle))
+	}
+	return k.opened[handle-1].Topic, nil
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
