@@ -62,8 +62,12 @@ func (l *lane) checkJobs(wanted []abi.Job) error {
 	size := 0
 	for i := range wanted {
 		size += len(wanted[i].Input)
-		if j := &wanted[i]; j.Name == "" || len(j.Name) > maxJobName || len(j.Input) > maxJobInput {
-			return fault.New(fault.TooLarge, "a job has a name of 1 to %d bytes and an input of at most %d", maxJobName, maxJobInput)
+		switch j := &wanted[i]; {
+		case j.Name == "":
+			return fault.New(fault.Invalid, "the module asks for a job that has no name").
+				WithHint("Let the module name each job; the correlation of a message is empty when its sender wants no reply.")
+		case len(j.Name) > maxJobName || len(j.Input) > maxJobInput:
+			return fault.New(fault.TooLarge, "a job has a name of at most %d bytes and an input of at most %d", maxJobName, maxJobInput)
 		}
 	}
 	if !l.pots.waiting.has(size) {

@@ -314,6 +314,9 @@ func (r *runner) laneFor(device string) (*lane, error) {
 		name = ""
 	case device == "" && len(r.layout.names) == 1:
 		name = r.layout.names[0]
+	case device == "" && len(r.layout.names) == 0:
+		return nil, fault.New(fault.DeviceUnknown, "the connector has no device yet, and works for its devices alone").
+			WithHint("Add one with `snaprail devices add CONNECTOR DEVICE --type TYPE`, and name it in the message.")
 	case device == "":
 		return nil, fault.New(fault.DeviceUnknown, "the connector has %d lanes, and the message names no device", len(r.layout.names)).
 			WithHint("name the device: each has a lane of its own")

@@ -146,6 +146,10 @@ func TestEachDeviceHasALane(t *testing.T) {
 	if s := r.state(v.ID, lifecycle.Running); s.Lanes == nil || s.Lanes.Total != 0 || !strings.Contains(s.Reason, "no connected device") {
 		t.Errorf("without a device it is %+v", s)
 	}
+	_, err := r.plant().Send(t.Context(), v.ID, abi.Message{Type: abi.MessageQuery})
+	if !fault.Is(err, fault.DeviceUnknown) || !strings.Contains(fault.Of(err).Advice(), "snaprail devices add") {
+		t.Errorf("a message before there is a device: %v, %q", err, fault.Of(err).Advice())
+	}
 	r.put(v.ID, spec.Device{ID: "d1"}, spec.Device{ID: "d2"}, spec.Device{ID: "d3"})
 	list := r.lanes(v.ID, lifecycle.Running, "d1", "d2", "d3")
 	epochs := map[uint64]bool{}
