@@ -213,9 +213,9 @@ type SocketRequest struct {
 	// Message is of the ops that are a type of message.
 	Message *Message `json:"message,omitempty"`
 	// From, Topic and Format are of stream, as in the query of /api/stream.
-	From   string `json:"from,omitempty"`
-	Topic  string `json:"topic,omitempty"`
-	Format string `json:"format,omitempty"`
+	From   string `json:"from,omitempty" doc:"Of stream: a position behind which to start, start, or now; none: start"`
+	Topic  string `json:"topic,omitempty" doc:"Of stream: only the events of one connector, /sources/ and its name"`
+	Format string `json:"format,omitempty" doc:"Of stream: record or cloudevents; none: record"`
 }
 
 // SocketEvent is what the server says on the WebSocket.

@@ -62,9 +62,9 @@ const (
 
 // AttributeUpdate is one row of a device's downlink mapping.
 type AttributeUpdate struct {
-	Attribute string `json:"attribute"`
+	Attribute string `json:"attribute" doc:"The attribute that this row is for"`
 	// Template is what is sent, with ${name} for the value of the attribute.
-	Template string `json:"template"`
+	Template string `json:"template" doc:"What is sent, with ${name} for the value of the attribute of that name"`
 }
 
 // DeviceManager says where the devices of a connector are kept. None means
@@ -96,47 +96,47 @@ const (
 // nothing through: a grant without an interlock has nil.
 type Interlock struct {
 	// Tags are what may be written; what is not here may not.
-	Tags []TagRule `json:"tags,omitempty"`
+	Tags []TagRule `json:"tags,omitempty" doc:"What may be written; what no rule is about may not, so that an interlock without rules lets nothing through"`
 	// Hours are when: "Mon-Fri 06:00-18:00", in the zone; none: always.
-	Hours []string `json:"hours,omitempty"`
-	Zone  string   `json:"zone,omitempty"` // IANA name; none: UTC
+	Hours []string `json:"hours,omitempty" doc:"When, as in Mon-Fri 06:00-18:00; none: always"`
+	Zone  string   `json:"zone,omitempty" doc:"The zone of the hours, as in Europe/Berlin; none: UTC"` // IANA name; none: UTC
 	// Requires are readings that must hold.
-	Requires []Requirement `json:"requires,omitempty"`
+	Requires []Requirement `json:"requires,omitempty" doc:"Readings without which nothing is written"`
 	// DryRun answers what would be written, and writes nothing.
-	DryRun bool `json:"dry_run,omitempty"`
+	DryRun bool `json:"dry_run,omitempty" doc:"Every message is answered by what it would write, and nothing is written"`
 	// SecondPerson wants somebody else's approval for each write.
-	SecondPerson bool `json:"second_person,omitempty"`
+	SecondPerson bool `json:"second_person,omitempty" doc:"Each write waits until another user approves it"`
 	// Unasked lets writes through that no message asked for, which polling over
 	// a serial line needs.
-	Unasked bool `json:"unasked,omitempty"`
+	Unasked bool `json:"unasked,omitempty" doc:"Lets the module also write what no message asked for, as polling over a serial line does; such writes are not judged"`
 }
 
 // TagRule bounds the writes to the tags that match.
 type TagRule struct {
-	Tag string `json:"tag"` // a pattern as path.Match has them
+	Tag string `json:"tag" doc:"The tag, or a pattern of tags such as valve*: the name of an attribute; for a method, what it writes, or a pattern for the tag at tag_at"` // a pattern as path.Match has them
 	// Method and Value say where an RPC or a command holds the value: its method,
 	// and a JSON Pointer into its params. None: the message's own tag and value.
-	Method string `json:"method,omitempty"`
-	Value  string `json:"value,omitempty"`
+	Method string `json:"method,omitempty" doc:"The RPC or command that this rule lets through (publish, command or rpc for messages without one); none: the rule is for attributes alone"`
+	Value  string `json:"value,omitempty" doc:"JSON Pointer to the value in the method's params, as in /level; none: the params as a whole"`
 	// TagAt is a JSON Pointer to the tag, for a method whose params name it. None:
 	// the rule's Tag is what the method writes.
-	TagAt string   `json:"tag_at,omitempty"`
-	Min   *float64 `json:"min,omitempty"`
-	Max   *float64 `json:"max,omitempty"`
+	TagAt string   `json:"tag_at,omitempty" doc:"JSON Pointer to the tag in the method's params, as in /node; none: the method writes the rule's tag"`
+	Min   *float64 `json:"min,omitempty" doc:"The least value; only numbers pass"`
+	Max   *float64 `json:"max,omitempty" doc:"The greatest value; only numbers pass"`
 	// Step is the most that a value may differ from the last one that was written
 	// or read.
-	Step *float64 `json:"step,omitempty"`
+	Step *float64 `json:"step,omitempty" doc:"The most that it may differ from what was last written or read; while nobody knows that, it is refused"`
 	// PerMinute bounds how often; 0: no bound.
-	PerMinute float64 `json:"per_minute,omitempty"`
+	PerMinute float64 `json:"per_minute,omitempty" doc:"How often within any minute; 0: no bound"`
 }
 
 // Requirement is a reading without which nothing is written.
 type Requirement struct {
-	Device string   `json:"device,omitempty"` // none: the device that is written to
-	Tag    string   `json:"tag"`
-	Min    *float64 `json:"min,omitempty"`
-	Max    *float64 `json:"max,omitempty"`
-	Equals string   `json:"equals,omitempty"`
+	Device string   `json:"device,omitempty" doc:"Whose reading; none: that of the device that is written to"` // none: the device that is written to
+	Tag    string   `json:"tag" doc:"The reading, as the device's twin has it"`
+	Min    *float64 `json:"min,omitempty" doc:"The least that it may be"`
+	Max    *float64 `json:"max,omitempty" doc:"The greatest that it may be"`
+	Equals string   `json:"equals,omitempty" doc:"The text that it has to be"`
 	// MaxAge is how old the reading may be; zero: a minute.
-	MaxAge Duration `json:"max_age,omitempty"`
+	MaxAge Duration `json:"max_age,omitempty" doc:"How old it may be; none: 1m"`
 }

@@ -8,10 +8,10 @@ import (
 // Mapping says which reading of a device's twin a payload holds, for records
 // that have no points.
 type Mapping struct {
-	Tag string `json:"tag"`
+	Tag string `json:"tag" doc:"The reading's name in the twin"`
 	// Pointer is where the payload, which is JSON, has the value (RFC 6901).
-	Pointer string `json:"pointer"`
-	Unit    string `json:"unit,omitempty"` // UCUM code
+	Pointer string `json:"pointer" doc:"JSON Pointer to the value in a record's payload, as in /temp/1"`
+	Unit    string `json:"unit,omitempty" doc:"UCUM code, as in Cel"`
 }
 
 // Lookup is what a JSON Pointer points to in decoded JSON; "" is all of it.

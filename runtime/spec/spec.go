@@ -106,21 +106,21 @@ const (
 
 // Converter is the module that turns a connector's records into records.
 type Converter struct {
-	Module string          `json:"module"` // digest
-	Config json.RawMessage `json:"config,omitempty"`
+	Module string          `json:"module" doc:"Digest of a converter"` // digest
+	Config json.RawMessage `json:"config,omitempty" doc:"As the module's schema has it"`
 	// Limits bound each instance of the converter. Rates and shares are those
 	// of all its instances together.
 	Limits Limits `json:"limits,omitzero"`
 	// Then are converters behind this one, in the order of uplink; downlink goes
 	// the other way.
-	Then []Stage `json:"then,omitempty"`
+	Then []Stage `json:"then,omitempty" doc:"Converters behind this one, in the order of what comes from devices; what goes to devices takes them the other way, the last one first"`
 }
 
 // Stage is one converter of a chain.
 type Stage struct {
-	Module string          `json:"module"` // digest
-	Config json.RawMessage `json:"config,omitempty"`
-	Limits Limits          `json:"limits,omitzero"`
+	Module string          `json:"module" doc:"Digest of a converter"` // digest
+	Config json.RawMessage `json:"config,omitempty" doc:"As the module's schema has it"`
+	Limits Limits          `json:"limits,omitzero" doc:"Of this converter's instances"`
 }
 
 // Consent is somebody's word that a connector may run a module.
@@ -154,7 +154,7 @@ type Grant struct {
 	GrantedBy string    `json:"granted_by,omitempty"` // filled in by the server
 	GrantedAt time.Time `json:"granted_at,omitzero"`  // filled in by the server
 	// Interlock bounds what may be written; nil: the right to write is enough.
-	Interlock *Interlock `json:"interlock,omitempty"`
+	Interlock *Interlock `json:"interlock,omitempty" doc:"Bounds what may be written through the grant; left out, the one that is there stays, and null takes it away"`
 	// Unlock says that the interlock is null in so many words, and was not left
 	// out: it takes away the one that is there. It is of requests, and never kept.
 	Unlock bool `json:"-"`
