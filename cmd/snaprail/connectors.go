@@ -43,7 +43,11 @@ func (a *app) connectorsCreate() *cobra.Command {
 		Use:   "create [name]",
 		Short: "Create a connector of a type, or from JSON as the API takes it",
 		Long: "Create makes a connector: of a type, with parameters, or from a file of JSON, whose fields the flags replace.\n" +
-			"What its module reaches has to be granted: see `snaprail grants`.",
+			"What its module reaches has to be granted: see `snaprail grants`.\n\n" +
+			"In a file, a converter may have others behind it, for what comes from devices; what goes to them takes\n" +
+			"the converters the other way, and any may say what a call sends, as here textframe does:\n\n" +
+			`  "converter": {"module": "<digest of json>", "config": {...},` + "\n" +
+			`    "then": [{"module": "<digest of textframe>", "config": {"fields": [], "rpc": {"version": "V\n"}}}]}`,
 		Example: "  snaprail connectors create archive --type storage/s3 --param bucket=plant --secret secret_key\n" +
 			"  snaprail connectors create -f meter.json\n  jq '.name = \"meter2\"' meter.json | snaprail connectors create -f -",
 		Args: cobra.MaximumNArgs(1),

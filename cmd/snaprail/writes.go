@@ -132,10 +132,17 @@ func (a *app) grantsInterlock() *cobra.Command {
 			"between which values, by how much, how often, when, and only while certain readings hold. Messages are\n" +
 			"judged before the module hears of them, and what no message asked for is not written.\n" +
 			"Without -f it is shown. The file is JSON, such as\n\n" +
-			`  {"tags": [{"tag": "setpoint", "min": 5, "max": 30, "step": 2, "per_minute": 6}],` + "\n" +
+			`  {"tags": [{"tag": "setpoint", "min": 5, "max": 30, "step": 2, "per_minute": 6},` + "\n" +
+			`            {"tag": "version", "method": "version"},` + "\n" +
+			`            {"tag": "level", "method": "set_level", "value": "/level", "max": 80},` + "\n" +
+			`            {"tag": "out*", "method": "switch", "tag_at": "/node", "value": "/on"}],` + "\n" +
 			`   "hours": ["Mon-Fri 06:00-18:00"], "zone": "Europe/Berlin",` + "\n" +
 			`   "requires": [{"tag": "door", "equals": "shut", "max_age": "30s"}],` + "\n" +
-			`   "second_person": true}`,
+			`   "second_person": true}` + "\n\n" +
+			"The first rule lets an attribute be written. Those with a method let an RPC or a command through: one\n" +
+			"without values, one whose params hold the value at a JSON Pointer, and one whose params also name the\n" +
+			"tag, which has to match. Each param must be one that a rule reads. Tags are names or patterns, {} lets\n" +
+			"nothing be written, and \"unasked\": true lets the module write on its own, as polling needs.",
 		Example: "  snaprail grants interlock meter serial -f interlock.json",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
