@@ -66,6 +66,7 @@ func messageOf(kind string, b *client.Message) (m message, err error) {
 
 func wrongMessage(pointer, detail string) error {
 	return fault.New(fault.MessageInvalid, "message: %s %s", strings.TrimPrefix(pointer, "/"), detail).
+		WithHint("Correct what is named and send the message again.").
 		WithFields(fault.Field{Pointer: pointer, Detail: detail})
 }
 

@@ -118,7 +118,12 @@ func invalid(bad []fault.Field) error {
 	if len(bad) == 0 {
 		return nil
 	}
-	return fault.New(fault.ConfigInvalid, "the connector is not valid: %s", summary(bad)).WithFields(bad...)
+	f := fault.New(fault.ConfigInvalid, "the connector is not valid: %s", summary(bad)).WithFields(bad...)
+	if !slices.ContainsFunc(bad, func(b fault.Field) bool { return !strings.HasPrefix(b.Pointer, "/grants/") }) {
+		// These are no part of the module's schema, of which the table speaks.
+		f.Hint = "Correct the named parts of the grants; `snaprail grants add --help` and `snaprail grants interlock --help` show what they may be."
+	}
+	return f
 }
 
 // present checks again that the modules are there, inside the transaction that

@@ -200,7 +200,8 @@ func (in *MessageInput) check() error {
 	if len(f.bad) == 0 {
 		return nil
 	}
-	return fault.New(fault.MessageInvalid, "message: %s", summary(f.bad)).WithFields(f.bad...)
+	return fault.New(fault.MessageInvalid, "message: %s", summary(f.bad)).WithFields(f.bad...).
+		WithHint("Correct what is named and send the message again.")
 }
 
 func (in *MessageInput) checkBody(f *findings) {
