@@ -63,7 +63,8 @@ func (t *Tenant) shown(raw json.RawMessage) json.RawMessage {
 }
 
 // ApproveWrite lets a write through that waits for a second person, and sends it
-// now: the bounds are those of this moment. The answer is as Send's. Who asked
+// now: the bounds are those of this moment. The answer is as Send's. One that
+// could not be sent waits again, for what is left of its time. Who asked
 // for the write cannot approve it, and neither can a token that is nobody's own.
 func (t *Tenant) ApproveWrite(ctx context.Context, id string, wait time.Duration) (*Exchange, error) {
 	if err := t.may(ctx, identity.Writes, identity.Use); err != nil {
@@ -92,7 +93,7 @@ func (t *Tenant) ApproveWrite(ctx context.Context, id string, wait time.Duration
 	defer cancel()
 	q, err := t.runtime.SendWith(within, c.ID, m, supervisor.Word{By: t.who, Person: p.By, Approver: p.Approver})
 	if err != nil {
-		return nil, err
+		return nil, t.putBack(ctx, p, &c, err)
 	}
 	return &Exchange{Connector: c.ID, Deadline: q.Deadline(), Replies: q.Replies(), question: q}, nil
 }
@@ -117,6 +118,32 @@ func (t *Tenant) approve(ctx context.Context, id string) (p interlock.Pended, c 
 		})
 	}
 	return p, c, err
+}
+
+// putBack lets a write wait again that was approved and that surely nobody took:
+// the connector was about to restart, too much waited for it, or the rules
+// refuse it at this moment. Who asked for it need not ask again. It answers the
+// cause.
+func (t *Tenant) putBack(ctx context.Context, p interlock.Pended, c *spec.Connector, cause error) error {
+	f := fault.Of(cause)
+	switch f.Kind {
+	case fault.WrongState, fault.Exhausted, fault.Interlocked:
+	default:
+		return cause
+	}
+	var waits bool
+	err := t.space.Update(context.WithoutCancel(ctx), func(w store.Writer) (err error) {
+		if waits, err = interlock.PutBack(w, p); err != nil || !waits {
+			return err
+		}
+		e := t.event(identity.WriteApprove, c)
+		e.On, e.Outcome, e.Code, e.Detail = p.ID, identity.Refused, f.Kind.String(), "it waits again, because nobody took it"
+		return identity.Append(w, e)
+	})
+	if err != nil || !waits {
+		return cause
+	}
+	return f.WithHint("%s", strings.TrimSpace(f.Advice()+" The write waits again until "+p.Expires.Format(time.RFC3339)+": approve it once more."))
 }
 
 // person is who calls, as a second person is told from the first: by the user,

@@ -144,6 +144,22 @@ func Approve(w store.Writer, id string, by Person, now time.Time) (p Pended, err
 	return p, put(w, pendingPrefix, slot, held)
 }
 
+// PutBack lets a write wait again that was approved and that nobody took, for
+// what is left of its time. p is what Approve answered. False: something else has
+// its place by now.
+func PutBack(w store.Writer, p Pended) (bool, error) {
+	is, err := pended(w, p.ID)
+	if fault.Is(err, fault.NotFound) || err == nil && is.State != Approved {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	slot, _ := slotOf(p.ID, "wr")
+	p.State, p.Approver = Pending, Person{}
+	return true, put(w, pendingPrefix, slot, p)
+}
+
 func pended(r store.Reader, id string) (p Pended, err error) {
 	missing := fault.New(fault.NotFound, "no write %.60q waits for approval", id).WithHint("`snaprail writes list` shows those that do.")
 	slot, ok := slotOf(id, "wr")

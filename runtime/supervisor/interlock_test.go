@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,7 +214,44 @@ func TestSecondPersonApproves(t *testing.T) {
 	if _, err := bob.ApproveWrite(t.Context(), ids[1], 0); !fault.Is(err, fault.Interlocked) {
 		t.Errorf("the second within a minute: %v", err)
 	}
+	waits := func(id string) bool {
+		list, err := bob.Writes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list.Waiting, func(p control.Pended) bool {
+			return p.ID == id && p.State == "pending" && p.Approver.Name == ""
+		})
+	}
+	if !waits(ids[1]) || waits(ids[0]) {
+		t.Error("what was refused at its approval does not wait again, or what was written does")
+	}
 	if _, err := bob.ApproveWrite(t.Context(), ids[0], 0); !fault.Is(err, fault.WrongState) {
+		t.Errorf("approved twice: %v", err)
+	}
+
+	// What nobody took waits for another try, and is written then, once.
+	admin := r.by("eve", identity.Admin)
+	if _, err := admin.Override(t.Context(), control.OverrideInput{Connector: v.ID, Reason: "test", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.ApproveWrite(t.Context(), ids[1], 0); !fault.Is(err, fault.WrongState) || !waits(ids[1]) {
+		t.Fatalf("approved while the connector does not run: %v", err)
+	}
+	if _, err := r.tenant.Activate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.state(v.ID, lifecycle.Running)
+	again, err := bob.ApproveWrite(t.Context(), ids[1], 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	r.hears(said, "8")
+	if _, err := bob.ApproveWrite(t.Context(), ids[1], 0); !fault.Is(err, fault.WrongState) {
 		t.Errorf("approved twice: %v", err)
 	}
 }
