@@ -94,8 +94,10 @@ func asked(t *testing.T, h *guesttest.Harness, m abi.Message) abi.Reply {
 
 func TestAttributesAreWrittenEachByItself(t *testing.T) {
 	h, u, _ := opened(t, example)
-	r := asked(t, h, abi.Message{Type: abi.MessageAttributes, Device: "boiler", ContentType: "application/json",
-		Body: []byte(`{"temperature":22.5,"fixed":2,"gone":1,"array":1,"running":true}`)})
+	r := asked(t, h, abi.Message{
+		Type: abi.MessageAttributes, Device: "boiler", ContentType: "application/json",
+		Body: []byte(`{"temperature":22.5,"fixed":2,"gone":1,"array":1,"running":true}`),
+	})
 	var results []result
 	if err := json.Unmarshal(r.Body, &results); err != nil {
 		t.Fatal(err)

@@ -258,16 +258,14 @@ func (c *caller) known(server *x509.Certificate) error {
 
 // explain makes a fault of what went wrong while connecting.
 func (c *caller) explain(err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		if f.Kind == fault.EgressForbidden {
 			return fault.New(fault.EgressForbidden, "%s: %s", c.set.endpoint, f.Text).
 				WithHint("If this is meant, add the network to the connector's grant for opcua, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
 		}
 		return f
 	}
-	var status wire.Status
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[wire.Status](err); ok {
 		switch ua.StatusCode(status) {
 		case ua.StatusBadUserAccessDenied, ua.StatusBadIdentityTokenInvalid, ua.StatusBadIdentityTokenRejected, ua.StatusBadUserSignatureInvalid:
 			return fault.Wrap(fault.ConfigInvalid, err, "%s does not let the user in", c.set.endpoint).

@@ -87,7 +87,7 @@ func TestContract(t *testing.T) {
 		Emit: func(t *testing.T, n int) {
 			t.Helper()
 			for i := range n {
-				must(t, g.last.deliver(t.Context(), "a", []abi.OPCUAValue{{Item: uint32(i)}})) //nolint:gosec // few
+				must(t, g.last.deliver(t.Context(), "a", []abi.OPCUAValue{{Item: uint32(i)}}))
 			}
 		},
 	})

@@ -174,8 +174,8 @@ func (s *Session) watch(ctx context.Context, l *link) error {
 			if err := l.probe(ctx); err != nil {
 				return err
 			}
-			if name, for_ := l.silent(time.Now()); name != "" {
-				return fmt.Errorf("nothing was heard of the subscription %q for %v", name, for_.Round(time.Millisecond))
+			if name, since := l.silent(time.Now()); name != "" {
+				return fmt.Errorf("nothing was heard of the subscription %q for %v", name, since.Round(time.Millisecond))
 			}
 		case <-again.C:
 			if err := s.tryFailed(ctx, l); err != nil {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ import (
 func ours() int {
 	buf := make([]byte, 4<<20)
 	n := 0
-	for _, g := range bytes.Split(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+	for g := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
 		if bytes.Contains(g, []byte("created by github.com/snaprail/snaprail/hostfns/opcua.(*Session)")) ||
 			bytes.Contains(g, []byte("hostfns/opcua/wire.Open in")) {
 			n++
@@ -34,6 +35,7 @@ func ours() int {
 
 // restarts restarts the plant, and wants a value after each.
 func restarts(t *testing.T, times int) {
+	t.Helper()
 	p := newPlant(t)
 	s := opened(t, testGroup(quick()), insecurely(p))
 	subscribed(t, s, "a", "ns=1;s=temp")
@@ -98,7 +100,7 @@ func newRelay(t *testing.T, to string) *relay {
 			}
 			out, err := net.Dial("tcp", to)
 			if err != nil {
-				in.Close()
+				_ = in.Close() // there is nothing behind it
 				continue
 			}
 			r.mu.Lock()
@@ -109,7 +111,7 @@ func newRelay(t *testing.T, to string) *relay {
 		}
 	})
 	t.Cleanup(func() {
-		l.Close()
+		must(t, l.Close())
 		r.cut()
 		r.done.Wait()
 	})
@@ -117,7 +119,7 @@ func newRelay(t *testing.T, to string) *relay {
 }
 
 func (r *relay) pass(from, to net.Conn) {
-	defer to.Close()
+	defer func() { _ = to.Close() }() // the other way may have closed it
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
@@ -146,7 +148,7 @@ func (r *relay) cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.all {
-		c.Close()
+		_ = c.Close() // it may be closed
 	}
 	r.all = nil
 }
@@ -178,12 +180,12 @@ func TestHalfOpenIsNoticed(t *testing.T) {
 	if took := time.Since(began); took > pace.probe+pace.answer+time.Second {
 		t.Errorf("it took %v", took)
 	}
-	for range 20 {
+	eventually(t, "it tries to connect, in vain", func() bool {
 		if s.Condition().Up {
 			t.Fatal("up while silent")
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return strings.Contains(s.Condition().Reason, "does not answer")
+	})
 	r.hold(false)
 	r.cut()
 	next(t, s, "a value", has("a.1="))

@@ -273,7 +273,7 @@ func encrypted(sec *wire.Security, secret, nonce []byte) ([]byte, string, error)
 	if err != nil {
 		return nil, "", err
 	}
-	plain := binary.LittleEndian.AppendUint32(nil, uint32(len(secret)+len(nonce))) //nolint:gosec // small
+	plain := binary.LittleEndian.AppendUint32(nil, uint32(len(secret)+len(nonce)))
 	sealed, err := algo.Encrypt(append(append(plain, secret...), nonce...))
 	return sealed, algo.EncryptionURI(), err
 }

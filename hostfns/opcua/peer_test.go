@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -97,6 +96,12 @@ func TestEveryPolicyOfAPeer(t *testing.T) {
 				}
 				subscribed(t, s, "a", "ns=2;s=counter")
 				next(t, s, "a value", has("a.1=07"))
+				for range 3 {
+					if _, err := s.link.ch.Renew(t.Context()); err != nil {
+						t.Errorf("%d bits, %s %s: %v", bits, policy, mode, err)
+					}
+					next(t, s, "a value under a new token", has("a.1=07"))
+				}
 				closeSession(t, s)
 			}
 		}
@@ -164,12 +169,18 @@ func TestPeer(t *testing.T) {
 		t.Errorf("watched: %x", statuses.Statuses)
 	}
 	next(t, s, "the first value", has("d.1="))
-	for _, bits := range []uint64{0x4014000000000000, 0x4049000000000000} {
+	subscribed(t, s, "e", "ns=2;s=temp")
+	next(t, s, "the first value", has("e.1="))
+	for i, bits := range []uint64{0x4014000000000000, 0x4049000000000000} {
+		if i > 0 { // what is watched without a deadband shows that the change before was published
+			next(t, s, "5", has("e.1=0b0000000000001440"))
+		}
 		v := &abi.OPCUAValue{Variant: append([]byte{11}, binary.LittleEndian.AppendUint64(nil, bits)...)}
 		must(t, ask(t, s, functionWrite, &abi.OPCUAWrite{Handle: 1, Values: []abi.OPCUAWriteValue{{Node: "ns=2;s=temp", Value: v}}}, &statuses))
-		time.Sleep(120 * time.Millisecond) // longer than it takes to be published
 	}
-	if seen := next(t, s, "50", has("d.1=0b0000000000004940")); len(seen) != 1 {
-		t.Errorf("the deadband let through %q", seen)
+	for _, seen := range next(t, s, "50", has("d.1=0b0000000000004940")) {
+		if strings.Contains(seen, "d.1=0b0000000000001440") {
+			t.Errorf("the deadband let through %q", seen)
+		}
 	}
 }

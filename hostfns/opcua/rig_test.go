@@ -50,7 +50,7 @@ func freePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { must(t, l.Close()) }()
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -98,14 +98,7 @@ func (p *plant) start() {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	p.end = end
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) { // until the port is free again
-		if err = p.srv.Start(ctx); err == nil {
-			return
-		}
-		if time.Since(began) > patience {
-			p.t.Fatal(err)
-		}
-	}
+	eventually(p.t, "the port is free again", func() bool { return p.srv.Start(ctx) == nil })
 }
 
 func (p *plant) stop() {
@@ -189,7 +182,7 @@ func subscribed(t *testing.T, s *Session, name string, nodes ...string) []abi.OP
 	t.Helper()
 	q := abi.OPCUASubscribe{Handle: 1, Name: name, IntervalMS: 50}
 	for i, node := range nodes {
-		q.Items = append(q.Items, abi.OPCUAItem{ID: uint32(i + 1), Node: node}) //nolint:gosec // few
+		q.Items = append(q.Items, abi.OPCUAItem{ID: uint32(i + 1), Node: node})
 	}
 	var p abi.OPCUAStatuses
 	must(t, ask(t, s, functionSubscribe, &q, &p))

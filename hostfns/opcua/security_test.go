@@ -61,7 +61,7 @@ func secured(t *testing.T, own *identity, security ...string) *plant {
 	return newPlant(t, opts...)
 }
 
-var tomorrow = time.Now().Add(24 * time.Hour) //nolint:gochecknoglobals // a date
+var tomorrow = time.Now().Add(24 * time.Hour)
 
 func allPolicies() (names []string) {
 	for _, uri := range policies() {
@@ -98,8 +98,14 @@ func TestChoosesTheBest(t *testing.T) {
 		t.Errorf("only broken policies: %v", err)
 	}
 	for _, args := range []abi.OPCUAOpen{
-		{Policy: "None"}, {Mode: "None"}, {Policy: "Basic128Rsa15"}, {Policy: "Basic1"}, {Policy: "None", Mode: "Sign", AllowInsecure: true},
-		{Username: "a", UserCertificate: "b", UserKey: "c"}, {UserCertificate: "b"}, {Password: "p"},
+		{Policy: "None"},
+		{Mode: "None"},
+		{Policy: "Basic128Rsa15"},
+		{Policy: "Basic1"},
+		{Policy: "None", Mode: "Sign", AllowInsecure: true},
+		{Username: "a", UserCertificate: "b", UserKey: "c"},
+		{UserCertificate: "b"},
+		{Password: "p"},
 	} {
 		args.Endpoint = p.endpoint()
 		if _, err := tryOpen(t, testGroup(quick()), args); !fault.Is(err, fault.Invalid) {

@@ -276,7 +276,7 @@ func (s *Session) callSubscribe(ctx context.Context, in, out []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.want(w, q.Remove)
+	l, before, err := s.want(w, q.Remove)
 	if err != nil {
 		return nil, err
 	}
@@ -291,19 +291,39 @@ func (s *Session) callSubscribe(ctx context.Context, in, out []byte) ([]byte, er
 		return (&abi.OPCUAStatuses{}).Append(out[:0]), l.forget(ctx, w.name)
 	}
 	list, err := l.apply(ctx, w)
+	if _, refused := errors.AsType[wire.Status](err); refused {
+		s.restore(w, before) // or no link would ever be good enough
+	}
 	if err != nil {
 		return nil, err
 	}
 	return (&abi.OPCUAStatuses{Statuses: list}).Append(out[:0]), nil
 }
 
-// want notes what is wanted from now on; the link, if there is one, is to be
-// changed by the caller.
-func (s *Session) want(w *wanted, remove bool) (*link, error) {
+// restore puts back what was wanted before.
+func (s *Session) restore(w, before *wanted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []*wanted
+	for _, o := range s.wanted {
+		if o != w {
+			list = append(list, o)
+		}
+	}
+	if before != nil {
+		list = append(list, before)
+	}
+	s.wanted = list
+	s.changes++
+}
+
+// want notes what is wanted from now on, and answers what was before. The link,
+// if there is one, is to be changed by the caller.
+func (s *Session) want(w *wanted, remove bool) (l *link, before *wanted, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, fault.New(fault.SessionClosed, "the session of %s is closed", s.who.set.endpoint)
+		return nil, nil, fault.New(fault.SessionClosed, "the session of %s is closed", s.who.set.endpoint)
 	}
 	var others []*wanted
 	items := 0
@@ -311,17 +331,19 @@ func (s *Session) want(w *wanted, remove bool) (*link, error) {
 		if o.name != w.name {
 			others = append(others, o)
 			items += len(o.items)
+		} else {
+			before = o
 		}
 	}
 	if !remove {
 		if len(others) >= maxSubscriptions || items+len(w.items) > maxItems {
-			return nil, fault.New(fault.Exhausted, "opcua.subscribe: a session has at most %d subscriptions and %d items", maxSubscriptions, maxItems)
+			return nil, nil, fault.New(fault.Exhausted, "opcua.subscribe: a session has at most %d subscriptions and %d items", maxSubscriptions, maxItems)
 		}
 		others = append(others, w)
 	}
 	s.wanted = others
 	s.changes++
-	return s.link, nil
+	return s.link, before, nil
 }
 
 // Condition is how the session is doing.

@@ -54,7 +54,9 @@ func TestWriteAnswersEachItem(t *testing.T) {
 		t.Errorf("it is %x", read.Values[0].Variant)
 	}
 	for _, wrong := range []abi.OPCUAWriteValue{
-		{Node: "ns=1;s=speed"}, {Node: "speed", Value: nine}, {Node: "ns=1;s=speed", Value: &abi.OPCUAValue{Variant: []byte{6, 9}}},
+		{Node: "ns=1;s=speed"},
+		{Node: "speed", Value: nine},
+		{Node: "ns=1;s=speed", Value: &abi.OPCUAValue{Variant: []byte{6, 9}}},
 		{Node: "nsu=urn:other;s=speed", Value: nine},
 	} {
 		err := ask(t, s, functionWrite, &abi.OPCUAWrite{Handle: 1, Values: []abi.OPCUAWriteValue{wrong}}, &got)
@@ -112,7 +114,8 @@ func TestSubscribeIsDesiredState(t *testing.T) {
 		t.Errorf("still watched: %v %v", s.link.names, s.wanted)
 	}
 	for _, wrong := range []abi.OPCUASubscribe{
-		{Handle: 1}, {Handle: 1, Name: "b", IntervalMS: -1},
+		{Handle: 1},
+		{Handle: 1, Name: "b", IntervalMS: -1},
 		{Handle: 1, Name: "b", Items: []abi.OPCUAItem{{ID: 1, Node: "i=1"}, {ID: 1, Node: "i=2"}}},
 		{Handle: 1, Name: "b", Items: []abi.OPCUAItem{{ID: 1, Node: "i=1", Deadband: 3}}},
 	} {

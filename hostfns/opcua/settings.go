@@ -88,8 +88,8 @@ func readSettings(args []byte) (*settings, error) {
 	s.openRetry = duration(a.OpenRetryMS, defaultRetry)
 	s.sessionTimeout = duration(a.SessionTimeoutMS, defaultSession)
 	a.Endpoint, a.Policy = s.endpoint, s.policy
-	a.OpenTimeoutMS, a.OpenRetryMS = uint64(s.openTimeout.Milliseconds()), uint64(s.openRetry.Milliseconds()) //nolint:gosec // positive
-	a.SessionTimeoutMS = uint64(s.sessionTimeout.Milliseconds())                                              //nolint:gosec // positive
+	a.OpenTimeoutMS, a.OpenRetryMS = uint64(s.openTimeout.Milliseconds()), uint64(s.openRetry.Milliseconds())
+	a.SessionTimeoutMS = uint64(s.sessionTimeout.Milliseconds())
 	s.key = string(a.Append(nil))
 	return s, nil
 }

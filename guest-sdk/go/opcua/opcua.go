@@ -20,17 +20,29 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/go/hostcall"
 )
 
-// What requests and replies are made of.
-type (
-	Options   = abi.OPCUAOpen
-	Info      = abi.OPCUAInfo
-	Node      = abi.OPCUANode
-	Data      = abi.OPCUAValue
-	Write     = abi.OPCUAWriteValue
-	Item      = abi.OPCUAItem
-	Browse    = abi.OPCUABrowse
-	Reference = abi.OPCUAReference
-)
+// Options are what to open.
+type Options = abi.OPCUAOpen
+
+// Info is how a connection is protected.
+type Info = abi.OPCUAInfo
+
+// Node is an attribute of a node.
+type Node = abi.OPCUANode
+
+// Data is a value with its status and its times.
+type Data = abi.OPCUAValue
+
+// Write is a value to write.
+type Write = abi.OPCUAWriteValue
+
+// Item is what to watch.
+type Item = abi.OPCUAItem
+
+// Browse is what to browse.
+type Browse = abi.OPCUABrowse
+
+// Reference is what was found.
+type Reference = abi.OPCUAReference
 
 // Server is an open connection. The host keeps it while guests of the connector
 // come and go, and closes it when none of them opens it again.

@@ -91,7 +91,7 @@ func Open(ctx context.Context, conn net.Conn, url string, sec Security) (*Channe
 	c.stop = stop
 	if err := c.hello(ctx); err != nil {
 		stop()
-		conn.Close()
+		_ = conn.Close() // it is of no use
 		return nil, err
 	}
 	go c.read()
@@ -143,7 +143,7 @@ func (c *Channel) fail(err error) {
 		delete(c.waiting, at)
 		w.reply <- answer{err: c.err}
 	}
-	c.conn.Close()
+	_ = c.conn.Close() // again and again, as it may be
 }
 
 // Request is one service called.
@@ -419,11 +419,21 @@ func (c *Channel) renew(ctx context.Context, life time.Duration) {
 		}
 		call, cancel := context.WithTimeout(ctx, writeTime)
 		var err error
-		life, err = c.open(call, again)
+		life, err = c.Renew(call)
 		cancel()
 		if err != nil {
-			c.fail(fmt.Errorf("the channel could not be renewed: %w", err))
 			return
 		}
 	}
+}
+
+// Renew gets a new token, which happens by itself in time. It answers how long
+// that is good for. A channel that cannot be renewed is broken.
+func (c *Channel) Renew(ctx context.Context) (time.Duration, error) {
+	life, err := c.open(ctx, again)
+	if err != nil {
+		err = fmt.Errorf("the channel could not be renewed: %w", err)
+		c.fail(err)
+	}
+	return life, err
 }

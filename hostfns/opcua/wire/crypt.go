@@ -82,10 +82,10 @@ func (b *box) seal(header, body []byte) ([]byte, error) {
 		}
 		padding := (block - (len(body)+b.algo.SignatureLength()+extra)%block) % block
 		for range padding + 1 {
-			out = append(out, byte(padding))
+			out = append(out, byte(padding)) //nolint:gosec // its low byte
 		}
 		if extra == 2 {
-			out = append(out, byte(padding>>8))
+			out = append(out, byte(padding>>8)) //nolint:gosec // its high byte
 		}
 	}
 	size := len(out)
@@ -95,7 +95,7 @@ func (b *box) seal(header, body []byte) ([]byte, error) {
 	if b.encrypt {
 		size = len(header) + (size-len(header))/b.algo.PlaintextBlockSize()*b.algo.BlockSize()
 	}
-	binary.LittleEndian.PutUint32(out[4:], uint32(size)) //nolint:gosec // of a chunk
+	binary.LittleEndian.PutUint32(out[4:], uint32(size))
 	if b.sign {
 		signature, err := b.algo.Signature(out)
 		if err != nil {

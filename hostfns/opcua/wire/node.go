@@ -101,7 +101,7 @@ func ParseNode(text string, namespaces []string) ([]byte, error) {
 		if at < 0 {
 			return nil, fmt.Errorf("the server has no namespace %q", uri)
 		}
-		ns, id = uint64(at), rest //nolint:gosec // not negative
+		ns, id = uint64(at), rest
 	} else if rest, ok := strings.CutPrefix(text, "ns="); ok {
 		number, rest, found := strings.Cut(rest, ";")
 		var err error
@@ -114,7 +114,7 @@ func ParseNode(text string, namespaces []string) ([]byte, error) {
 	if !found {
 		return nil, errNode
 	}
-	return encodeNode(uint16(ns), kind, value) //nolint:gosec // 16 bits
+	return encodeNode(uint16(ns), kind, value)
 }
 
 func encodeNode(ns uint16, kind, value string) ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func (c *Channel) hello(ctx context.Context) error {
 	w.U32(maxMessage)
 	w.U32(0)
 	w.Text(c.url)
-	w.dst[4], w.dst[5] = byte(len(w.dst)), byte(len(w.dst)>>8)
+	binary.LittleEndian.PutUint32(w.dst[4:], uint32(len(w.dst)))
 	if _, err := c.conn.Write(w.dst); err != nil {
 		return err
 	}

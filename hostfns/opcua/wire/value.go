@@ -105,6 +105,7 @@ func (r *Reader) localized() (text, locale string) {
 	return text, locale
 }
 
+// SkipExtension skips an extension object.
 func (r *Reader) SkipExtension() {
 	r.skipNode()
 	if encoding := r.U8(); encoding == 1 || encoding == 2 {

@@ -67,6 +67,7 @@ func decode(src []byte) {
 func TestHostileMessages(t *testing.T) {
 	for i, src := range hostile() {
 		allocated := testing.Benchmark(func(b *testing.B) {
+			b.Helper()
 			for b.Loop() {
 				decode(src)
 			}

@@ -34,7 +34,7 @@ func (w *Writer) Bool(v bool) {
 }
 
 // Count writes the length of an array.
-func (w *Writer) Count(n int) { w.U32(uint32(n)) } //nolint:gosec // of a request, which is small
+func (w *Writer) Count(n int) { w.U32(uint32(n)) }
 
 // Raw writes what is encoded already.
 func (w *Writer) Raw(b []byte) { w.dst = append(w.dst, b...) }
@@ -85,7 +85,7 @@ func (w *Writer) header(token []byte, handle uint32, hint time.Duration) {
 	w.U32(handle)
 	w.U32(0)
 	w.Text("")
-	w.U32(uint32(min(hint.Milliseconds(), math.MaxInt32))) //nolint:gosec // bounded
+	w.U32(uint32(min(hint.Milliseconds(), math.MaxInt32)))
 	w.Null()
 	w.U8(0)
 }
@@ -94,7 +94,7 @@ func (w *Writer) header(token []byte, handle uint32, hint time.Duration) {
 const ticksAt1970 = 116444736000000000
 
 // Ticks is a time in units of 100 ns since 1601.
-func Ticks(t time.Time) uint64 { return uint64(t.UnixNano()/100 + ticksAt1970) } //nolint:gosec // after 1601
+func Ticks(t time.Time) uint64 { return uint64(t.UnixNano()/100 + ticksAt1970) }
 
 // Done is what was written.
 func (w *Writer) Done() []byte { return w.dst }
