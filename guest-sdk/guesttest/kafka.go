@@ -45,7 +45,7 @@ func (k *Topics) Event(record abi.KafkaRecord) abi.Event {
 	k.tb.Helper()
 	for i, args := range k.opened {
 		if args.Topic == record.Topic && args.Group != "" {
-			return abi.Event{Type: abi.EventData, Handle: uint32(i + 1), Time: record.Time, Data: record.Append(nil)} //nolint:gosec // a few
+			return abi.Event{Type: abi.EventData, Handle: uint32(i + 1), Time: record.Time, Data: record.Append(nil)}
 		}
 	}
 	k.tb.Fatalf("the topic %s is not read", record.Topic)
@@ -62,7 +62,7 @@ func (k *Topics) open(request []byte) ([]byte, error) {
 		at = len(k.opened)
 		k.opened = append(k.opened, args)
 	}
-	return abi.Handle{Handle: uint32(at + 1)}.Append(nil), nil //nolint:gosec // a few
+	return abi.Handle{Handle: uint32(at + 1)}.Append(nil), nil
 }
 
 func (k *Topics) produce(request []byte) ([]byte, error) {

@@ -125,7 +125,7 @@ func TestForeignBrokerIsRefusedAndTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer trap.Close()
+	t.Cleanup(func() { _ = trap.Close() })
 	r := cluster(t)
 	reply := func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		r.cluster.KeepControl()

@@ -18,8 +18,8 @@ const (
 	fetchWait       = 500 * time.Millisecond
 	linger          = 5 * time.Millisecond
 	requestTime     = 5 * time.Second
-	metadataMin     = 250 * time.Millisecond
-	metadataMax     = 10 * time.Second
+	leastMetadata   = 250 * time.Millisecond
+	mostMetadata    = 10 * time.Second
 	deliveryTime    = 2 * time.Minute // that a record is tried for: without it, for ever
 	sessionTime     = 30 * time.Second
 	rebalanceTime   = 30 * time.Second
@@ -32,7 +32,7 @@ func (s *session) newClient() (*kgo.Client, error) {
 	a := &s.set.args
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(a.Brokers...), kgo.ClientID("snaprail"), kgo.Dialer(s.dialer.dial), kgo.DisableClientMetrics(),
-		kgo.MetadataMinAge(metadataMin), kgo.MetadataMaxAge(metadataMax), kgo.RequestTimeoutOverhead(requestTime),
+		kgo.MetadataMinAge(leastMetadata), kgo.MetadataMaxAge(mostMetadata), kgo.RequestTimeoutOverhead(requestTime),
 		kgo.RetryBackoffFn(s.backoff), kgo.ConsiderMissingTopicDeletedAfter(noTopicTime),
 		kgo.BrokerMaxReadBytes(maxMessage), kgo.MaxDecompressBatchBytes(maxDecompressed),
 		kgo.FetchMaxBytes(maxFetch), kgo.FetchMaxPartitionBytes(maxFetch / 4), kgo.MaxConcurrentFetches(fetches), kgo.FetchMaxWait(fetchWait),

@@ -58,7 +58,7 @@ func (s *session) create(ctx context.Context, q *abi.KafkaEnsure) (created bool,
 	}
 	for _, c := range q.Configs {
 		config := kmsg.NewCreateTopicsRequestTopicConfig()
-		config.Name, config.Value = c.Name, kmsg.StringPtr(string(c.Value))
+		config.Name, config.Value = c.Name, new(string(c.Value))
 		topic.Configs = append(topic.Configs, config)
 	}
 	req := kmsg.NewPtrCreateTopicsRequest()
@@ -88,7 +88,7 @@ func (s *session) create(ctx context.Context, q *abi.KafkaEnsure) (created bool,
 func (s *session) partitions(ctx context.Context) (uint32, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(s.set.args.Topic)
+	topic.Topic = new(s.set.args.Topic)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, s.current())
 	if err == nil && len(resp.Topics) == 1 {
@@ -100,7 +100,7 @@ func (s *session) partitions(ctx context.Context) (uint32, error) {
 	if len(resp.Topics) != 1 {
 		return 0, fault.New(fault.ResourceUnavailable, "%s: a broker does not answer what it was asked", s.set.resource())
 	}
-	return uint32(len(resp.Topics[0].Partitions)), nil //nolint:gosec // bounded by an answer
+	return uint32(len(resp.Topics[0].Partitions)), nil
 }
 
 // rehearseProduce says what a call would send; the guest is told that all of it

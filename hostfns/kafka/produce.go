@@ -124,7 +124,7 @@ func (s *session) produce(ctx context.Context, in, out []byte) ([]byte, error) {
 		if b = s.flights.begin(q.ID, len(q.Records), len(in)); b == nil {
 			return nil, s.full()
 		}
-		s.launch(b, &q)
+		s.launch(b, &q) //nolint:contextcheck // a batch outlives the call
 	}
 	if b == nil {
 		return out[:0], nil
@@ -158,7 +158,7 @@ func (s *session) launch(b *flight, q *abi.KafkaProduce) {
 		from := &q.Records[i]
 		r := &kgo.Record{Topic: s.set.args.Topic, Key: from.Key, Value: from.Value, Partition: unpinned}
 		if from.Pinned {
-			r.Partition = int32(min(from.Partition, 1<<31-1)) //nolint:gosec // bounded
+			r.Partition = int32(min(from.Partition, 1<<31-1))
 		}
 		if from.Time != 0 {
 			r.Timestamp = time.Unix(0, from.Time)

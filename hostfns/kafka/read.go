@@ -68,7 +68,7 @@ func (s *session) partitionError(now int64, p kgo.FetchTopicPartition) error {
 		return nil
 	case errors.As(p.Err, &lost):
 		s.gap(now, gapDataLoss, "partition %d: the log was cut from %d back to %d", lost.Partition, lost.ConsumedTo, lost.ResetTo)
-		return nil
+		return nil //nolint:nilerr // it is told as a gap
 	}
 	f := fault.Of(s.explain(s.quit, p.Err))
 	s.setIll(f)

@@ -78,7 +78,7 @@ func inGroup(name string) func(*abi.KafkaOpen) { return func(a *abi.KafkaOpen) {
 func (r *rig) own() *kgo.Client {
 	r.t.Helper()
 	if r.client == nil {
-		c, err := kgo.NewClient(kgo.SeedBrokers(r.address()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(metadataMin), kgo.DisableClientMetrics())
+		c, err := kgo.NewClient(kgo.SeedBrokers(r.address()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(leastMetadata), kgo.DisableClientMetrics())
 		if err != nil {
 			r.t.Fatal(err)
 		}

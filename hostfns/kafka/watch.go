@@ -55,7 +55,7 @@ func (s *session) look() error {
 func (s *session) probe(ctx context.Context) error {
 	req := kmsg.NewPtrMetadataRequest()
 	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(s.set.args.Topic)
+	topic.Topic = new(s.set.args.Topic)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, s.current())
 	if err == nil && len(resp.Topics) == 1 {
