@@ -6,7 +6,8 @@ import (
 )
 
 // declare serves core.health: the guest says whether it is well. What a
-// candidate says counts from the moment at which it takes over.
+// candidate says counts from the moment at which it takes over. One that is only
+// tested may say it too, and nobody hears it: it is opened as it would be.
 func (g *guest) declare(in []byte) error {
 	var h abi.Health
 	if err := h.Decode(in); err != nil {
@@ -15,12 +16,12 @@ func (g *guest) declare(in []byte) error {
 	if h.State > abi.HealthUnhealthy {
 		return fault.New(fault.Invalid, "%d is no state of health", h.State)
 	}
-	if g.health == nil {
-		return fault.New(fault.Unsupported, "nobody asks for this module's health").
+	if g.devices == nil {
+		return fault.New(fault.Unsupported, "nobody asks for a converter's health").
 			WithHint("only a connector declares its health")
 	}
 	g.said, g.well = true, h.State
-	if !g.candidate {
+	if !g.candidate && g.health != nil {
 		g.health(h.State)
 	}
 	return nil

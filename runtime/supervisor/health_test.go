@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/probe"
@@ -115,6 +116,61 @@ func TestGuestDeclaresItsHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.probed(number, false)
+}
+
+// TestHealthIsDeclaredWhileItOpens: in a test nobody hears it, and it is no
+// reason to fail.
+func TestHealthIsDeclaredWhileItOpens(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			r := newRig(t)
+			v, err := r.tenant.CreateConnector(t.Context(), control.ConnectorInput{Name: "press", Module: r.module(mode), Config: config(t, map[string]any{"healthy": true})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res, err := r.tenant.TestConnector(t.Context(), v.ID); err != nil || !res.Success {
+				t.Fatalf("the test came to %+v, %v", res, err)
+			}
+			r.healthy(v.ID, lifecycle.Undeclared)
+			if _, err := r.tenant.Activate(t.Context(), v.ID); err != nil {
+				t.Fatal(err)
+			}
+			r.healthy(v.ID, lifecycle.Healthy)
+		})
+	}
+}
+
+// elsewhere is code of a remote connector that does nothing.
+type elsewhere struct{}
+
+func (elsewhere) Deliver(context.Context, *abi.Message) error { return nil }
+func (elsewhere) Leave(string)                                {}
+
+// TestRemoteCodeIsWellWhileItIsAttached: its protocol has no word for it.
+func TestRemoteCodeIsWellWhileItIsAttached(t *testing.T) {
+	r := newRig(t)
+	v := r.connect(control.ConnectorInput{Name: "lathe", Remote: true, Set: "field"})
+	is := func(want lifecycle.Health) {
+		t.Helper()
+		r.healthy(v.ID, want)
+		if field, err := r.tenant.Set(t.Context(), "field"); err != nil || field.Health != want {
+			t.Errorf("the set is %+v, %v", field, err)
+		}
+	}
+	is(lifecycle.Unhealthy)
+	for range 2 {
+		session, err := r.runtime().AttachRemote(t.Context(), v.ID, "mine", elsewhere{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		is(lifecycle.Healthy)
+		session.Close(abi.ReasonLost)
+		is(lifecycle.Unhealthy)
+	}
+	if _, err := r.tenant.Deactivate(t.Context(), v.ID); err != nil {
+		t.Fatal(err)
+	}
+	is(lifecycle.Undeclared)
 }
 
 // TestSetIsAsWellAsItsConnectors: one that is ill makes the set so, and one in
