@@ -105,6 +105,7 @@ func (is *remote) admit(ctx context.Context, a *RemoteSession) (had *RemoteSessi
 	}
 	close(is.came)
 	is.came = make(chan struct{})
+	is.declares(abi.HealthHealthy)
 	is.mu.Unlock()
 	is.move(lifecycle.Up, nil)
 	return nil, nil //nolint:nilnil // nobody was there
@@ -166,10 +167,12 @@ func (a *RemoteSession) Close(reason string) {
 	a.closed.Do(func() {
 		is := a.of
 		is.mu.Lock()
-		if is.session == a {
-			is.session = nil
-		}
 		ended := is.ended
+		if is.session == a {
+			if is.session = nil; !ended {
+				is.declares(abi.HealthUnhealthy)
+			}
+		}
 		is.mu.Unlock()
 		if !ended {
 			cause := notAttached()

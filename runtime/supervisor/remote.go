@@ -22,7 +22,10 @@ type remote struct {
 	*runner
 
 	epoch uint64
-	turn  chan struct{} // holds a token while a message is handed over: first come, first served
+	// declares takes its health: the protocol has no word for it, so that who is
+	// attached is well, and who is not is not.
+	declares func(abi.HealthState)
+	turn     chan struct{} // holds a token while a message is handed over: first come, first served
 
 	mu      sync.Mutex
 	spec    spec.Connector
@@ -56,8 +59,9 @@ func (r *runner) serveRemote(ctx context.Context, c *spec.Connector) error {
 	if err != nil {
 		return err
 	}
-	is := &remote{runner: r, epoch: epoch, spec: *c, turn: make(chan struct{}, 1), came: make(chan struct{})}
+	is := &remote{runner: r, epoch: epoch, declares: r.declares(r.id), spec: *c, turn: make(chan struct{}, 1), came: make(chan struct{})}
 	is.status = lifecycle.Status{State: lifecycle.Stopped, Since: time.Now(), Epoch: epoch, Revision: c.Revision}
+	is.declares(abi.HealthUnhealthy)
 	r.mu.Lock()
 	r.remote = is
 	r.mu.Unlock()
@@ -90,6 +94,7 @@ func (r *runner) dismissRemote(ctx context.Context) {
 	is.mu.Lock()
 	session := is.session
 	is.ended = true
+	is.declares(abi.HealthUndeclared)
 	is.mu.Unlock()
 	if session != nil {
 		session.leave(abi.ReasonStop)
