@@ -162,7 +162,7 @@ func TestUnaskedWritesAreRefused(t *testing.T) {
 	r.update(v.ID, r.lock(in, `{"unasked":true}`))
 	l.send(t, "ask\n")
 	r.hears(said, "ask")
-	in.Grants[0].Interlock = nil
+	in.Grants[0].Interlock, in.Grants[0].Unlock = nil, true
 	r.update(v.ID, in)
 	l.send(t, "ask\n")
 	r.hears(said, "ask")
