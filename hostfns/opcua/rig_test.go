@@ -40,6 +40,7 @@ type plant struct {
 	mu   sync.Mutex
 	temp float64
 
+	closing  sync.WaitGroup
 	handlers map[uint16]server.Handler // in place of the server's own, from the next start on
 }
 
@@ -63,7 +64,10 @@ func newPlant(t *testing.T, opts ...server.Option) *plant {
 		}
 	}
 	p.start()
-	t.Cleanup(p.stop)
+	t.Cleanup(func() {
+		p.stop()
+		p.closing.Wait()
+	})
 	return p
 }
 
@@ -101,9 +105,14 @@ func (p *plant) start() {
 	eventually(p.t, "the port is free again", func() bool { return p.srv.Start(ctx) == nil })
 }
 
+// stop closes the server. It may wait for connections long after it listens no
+// more, which the test need not do.
 func (p *plant) stop() {
-	_ = p.srv.Close() // before its context: what it has not read would hold it up
-	p.end()
+	srv, end := p.srv, p.end
+	p.closing.Go(func() {
+		_ = srv.Close() // before its context: what it has not read would hold it up
+		end()
+	})
 }
 
 func (p *plant) id(name string) *ua.NodeID { return ua.NewStringNodeID(p.ns.ID(), name) }
