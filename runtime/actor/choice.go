@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -33,6 +34,9 @@ type Conversions struct {
 	Updates map[string][]spec.AttributeUpdate
 }
 
+// converts reports whether there are converters for anything.
+func (c *Conversions) converts() bool { return c.Default != nil || len(c.Devices) > 0 }
+
 func (c *Conversions) of(device string) *Chain {
 	if chain, ok := c.Devices[device]; ok {
 		return chain
@@ -45,6 +49,9 @@ func (c *Conversions) of(device string) *Chain {
 // with. A nil Choice has none. It is safe for concurrent use.
 type Choice struct {
 	captured *Captured
+	// plain says that no records are converted now, which most connectors'
+	// steps learn without the lock that all of its lanes share.
+	plain atomic.Bool
 
 	mu  sync.Mutex
 	now *chosen
@@ -60,7 +67,9 @@ type chosen struct {
 // NewChoice makes a choice. release, if any, gives the converters back when
 // nobody uses them any more. captured, if any, keeps some of what comes to them.
 func NewChoice(c Conversions, release func(context.Context), captured *Captured) *Choice {
-	return &Choice{captured: captured, now: &chosen{Conversions: c, holds: 1, release: release}}
+	made := &Choice{captured: captured, now: &chosen{Conversions: c, holds: 1, release: release}}
+	made.plain.Store(!c.converts())
+	return made
 }
 
 // Replace puts others in the place of the conversions that are held.
@@ -75,6 +84,7 @@ func (c *Choice) put(ctx context.Context, now *chosen) {
 	c.mu.Lock()
 	before := c.now
 	c.now = now
+	c.plain.Store(!now.converts())
 	c.mu.Unlock()
 	c.drop(ctx, before)
 }
@@ -85,6 +95,9 @@ func (c *Choice) Key() string {
 	defer c.mu.Unlock()
 	return c.now.Key
 }
+
+// none reports whether records travel as they are.
+func (c *Choice) none() bool { return c == nil || c.plain.Load() }
 
 // hold is the conversions for one step, which drops them at its end.
 func (c *Choice) hold() *chosen {
@@ -112,7 +125,7 @@ func (c *Choice) drop(ctx context.Context, held *chosen) {
 
 // capture keeps some of a batch that goes through converters.
 func (c *Choice) capture(held *chosen, batch []byte, now time.Time) {
-	if c != nil && (held.Default != nil || len(held.Devices) > 0) {
+	if c != nil && held.converts() {
 		c.captured.add(batch, now)
 	}
 }

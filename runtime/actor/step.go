@@ -149,6 +149,10 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 	if err != nil || records == 0 {
 		return err
 	}
+	if l.version.Converters.none() { // they travel as they are, untouched
+		b.Records, b.Count = outbox.AppendBatch(nil, l.view.Batch), records
+		return nil
+	}
 	held := l.version.Converters.hold()
 	defer l.version.Converters.drop(ctx, held)
 	l.version.Converters.capture(held, l.view.Batch, time.Now())
