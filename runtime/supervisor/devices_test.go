@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -357,23 +360,54 @@ func TestOwnDeviceManager(t *testing.T) {
 }
 
 // TestMemoryIsForgotten: what the manager memory keeps it keeps until the server
-// stops, and the persistent one for longer.
+// stops, and the persistent one for longer: that of blocks, too, which were
+// durable and not applied when it did.
 func TestMemoryIsForgotten(t *testing.T) {
 	r := newRig(t)
-	digest := r.roster("telemetry")
+	digest, ids := r.roster("telemetry"), []string{}
 	for _, m := range []spec.DeviceManager{spec.ManagerMemory, spec.ManagerPersistent} {
 		c := r.running(control.ConnectorInput{Name: string(m), Module: digest, DeviceManager: m})
 		r.list(c.ID, "own_put", `{"device":{"id":"a","type":"meter","name":"A"}}`)
 		if d, err := r.device(string(m), "a"); err != nil || d.Name != "A" {
 			t.Errorf("%s: %+v, %v", m, d, err)
 		}
+		ids = append(ids, c.ID)
 	}
 	r.stop()
+	r.crashed(ids, abi.DeviceChange{ID: "late"})
 	r.start()
-	if _, err := r.device("memory", "a"); !fault.Is(err, fault.DeviceUnknown) {
-		t.Errorf("memory: %v", err)
+	for _, id := range []string{"a", "late"} {
+		if _, err := r.device("memory", id); !fault.Is(err, fault.DeviceUnknown) {
+			t.Errorf("memory: %s: %v", id, err)
+		}
+	}
+	if _, err := r.device("persistent", "late"); err != nil {
+		t.Errorf("persistent: late: %v", err)
 	}
 	if d, err := r.device("persistent", "a"); err != nil || d.Name != "A" || d.State != spec.DeviceConnected {
 		t.Errorf("persistent: %+v, %v", d, err)
+	}
+}
+
+// crashed leaves a block of each connector in the log that the store has not
+// seen.
+func (r *rig) crashed(ids []string, change abi.DeviceChange) {
+	r.t.Helper()
+	log, err := outbox.Open(filepath.Join(r.dir, "outbox", "plant"), outbox.Config{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, id := range ids {
+		state, _ := log.State(id)
+		b := outbox.Block{
+			Connector: id, Epoch: state.Epoch, First: state.Next, Received: time.Now().UnixNano(),
+			Devices: []abi.DeviceChange{change},
+		}
+		if _, err := log.Append(r.t.Context(), &b); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		r.t.Fatal(err)
 	}
 }

@@ -85,9 +85,6 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	if err := nameTypes(s.kill, space); err != nil {
 		return nil, err
 	}
-	if err := forgetMemory(s.kill, space); err != nil {
-		return nil, err
-	}
 	vault, err := s.cfg.Secrets.Vault(s.kill, id)
 	if err == nil {
 		err = vault.Learn(s.kill, space)
@@ -141,6 +138,10 @@ func (t *Tenant) start(ctx context.Context) error {
 		if err != nil { // one connector's trouble is not the others'; it is tried again when it starts
 			t.notes.Error("what a crash left unapplied cannot be applied", "connector", id, "error", err)
 		}
+	}
+	// Behind the blocks, which may have devices that were to be kept until now.
+	if err := forgetMemory(ctx, t.space); err != nil {
+		return err
 	}
 	for id, c := range specs {
 		if c.Enabled {
