@@ -51,7 +51,7 @@ type Encoder interface {
 // JobHandler does work that takes longer than a step may (see Step.Spawn). It
 // runs on a guest of its own, which was opened with abi.ReasonJob and shares
 // nothing with the others but what is kept outside, and its answer reaches the
-// connector as an abi.EventJob.
+// connector as an abi.EventJob. A job does not outlive the server: see Step.Spawn.
 type JobHandler interface {
 	OnJob(job *abi.Job, step *Step) ([]byte, error)
 }

@@ -165,7 +165,10 @@ func (s *Step) Event(device, service string, data, metadata []byte) *abi.Record 
 }
 
 // Spawn asks for a job: work beside the steps, which JobHandler does on a guest
-// of its own. It starts when this step is applied.
+// of its own. It starts when this step is applied, once at most: one that has not
+// ended when the connector stops is canceled, and of one that the end of the
+// server cuts off no abi.EventJob comes. A module that must know keeps what it
+// asked for in its state (package kv) and looks there when it opens.
 func (s *Step) Spawn(job abi.Job) { s.out.Jobs = append(s.out.Jobs, job) }
 
 // Device is the device that the running call is for: that of the message, or the

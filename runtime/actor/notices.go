@@ -102,8 +102,9 @@ func (n *notices) Rewind() {
 	n.taken = 0
 }
 
-// Replayable implements capability.Source: a notice is news of what is kept
-// elsewhere, so that none is a gap.
+// Replayable implements capability.Source: a notice is no data of a device, so
+// that none is a gap. What it tells of a device is kept elsewhere; the end of a
+// job is not, and is lost with the server, as the contract says.
 func (*notices) Replayable() bool { return true }
 
 // Call implements capability.Session; there is nothing to call.
