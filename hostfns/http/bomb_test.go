@@ -3,6 +3,7 @@ package http_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	nethttp "net/http"
 	"runtime"
@@ -166,5 +167,69 @@ func TestRepliesShareMemory(t *testing.T) {
 		}
 		last = open()
 		all = append(all, last)
+	}
+}
+
+// purse is an owner's room for so many bytes.
+type purse struct{ left atomic.Int64 }
+
+func (*purse) Request(context.Context) (func(), error) { return func() {}, nil }
+
+func (p *purse) Hold(n int64) error {
+	if p.left.Add(-n) < 0 && n > 0 {
+		p.left.Add(n)
+		return fault.New(fault.Exhausted, "he has no more")
+	}
+	return nil
+}
+
+// What one owner's guests leave unread is his own affair: there is room for the
+// others, and all of his is there again in the end.
+func TestRepliesOfOneOwner(t *testing.T) {
+	s := serve(t, func(w nethttp.ResponseWriter, _ *nethttp.Request) { _, _ = w.Write(make([]byte, egress.MaxBody)) })
+	g := http.New(egress.New(egress.Config{}))
+	long := abi.HTTPRequest{URL: s.URL, TimeoutMS: 20_000}.Append(nil)
+	ask := func(p capability.Purse) (capability.Session, error) {
+		h, err := g.Open(t.Context(), capability.Scope{Grants: granted(s.URL, local), Purse: p}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Call(t.Context(), "request", long, nil)
+		return h, err
+	}
+	const room = 3 * egress.MaxBody
+	var his, other purse
+	his.left.Store(room)
+	other.left.Store(room)
+	var all []capability.Session
+	for range 2 {
+		h, err := ask(&his)
+		if all = append(all, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		h, err := ask(&his)
+		if all = append(all, h); err != nil {
+			if !fault.Is(err, fault.Exhausted) {
+				t.Fatal(err)
+			}
+			break
+		}
+		if len(all) > 3 {
+			t.Fatal("he has more than he may")
+		}
+	}
+	h, err := ask(&other)
+	if all = append(all, h); err != nil {
+		t.Errorf("another owner: %v", err)
+	}
+	for _, h := range all {
+		if err := h.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if his.left.Load() != room || other.left.Load() != room {
+		t.Errorf("%d and %d are left of %d", his.left.Load(), other.left.Load(), room)
 	}
 }

@@ -3,16 +3,14 @@ package http
 import (
 	"sync/atomic"
 
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// The bounds of what all replies together may take of the host's memory, in
-// bytes. A short one is not counted, so that whoever takes all of it leaves the
-// others what they mostly need.
-const (
-	maxHeld = 128 << 20
-	short   = 64 << 10
-)
+// short is the reply, in bytes, that is not counted against what all replies may
+// take together, so that whoever takes all of that leaves the others what they
+// mostly need.
+const short = 64 << 10
 
 // budget is what replies may still take. It is safe for use by several
 // goroutines.
@@ -20,8 +18,9 @@ type budget struct{ taken atomic.Int64 }
 
 // hold is one reply's part of a budget.
 type hold struct {
-	of *budget
-	n  int64
+	of    *budget
+	purse capability.Purse // of the owner; nil: there is none
+	n     int64
 }
 
 // grow makes the hold one of n bytes.
@@ -30,8 +29,16 @@ func (h *hold) grow(n int) error {
 	if n <= short || more <= 0 {
 		return nil
 	}
-	if h.of.taken.Add(more) > maxHeld {
+	if h.purse != nil {
+		if err := h.purse.Hold(more); err != nil {
+			return err
+		}
+	}
+	if h.of.taken.Add(more) > capability.MaxHeld {
 		h.of.taken.Add(-more)
+		if h.purse != nil {
+			_ = h.purse.Hold(-more) // giving back is not refused
+		}
 		return fault.New(fault.Exhausted, "the server holds too many long replies").
 			WithHint("Try again later, or ask for less at once, as by a page or a range.")
 	}
@@ -43,6 +50,9 @@ func (h *hold) grow(n int) error {
 func (h *hold) release() {
 	if h.n > 0 {
 		h.of.taken.Add(-h.n)
+		if h.purse != nil {
+			_ = h.purse.Hold(-h.n) // giving back is not refused
+		}
 		h.n = 0
 	}
 }

@@ -66,8 +66,11 @@ func (g *Group) Open(_ context.Context, scope capability.Scope, _ []byte) (capab
 	if err != nil {
 		return nil, err
 	}
+	if scope.Purse != nil {
+		rules = rules.Within(scope.Purse)
+	}
 	return &session{
-		egress: g.egress, scope: scope, rules: rules, clients: map[clientKey]*client{}, hold: hold{of: g.held},
+		egress: g.egress, scope: scope, rules: rules, clients: map[clientKey]*client{}, hold: hold{of: g.held, purse: scope.Purse},
 	}, nil
 }
 

@@ -53,6 +53,8 @@ type Config struct {
 	Place func(ctx context.Context) (free func(), err error)
 	// Peers reaches the tenant's other connectors; nil: there are none.
 	Peers Peers
+	// Purse is the connector's part of what all share; nil: all of it.
+	Purse capability.Purse
 	// Deployment is what a deployment is made of; nil: the actor is not for one.
 	Deployment capability.Deployment
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
@@ -153,6 +155,7 @@ func New(cfg Config) *Actor {
 		lookup: cfg.Host.Lookup, kept: cfg.Host.Kept, line: a.takeLine, log: cfg.Log,
 		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 		deployment: cfg.Deployment,
+		purse:      cfg.Purse,
 	}
 	a.env.devices, _ = cfg.Host.(DeviceReader)
 	a.env.sessions.common = a.pots.sessions

@@ -53,6 +53,7 @@ type surroundings struct {
 	log      *slog.Logger
 
 	deployment capability.Deployment // nil: none
+	purse      capability.Purse      // nil: all of it
 }
 
 // guest is one instance of a module with what it holds. It is called by one
@@ -213,7 +214,7 @@ func (s *surroundings) drawsOn(g capability.Group) *allowance {
 func (g *guest) scope(group string) capability.Scope {
 	scope := capability.Scope{
 		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g},
-		Log: g.log.With("group", group), Deployment: g.deployment,
+		Log: g.log.With("group", group), Deployment: g.deployment, Purse: g.purse,
 	}
 	if g.devices != nil {
 		scope.Devices = &g.stage.devices

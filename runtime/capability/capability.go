@@ -145,11 +145,30 @@ type Scope struct {
 	// Deployment is what a deployment is made of; nil: the call is neither deploy
 	// nor tear_down.
 	Deployment Deployment
+	// Purse is the connector's part of what all connectors of the process share;
+	// nil: it may take all of it.
+	Purse Purse
 	// Caller is the guest that the session belongs to; nil for a group with
 	// OpenFunction, whose sessions outlive guests.
 	Caller Caller
 	// Log is for the session's own notes, with the connector's attributes set.
 	Log *slog.Logger
+}
+
+// MaxHeld is how many bytes of replies groups keep for all guests of the process,
+// until those read on.
+const MaxHeld = 128 << 20
+
+// Purse holds the owner of a connector to a part of what there is once in the
+// process, so that others have theirs, whatever he does. It is safe for use by
+// several goroutines.
+type Purse interface {
+	// Request takes a place for one request out, and waits for it until ctx ends.
+	// fault.Exhausted: the deadline came first. done gives it back.
+	Request(ctx context.Context) (done func(), err error)
+	// Hold takes room for n bytes of a reply; n < 0 gives it back.
+	// fault.Exhausted: there is none.
+	Hold(n int64) error
 }
 
 // State is the connector's key-value state. Changes are staged: they become

@@ -69,7 +69,7 @@ func (t *Tenant) callback(text string) (*caller, error) {
 	if err := rules.Check(http.MethodPost, u); err != nil {
 		return nil, err
 	}
-	return &caller{url: u.String(), client: t.cfg.Egress.Client(rules)}, nil
+	return &caller{url: u.String(), client: t.cfg.Egress.Client(rules.Within(t.runtime.Purse()))}, nil
 }
 
 func wrongCallback(detail string) error {

@@ -236,7 +236,7 @@ func (t *Tenant) askTokens(ctx context.Context, p *oauthParty, form url.Values) 
 	if err != nil {
 		return tokens{}, err
 	}
-	client := t.cfg.Egress.Client(rules)
+	client := t.cfg.Egress.Client(rules.Within(t.runtime.Purse()))
 	defer client.CloseIdleConnections()
 	got, err := askTokens(ctx, client, p.endpoints().TokenURL, form, t.clean)
 	t.hide(got.Access, got.Refresh)

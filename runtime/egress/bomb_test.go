@@ -17,6 +17,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // zeros is a gzip of n zero bytes, about a thousandth as long.
@@ -240,4 +241,56 @@ func TestConcurrency(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// one is a single place.
+type one chan struct{}
+
+func (p one) Request(ctx context.Context) (func(), error) {
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.Exhausted, "one is under way")
+	}
+}
+
+// An owner's requests beyond his own number wait for each other, and leave the
+// others the places of the process.
+func TestPlacesOfAnOwner(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x") })
+	e := egress.New(egress.Config{Concurrent: 2})
+	rules, err := egress.NewRules([]spec.Grant{{Group: "http", Resources: []string{s.URL, local}, Rights: []spec.Right{spec.Read}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, other := e.Client(rules.Within(make(one, 1))), e.Client(rules.Within(make(one, 1)))
+	defer own.CloseIdleConnections()
+	defer other.CloseIdleConnections()
+	ask := func(c *http.Client, wait time.Duration) (*http.Response, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		t.Cleanup(cancel)
+		r, _ := http.NewRequestWithContext(ctx, "GET", s.URL, http.NoBody)
+		return c.Do(r)
+	}
+	first, err := ask(own, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := ask(own, 50*time.Millisecond); !fault.Is(egress.Explain(err), fault.Exhausted) {
+		t.Errorf("beside the one that he may have: %v", err)
+		if err == nil {
+			resp.Body.Close()
+		}
+	}
+	resp, err := ask(other, 10*time.Second)
+	if err != nil {
+		t.Fatalf("another owner: %v", err)
+	}
+	resp.Body.Close()
+	first.Body.Close()
+	if resp, err = ask(own, 10*time.Second); err != nil {
+		t.Fatalf("when his own has ended: %v", err)
+	}
+	resp.Body.Close()
 }

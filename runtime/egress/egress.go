@@ -34,8 +34,10 @@ const (
 	MaxRedirects = 3
 	Timeout      = 30 * time.Second // of a request with its redirects and the reply's body
 
+	// Concurrent is how many requests of all owners are under way at once.
+	Concurrent = 1024
+
 	dialTimeout = 10 * time.Second
-	concurrent  = 1024
 )
 
 // Config is what an Egress is made of. The zero value is for production.
@@ -47,7 +49,7 @@ type Config struct {
 	// MaxBody and Timeout take the place of the constants; 0: those.
 	MaxBody int64
 	Timeout time.Duration
-	// Concurrent bounds the requests under way in the whole process; 0: 1024.
+	// Concurrent takes the place of the constant; 0: that.
 	Concurrent int
 }
 
@@ -70,7 +72,7 @@ func New(cfg Config) *Egress {
 		cfg.Timeout = Timeout
 	}
 	if cfg.Concurrent <= 0 {
-		cfg.Concurrent = concurrent
+		cfg.Concurrent = Concurrent
 	}
 	return &Egress{cfg: cfg, networks: networks(), slots: make(chan struct{}, cfg.Concurrent)}
 }

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -15,6 +16,20 @@ import (
 type Rules struct {
 	allow    []rule
 	networks []netip.Prefix
+	places   Places
+}
+
+// Places bounds the requests that one owner of rules has under way.
+type Places interface {
+	// Request waits for a place until ctx ends. done gives it back.
+	Request(ctx context.Context) (done func(), err error)
+}
+
+// Within are the same rules for an owner who has so many places; nil: as many as
+// there are.
+func (r Rules) Within(p Places) Rules {
+	r.places = p
+	return r
 }
 
 type rule struct {

@@ -72,6 +72,7 @@ type rig struct {
 	ceiling spec.Ceiling
 	probes  *probe.Probes // nil: there are none
 	streams []*control.Stream
+	watch   func(capability.Group) capability.Group // stands before each group; nil: nothing does
 }
 
 // newRig starts a node, after it was changed as wanted. Its test runs beside
@@ -102,7 +103,13 @@ func (r *rig) start() {
 	r.t.Helper()
 	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(writer{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), connectors.New(), devices.New())
+	all := []capability.Group{serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), connectors.New(), devices.New()}
+	for i := range all {
+		if r.watch != nil {
+			all[i] = r.watch(all[i])
+		}
+	}
+	groups := capability.NewRegistry(all...)
 	var err error
 	if r.engine, err = engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log}); err != nil {
 		r.t.Fatal(err)

@@ -58,6 +58,7 @@ type Tenant struct {
 
 	health healths
 
+	purse   *purse
 	members membership  // of sets
 	stirred atomic.Bool // the probes of the tenant's sets are to be looked at
 
@@ -95,7 +96,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	t := &Tenant{
 		name: id, super: s, space: space, vault: vault, book: param.NewBook(vault), notes: maskedLog(s.cfg.Log, vault.Mask()).With("tenant", id),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
-		tests: make(places, testsAtOnce), trials: make(places, 1),
+		tests: make(places, testsAtOnce), trials: make(places, 1), purse: newPurse(),
 	}
 	t.devices = device.NewBook(0, 0)
 	t.keeper = device.NewKeeper(t.devices, space)
@@ -373,7 +374,7 @@ func (t *Tenant) actorConfig(id, lane string, h actor.Host) actor.Config {
 	state, _ := t.log.LaneState(id, lane)
 	return actor.Config{
 		Connector: id, Lane: lane, Tenant: t.name, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
-		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id), Locks: t.locksOf(id),
+		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id), Locks: t.locksOf(id), Purse: t.purse,
 		Place: t.tests.take,
 	}
 }

@@ -1,0 +1,52 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// share is the part of what there is once in the process that one tenant may
+// take: three that take all they can leave as much to the others.
+const share = 4
+
+// purse is a tenant's part of what all tenants share.
+type purse struct {
+	places chan struct{} // holds a token for each request that is under way
+	held   atomic.Int64
+}
+
+var _ capability.Purse = (*purse)(nil)
+
+func newPurse() *purse { return &purse{places: make(chan struct{}, egress.Concurrent/share)} }
+
+// Request implements capability.Purse.
+func (p *purse) Request(ctx context.Context) (done func(), err error) {
+	select {
+	case p.places <- struct{}{}:
+		return func() { <-p.places }, nil
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, ctx.Err()
+		}
+		return nil, fault.New(fault.Exhausted, "the tenant's connectors have %d requests under way already", cap(p.places))
+	}
+}
+
+// Hold implements capability.Purse.
+func (p *purse) Hold(n int64) error {
+	if held := p.held.Add(n); n > 0 && held > capability.MaxHeld/share {
+		p.held.Add(-n)
+		return fault.New(fault.Exhausted, "the tenant's connectors hold too many long replies").
+			WithHint("Try again later, or ask for less at once, as by a page or a range.")
+	}
+	return nil
+}
+
+// Purse is the tenant's part of what all tenants share, for what is done for it
+// outside of its connectors.
+func (t *Tenant) Purse() capability.Purse { return t.purse }
