@@ -52,7 +52,7 @@ func TestLogin(t *testing.T) {
 			r := cluster(t, kfake.EnableSASL(), kfake.Superuser(mechanism, "rail", password))
 			args := func(name string) *abi.KafkaOpen {
 				return r.args(func(a *abi.KafkaOpen) {
-					a.Mechanism, a.Username, a.Password, a.AllowInsecure, a.OpenTimeoutMS = mechanism, "rail", abi.SecretPrefix+name, true, 300
+					a.Mechanism, a.Username, a.Password, a.AllowInsecure, a.OpenTimeoutMS = mechanism, "rail", abi.SecretPrefix+name, true, 1500
 				})
 			}
 			scope := capability.Scope{Grants: r.grants(), Secrets: secrets{"kafka": password + "\n", "wrong": "another-password"}}
@@ -78,7 +78,7 @@ func TestTLS(t *testing.T) {
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}))
 	scope := capability.Scope{Grants: r.grants(), Secrets: secrets{"ca": ca}}
 	with := func(ca, name string) *abi.KafkaOpen {
-		return r.args(func(a *abi.KafkaOpen) { a.TLS, a.CA, a.ServerName, a.OpenTimeoutMS = true, ca, name, 300 })
+		return r.args(func(a *abi.KafkaOpen) { a.TLS, a.CA, a.ServerName, a.OpenTimeoutMS = true, ca, name, 1500 })
 	}
 	for _, good := range []*abi.KafkaOpen{with(ca, ""), with("secret://ca", "example.com")} {
 		if err := r.try(good, scope); err != nil {
@@ -90,7 +90,7 @@ func TestTLS(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if err := r.try(r.args(func(a *abi.KafkaOpen) { a.OpenTimeoutMS = 300 }), scope); err == nil || !strings.Contains(fault.Of(err).Advice(), "TLS") {
+	if err := r.try(r.args(func(a *abi.KafkaOpen) { a.OpenTimeoutMS = 1500 }), scope); err == nil || !strings.Contains(fault.Of(err).Advice(), "TLS") {
 		t.Errorf("without TLS: %v", err)
 	}
 	if _, err := x509.ParseCertificate(web.Certificate().Raw); err != nil {

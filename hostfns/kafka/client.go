@@ -17,6 +17,7 @@ const (
 	fetches         = 2        // at a time
 	fetchWait       = 500 * time.Millisecond
 	linger          = 5 * time.Millisecond
+	requestRetries  = 2
 	requestTime     = 5 * time.Second
 	leastMetadata   = 250 * time.Millisecond
 	mostMetadata    = 10 * time.Second
@@ -33,6 +34,9 @@ func (s *session) newClient() (*kgo.Client, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(a.Brokers...), kgo.ClientID("snaprail"), kgo.Dialer(s.dialer.dial), kgo.DisableClientMetrics(),
 		kgo.MetadataMinAge(leastMetadata), kgo.MetadataMaxAge(mostMetadata), kgo.RequestTimeoutOverhead(requestTime),
+		// What goes on failing is told, and tried again by whoever asked: the library
+		// would keep its reason until time is up.
+		kgo.RequestRetries(requestRetries),
 		kgo.RetryBackoffFn(s.backoff), kgo.ConsiderMissingTopicDeletedAfter(noTopicTime),
 		kgo.BrokerMaxReadBytes(maxMessage), kgo.MaxDecompressBatchBytes(maxDecompressed),
 		kgo.FetchMaxBytes(maxFetch), kgo.FetchMaxPartitionBytes(maxFetch / 4), kgo.MaxConcurrentFetches(fetches), kgo.FetchMaxWait(fetchWait),

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -31,7 +32,7 @@ const maxFailed = 64
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := d.open(ctx, network, address)
-	if ctx.Err() != nil && err != nil {
+	if err != nil && over(ctx) {
 		return nil, err // nobody waits any more
 	}
 	d.mu.Lock()
@@ -49,6 +50,13 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	d.failed[address] = f
 	return nil, f
+}
+
+// over reports whether the time of a dial is up: its deadline may be noticed
+// before ctx knows of it.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(deadline) <= 0
 }
 
 func (d *dialer) open(ctx context.Context, network, address string) (net.Conn, error) {
