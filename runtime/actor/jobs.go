@@ -210,6 +210,9 @@ func (a *Actor) deposit(ctx context.Context, g *guest, out []byte) (sequence uin
 // end the lane.
 func (l *lane) settleDeposit(ctx context.Context, d *deposit) error {
 	err := l.commitFor(ctx, d)
+	if err != nil {
+		d.guest.stage.take() // nothing of what was refused stays for the next one
+	}
 	d.last = l.sequence
 	d.done <- err
 	if err != nil && !guestsFault(err) && !heldBack(err) && !fault.Is(err, fault.Invalid) {
