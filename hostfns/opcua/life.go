@@ -216,7 +216,7 @@ func (l *link) silent(now time.Time) (name string, since time.Duration) {
 			heard = l.resumed
 		}
 		if since := now.Sub(heard); since > w.silent {
-			return w.want.name, since
+			return w.name, since
 		}
 	}
 	return "", 0
@@ -353,15 +353,15 @@ func (s *Session) take(ctx context.Context, w *watched, n *wire.Notice) error {
 		w.sequence = 1
 	}
 	if n.Status&bad != 0 {
-		return fmt.Errorf("the server has ended the subscription %q: %w", w.want.name, wire.Status(n.Status))
+		return fmt.Errorf("the server has ended the subscription %q: %w", w.name, wire.Status(n.Status))
 	}
 	s.works()
 	for _, v := range n.Values {
 		if v.Status&0xc00 == 0x400 && v.Status&0x80 != 0 { // the server's queue ran over
-			s.gap(fmt.Sprintf("%s: the server dropped values of item %d", w.want.name, v.Item))
+			s.gap(fmt.Sprintf("%s: the server dropped values of item %d", w.name, v.Item))
 		}
 	}
-	return s.deliver(ctx, w.want.name, n.Values)
+	return s.deliver(ctx, w.name, n.Values)
 }
 
 // mostMissed bounds the notices that are asked for again.
@@ -400,7 +400,7 @@ func (s *Session) recover(ctx context.Context, l *link, w *watched, missed uint3
 	}
 	w.sequence = from + missed
 	if lost {
-		s.gap(w.want.name + ": the server does not have some of what it published any more")
+		s.gap(w.name + ": the server does not have some of what it published any more")
 	}
 	return acks, nil
 }

@@ -33,8 +33,9 @@ type wanted struct {
 
 // watched is a subscription as it is at the server.
 type watched struct {
-	want     *wanted
+	name     string
 	id       uint32
+	want     *wanted              // guarded by link.applying, as are the items
 	items    map[uint32]itemState // by the guest's id
 	silent   time.Duration        // that is too long
 	heard    time.Time            // guarded by link.mu, as is what follows
@@ -127,7 +128,7 @@ func (l *link) find(name string) *watched {
 
 // create makes a subscription without items.
 func (l *link) create(ctx context.Context, want *wanted) (*watched, error) {
-	w := &watched{want: &wanted{name: want.name, interval: want.interval}, items: map[uint32]itemState{}, sequence: 1}
+	w := &watched{name: want.name, want: &wanted{name: want.name, interval: want.interval}, items: map[uint32]itemState{}, sequence: 1}
 	counts := func(interval float64) (keep, life uint32) {
 		keep = uint32(max(float64(l.caller.alive.Milliseconds())/interval, 1))
 		return keep, max(3*keep, uint32(float64(expires.Milliseconds())/interval))
@@ -185,7 +186,7 @@ func (l *link) remove(ctx context.Context, w *watched) error {
 		return err
 	}
 	l.mu.Lock()
-	delete(l.names, w.want.name)
+	delete(l.names, w.name)
 	delete(l.ids, w.id)
 	l.mu.Unlock()
 	return nil
