@@ -117,6 +117,16 @@ func TestSchemas(t *testing.T) {
 				`{"endpoint":"opc.tcp://a","interval":0}`, `{"endpoint":"opc.tcp://a","items":[{"name":"a","node":"i=1","deadband":-1}]}`,
 			},
 		},
+		"kafkasource": {
+			good: []string{
+				`{"brokers":["k1:9092"],"topic":"t","group":"g"}`,
+				`{"brokers":["k1"],"topic":"t","group":"g","start":"latest","device":"d","device_header":"h","device_by_key":true,"content_type":"text/plain","tls":true,"mechanism":"PLAIN","username":"u","password":"secret://p"}`,
+			},
+			bad: []string{
+				`{}`, `{"brokers":[],"topic":"t","group":"g"}`, `{"brokers":["k1"],"topic":"a/b","group":"g"}`, `{"brokers":["k1"],"topic":"t"}`,
+				`{"brokers":["k1"],"topic":"t","group":"g","start":"now"}`, `{"brokers":["k1"],"topic":"t","group":"g","mechanism":"GSSAPI"}`,
+			},
+		},
 		"slackhook": {
 			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
 			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},

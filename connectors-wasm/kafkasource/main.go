@@ -1,0 +1,161 @@
+// Command kafkasource reads a topic of Kafka in a consumer group and makes a
+// record of each message. README.md says how to configure it.
+package main
+
+import (
+	"cmp"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/kafka"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+)
+
+var _ = snaprail.Register(&source{})
+
+func main() {}
+
+// deviceType is that of all devices.
+const deviceType = "kafka"
+
+// maxDevice bounds the name of a device, in bytes.
+const maxDevice = 200
+
+// config is what README.md says.
+type config struct {
+	Brokers       []string `json:"brokers"`
+	Topic         string   `json:"topic"`
+	Group         string   `json:"group"`
+	Start         string   `json:"start"`
+	Device        string   `json:"device"`
+	DeviceHeader  string   `json:"device_header"`
+	DeviceByKey   bool     `json:"device_by_key"`
+	ContentType   string   `json:"content_type"`
+	TLS           bool     `json:"tls"`
+	CA            string   `json:"ca"`
+	Certificate   string   `json:"certificate"`
+	Key           string   `json:"key"`
+	Mechanism     string   `json:"mechanism"`
+	Username      string   `json:"username"`
+	Password      string   `json:"password"`
+	AllowInsecure bool     `json:"allow_insecure"`
+}
+
+// source is the connector.
+type source struct {
+	config config
+	known  map[string]bool // devices that were named to the host
+}
+
+// Open begins to read.
+func (s *source) Open(in *abi.OpenInput, step *snaprail.Step) error {
+	if err := s.configure(in); err != nil {
+		return err
+	}
+	args := s.args()
+	args.Group = s.config.Group
+	if _, err := kafka.Open(args); err != nil {
+		return err
+	}
+	for _, d := range in.Devices {
+		s.known[d.ID] = true
+	}
+	s.name(s.config.Device, step)
+	return nil
+}
+
+// Test asks a broker, without a word to the group: a test must not take
+// partitions from those who read.
+func (s *source) Test(in *abi.OpenInput) abi.TestResult {
+	if err := s.configure(in); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	if _, err := kafka.Open(s.args()); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	return abi.TestResult{Success: true, Message: "a broker answers"}
+}
+
+func (s *source) configure(in *abi.OpenInput) error {
+	s.config = config{Device: deviceType, ContentType: "application/json"}
+	s.known = map[string]bool{}
+	return snaprail.Config(in, &s.config)
+}
+
+func (s *source) args() abi.KafkaOpen {
+	c := &s.config
+	return abi.KafkaOpen{
+		Brokers: c.Brokers, Topic: c.Topic, Start: c.Start,
+		TLS: c.TLS, CA: c.CA, Certificate: c.Certificate, Key: c.Key,
+		Mechanism: c.Mechanism, Username: c.Username, Password: c.Password, AllowInsecure: c.AllowInsecure,
+	}
+}
+
+// OnEvents makes a record of each message. One without a value is a deletion,
+// and no reading.
+func (s *source) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	for i := range events {
+		e := &events[i]
+		switch e.Type {
+		case abi.EventData:
+			m, err := kafka.Read(*e)
+			switch {
+			case err != nil:
+				step.Reject(i, "the record cannot be read: "+err.Error())
+			case m.Value == nil:
+				step.Skip(i, "a deletion")
+			default:
+				device := s.deviceOf(&m)
+				s.name(device, step)
+				kafka.Fill(step.Payload(device, m.Time, s.config.ContentType, m.Value), m)
+			}
+		case abi.EventUp:
+			log.Info("the cluster is back")
+		case abi.EventDown, abi.EventGap:
+			log.Warning(said(e))
+		}
+	}
+	return nil
+}
+
+func said(e *abi.Event) string {
+	if e.Err != nil {
+		return cmp.Or(e.Name, "the cluster is away") + ": " + e.Err.Text
+	}
+	return e.Name
+}
+
+// deviceOf is the device that a message is of.
+func (s *source) deviceOf(m *abi.KafkaRecord) string {
+	if s.config.DeviceHeader != "" {
+		for _, h := range m.Headers {
+			if h.Name == s.config.DeviceHeader && isName(h.Value) {
+				return string(h.Value)
+			}
+		}
+	}
+	if s.config.DeviceByKey && isName(m.Key) {
+		return string(m.Key)
+	}
+	return s.config.Device
+}
+
+func isName(b []byte) bool { return len(b) > 0 && len(b) <= maxDevice && utf8.Valid(b) }
+
+// maxKnown bounds the devices that messages may name.
+const maxKnown = 10_000
+
+// name tells the host of a device when it is first seen.
+func (s *source) name(device string, step *snaprail.Step) {
+	if s.known[device] {
+		return
+	}
+	if len(s.known) >= maxKnown {
+		log.Warning("more than " + strconv.Itoa(maxKnown) + " devices: " + device + " is not listed")
+		return
+	}
+	s.known[device] = true
+	step.PutDevice(device, deviceType, device)
+}
