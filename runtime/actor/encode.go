@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -105,22 +106,23 @@ func encoded(out []byte, of *abi.Message, handed int) ([]abi.Message, error) {
 
 // attributeUpdates makes one message for each row of a device's mapping whose
 // attribute the update has, in the order of the rows. A value that could end the
-// text that it stands in is refused, and the others go on.
+// text that it stands in is refused, as are a row that lacks a value and an
+// attribute that no row takes, and the others go on.
 func attributeUpdates(m *abi.Message, rows []spec.AttributeUpdate) (made []abi.Message, refused []item, err error) {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(m.Body, &values); err != nil {
 		return nil, nil, fault.New(fault.MessageInvalid, "an update of attributes is a JSON object of them, and this one is not")
 	}
 	made = []abi.Message{}
+	taken := map[string]bool{}
 	for _, row := range rows {
 		if _, there := values[row.Attribute]; !there {
 			continue
 		}
-		text, fine := expand(row.Template, values)
-		if !fine {
-			refused = append(refused, item{Item: row.Attribute, Error: &itemError{
-				fault.MessageInvalid.String(), "the value has control characters, which could be taken for the end of the text",
-			}})
+		taken[row.Attribute] = true
+		text, wrong := expand(row.Template, values, taken)
+		if wrong != "" {
+			refused = append(refused, item{Item: row.Attribute, Error: &itemError{fault.MessageInvalid.String(), wrong}})
 			continue
 		}
 		one := *m
@@ -128,24 +130,37 @@ func attributeUpdates(m *abi.Message, rows []spec.AttributeUpdate) (made []abi.M
 		one.Headers = append(slices.Clone(m.Headers), abi.Header{Name: itemHeader, Value: []byte(row.Attribute)})
 		made = append(made, one)
 	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !taken[name] && len(refused) < abi.MaxItems {
+			refused = append(refused, item{Item: name, Error: &itemError{codeNoTemplate, "no row of the device takes this attribute, so nothing was written for it"}})
+		}
+	}
 	if len(made) > abi.MaxItems {
 		return nil, nil, fault.New(fault.TooLarge, "an update may be sent in %d parts, and this one has %d", abi.MaxItems, len(made))
 	}
 	return made, refused, nil
 }
 
-// expand puts values into a template; false: one has control characters.
-func expand(template string, values map[string]json.RawMessage) (text string, fine bool) {
-	fine = true
+// codeNoTemplate is said of what nothing makes a message of.
+const codeNoTemplate = "no_template"
+
+// expand puts values into a template, and notes which it took; wrong says why it
+// cannot.
+func expand(template string, values map[string]json.RawMessage, taken map[string]bool) (text, wrong string) {
 	text = abi.Expand(template, func(name string) (string, bool) {
 		raw, there := values[name]
 		value := textOf(raw)
-		if there && strings.ContainsFunc(value, unicode.IsControl) {
-			fine = false
+		switch {
+		case there && strings.ContainsFunc(value, unicode.IsControl):
+			wrong = "the value has control characters, which could be taken for the end of the text"
+		case there:
+			taken[name] = true
+		case wrong == "" && !strings.Contains(name, "${"): // else the name begins further on
+			wrong = "the template wants ${" + fault.Clip(name, 64) + "}, and the update has no such attribute"
 		}
 		return value, there
 	})
-	return text, fine
+	return text, wrong
 }
 
 // textOf is a JSON value as it stands in a template: a string without its

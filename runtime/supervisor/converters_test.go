@@ -196,8 +196,9 @@ func attributes(body string) abi.Message {
 	return abi.Message{Type: abi.MessageAttributes, Device: "device-1", ContentType: "application/json", Body: []byte(body)}
 }
 
-// The mapping of a ThingsBoard gateway: every row whose attribute is in the
-// update is written, in order, with a result for each.
+// Every row whose attribute is in the update is written, in order, with a result
+// for each. An attribute that no row takes is one that failed, and a row that
+// lacks a value writes nothing, and not its placeholder.
 func TestAttributeUpdates(t *testing.T) {
 	r := newRig(t)
 	l := newLine(t)
@@ -209,8 +210,10 @@ func TestAttributeUpdates(t *testing.T) {
 	})
 	p.mapped(`{"target":0}`, `T0;U0;`, l)
 	for _, tt := range []struct{ update, written, answer string }{
-		{`{"target":4.5,"other":1}`, "T4.5;U4.5;", `[{"item":"target","success":true,"body":{"success":true}},{"item":"target","success":true,"body":{"success":true}}]`},
-		{`{"name":"über","target":true}`, "Ttrue;Nüber ${site};Utrue;", `"item":"name","success":true`},
+		{`{"target":4.5,"tarGet":1}`, "T4.5;U4.5;", `[{"item":"tarGet","success":false,"error":{"code":"no_template"`},
+		{`{"target":4.5}`, "T4.5;U4.5;", `[{"item":"target","success":true,"body":{"success":true}},{"item":"target","success":true,"body":{"success":true}}]`},
+		{`{"name":"über","target":true,"site":"north"}`, "Ttrue;Nüber north;Utrue;", `"item":"name","success":true`},
+		{`{"name":"x","target":2}`, "T2;U2;", `[{"item":"name","success":false,"error":{"code":"invalid_message","text":"the template wants ${site}, and the update has no such attribute"}}`},
 		{`{"name":"a\nb","target":1}`, "T1;U1;", `[{"item":"name","success":false,"error":{"code":"invalid_message"`},
 	} {
 		q := p.send(attributes(tt.update))
@@ -219,7 +222,8 @@ func TestAttributeUpdates(t *testing.T) {
 			t.Errorf("%s was answered %s", tt.update, all[0].Body)
 		}
 	}
-	if all := p.all(p.send(attributes(`{"other":1}`))); len(all) != 1 || all[0].Status != abi.ReplyEmpty {
+	all := p.all(p.send(attributes(`{"other":1}`)))
+	if len(all) != 1 || all[0].Code != 207 || !strings.Contains(string(all[0].Body), `{"item":"other","success":false,"error":{"code":"no_template"`) {
 		t.Errorf("an update without a row was answered %+v", all)
 	}
 	r.logged(p.id, "Attribute update request to device device-1 : T4.5;")
