@@ -78,13 +78,14 @@ type Supervisor struct {
 
 	mu      sync.Mutex
 	tenants map[string]*Tenant
+	opening map[string]chan struct{} // closed when the tenant is open, or is not to be had
 	stopped bool
 }
 
 // New makes a supervisor whose goroutines live until Stop, or until ctx ends.
 func New(ctx context.Context, cfg Config) *Supervisor {
 	cfg.Restart = cfg.Restart.withDefaults()
-	s := &Supervisor{cfg: cfg, tenants: map[string]*Tenant{}, stirred: make(chan struct{}, 1)}
+	s := &Supervisor{cfg: cfg, tenants: map[string]*Tenant{}, opening: map[string]chan struct{}{}, stirred: make(chan struct{}, 1)}
 	s.kill, s.killNow = context.WithCancel(ctx)
 	s.ending, s.endNow = context.WithCancel(s.kill)
 	return s
@@ -179,9 +180,10 @@ func (s *Supervisor) AddTenant(ctx context.Context, id string) error {
 }
 
 // Tenant is the runtime of one tenant, opened with the first call. One that has
-// no record, or is being deleted, is fault.NotFound.
+// no record, or is being deleted, is fault.NotFound. Opening reads a tenant's
+// store and its log, and holds up nobody but who wants the same tenant.
 func (s *Supervisor) Tenant(id string) (*Tenant, error) {
-	s.mu.Lock()
+	s.lockOpened(id)
 	defer s.mu.Unlock()
 	if t, ok := s.tenants[id]; ok {
 		if t.leaving {
@@ -192,12 +194,33 @@ func (s *Supervisor) Tenant(id string) (*Tenant, error) {
 	if s.stopped {
 		return nil, fault.New(fault.ShuttingDown, "the server is stopping")
 	}
+	opened := make(chan struct{})
+	s.opening[id] = opened
+	s.runners.Add(1) // Stop waits for it, and closes what it has opened
+	defer s.runners.Done()
+	s.mu.Unlock()
 	t, err := s.openTenant(id)
+	s.mu.Lock()
+	delete(s.opening, id)
+	close(opened)
 	if err != nil {
 		return nil, err
 	}
 	s.tenants[id] = t
 	return t, nil
+}
+
+// lockOpened takes the lock while nobody opens the tenant.
+func (s *Supervisor) lockOpened(id string) {
+	for {
+		s.mu.Lock()
+		opened, ok := s.opening[id]
+		if !ok {
+			return
+		}
+		s.mu.Unlock()
+		<-opened
+	}
 }
 
 // Tenants lists the tenants that are open, with their ids.

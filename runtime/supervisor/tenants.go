@@ -13,7 +13,7 @@ import (
 // guest that runs keeps the limits it was started with until it is started
 // again; what all of the tenant's have together counts at once.
 func (s *Supervisor) ApplyCeiling(id string) error {
-	s.mu.Lock()
+	s.lockOpened(id)
 	t, open := s.tenants[id]
 	s.mu.Unlock()
 	if !open {
@@ -36,7 +36,7 @@ func (s *Supervisor) RemoveTenant(ctx context.Context, id string) error {
 	if err := store.CheckTenant(id); err != nil { // before a folder is named after it
 		return err
 	}
-	s.mu.Lock()
+	s.lockOpened(id)
 	t, open := s.tenants[id]
 	if open {
 		t.leaving = true
