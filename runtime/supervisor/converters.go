@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"iter"
 	"slices"
@@ -61,7 +63,8 @@ func newOwnPlans(devices iter.Seq[spec.Device]) *ownPlans {
 // chainPlan is the stages of one chain.
 type chainPlan []spec.Stage
 
-// key names a chain: equal ones are equal.
+// key names a chain: equal ones are equal. It is a digest, as the configs have
+// their secrets opened, and the key lives for as long as the version.
 func (c *chainPlan) key() string {
 	if c == nil {
 		return ""
@@ -70,7 +73,12 @@ func (c *chainPlan) key() string {
 	if err != nil {
 		return "?" // a config that is no JSON is refused when it is loaded
 	}
-	return string(raw)
+	return digestOf(raw)
+}
+
+func digestOf(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // key names all that a plan says.

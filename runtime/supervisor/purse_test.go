@@ -10,7 +10,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // TestPurse: a tenant has a quarter of what there is, and leaves the rest to the
@@ -80,7 +79,7 @@ func TestGuestsHaveTheTenantsPurse(t *testing.T) {
 	var seen *scopes
 	r := newRig(t, func(r *rig) {
 		r.watch = func(g capability.Group) capability.Group {
-			if g.Name() != "clock" {
+			if g.Name() != "serial" {
 				return g
 			}
 			seen = &scopes{Group: g}
@@ -89,9 +88,10 @@ func TestGuestsHaveTheTenantsPurse(t *testing.T) {
 	})
 	digest := r.module("echo")
 	for _, name := range []string{"press", "oven"} {
-		r.connect(control.ConnectorInput{Name: name, Module: digest, Grants: []spec.Grant{{Group: "clock"}}, Config: config(t, map[string]any{"on_open": "sleep 1ms"})})
+		l := newLine(t)
+		r.connect(control.ConnectorInput{Name: name, Module: digest, Grants: port(l.port), Config: config(t, map[string]any{"port": l.port})})
 	}
-	eventually(t, "both have slept", func() bool {
+	eventually(t, "both have opened their port", func() bool {
 		seen.mu.Lock()
 		defer seen.mu.Unlock()
 		return len(seen.had) >= 2
