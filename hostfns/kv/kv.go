@@ -1,6 +1,6 @@
 // Package kv is the group of a connector's own key-value state. What a guest
 // puts is staged, and becomes durable with the block of the step that put it,
-// or not at all. It reaches nothing outside of the connector, so it needs no
+// or not at all. Each lane of a connector has a state of its own. It reaches nothing outside of the connector, so it needs no
 // grant. The composition root builds the Group; nobody else imports it.
 package kv
 
