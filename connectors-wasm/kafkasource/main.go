@@ -115,6 +115,7 @@ func (s *source) OnEvents(events []abi.Event, step *snaprail.Step) error {
 			log.Info("the cluster is back")
 		case abi.EventDown, abi.EventGap:
 			log.Warning(said(e))
+		default: // none of this connector's
 		}
 	}
 	return nil

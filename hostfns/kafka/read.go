@@ -65,10 +65,10 @@ func (s *session) partitionError(now int64, p kgo.FetchTopicPartition) error {
 	)
 	switch {
 	case p.Err == nil, s.quit.Err() != nil, errors.Is(p.Err, kgo.ErrClientClosed):
-		return nil
+		return nil //nolint:nilerr // the session ends
 	case errors.As(p.Err, &lost):
 		s.gap(now, gapDataLoss, "partition %d: the log was cut from %d back to %d", lost.Partition, lost.ConsumedTo, lost.ResetTo)
-		return nil //nolint:nilerr // it is told as a gap
+		return nil
 	}
 	f := fault.Of(s.explain(s.quit, p.Err))
 	s.setIll(f)
