@@ -19,8 +19,9 @@ const peersMargin = 250 * time.Millisecond
 
 // Peers sends a message to the tenant's connector of this name, for which m has
 // its way, its sender and its deadline, and answers all replies. It waits until
-// the last one, the deadline, or ctx.
-type Peers func(ctx context.Context, connector string, m *abi.Message) ([]abi.Reply, error)
+// the last one, the deadline, or ctx. asked are the questions that the caller
+// works on; none: it calls of its own accord.
+type Peers func(ctx context.Context, connector string, m *abi.Message, asked []*exchange.Question) ([]abi.Reply, error)
 
 // peers are the tenant's other connectors as one guest sees them.
 type peers struct{ *guest }
@@ -57,7 +58,7 @@ func (p peers) Call(ctx context.Context, connector string, m *abi.Message, timeo
 	if oneWay {
 		m.Correlation = exchange.NoReply
 	}
-	return p.reach(ctx, connector, m)
+	return p.reach(ctx, connector, m, p.asked)
 }
 
 func viaOf(q *exchange.Question) []string {

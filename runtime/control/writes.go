@@ -91,7 +91,7 @@ func (t *Tenant) ApproveWrite(ctx context.Context, id string, wait time.Duration
 	}
 	within, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	q, err := t.runtime.SendWith(within, c.ID, m, supervisor.Word{By: t.who, Person: p.By, Approver: p.Approver})
+	q, err := t.runtime.SendWith(within, c.ID, m, supervisor.Word{By: t.who, Person: p.By, For: p.For, Approver: p.Approver})
 	if err != nil {
 		return nil, t.putBack(ctx, p, &c, err)
 	}
@@ -108,7 +108,7 @@ func (t *Tenant) approve(ctx context.Context, id string) (p interlock.Pended, c 
 			return err
 		}
 		e := t.event(identity.WriteApprove, &c)
-		e.On, e.Detail = p.ID, "asked for by "+p.By.Name
+		e.On, e.Detail = p.ID, "asked for by "+p.Asked.String()
 		return identity.Append(w, e)
 	})
 	if fault.Is(err, fault.ApprovalRequired) {
@@ -153,7 +153,7 @@ func (t *Tenant) person() interlock.Person {
 	if t.as.Kind == identity.KindUser && user == "" {
 		user = t.as.ID
 	}
-	return interlock.Person{Name: t.by(), User: user}
+	return interlock.Person{Name: t.by(), User: user, Admin: t.as.Role.Includes(identity.Admin)}
 }
 
 // OverrideInput is an override as a caller asks for it.

@@ -17,6 +17,9 @@ type Question struct {
 	// whoever is asked for it when the message is handled. It is set before the
 	// question is delivered, and not changed.
 	Permit any
+	// Word is what is known of whoever asks, for whoever sends on for them. As
+	// Permit, it is set before the question is delivered.
+	Word any
 
 	table    *Table
 	id       string

@@ -384,7 +384,7 @@ func TestSecondPerson(t *testing.T) {
 	}
 	var held Pended
 	r.update(func(w store.Writer) (err error) {
-		held, err = Hold(w, "c", &m, writes, Person{"ada", "ada"}, r.now)
+		held, err = Hold(w, "c", &m, writes, Asked{By: Person{"ada", "ada", false}}, r.now)
 		return err
 	})
 	approve := func(by Person, now time.Time) (p Pended, err error) {
@@ -394,21 +394,21 @@ func TestSecondPerson(t *testing.T) {
 		})
 		return p, err
 	}
-	for name, by := range map[string]Person{"the same": {"ada", "ada"}, "a token": {"ci", ""}} {
+	for name, by := range map[string]Person{"the same": {"ada", "ada", true}, "a token": {"ci", "", true}} {
 		if _, err := approve(by, r.now); !fault.Is(err, fault.ApprovalRequired) {
 			t.Errorf("%s approved: %v", name, err)
 		}
 	}
-	if _, err := approve(Person{"bob", "bob"}, r.now.Add(ApprovalTime+time.Second)); !fault.Is(err, fault.WrongState) {
+	if _, err := approve(Person{"bob", "bob", false}, r.now.Add(ApprovalTime+time.Second)); !fault.Is(err, fault.WrongState) {
 		t.Errorf("too late: %v", err)
 	}
-	got, err := approve(Person{"bob", "bob"}, r.now)
+	got, err := approve(Person{"bob", "bob", false}, r.now)
 	r.must(err)
 	var back abi.Message
 	if err := back.Decode(got.Message); err != nil || string(back.Body) != `{"rate":1}` || back.Device != "d" {
 		t.Errorf("what was approved: %+v, %v", back, err)
 	}
-	if _, err := approve(Person{"eve", "eve"}, r.now); !fault.Is(err, fault.WrongState) {
+	if _, err := approve(Person{"eve", "eve", false}, r.now); !fault.Is(err, fault.WrongState) {
 		t.Errorf("twice: %v", err)
 	}
 	// Approval waives no bound: they are those of the moment.
@@ -430,12 +430,13 @@ func (r *rig) update(do func(store.Writer) error) {
 // for the one that has its place now.
 func TestPlacesAreUsedAgain(t *testing.T) {
 	r := newRig(t, `{}`)
-	m := attributes(`{"rate":1}`)
+	m, n := attributes(`{"rate":1}`), 0
 	hold := func() (p Pended, err error) {
 		err = r.space.Update(t.Context(), func(w store.Writer) (err error) {
-			p, err = Hold(w, "c", &m, nil, Person{}, r.now)
+			p, err = Hold(w, "c", &m, nil, Asked{By: Person{Name: fmt.Sprint("token ", n/maxShare)}}, r.now)
 			return err
 		})
+		n++
 		return p, err
 	}
 	first, err := hold()
@@ -450,7 +451,7 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 	again, err := hold()
 	r.must(err)
 	err = r.space.Update(t.Context(), func(w store.Writer) error {
-		_, err := Approve(w, first.ID, Person{"bob", "bob"}, r.now)
+		_, err := Approve(w, first.ID, Person{"bob", "bob", true}, r.now)
 		return err
 	})
 	if !fault.Is(err, fault.NotFound) {

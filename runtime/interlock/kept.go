@@ -21,6 +21,7 @@ import (
 // used again and again: what is deleted from a store leaves a trace for ever.
 const (
 	maxPending   = 256
+	maxShare     = 32 // of those, for whoever asks
 	maxOverrides = 64
 
 	ApprovalTime = 10 * time.Minute // for which a write waits
@@ -41,18 +42,65 @@ const (
 
 // Pended is a write that waits, or waited, for a second person.
 type Pended struct {
-	ID        string    `json:"id"`
-	Connector string    `json:"connector"`
-	Device    string    `json:"device,omitempty"`
-	Method    string    `json:"method,omitempty"`
-	Writes    []Value   `json:"writes,omitempty"`
-	By        Person    `json:"by"`
-	At        time.Time `json:"at"`
-	Expires   time.Time `json:"expires"`
-	State     State     `json:"state"`
-	Approver  Person    `json:"approver,omitzero"`
+	ID        string  `json:"id"`
+	Connector string  `json:"connector"`
+	Device    string  `json:"device,omitempty"`
+	Method    string  `json:"method,omitempty"`
+	Writes    []Value `json:"writes,omitempty"`
+	Asked
+	At       time.Time `json:"at"`
+	Expires  time.Time `json:"expires"`
+	State    State     `json:"state"`
+	Approver Person    `json:"approver,omitzero"`
 	// Message is what was asked for, encoded.
 	Message []byte `json:"message,omitempty"`
+}
+
+// Asked is who asked for a write.
+type Asked struct {
+	By Person `json:"by"`
+	// For are those for whom a connector asks: who asked it. None: it is By's own
+	// wish.
+	For []Person `json:"for,omitempty"`
+}
+
+// String is for people: "ada", or "connector relay, for ada".
+func (a Asked) String() string {
+	names := make([]string, 0, len(a.For))
+	for _, p := range a.For {
+		if p.Name != "" {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return a.By.Name
+	}
+	return a.By.Name + ", for " + strings.Join(names, ", ")
+}
+
+// has reports whether this user is among those who asked.
+func (a Asked) has(user string) bool {
+	return user != "" && (a.By.User == user || slices.ContainsFunc(a.For, func(p Person) bool { return p.User == user }))
+}
+
+// known reports whether it is known of each of those who asked which user it was.
+func (a Asked) known() bool {
+	if len(a.For) == 0 {
+		return a.By.User != ""
+	}
+	return !slices.ContainsFunc(a.For, func(p Person) bool { return p.User == "" })
+}
+
+// share is whose share of the places a write has.
+func (a Asked) share() string {
+	var users []string
+	for _, p := range append([]Person{a.By}, a.For...) {
+		users = append(users, p.User)
+	}
+	if users = slices.DeleteFunc(users, func(u string) bool { return u == "" }); len(users) > 0 {
+		return strings.Join(users, "\x00")
+	}
+	return "\x00" + a.By.Name
 }
 
 // Value is a write as people see it.
@@ -65,6 +113,8 @@ type Value struct {
 type Person struct {
 	Name string `json:"name"`           // as the trail has it
 	User string `json:"user,omitempty"` // "": nobody's, as a token of the tenant
+	// Admin says of who approves that it is an administrator.
+	Admin bool `json:"-"`
 }
 
 // Override lets writes through that the rules would refuse, for a while.
@@ -100,25 +150,51 @@ const (
 )
 
 // Hold keeps a write until somebody else approves it.
-func Hold(w store.Writer, connector string, m *abi.Message, writes []Write, by Person, now time.Time) (Pended, error) {
+func Hold(w store.Writer, connector string, m *abi.Message, writes []Write, by Asked, now time.Time) (Pended, error) {
 	encoded := m.Append(nil)
 	if len(encoded) > maxHeld {
 		return Pended{}, fault.New(fault.TooLarge, "a write that waits for somebody's approval has at most %d bytes", maxHeld)
 	}
 	p := Pended{
-		Connector: connector, Device: m.Device, Method: MethodOf(m), By: by,
+		Connector: connector, Device: m.Device, Method: MethodOf(m), Asked: by,
 		At: now.UTC(), Expires: now.Add(ApprovalTime).UTC(), State: Pending, Message: encoded, Writes: values(writes),
+	}
+	if err := shares(w, by, now); err != nil {
+		return p, err
 	}
 	slot, err := free(w, pendingPrefix, maxPending, func(raw []byte) (bool, error) {
 		var had Pended
 		err := json.Unmarshal(raw, &had)
-		return had.State != Pending || now.After(had.Expires), err
+		return !had.waits(now), err
 	})
 	if err != nil {
 		return p, err
 	}
 	p.ID = idOf("wr", slot)
 	return p, put(w, pendingPrefix, slot, p)
+}
+
+// waits reports whether somebody may approve it yet.
+func (p *Pended) waits(now time.Time) bool { return p.State == Pending && !now.After(p.Expires) }
+
+// shares refuses who has as many writes waiting as one may have: the places are
+// the tenant's.
+func shares(r store.Reader, by Asked, now time.Time) error {
+	mine := 0
+	for e, err := range store.All(r, store.Permits, pendingPrefix) {
+		if err != nil {
+			return err
+		}
+		var had Pended
+		if json.Unmarshal(e.Value, &had) == nil && had.waits(now) && had.share() == by.share() {
+			mine++
+		}
+	}
+	if mine >= maxShare {
+		return fault.New(fault.Exhausted, "%d writes of %s wait for approval already", mine, by).
+			WithHint("Let somebody approve those first: each waits for %s at most.", ApprovalTime)
+	}
+	return nil
 }
 
 // Approve takes a write that waits, once.
@@ -134,8 +210,10 @@ func Approve(w store.Writer, id string, by Person, now time.Time) (p Pended, err
 	case by.User == "":
 		return p, fault.New(fault.ApprovalRequired, "a person has to approve a write, and a token of the tenant is nobody in particular").
 			WithHint("Log in, or use a token of your own.")
-	case by.User == p.By.User:
-		return p, fault.New(fault.ApprovalRequired, "who asked for a write cannot approve it")
+	case p.has(by.User):
+		return p, fault.New(fault.ApprovalRequired, "who asked for a write cannot approve it, whatever went between")
+	case !p.known() && !by.Admin:
+		return p, fault.New(fault.ApprovalRequired, "nobody knows which user asked for this write, so that an administrator has to approve it")
 	}
 	p.State, p.Approver = Approved, by
 	held := p

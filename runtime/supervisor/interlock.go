@@ -121,10 +121,21 @@ type Word struct {
 	By identity.Who
 	// Person is who asks where a second person is wanted.
 	Person interlock.Person
+	// For are those for whom it asks, where it asks for others: a connector does
+	// for whoever asked it. None of them is a second person.
+	For []interlock.Person
 	// Approver is who approved the write; the zero value: nobody.
 	Approver interlock.Person
 	// DryRun asks what would be written, and writes nothing.
 	DryRun bool
+}
+
+// askers are all who asked, whatever is between them and the message.
+func (w *Word) askers() []interlock.Person {
+	if len(w.For) > 0 {
+		return w.For
+	}
+	return []interlock.Person{w.Person}
 }
 
 // SendWith is Send with a word for the interlocks.
@@ -135,9 +146,9 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 	}
 	if !interlock.Needed(c, m.Type) {
 		if w.DryRun {
-			return t.sendRehearsal(ctx, id, &m, &interlock.Permit{DryRun: true})
+			return t.sendRehearsal(ctx, id, &m, &interlock.Permit{DryRun: true}, w)
 		}
-		return t.send(ctx, id, &m, nil)
+		return t.send(ctx, id, &m, nil, w)
 	}
 	if w.By == (identity.Who{}) {
 		w.By = whoSent(m.Sender)
@@ -154,13 +165,13 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 		return nil, whereItStands(c, err)
 	case permit.DryRun:
 		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, nil))
-		return t.sendRehearsal(ctx, id, &m, &permit)
+		return t.sendRehearsal(ctx, id, &m, &permit, w)
 	}
 	// The trail has it before it is done, so that nothing is done in silence.
 	if err := identity.Record(ctx, t.space, t.writeEvent(c, &m, writes, w, permit, nil)); err != nil {
 		return nil, err
 	}
-	q, err := t.send(ctx, id, &m, &permit)
+	q, err := t.send(ctx, id, &m, &permit, w)
 	if err != nil { // it was let through, and nobody took it
 		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
 	}
@@ -179,7 +190,7 @@ func whereItStands(c *spec.Connector, err error) error {
 
 // sendRehearsal sends a message that nothing is to be written for. One that has
 // no guest here cannot be rehearsed.
-func (t *Tenant) sendRehearsal(ctx context.Context, id string, m *abi.Message, permit *interlock.Permit) (*exchange.Question, error) {
+func (t *Tenant) sendRehearsal(ctx context.Context, id string, m *abi.Message, permit *interlock.Permit, w Word) (*exchange.Question, error) {
 	to, err := t.handlerOf(ctx, id, m.Device)
 	if err != nil {
 		return nil, err
@@ -187,14 +198,14 @@ func (t *Tenant) sendRehearsal(ctx context.Context, id string, m *abi.Message, p
 	if _, ok := to.(*actor.Actor); !ok {
 		return nil, fault.New(fault.Interlocked, "a dry run is for connectors with a module here, and this one is attached from elsewhere: nothing was sent")
 	}
-	return t.send(ctx, id, m, permit)
+	return t.send(ctx, id, m, permit, w)
 }
 
 // hold keeps a write until somebody else approves it, and says how.
 func (t *Tenant) hold(ctx context.Context, c *spec.Connector, m *abi.Message, writes []interlock.Write, w Word) error {
 	var held interlock.Pended
 	err := t.space.Update(ctx, func(wr store.Writer) (err error) {
-		if held, err = interlock.Hold(wr, c.ID, m, writes, w.Person, time.Now()); err != nil {
+		if held, err = interlock.Hold(wr, c.ID, m, writes, interlock.Asked{By: w.Person, For: w.For}, time.Now()); err != nil {
 			return err
 		}
 		e := t.writeEvent(c, m, writes, w, interlock.Permit{}, fault.New(fault.ApprovalRequired, "it waits as %s", held.ID))

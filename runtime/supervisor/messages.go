@@ -113,8 +113,8 @@ func (t *Tenant) Send(ctx context.Context, id string, m abi.Message) (*exchange.
 	return t.SendWith(ctx, id, m, Word{})
 }
 
-// send is Send with the word of whoever judged the message.
-func (t *Tenant) send(ctx context.Context, id string, m *abi.Message, permit any) (*exchange.Question, error) {
+// send is Send with the word of whoever judged the message, and of who asks.
+func (t *Tenant) send(ctx context.Context, id string, m *abi.Message, permit any, w Word) (*exchange.Question, error) {
 	if abi.EntryFor(m.Type) == "" {
 		return nil, fault.New(fault.MessageInvalid, "messages of the type %d are unknown", m.Type)
 	}
@@ -129,7 +129,7 @@ func (t *Tenant) send(ctx context.Context, id string, m *abi.Message, permit any
 	if err != nil {
 		return nil, err
 	}
-	q.Permit = permit
+	q.Permit, q.Word = permit, w
 	if err := to.Deliver(ctx, q); err != nil {
 		q.Close()
 		return nil, t.maskedFault(err)

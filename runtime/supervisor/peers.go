@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/interlock"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
@@ -75,7 +78,7 @@ func (w *waits) end(caller, callee string) {
 
 // peersOf reaches the tenant's other connectors for one of them.
 func (t *Tenant) peersOf(id string) actor.Peers {
-	return func(ctx context.Context, connector string, m *abi.Message) ([]abi.Reply, error) {
+	return func(ctx context.Context, connector string, m *abi.Message, asked []*exchange.Question) ([]abi.Reply, error) {
 		callee, err := t.named(ctx, connector)
 		if err != nil {
 			return nil, err
@@ -87,13 +90,30 @@ func (t *Tenant) peersOf(id string) actor.Peers {
 			return nil, err
 		}
 		defer t.waits.end(id, callee)
-		return t.callPeer(ctx, callee, m)
+		return t.callPeer(ctx, callee, m, t.onwards(ctx, id, asked))
 	}
 }
 
+// onwards is the word for what a connector sends on: it asks for everybody who
+// asked for what it works on.
+func (t *Tenant) onwards(ctx context.Context, id string, asked []*exchange.Question) (w Word) {
+	w.Person.Name = "connector " + id
+	if c, err := t.locked(ctx, id); err == nil && c.Name != "" {
+		w.Person.Name = "connector " + c.Name
+	}
+	for _, q := range asked {
+		if said, ok := q.Word.(Word); ok {
+			w.For = append(w.For, said.askers()...)
+		}
+	}
+	slices.SortFunc(w.For, func(a, b interlock.Person) int { return strings.Compare(a.User+"/"+a.Name, b.User+"/"+b.Name) })
+	w.For = slices.Compact(w.For)
+	return w
+}
+
 // callPeer sends a message and gathers the replies.
-func (t *Tenant) callPeer(ctx context.Context, callee string, m *abi.Message) ([]abi.Reply, error) {
-	q, err := t.Send(ctx, callee, *m)
+func (t *Tenant) callPeer(ctx context.Context, callee string, m *abi.Message, w Word) ([]abi.Reply, error) {
+	q, err := t.SendWith(ctx, callee, *m, w)
 	if err != nil {
 		return nil, err
 	}
