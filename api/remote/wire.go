@@ -101,7 +101,8 @@ func orderOf(source string, m *abi.Message) (o order, err error) {
 		o.Op = opQuery
 		o.Headers = map[string]string{addressHeader: m.Correlation}
 	default:
-		return o, fault.New(fault.Unsupported, "a remote connector takes queries and what is published to it, and nothing else")
+		return o, fault.New(fault.Unsupported, "a remote connector takes queries and what is published to it, and nothing else").
+			WithHint("Send a query, or publish: its code is outside, and its protocol has no other messages.")
 	}
 	body := bytes.TrimSpace(m.Body)
 	if len(body) == 0 {

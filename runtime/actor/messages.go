@@ -131,12 +131,28 @@ func (l *lane) hand(ctx context.Context, x *letter, m *abi.Message) error {
 	}
 	l.guest.stage.take()
 	if l.guest.inst.State() == engine.Dead || !servable(err) {
-		x.question.Fail(err)
+		x.question.Fail(forCaller(m.Type, err))
 		x.at = len(x.encoded)
 		return err
 	}
-	l.settled(ctx, &l.mailed[0], err)
+	l.settled(ctx, &l.mailed[0], forCaller(m.Type, err))
 	return nil
+}
+
+// forCaller is a guest's failure as who sent the message is told of it: what is
+// for the module's author is in the log.
+func forCaller(t abi.MessageType, err error) error {
+	f := *fault.Of(err)
+	if f.Kind == fault.Unsupported {
+		return fault.New(fault.Unsupported, "the connector's module takes no message of this type: %s", f.Text).
+			WithHint("`snaprail modules show` prints which messages it takes (%s is not among them).", abi.EntryFor(t))
+	}
+	if text, trace, found := strings.Cut(f.Text, "\nstderr:\n"); found {
+		last, _, _ := strings.Cut(trace, "\n")
+		f.Text = text + ": " + last
+		return &f
+	}
+	return err
 }
 
 // putDown ends the guest's hold on the messages that it was handed.
