@@ -109,7 +109,7 @@ func (s *Server) moduleRoutes() {
 func moduleForm(m spec.Module) client.Module {
 	return client.Module{
 		Digest: m.Digest, Size: m.Size, Manifest: m.Manifest,
-		Imports: m.Imports, Exports: m.Exports, Uploaded: m.Uploaded, Proposal: m.Proposal,
+		Imports: m.Imports, Exports: m.Exports, Handles: m.Handles, Uploaded: m.Uploaded, Proposal: m.Proposal,
 	}
 }
 

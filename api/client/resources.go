@@ -80,6 +80,7 @@ type Module struct {
 	Manifest abi.Manifest  `json:"manifest"`
 	Imports  []spec.Import `json:"imports"`
 	Exports  []string      `json:"exports"`
+	Handles  []string      `json:"handles,omitempty" doc:"Entry points that it says it has something behind, as an SDK exports all; none: it does not say"`
 	Uploaded time.Time     `json:"uploaded"`
 	// Proposal is what came with it in an Extism manifest.
 	Proposal *spec.Proposal `json:"proposal,omitempty" doc:"Config and limits that a connector made of it takes where none are given, and grants to approve"`

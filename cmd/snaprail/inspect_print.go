@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -30,7 +31,7 @@ func (a *app) printInspection(i *inspection) {
 }
 
 func manifestRows(m *abi.Manifest) [][]string {
-	return [][]string{
+	rows := [][]string{
 		{"name", m.DisplayName},
 		{"type", m.Category + "/" + m.ProviderType},
 		{"version", m.Version},
@@ -38,6 +39,19 @@ func manifestRows(m *abi.Manifest) [][]string {
 		{"contract", fmt.Sprintf("%d.%d", m.ABI.Major, m.ABI.Minor)},
 		{"entry points", strings.Join(m.Required(), ", ")},
 	}
+	return append(rows, serviceRows(m)...)
+}
+
+// serviceRows are how a connector's module serves devices.
+func serviceRows(m *abi.Manifest) (rows [][]string) {
+	if m.Kind != abi.KindConnector {
+		return nil
+	}
+	rows = append(rows, []string{"lanes", "one for each " + cmp.Or(m.Lanes, "connector")})
+	if m.Mode == abi.ModePoll {
+		rows = append(rows, []string{"polls", "each " + cmp.Or(m.Polls, abi.PollsLane)})
+	}
+	return append(rows, []string{"device types", orDash(strings.Join(m.DeviceTypes, ", "))})
 }
 
 // printAbilities prints what a module is, can, cannot and has a use for.

@@ -142,7 +142,7 @@ func (a *app) modulesShow() *cobra.Command {
 }
 
 func (a *app) printModule(m client.Module) {
-	a.rows(nil, [][]string{
+	rows := [][]string{
 		{"digest", m.Digest},
 		{"name", m.Manifest.DisplayName},
 		{"type", m.Manifest.Category + "/" + m.Manifest.ProviderType},
@@ -151,7 +151,11 @@ func (a *app) printModule(m client.Module) {
 		{"size", size(m.Size)},
 		{"uploaded", when(m.Uploaded)},
 		{"used by", orDash(strings.Join(m.UsedBy, ", "))},
-	})
+	}
+	if len(m.Handles) > 0 {
+		rows = append(rows, []string{"handles", strings.Join(m.Handles, ", ")})
+	}
+	a.rows(nil, append(rows, serviceRows(&m.Manifest)...))
 	a.printAbilities(m.Anatomy, m.Can, m.Cannot, m.Needs)
 	if m.Proposal != nil {
 		fmt.Fprintf(a.out, "\nIt came with a proposal; nothing of it is granted:\n%s\n", proposed(m.Proposal))

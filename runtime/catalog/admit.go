@@ -55,7 +55,7 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 			return m, err
 		}
 	}
-	m.Manifest = *manifest
+	m.Manifest, m.Handles = *manifest, handled(described)
 	return m, offers(manifest, described)
 }
 
@@ -252,6 +252,20 @@ func rejected(err error) error {
 		}
 	}
 	return err
+}
+
+// maxHandles bounds how many entry points are kept of what a module says.
+const maxHandles = 256
+
+// handled are the entry points that a module says it has something behind; nil:
+// it does not say.
+func handled(described []byte) []string {
+	var d description
+	if described == nil || json.Unmarshal(described, &d) != nil {
+		return nil
+	}
+	d.EntryPoints = slices.DeleteFunc(d.EntryPoints, func(e string) bool { return len(e) > store.MaxID })
+	return d.EntryPoints[:min(len(d.EntryPoints), maxHandles)]
 }
 
 // offers checks the manifest's claims against the entry points that the module

@@ -32,7 +32,10 @@ type Module struct {
 	Manifest abi.Manifest `json:"manifest"`
 	Imports  []Import     `json:"imports"`
 	Exports  []string     `json:"exports"`
-	Uploaded time.Time    `json:"uploaded"`
+	// Handles are the entry points that the module says it has something behind,
+	// as an SDK exports all; none: it does not say.
+	Handles  []string  `json:"handles,omitempty"`
+	Uploaded time.Time `json:"uploaded"`
 	// Proposal is what came with it for others to decide on; nil: nothing.
 	Proposal *Proposal `json:"proposal,omitempty"`
 }
