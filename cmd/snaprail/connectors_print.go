@@ -38,6 +38,12 @@ func (a *app) printConnector(v client.Connector) {
 		{"type", orDash(strings.Trim(v.Category+"/"+v.ProviderType, "/"))},
 		{"module", v.Module},
 	}
+	if v.Remote {
+		rows[len(rows)-1] = []string{"module", "none: its code attaches from outside"}
+	}
+	if v.Set != "" {
+		rows = append(rows, []string{"set", v.Set})
+	}
 	if v.Converter != nil {
 		rows = append(rows, []string{"converter", v.Converter.Module})
 	}
