@@ -110,6 +110,9 @@ func TestRequiredCapabilityIsMissing(t *testing.T) {
 		!strings.Contains(st.Reason, "not granted") || st.Restarts != 0 {
 		t.Errorf("status %+v", st)
 	}
+	if _, err := r.tenant.Reconnect(t.Context(), v.ID); !fault.Is(err, fault.WrongState) || !strings.Contains(err.Error(), "not granted") {
+		t.Errorf("a connector that has failed was reconnected: %v", err)
+	}
 	if st := r.update(v.ID, granted); st.State != lifecycle.Running || st.Reason != "" {
 		t.Errorf("granted again: %+v", st)
 	}

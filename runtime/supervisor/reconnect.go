@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
 // Reconnect has every lane of a connector close its guest and its sessions, and
@@ -28,7 +29,14 @@ func (t *Tenant) Reconnect(ctx context.Context, id string) error {
 	wanted := r.anew
 	r.mu.Unlock()
 	r.poke()
-	return r.awaitAnew(ctx, wanted)
+	if err := r.awaitAnew(ctx, wanted); err != nil {
+		return err
+	}
+	if s := r.status(); s.State == lifecycle.Failed {
+		return fault.New(fault.WrongState, "the connector does not run, so that it cannot connect anew: %s", s.Reason).
+			WithHint("Mend what is named there; then it starts by itself.")
+	}
+	return nil
 }
 
 // awaitAnew waits until all lanes have followed a request to connect anew.
