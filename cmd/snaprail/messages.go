@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -176,6 +177,9 @@ func (a *app) sendMessage(ctx context.Context, api *client.Client, kind, connect
 }
 
 func (a *app) showReply(r client.Reply) error {
+	if r.Code == http.StatusMultiStatus { // some parts of it failed: each says for itself
+		a.exit = fault.ExitFailure
+	}
 	if a.output == outputJSON {
 		raw, err := json.Marshal(r)
 		if err != nil {
