@@ -75,7 +75,7 @@ func setAnswer(v control.SetView, err error) (*body[client.Set], error) {
 func setForm(v control.SetView) client.Set {
 	c := client.Set{Name: v.Name, Health: v.Health, Declared: v.Declared, Working: v.Working, Members: v.Members, Warnings: v.Warnings}
 	if v.Probe != nil {
-		c.Probe = &client.Probe{Port: v.Probe.Port, Open: v.Probe.Open, Error: v.Probe.Error}
+		c.Probe = &client.Probe{Port: v.Probe.Port, Open: v.Probe.Open, Fixed: v.Probe.Fixed, Error: v.Probe.Error}
 	}
 	return c
 }

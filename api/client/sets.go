@@ -26,6 +26,7 @@ type Set struct {
 type Probe struct {
 	Port  int    `json:"port"`
 	Open  bool   `json:"open"`
+	Fixed bool   `json:"fixed,omitempty" doc:"Named where the server was started, by --tcp-probe: it stands until the server ends"`
 	Error string `json:"error,omitempty" doc:"Why it is not open although it should be"`
 }
 

@@ -225,7 +225,7 @@ func (s *server) openProbes(ctx context.Context, api net.Addr, ports []setPort) 
 	for _, p := range ports {
 		t, err := s.supervisor.Tenant(p.tenant)
 		if err == nil {
-			err = t.AssignProbe(ctx, p.set, p.port)
+			err = t.FixProbe(ctx, p.set, p.port)
 		}
 		if err != nil {
 			return err

@@ -75,7 +75,11 @@ func probeText(p *client.Probe) string {
 }
 
 func (a *app) printSet(s client.Set) {
-	fmt.Fprintf(a.out, "set %s is %s; probe: %s\n\n", s.Name, s.Health, probeText(s.Probe))
+	from := ""
+	if s.Probe != nil && s.Probe.Fixed {
+		from = " (by --tcp-probe)"
+	}
+	fmt.Fprintf(a.out, "set %s is %s; probe: %s%s\n\n", s.Name, s.Health, probeText(s.Probe), from)
 	rows := make([][]string, len(s.Members))
 	for i, m := range s.Members {
 		rows[i] = []string{m.Name, string(m.State), string(m.Health)}

@@ -10,6 +10,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/param"
+	"github.com/snaprail/snaprail/runtime/probe"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -51,6 +52,8 @@ func (t *Tenant) CreateSet(ctx context.Context, in SetInput) (SetView, error) {
 	var warnings []string
 	switch {
 	case err != nil:
+	case fixed(t.runtime.Probe(in.Name)):
+		warnings = append(warnings, "the set keeps the TCP probe that --tcp-probe gives it")
 	case t.as.May(identity.Server, identity.Write, t.operates()):
 		err = t.probe(ctx, in.Name, file.port)
 	default:
@@ -66,6 +69,8 @@ func (t *Tenant) CreateSet(ctx context.Context, in SetInput) (SetView, error) {
 	v.Warnings = warnings
 	return v, err
 }
+
+func fixed(p *probe.Status) bool { return p != nil && p.Fixed }
 
 // createMembers makes the connectors. After an error it answers those that it
 // has made.

@@ -34,6 +34,8 @@ type Config struct {
 type Status struct {
 	Port int  `json:"port"`
 	Open bool `json:"open"`
+	// Fixed says that the operator has named it where the server was started.
+	Fixed bool `json:"fixed,omitempty"`
 	// Error says why it is not open although it should be.
 	Error string `json:"error,omitempty"`
 }
@@ -51,6 +53,7 @@ type Probes struct {
 // port is one that has been given to somebody.
 type port struct {
 	number int
+	fixed  bool
 	ln     net.Listener // nil: closed
 	ended  chan struct{}
 	err    error
@@ -64,8 +67,23 @@ func New(cfg Config) *Probes {
 	return &Probes{cfg: cfg, ports: map[string]*port{}}
 }
 
+// Fix is Assign for as long as the process lives: no Assign gives the key
+// another port.
+func (p *Probes) Fix(ctx context.Context, key string, number int) error {
+	if err := p.Assign(ctx, key, number); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if is := p.ports[key]; is != nil {
+		is.fixed = true
+	}
+	return nil
+}
+
 // Assign gives a key its port; 0 takes it away. The port is tried out at once:
 // fault.Exists when something else has it, and the key keeps what it had.
+// fault.WrongState: it has another one that is fixed.
 func (p *Probes) Assign(ctx context.Context, key string, number int) error {
 	if p == nil {
 		return fault.New(fault.Unsupported, "this server has no TCP probes")
@@ -74,6 +92,9 @@ func (p *Probes) Assign(ctx context.Context, key string, number int) error {
 	defer p.mu.Unlock()
 	had := p.ports[key]
 	switch {
+	case had != nil && had.fixed && had.number != number:
+		return fault.New(fault.WrongState, "the port %d was named where the server was started", had.number).
+			WithHint("Start the server with another --tcp-probe, or without one.")
 	case p.closed:
 		return fault.New(fault.ShuttingDown, "the server is stopping")
 	case number == 0:
@@ -215,7 +236,7 @@ func (p *Probes) Status(key string) *Status {
 	if is == nil {
 		return nil
 	}
-	s := &Status{Port: is.number, Open: is.ln != nil}
+	s := &Status{Port: is.number, Open: is.ln != nil, Fixed: is.fixed}
 	if is.err != nil {
 		s.Error = is.err.Error()
 	}

@@ -143,3 +143,23 @@ func TestPortsAreBounded(t *testing.T) {
 	}
 	none.Close()
 }
+
+// TestFixedPortStands against whatever is assigned afterwards.
+func TestFixedPortStands(t *testing.T) {
+	p := opened(t)
+	named, other := free(t), free(t)
+	if err := p.Fix(t.Context(), "field", named); err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []int{other, 0} {
+		if err := p.Assign(t.Context(), "field", number); !fault.Is(err, fault.WrongState) {
+			t.Errorf("the port %d was assigned: %v", number, err)
+		}
+	}
+	if err := p.Assign(t.Context(), "field", named); err != nil {
+		t.Error(err)
+	}
+	if s := p.Status("field"); s == nil || s.Port != named || !s.Fixed {
+		t.Errorf("%+v", s)
+	}
+}

@@ -55,6 +55,16 @@ func (t *Tenant) AssignProbe(ctx context.Context, set string, port int) error {
 	return nil
 }
 
+// FixProbe is AssignProbe for a port that the operator has named: it stands for
+// as long as the server runs, whatever is kept or assigned.
+func (t *Tenant) FixProbe(ctx context.Context, set string, port int) error {
+	if err := t.super.cfg.Probes.Fix(ctx, probeKey(t.name, set), port); err != nil {
+		return err
+	}
+	t.stir()
+	return nil
+}
+
 func probeKey(tenant, set string) string { return tenant + "/" + set }
 
 // openProbes gives sets the ports that are kept. One that is taken stops the
@@ -92,6 +102,9 @@ func (t *Tenant) openProbes(ctx context.Context) error {
 		return nil
 	})
 	for _, s := range sets {
+		if is := t.Probe(s.Name); is != nil && is.Fixed {
+			continue
+		}
 		if err == nil && s.ProbePort > 0 {
 			err = t.AssignProbe(ctx, s.Name, s.ProbePort)
 		}
