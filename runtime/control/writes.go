@@ -107,6 +107,10 @@ func (t *Tenant) approve(ctx context.Context, id string) (p interlock.Pended, c 
 		if c, err = find(w, p.Connector); err != nil {
 			return err
 		}
+		if len(interlock.Locked(c.Grants)) == 0 {
+			return fault.New(fault.WrongState, "the interlock is gone that wanted a second person for the write %s, so nothing would judge it now", p.ID).
+				WithHint("Ask for it again, if it is still wanted.")
+		}
 		e := t.event(identity.WriteApprove, &c)
 		e.On, e.Detail = p.ID, "asked for by "+p.Asked.String()
 		return identity.Append(w, e)

@@ -229,6 +229,14 @@ func TestSecondPersonApproves(t *testing.T) {
 	if _, err := bob.ApproveWrite(t.Context(), ids[0], 0); !fault.Is(err, fault.WrongState) {
 		t.Errorf("approved twice: %v", err)
 	}
+	// Without the interlock nothing would judge the one that still waits.
+	in := r.serialline(nil, l.port)
+	in.Grants[0].Unlock = true
+	r.update(v.ID, in)
+	if _, err := bob.ApproveWrite(t.Context(), ids[1], 0); !fault.Is(err, fault.WrongState) {
+		t.Errorf("approved behind the end of its interlock: %v", err)
+	}
+	r.update(v.ID, r.lock(r.serialline(nil, l.port), lock))
 
 	// What nobody took waits for another try, and is written then, once.
 	admin := r.by("eve", identity.Admin)
