@@ -106,7 +106,7 @@ func tenantAnswer(v control.TenantView, err error) (*tagged[client.Tenant], erro
 		return nil, err
 	}
 	t := tenantForm(&v)
-	t.Connectors, t.Modules, t.Users = &v.Connectors, &v.Modules, &v.Users
+	t.Connectors, t.Modules, t.Users, t.HeldBytes = &v.Connectors, &v.Modules, &v.Users, &v.HeldBytes
 	return &tagged[client.Tenant]{ETag: etag(v.Revision), Body: t}, nil
 }
 

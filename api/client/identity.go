@@ -100,6 +100,7 @@ type Tenant struct {
 	Connectors *int         `json:"connectors,omitempty" doc:"How many it has; not in lists"`
 	Modules    *int         `json:"modules,omitempty" doc:"How many it has; not in lists"`
 	Users      *int         `json:"users,omitempty" doc:"How many it has; not in lists"`
+	HeldBytes  *uint64      `json:"held_bytes,omitempty" doc:"What the server holds in its memory for the tenant now, beside its guests: twins with their histories, messages and replies on their way, tickets; not in lists"`
 	Revision   uint64       `json:"revision"`
 }
 

@@ -19,6 +19,9 @@ type TenantView struct {
 	Operator bool
 	// Connectors, Modules and Users are how many it has. A list does not count.
 	Connectors, Modules, Users int
+	// HeldBytes is what the host holds in its memory for the tenant now, beside
+	// the guests. A list does not say it.
+	HeldBytes uint64
 }
 
 // TenantList is a page of all tenants, by id. Only administrators of the
@@ -113,6 +116,9 @@ func (t *Tenant) counted(ctx context.Context, v TenantView) (TenantView, error) 
 	})
 	if err != nil {
 		return TenantView{}, err
+	}
+	if runs, open := t.cfg.Supervisor.Known(v.ID); open {
+		v.HeldBytes = runs.Held() + t.tickets.heldBy(runs)
 	}
 	space, err := t.cfg.Store.Tenant(v.ID)
 	if err != nil {

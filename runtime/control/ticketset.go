@@ -122,6 +122,16 @@ func (s *ticketSet) room(size int) bool {
 	return false
 }
 
+// heldBy is how many bytes of replies a tenant's tickets hold.
+func (k *tickets) heldBy(tenant *supervisor.Tenant) uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if set := k.of[tenant]; set != nil {
+		return uint64(max(0, set.bytes.Load())) //nolint:gosec // not negative
+	}
+	return 0
+}
+
 // start begins to follow a ticket. Its life is its own, and not its caller's.
 func (k *tickets) start(ctx context.Context, h *heldTicket, first Ticket, e *Exchange, caller *caller) Ticket {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

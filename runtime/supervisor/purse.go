@@ -50,3 +50,11 @@ func (p *purse) Hold(n int64) error {
 // Purse is the tenant's part of what all tenants share, for what is done for it
 // outside of its connectors.
 func (t *Tenant) Purse() capability.Purse { return t.purse }
+
+// Held is how many bytes the host holds in its own memory for the tenant: the
+// twins with their histories, messages and replies on their way, long replies to
+// guests.
+func (t *Tenant) Held() uint64 {
+	twins := t.twins.Stats()
+	return uint64(max(0, int64(twins.Bytes+twins.History+t.exchanges.held())+t.purse.held.Load())) //nolint:gosec // not negative
+}

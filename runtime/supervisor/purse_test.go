@@ -48,6 +48,9 @@ func TestPurse(t *testing.T) {
 	if err := own.Hold(capability.MaxHeld / 4); err != nil {
 		t.Errorf("a quarter: %v", err)
 	}
+	if held, other := r.plant().Held(), second.Held(); held < capability.MaxHeld/4 || other >= held {
+		t.Errorf("%d bytes are held for the one, and %d for the other", held, other)
+	}
 	if err := own.Hold(1); !fault.Is(err, fault.Exhausted) {
 		t.Errorf("more than a quarter: %v", err)
 	}
