@@ -159,7 +159,7 @@ func (q *Question) expire() {
 	q.end(fault.LateReply, t.failure(q.id, fault.New(fault.Timeout, "%s", text)))
 }
 
-// end is the question's one end, with its last reply, if there is one. What a
+// end is the question's one end (I7), with its last reply, if there is one. What a
 // reply from now on would be is kept. The table's mu is held.
 func (q *Question) end(kind fault.Kind, last *abi.Reply) {
 	q.over = true

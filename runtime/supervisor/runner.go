@@ -111,7 +111,7 @@ func (r *runner) forget(ctx context.Context) error {
 	return r.Purge(ctx, r.id)
 }
 
-// end takes the runner out when the supervisor stops: its lanes have heard of
+// end takes the runner out when the supervisor stops (I6): its lanes have heard of
 // that, too.
 func (r *runner) end() {
 	r.dismissRemote(r.super.kill)
