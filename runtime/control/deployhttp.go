@@ -48,7 +48,7 @@ func (s *site) send(ctx context.Context, ask []byte) (result deploy.Result, err 
 	}
 	reply, err := s.runtime.Request(ctx, &parent, h.Create)
 	switch {
-	case fault.Is(err, fault.Denied), fault.Is(err, fault.EgressForbidden), fault.Is(err, fault.Invalid), fault.Is(err, fault.SecretMissing):
+	case fault.Is(err, fault.Denied), fault.Is(err, fault.Interlocked), fault.Is(err, fault.EgressForbidden), fault.Is(err, fault.Invalid), fault.Is(err, fault.SecretMissing):
 		return result, deploy.Nothing(err)
 	case err != nil:
 		return result, err

@@ -154,26 +154,33 @@ func (t *Tenant) SendWith(ctx context.Context, id string, m abi.Message, w Word)
 		w.By = whoSent(m.Sender)
 	}
 	m.Deadline = deadlineOf(&m, time.Now()).UnixNano()
+	judged, unregistered, err := t.meant(ctx, c.ID, &m)
+	if err != nil {
+		return nil, err
+	}
 	permit, writes, err := t.interlocks.Judge(ctx, interlock.Ask{
-		Connector: c, Message: &m, Approved: w.Approver != interlock.Person{}, DryRun: w.DryRun, Now: time.Now(),
+		Connector: c, Message: judged, Unregistered: unregistered, Approved: w.Approver != interlock.Person{}, DryRun: w.DryRun, Now: time.Now(),
 	})
 	switch {
 	case fault.Is(err, fault.ApprovalRequired):
 		return nil, t.hold(ctx, c, &m, writes, w)
 	case err != nil:
-		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
+		t.noteWrites(t.writeEvents(c, &m, writes, w, permit, err))
 		return nil, whereItStands(c, err)
 	case permit.DryRun:
-		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, nil))
+		t.noteWrites(t.writeEvents(c, &m, writes, w, permit, nil))
 		return t.sendRehearsal(ctx, id, &m, &permit, w)
 	}
 	// The trail has it before it is done, so that nothing is done in silence.
-	if err := identity.Record(ctx, t.space, t.writeEvent(c, &m, writes, w, permit, nil)); err != nil {
+	err = t.space.Update(ctx, func(wr store.Writer) error {
+		return identity.Append(wr, t.writeEvents(c, &m, writes, w, permit, nil)...)
+	})
+	if err != nil {
 		return nil, err
 	}
 	q, err := t.send(ctx, id, &m, &permit, w)
 	if err != nil { // it was let through, and nobody took it
-		t.super.cfg.Audit.Note(t.name, t.writeEvent(c, &m, writes, w, permit, err))
+		t.noteWrites(t.writeEvents(c, &m, writes, w, permit, err))
 	}
 	return q, err
 }
@@ -208,8 +215,8 @@ func (t *Tenant) hold(ctx context.Context, c *spec.Connector, m *abi.Message, wr
 		if held, err = interlock.Hold(wr, c.ID, m, writes, interlock.Asked{By: w.Person, For: w.For}, time.Now()); err != nil {
 			return err
 		}
-		e := t.writeEvent(c, m, writes, w, interlock.Permit{}, fault.New(fault.ApprovalRequired, "it waits as %s", held.ID))
-		return identity.Append(wr, e)
+		e := t.writeEvents(c, m, writes, w, interlock.Permit{}, fault.New(fault.ApprovalRequired, "it waits as %s", held.ID))
+		return identity.Append(wr, e...)
 	})
 	if err != nil {
 		return err
@@ -225,32 +232,4 @@ func whoSent(sender string) identity.Who {
 		return identity.Who{Kind: identity.ByUser, Name: id}
 	}
 	return identity.Who{Kind: identity.WhoKind(kind), ID: id}
-}
-
-// writeEvent is what the trail has of a write, or of one that was refused.
-func (t *Tenant) writeEvent(c *spec.Connector, m *abi.Message, writes []interlock.Write, w Word, p interlock.Permit, refused error) identity.Event {
-	e := identity.Event{
-		Who: w.By, Action: identity.DeviceWrite, Connector: c.ID, Name: c.Name,
-		On: strings.TrimSpace(interlock.MethodOf(m) + " " + m.Device), Outcome: identity.Done,
-	}
-	var parts []string
-	for _, one := range writes {
-		parts = append(parts, one.Tag+"="+fault.Clip(one.Value, 80))
-	}
-	detail := strings.Join(parts, ", ")
-	switch {
-	case refused != nil:
-		f := fault.Of(refused)
-		e.Outcome, e.Code, detail = identity.Refused, f.Kind.String(), f.Text+"; "+detail
-	case p.DryRun:
-		detail = "dry run, nothing is written; " + detail
-	}
-	if p.Override != "" {
-		detail += "; by override " + p.Override
-	}
-	if w.Approver.Name != "" {
-		detail += "; approved by " + w.Approver.Name
-	}
-	e.On, e.Detail = t.vault.Mask().Text(e.On), t.vault.Mask().Text(strings.TrimSuffix(detail, "; "))
-	return e
 }

@@ -168,6 +168,7 @@ func (r *runner) forgetLane(ctx context.Context, lane string) error {
 // place in the log. Its records stay until retention takes them.
 func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	t.twins.Drop(connector, "")
+	t.interlocks.Forget(connector)
 	t.Respecified(connector)
 	t.forgetExchange(connector)
 	t.forgetCaptured(connector)
