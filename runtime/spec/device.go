@@ -126,7 +126,8 @@ type TagRule struct {
 	// Step is the most that a value may differ from the last one that was written
 	// or read.
 	Step *float64 `json:"step,omitempty" doc:"The most that it may differ from what was last written or read; while nobody knows that, it is refused"`
-	// PerMinute bounds how often; 0: no bound.
+	// PerMinute bounds how often; 0: no bound. It counts for each tag of each device,
+	// and in each connector by itself: two that write to one device have it twice.
 	PerMinute float64 `json:"per_minute,omitempty" doc:"How often within any minute; 0: no bound"`
 }
 
