@@ -56,7 +56,7 @@ func module() spec.Module {
 			OAuth:  &abi.OAuth{AuthorizeURL: "https://a/authorize", TokenURL: "https://a/token", Scopes: []string{"files"}, Issuer: "https://a"},
 		},
 		Imports: []spec.Import{{Module: "snaprail:serial", Function: "open"}},
-		Exports: []string{"open", "on_events"}, Uploaded: day(1),
+		Exports: []string{"open", "on_events"}, Handles: []string{"on_query"}, Uploaded: day(1),
 		Proposal: &spec.Proposal{
 			Config: json.RawMessage(`{"vowels":"aeiou"}`), Limits: limits(), Notes: []string{"allowed_paths: never"},
 			Grants: []spec.Grant{{
