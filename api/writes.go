@@ -90,7 +90,7 @@ func writesForm(list control.Writes) client.Writes {
 	out := client.Writes{Waiting: []client.PendingWrite{}, Overrides: []client.Override{}}
 	for _, p := range list.Waiting {
 		w := client.PendingWrite{
-			ID: p.ID, ConnectorID: p.Connector, Device: p.Device, Method: p.Method, By: p.Asked.String(), At: p.At, Expires: p.Expires,
+			ID: p.ID, ConnectorID: p.Connector, Device: p.Device, Method: p.Method, By: p.String(), At: p.At, Expires: p.Expires,
 			State: string(p.State), Approver: p.Approver.Name, Writes: []client.WrittenValue{},
 		}
 		for _, v := range p.Writes {

@@ -65,7 +65,9 @@ func newPLC(t *testing.T) *plc {
 		t.Fatal(err)
 	}
 	p.port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	p.args = []string{filepath.Join("..", "..", "hostfns", "opcua", "testdata", "peer.py"), fmt.Sprint(p.port)}
 	for name, block := range map[string]*pem.Block{"c.pem": {Type: "CERTIFICATE", Bytes: der}, "k.pem": {Type: "PRIVATE KEY", Bytes: pkcs8}} {

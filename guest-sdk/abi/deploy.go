@@ -217,9 +217,9 @@ func (t *DeployTopic) Decode(src []byte) error {
 		case 1<<3 | wire.Bytes:
 			t.Name = r.Text("")
 		case 2<<3 | wire.Varint:
-			t.Partitions = uint32(r.Uint()) //nolint:gosec // as protobuf reads it
+			t.Partitions = uint32(r.Uint())
 		case 3<<3 | wire.Varint:
-			t.Replication = uint32(r.Uint()) //nolint:gosec // as protobuf reads it
+			t.Replication = uint32(r.Uint())
 		case 4<<3 | wire.Bytes:
 			t.Settings = readHeader(&r, t.Settings)
 		}
@@ -266,7 +266,7 @@ func (d *Deployed) Decode(src []byte) error {
 		case 2<<3 | wire.Varint:
 			d.Existed = r.Bool()
 		case 3<<3 | wire.Varint:
-			d.Status = uint32(r.Uint()) //nolint:gosec // as protobuf reads it
+			d.Status = uint32(r.Uint())
 		case 4<<3 | wire.Bytes:
 			d.Body = r.Bytes()
 		}

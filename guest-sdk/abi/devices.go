@@ -33,7 +33,7 @@ func (q *DeviceQuery) Decode(src []byte) error {
 		case 2<<3 | wire.Bytes:
 			q.After = r.Text("")
 		case 3<<3 | wire.Varint:
-			q.Limit = uint32(r.Uint()) //nolint:gosec // as protobuf reads it
+			q.Limit = uint32(r.Uint())
 		}
 	}
 	return r.Err()

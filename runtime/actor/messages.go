@@ -78,7 +78,7 @@ func (l *lane) mail(ctx context.Context) (worked bool, err error) {
 		}
 	}
 	if rehearsing(x.question) != nil {
-		l.rehearse(x)
+		l.rehearse(x) //nolint:contextcheck // it outlives the step, and ends with the lane
 		return true, nil
 	}
 	if x.at >= len(x.encoded) { // the converter made nothing of it
@@ -197,7 +197,7 @@ func (l *lane) gatherMail(ctx context.Context, now time.Time) (bytes int) {
 			}
 		}
 		if rehearsing(x.question) != nil {
-			l.rehearse(x)
+			l.rehearse(x) //nolint:contextcheck // it outlives the step, and ends with the lane
 			continue
 		}
 		size := 0

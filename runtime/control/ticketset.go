@@ -127,7 +127,7 @@ func (k *tickets) heldBy(tenant *supervisor.Tenant) uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if set := k.of[tenant]; set != nil {
-		return uint64(max(0, set.bytes.Load())) //nolint:gosec // not negative
+		return uint64(max(0, set.bytes.Load()))
 	}
 	return 0
 }

@@ -112,7 +112,7 @@ func (t *Tenant) approve(ctx context.Context, id string) (p interlock.Pended, c 
 				WithHint("Ask for it again, if it is still wanted.")
 		}
 		e := t.event(identity.WriteApprove, &c)
-		e.On, e.Detail = p.ID, "asked for by "+p.Asked.String()
+		e.On, e.Detail = p.ID, "asked for by "+p.String()
 		return identity.Append(w, e)
 	})
 	if fault.Is(err, fault.ApprovalRequired) {

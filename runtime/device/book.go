@@ -340,8 +340,8 @@ func (b *Book) count(w store.Writer, connector string, c change) error {
 		return fault.New(fault.Exhausted, "the devices of a connector have at most %d bytes together, and these would have %d", b.bytes, bytes).
 			WithHint("shorten their attributes and configs, or spread them over several connectors")
 	}
-	counted := binary.BigEndian.AppendUint64(nil, uint64(max(n, 0)))                                     //nolint:gosec // not below 0
-	_, err = w.Put(store.DeviceSyncs, id, binary.BigEndian.AppendUint64(counted, uint64(max(bytes, 0)))) //nolint:gosec // not below 0
+	counted := binary.BigEndian.AppendUint64(nil, uint64(max(n, 0)))
+	_, err = w.Put(store.DeviceSyncs, id, binary.BigEndian.AppendUint64(counted, uint64(max(bytes, 0))))
 	return err
 }
 

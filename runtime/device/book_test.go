@@ -312,8 +312,14 @@ func TestDevicesHaveABoundInBytes(t *testing.T) {
 		config int
 		room   bool
 	}{
-		{"a", 4 << 10, true}, {"b", 4 << 10, true}, {"c", 4 << 10, false},
-		{"a", 6 << 10, false}, {"a", 1, true}, {"c", 4 << 10, true}, {"d", 4 << 10, false}, {"b", 3 << 10, true},
+		{"a", 4 << 10, true},
+		{"b", 4 << 10, true},
+		{"c", 4 << 10, false},
+		{"a", 6 << 10, false},
+		{"a", 1, true},
+		{"c", 4 << 10, true},
+		{"d", 4 << 10, false},
+		{"b", 3 << 10, true},
 	} {
 		if err := put(step.id, step.config); step.room && err != nil || !step.room && !fault.Is(err, fault.Exhausted) {
 			t.Errorf("step %d, %s with %d bytes: %v", i, step.id, step.config, err)

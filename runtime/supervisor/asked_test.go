@@ -27,7 +27,7 @@ func TestSecondPersonBehindAConnector(t *testing.T) {
 		t.Fatalf("without a second person: %s, %v", reply.Body, err)
 	}
 	list, err := bob.Writes(t.Context())
-	if err != nil || len(list.Waiting) != 1 || !strings.HasPrefix(list.Waiting[0].Asked.String(), "connector a, for ada") {
+	if err != nil || len(list.Waiting) != 1 || !strings.HasPrefix(list.Waiting[0].String(), "connector a, for ada") {
 		t.Fatalf("%+v waits: %v", list.Waiting, err)
 	}
 	id := list.Waiting[0].ID

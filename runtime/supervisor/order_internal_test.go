@@ -74,7 +74,7 @@ func TestLanesHaveStatesOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.host.kept.Add(uint64(grown)) //nolint:gosec // as applyUntilDone
+		r.host.kept.Add(uint64(grown))
 	}
 	for _, name := range names {
 		value, found, err := laneHost{r.host, &lane{name: name}}.Lookup(t.Context(), key)

@@ -56,5 +56,5 @@ func (t *Tenant) Purse() capability.Purse { return t.purse }
 // guests.
 func (t *Tenant) Held() uint64 {
 	twins := t.twins.Stats()
-	return uint64(max(0, int64(twins.Bytes+twins.History+t.exchanges.held())+t.purse.held.Load())) //nolint:gosec // not negative
+	return uint64(max(0, int64(twins.Bytes+twins.History+t.exchanges.held())+t.purse.held.Load()))
 }

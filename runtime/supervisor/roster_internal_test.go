@@ -12,7 +12,7 @@ import (
 )
 
 // keep puts a device into the book, or takes it out, and tells nobody.
-func (t *Tenant) keep(test *testing.T, id, name string) {
+func (t *Tenant) keep(test *testing.T, id, name string) { //nolint:thelper // t is the tenant, as everywhere here
 	test.Helper()
 	if err := t.space.Update(test.Context(), func(w store.Writer) error {
 		if name == "" {
