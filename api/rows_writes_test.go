@@ -89,7 +89,7 @@ func writeRows() map[string]row {
 			role: identity.Operator, // and a user, which a token is not
 			call: func(w *world) call { return call{path: []string{w.pendingWrite().ID}, want: http.StatusConflict} },
 			more: []func(*world) call{func(w *world) call {
-				return call{path: []string{w.pendingWrite().ID}, want: http.StatusOK, header: w.sessionOf(identity.Operator)}
+				return call{path: []string{w.pendingWrite().ID}, want: http.StatusOK, header: w.sessionOf(identity.Admin)} // a token asked
 			}},
 		},
 		"create-override": {role: identity.Admin, call: func(w *world) call {

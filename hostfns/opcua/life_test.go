@@ -69,13 +69,12 @@ func restarts(t *testing.T, times int) {
 	t.Logf("%d restarts, data again after at most %v", times, longest)
 }
 
-func TestServerRestarts(t *testing.T) { restarts(t, 10) }
-
-func TestSoakServerRestarts(t *testing.T) {
-	if testing.Short() || !soak() {
-		t.Skip("100 restarts: set SNAPRAIL_SOAK=1")
+func TestServerRestarts(t *testing.T) {
+	if soak() {
+		restarts(t, 100)
+		return
 	}
-	restarts(t, 100)
+	restarts(t, 10)
 }
 
 // relay passes bytes on until it is told to hold them back, and says nothing.

@@ -18,8 +18,10 @@ import (
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/file"
 	"github.com/snaprail/snaprail/hostfns/http"
+	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
+	"github.com/snaprail/snaprail/hostfns/opcua"
 	"github.com/snaprail/snaprail/hostfns/serial"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
@@ -66,7 +68,8 @@ func newRig(t *testing.T) *rig {
 
 func newRigOn(t *testing.T, s store.Store, maxModule int64) *rig {
 	t.Helper()
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), http.New(egress.New(egress.Config{})))
+	out := egress.New(egress.Config{})
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), http.New(out), kafka.New(kafka.Config{Egress: out}), opcua.New(opcua.Config{Egress: out, Dir: t.TempDir()}))
 	log := slog.New(slog.DiscardHandler)
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {

@@ -189,15 +189,25 @@ func (r *runner) knows(ctx context.Context, device string) error {
 	_, known := r.layout.lane[device]
 	some := len(r.layout.lane) > 0
 	r.mu.Unlock()
-	if known || !some {
+	if known {
 		return nil
 	}
-	// One that was added just now has no lane yet; its message waits for it.
+	// One that was added just now has no lane yet; its message waits for it. And
+	// the first one may have been added just now.
 	return r.space.View(ctx, func(v store.Reader) error {
 		d, found, err := r.devices.Lookup(v, r.id, device)
-		if err == nil && (!found || d.Gone()) {
+		if err != nil || found && !d.Gone() {
+			return err
+		}
+		for _, err := range r.devices.Here(v, r.id) {
+			if some = true; err != nil {
+				return err
+			}
+			break
+		}
+		if some {
 			return fault.New(fault.DeviceUnknown, "the connector has no device %q", fault.Clip(device, 64))
 		}
-		return err
+		return nil
 	})
 }

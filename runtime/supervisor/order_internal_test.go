@@ -10,6 +10,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/device"
 	"github.com/snaprail/snaprail/runtime/device/twin"
+	"github.com/snaprail/snaprail/runtime/interlock"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/memory"
@@ -57,6 +58,7 @@ func bare(t *testing.T) (*Tenant, *gatedSpace) {
 		name: "plant", super: s, space: gated, log: log, notes: s.cfg.Log, devices: device.NewBook(0, 0),
 		runners: map[string]*runner{}, journals: map[string]*Journal{},
 	}
+	ten.interlocks = interlock.New(interlock.Config{})
 	ten.twins = twin.New(twin.Config{Space: space, Outbox: log})
 	return ten, gated
 }
