@@ -102,7 +102,7 @@ func TestDevicesWithoutAPlatform(t *testing.T) {
 		t.Fatalf("%+v, %v", added, err)
 	}
 	for what, d := range map[string]spec.Device{
-		"no name": {ID: "x", Type: "meter"}, "no type": {ID: "x", Name: "X"}, "no id": {Type: "meter", Name: "X"},
+		"no type": {ID: "x", Name: "X"}, "no id": {Type: "meter", Name: "X"},
 		"a type that the module does not serve": {ID: "x", Type: "boat", Name: "X"},
 		"a converter that is none":              {ID: "x", Type: "meter", Name: "X", Converter: &spec.Converter{Module: c.Module}},
 	} {

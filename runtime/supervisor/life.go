@@ -35,6 +35,9 @@ type swapping struct {
 	done    chan error // gets one result
 	// converters says that the guest stays and its converters alone change.
 	converters bool
+	// anew says that the same revision is begun once more, so that it is not
+	// handled when it is called off.
+	anew bool
 }
 
 // healthy is how long a guest must have run for its past crashes not to
@@ -200,8 +203,11 @@ func (l *life) finish(ctx context.Context, reason string, kill func(), stop chan
 // update starts to put a new version in the place of the one that runs. A swap
 // that is under way is called off: it would put in what is not wanted any more.
 func (l *life) update(ctx context.Context, want *goal) {
-	l.callOff(ctx)
 	c := want.spec
+	if s := l.swap; s != nil {
+		s.anew = s.spec.Revision == c.Revision
+	}
+	l.callOff(ctx)
 	if c.Revision != l.refused {
 		l.again = nil
 	}
@@ -274,7 +280,9 @@ func (l *life) swapped(ctx context.Context, err error) {
 	f := fault.Of(err)
 	switch f.Kind {
 	case fault.WrongState, fault.Canceled:
-		l.actor.Keep(nil)
+		if l.actor.Keep(nil); s.anew {
+			return
+		}
 	default:
 		if takesAway(l.version.Connector.Grants, s.spec.Grants) {
 			l.revoked = true
