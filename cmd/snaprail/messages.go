@@ -80,7 +80,11 @@ func (a *app) messageCommand(kind, use, short, example string, words int) *cobra
 	flags.DurationVar(&f.wait, "wait", 0, "how long the replies may take, up to 5m (default 10s)")
 	flags.BoolVar(&f.later, "later", false, "do not wait: print a ticket for snaprail tickets show")
 	flags.StringVar(&f.message.Callback, "callback", "", "do not wait: have the ticket posted to this `URL` when it has ended")
-	if kind != "query" {
+	switch kind {
+	case "query":
+	case "publish": // has no reply that could hold it
+		flags.BoolVar(&f.message.DryRun, "dry-run", false, "write nothing: end with an error that holds what would be written")
+	default:
 		flags.BoolVar(&f.message.DryRun, "dry-run", false, "write nothing: print what would be written, with the bytes")
 	}
 	if words > 0 {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"mime"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -52,7 +50,7 @@ func (l *line) OnCommand(m *abi.Message, step *snaprail.Step) error {
 // a text of goes by the device's own mapping, each row with a result of its own;
 // without a row there is nothing to be written.
 func (l *line) OnAttributes(m *abi.Message, step *snaprail.Step) error {
-	if isJSON(m.ContentType) {
+	if abi.IsJSON(m.ContentType) {
 		return l.updates(m, step)
 	}
 	d, err := l.write(m, step)
@@ -169,7 +167,7 @@ func (l *line) device(name string) *device {
 // textOf is what is written: a JSON string without its quotes, anything else as
 // it stands. text is false for JSON that is no string.
 func textOf(m *abi.Message) (body []byte, text bool) {
-	if !isJSON(m.ContentType) {
+	if !abi.IsJSON(m.ContentType) {
 		return m.Body, true
 	}
 	var said string
@@ -177,11 +175,6 @@ func textOf(m *abi.Message) (body []byte, text bool) {
 		return []byte(said), true
 	}
 	return m.Body, false
-}
-
-func isJSON(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	return contentType == "" || err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
 // answer gives a frame to the oldest RPC that waits for one. Such a frame is no

@@ -21,8 +21,8 @@ const (
 	maxReason  = 512 // bytes kept with a rejected input
 )
 
-// diskFullWait is how long the lane waits for space before it tries again.
-const diskFullWait = time.Second
+// DiskFullWait is how long a block waits for space before it is tried again.
+const DiskFullWait = time.Second
 
 // commit makes an outcome durable, whole or not at all, and then acknowledges
 // the inputs that it settles. A fault of the guest's leaves everything as it
@@ -221,7 +221,7 @@ func (l *lane) persist(ctx context.Context, b *outbox.Block) error {
 		if !held {
 			l.Move(lifecycle.Hold, err)
 		}
-		if err := l.pause(ctx, diskFullWait); err != nil {
+		if err := l.pause(ctx, DiskFullWait); err != nil {
 			return err
 		}
 	}

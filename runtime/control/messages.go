@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"slices"
 	"strings"
 	"time"
@@ -19,15 +18,8 @@ import (
 	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
-// The time that a caller waits for the replies to a message.
-const (
-	usualMessageWait = 10 * time.Second
-	maxMessageWait   = 5 * time.Minute
-)
-
 // The bounds of what a caller may put around a message.
 const (
-	maxDeviceID       = 256
 	maxMethod         = 255
 	maxContentType    = 255
 	maxMessageHeaders = 32
@@ -126,7 +118,7 @@ func (t *Tenant) Send(ctx context.Context, connector string, in MessageInput) (*
 
 func (t *Tenant) send(ctx context.Context, c *spec.Connector, in MessageInput) (*Exchange, error) {
 	if in.Wait == 0 {
-		in.Wait = usualMessageWait
+		in.Wait = supervisor.UsualWait
 	}
 	if err := in.check(); err != nil {
 		return nil, err
@@ -173,13 +165,13 @@ func (t *Tenant) sender() string {
 // check sees to the form that a message of its type has.
 func (in *MessageInput) check() error {
 	var f findings
-	if in.Wait < 0 || in.Wait > maxMessageWait {
-		f.wrong("/timeout", "is 1ms to %s", maxMessageWait)
+	if in.Wait < 0 || in.Wait > supervisor.LongestWait {
+		f.wrong("/timeout", "is 1ms to %s", supervisor.LongestWait)
 	}
 	for _, text := range []struct {
 		pointer, text string
 		most          int
-	}{{"/device", in.Device, maxDeviceID}, {"/method", in.Method, maxMethod}, {"/content_type", in.ContentType, maxContentType}} {
+	}{{"/device", in.Device, spec.MaxDeviceID}, {"/method", in.Method, maxMethod}, {"/content_type", in.ContentType, maxContentType}} {
 		if len(text.text) > text.most {
 			f.wrong(text.pointer, "has at most %d bytes", text.most)
 		}
@@ -205,7 +197,7 @@ func (in *MessageInput) check() error {
 }
 
 func (in *MessageInput) checkBody(f *findings) {
-	isJSON := in.ContentType == "" || isJSONType(in.ContentType)
+	isJSON := abi.IsJSON(in.ContentType)
 	if isJSON && len(in.Body) > 0 && !json.Valid(in.Body) {
 		f.wrong("/data", "is no JSON")
 		return
@@ -234,11 +226,6 @@ func (in *MessageInput) checkBody(f *findings) {
 	if in.OneWay && in.Type != abi.MessageRPC && in.Type != abi.MessageCommand {
 		f.wrong("/one_way", "is for RPCs and commands")
 	}
-}
-
-func isJSONType(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (kind == typeJSON || strings.HasSuffix(kind, "+json"))
 }
 
 func firstOf(text []byte) byte {
@@ -338,7 +325,7 @@ func replyFault(e *abi.Error, code uint32) *fault.Fault {
 	f := fault.New(kind, "%s", text)
 	f.Hint = e.Hint
 	if e.RetryAfterMS > 0 {
-		f.RetryAfter = time.Duration(min(e.RetryAfterMS, uint64(maxMessageWait.Milliseconds()))) * time.Millisecond //nolint:gosec // bounded
+		f.RetryAfter = time.Duration(min(e.RetryAfterMS, uint64(supervisor.LongestWait.Milliseconds()))) * time.Millisecond //nolint:gosec // bounded
 	}
 	return f
 }

@@ -126,7 +126,7 @@ func TestModulesDoNotSpeakForTheHost(t *testing.T) {
 		{abi.Error{Code: "mine", Template: "{0}", Parameters: []string{"x"}, RetryAfterMS: 1 << 60}, 500, fault.Guest},
 	} {
 		f := replyFault(&c.err, c.code)
-		if f.Kind != c.want || f.Text != "x" || f.RetryAfter > maxMessageWait {
+		if f.Kind != c.want || f.Text != "x" || f.RetryAfter > supervisor.LongestWait {
 			t.Errorf("%+v with %d: %+v", c.err, c.code, f)
 		}
 	}

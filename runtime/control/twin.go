@@ -15,6 +15,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
+	"github.com/snaprail/snaprail/runtime/supervisor"
 )
 
 // The words of twins that callers need.
@@ -56,8 +57,8 @@ func (t *Tenant) Twin(ctx context.Context, connector, device string) (v TwinView
 }
 
 func (t *Tenant) twin(ctx context.Context, connector, device string) (v TwinView, err error) {
-	if len(device) > maxDeviceID {
-		return v, fault.New(fault.DeviceUnknown, "a device's name has at most %d bytes", maxDeviceID)
+	if len(device) > spec.MaxDeviceID {
+		return v, fault.New(fault.DeviceUnknown, "a device's name has at most %d bytes", spec.MaxDeviceID)
 	}
 	var known bool
 	err = t.space.View(ctx, func(r store.Reader) error {
@@ -108,11 +109,11 @@ func (t *Tenant) Desire(ctx context.Context, connector, device string, values ma
 	if err := t.may(ctx, identity.Devices, identity.Use); err != nil {
 		return v, err
 	}
-	if device == "" || len(device) > maxDeviceID {
-		return v, fault.New(fault.Invalid, "a device's name has 1 to %d bytes", maxDeviceID)
+	if device == "" || len(device) > spec.MaxDeviceID {
+		return v, fault.New(fault.Invalid, "a device's name has 1 to %d bytes", spec.MaxDeviceID)
 	}
-	if wait < 0 || wait > maxMessageWait {
-		return v, fault.New(fault.Invalid, "a caller waits 1ms to %s", maxMessageWait)
+	if wait < 0 || wait > supervisor.LongestWait {
+		return v, fault.New(fault.Invalid, "a caller waits 1ms to %s", supervisor.LongestWait)
 	}
 	var c spec.Connector
 	err = t.space.Update(ctx, func(w store.Writer) error {

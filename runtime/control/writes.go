@@ -70,11 +70,11 @@ func (t *Tenant) ApproveWrite(ctx context.Context, id string, wait time.Duration
 	if err := t.may(ctx, identity.Writes, identity.Use); err != nil {
 		return nil, err
 	}
-	if wait < 0 || wait > maxMessageWait {
-		return nil, fault.New(fault.Invalid, "a caller waits 1ms to %s", maxMessageWait)
+	if wait < 0 || wait > supervisor.LongestWait {
+		return nil, fault.New(fault.Invalid, "a caller waits 1ms to %s", supervisor.LongestWait)
 	}
 	if wait == 0 {
-		wait = usualMessageWait
+		wait = supervisor.UsualWait
 	}
 	p, c, err := t.approve(ctx, id)
 	if err != nil {

@@ -3,7 +3,6 @@ package exchange
 import (
 	"bytes"
 	"encoding/json"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +27,7 @@ func form(kind abi.MessageType, r *abi.Reply) error {
 	case abi.ReplyError:
 		return errorForm(r.Err)
 	case abi.ReplyComplete, abi.ReplyPartial:
-		if kind == abi.MessageQuery && isJSON(r.ContentType) && !objects(r.Body) {
+		if kind == abi.MessageQuery && abi.IsJSON(r.ContentType) && !objects(r.Body) {
 			return invalid("a reply to a query is a JSON object or a list of objects")
 		}
 	default:
@@ -66,15 +65,6 @@ func errorForm(e *abi.Error) error {
 func beyond(e *abi.Error) bool {
 	more := append(slices.Clone(e.Parameters), make([]string, 32)...)
 	return abi.Format(e.Template, e.Parameters) != abi.Format(e.Template, more)
-}
-
-// isJSON reports whether a content type, "" included, says JSON.
-func isJSON(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
-	t, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }
 
 // objects reports whether b is a JSON object or a list of them.

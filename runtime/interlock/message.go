@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -295,7 +294,7 @@ func parse(m *abi.Message) (any, error) {
 	if len(m.Body) == 0 {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	if !isJSON(m.ContentType) {
+	if !abi.IsJSON(m.ContentType) {
 		return nil, fmt.Errorf("it is %.60q and not JSON", m.ContentType)
 	}
 	if !utf8.Valid(m.Body) {
@@ -311,14 +310,6 @@ func parse(m *abi.Message) (any, error) {
 		return nil, errors.New("there is more than one JSON text in it")
 	}
 	return v, nil
-}
-
-func isJSON(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
 // element reads one value.

@@ -10,17 +10,16 @@ import (
 	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
-// How long a message may take until it is answered.
+// How long a message may take until it is answered: if nothing is said of that,
+// and at most.
 const (
-	defaultDeadline = 10 * time.Second
-	longestDeadline = 5 * time.Minute
+	UsualWait   = 10 * time.Second
+	LongestWait = 5 * time.Minute
 )
-
-// maxMessageDevice bounds the name of a device that a message is for.
-const maxMessageDevice = 256
 
 // Handler takes the messages to one connector: a lane, or who has attached to
 // the connector from outside. Deliver does not wait until a message is handled:
@@ -118,8 +117,8 @@ func (t *Tenant) send(ctx context.Context, id string, m *abi.Message, permit any
 	if abi.EntryFor(m.Type) == "" {
 		return nil, fault.New(fault.MessageInvalid, "messages of the type %d are unknown", m.Type)
 	}
-	if len(m.Device) > maxMessageDevice {
-		return nil, fault.New(fault.MessageInvalid, "a device's name has at most %d bytes", maxMessageDevice)
+	if len(m.Device) > spec.MaxDeviceID {
+		return nil, fault.New(fault.MessageInvalid, "a device's name has at most %d bytes", spec.MaxDeviceID)
 	}
 	to, err := t.handlerOf(ctx, id, m.Device)
 	if err != nil {
@@ -139,12 +138,12 @@ func (t *Tenant) send(ctx context.Context, id string, m *abi.Message, permit any
 
 func deadlineOf(m *abi.Message, now time.Time) time.Time {
 	if m.Deadline <= 0 {
-		return now.Add(defaultDeadline)
+		return now.Add(UsualWait)
 	}
-	if asked, longest := time.Unix(0, m.Deadline), now.Add(longestDeadline); asked.Before(longest) {
+	if asked, longest := time.Unix(0, m.Deadline), now.Add(LongestWait); asked.Before(longest) {
 		return asked
 	}
-	return now.Add(longestDeadline)
+	return now.Add(LongestWait)
 }
 
 // handlerOf is who handles the messages to a device of a connector, or to the

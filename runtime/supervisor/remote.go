@@ -228,9 +228,6 @@ func (is *remote) commit(ctx context.Context, batch *abi.Batch) (sequence uint64
 	return sequence, nil
 }
 
-// diskFullWait is how long a block waits for space before it is tried again.
-const diskFullWait = time.Second
-
 // persist commits a block (I1). While the disk is full it holds it, and with it
 // whoever sends, unless the connector is to stop (I6).
 func (is *remote) persist(ctx context.Context, b *outbox.Block) (uint64, error) {
@@ -246,7 +243,7 @@ func (is *remote) persist(ctx context.Context, b *outbox.Block) (uint64, error) 
 			is.move(lifecycle.Hold, fault.Of(err))
 		}
 		select {
-		case <-time.After(diskFullWait):
+		case <-time.After(actor.DiskFullWait):
 		case <-ctx.Done():
 			return 0, err
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -22,7 +21,7 @@ const maxMapped = 10_000
 // for its connector, else, of attributes alone, the members of the object.
 func (t *Twins) mapped(ctx context.Context, k key, r *abi.Record) (points []abi.Point, isJSON []bool) {
 	declared := t.mappings(ctx, k)
-	if len(declared) == 0 && r.Kind != abi.KindAttributes || !isJSONType(r.ContentType) {
+	if len(declared) == 0 && r.Kind != abi.KindAttributes || !abi.IsJSON(r.ContentType) {
 		return nil, nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(r.Payload))
@@ -54,15 +53,6 @@ func (t *Twins) mapped(ctx context.Context, k key, r *abi.Record) (points []abi.
 		}
 	}
 	return points, isJSON
-}
-
-// isJSONType reports whether a content type is JSON; none is.
-func isJSONType(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
 // mappings are those that were declared for a device.
