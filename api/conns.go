@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/snaprail/snaprail/runtime/identity"
 )
 
 // The bounds of connections that are open at once: of all clients, and of one
@@ -87,19 +89,8 @@ func (b *bounded) tell(now time.Time) {
 }
 
 func clientOf(conn net.Conn) netip.Prefix {
-	at, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	addr, bits := at.Addr().Unmap().WithZone(""), 64
-	if addr.Is4() {
-		bits = 32
-	}
-	network, err := addr.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return network
+	at, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // the zero one stands for all that have none
+	return identity.ClientOf(at.Addr())
 }
 
 // countedConn gives its place back when it is closed.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ const (
 	parting     = 2 * time.Second  // for the code to go when it was asked to
 	pinging     = 20 * time.Second // between pings, and for the answer to one
 	strangers   = 128              // sockets at once that have not said whose they are
-	strangersOf = 16               // of those, from one address
+	strangersOf = 16               // of those, from one client
 )
 
 // Config is what a Server is made of.
@@ -67,7 +68,7 @@ func New(cfg Config) *Server {
 	if cfg.Check <= 0 {
 		cfg.Check = pinging
 	}
-	return &Server{cfg: cfg, doors: doors{of: map[string]int{}}}
+	return &Server{cfg: cfg, doors: doors{of: map[netip.Prefix]int{}}}
 }
 
 // Serve serves one session, from its upgrade to its end. A request that
@@ -84,7 +85,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, guard Guard) {
 		return // it was answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	from := addressOf(r)
+	from := clientOf(r)
 	if !s.doors.enter(from) {
 		_ = conn.Close(websocket.StatusTryAgainLater, "too many strangers are at the door")
 		return

@@ -180,11 +180,17 @@ func (b *budget) spend(now time.Time) bool {
 }
 
 // networkOf is the network that an address stands for: a /24, or a /64.
-func networkOf(from netip.Addr) netip.Prefix {
+func networkOf(from netip.Addr) netip.Prefix { return within(from, 24) }
+
+// ClientOf is whom an address counts as where each client has a share of what
+// the server has once: itself, or a /64, of which one client has every address.
+func ClientOf(from netip.Addr) netip.Prefix { return within(from, 32) }
+
+// within is the network of an address: of so many bits, or a /64.
+func within(from netip.Addr, bits int) netip.Prefix {
 	from = from.Unmap().WithZone("")
-	bits := 64
-	if from.Is4() {
-		bits = 24
+	if !from.Is4() {
+		bits = 64
 	}
 	p, err := from.Prefix(bits)
 	if err != nil {
