@@ -11,6 +11,7 @@ VERSION      := $(or $(shell git describe --tags --always --dirty 2>/dev/null),u
 
 # Our own connectors, and the guests that tests run.
 GUESTS      := $(patsubst connectors-wasm/%/main.go,connectors-wasm/dist/%.wasm,$(wildcard connectors-wasm/*/main.go))
+SHELF       := connectors-wasm/packed/modules
 TEST_GUESTS := $(patsubst testdata/guests/%/main.go,testdata/guests/dist/%.wasm,$(wildcard testdata/guests/*/main.go)) testdata/guests/dist/parleyrun.wasm
 
 # Guests in other languages are built where their compilers are; test-setup
@@ -44,10 +45,10 @@ GO_TEST  := $(GO) run ./.ci/summary $(if $(filter 1,$(STRICT)),-strict) -p 2 -ti
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: $(GUESTS) ## build bin/snaprail with the connectors it ships
+build: $(SHELF) ## build bin/snaprail with the connectors it ships
 	$(GO_BUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/snaprail ./cmd/snaprail
 
-wasm: $(GUESTS) $(TEST_GUESTS) $(call in_dist,$(C_GUESTS) $(WASI_C) $(RUST) $(WASI_RUST) $(AS_GUESTS)) ## build the connectors and the guests that tests run
+wasm: $(SHELF) $(TEST_GUESTS) $(call in_dist,$(C_GUESTS) $(WASI_C) $(RUST) $(WASI_RUST) $(AS_GUESTS)) ## build the connectors and the guests that tests run
 
 run: build ## build, then start the demo
 	exec bin/snaprail demo
@@ -56,17 +57,18 @@ test-setup: ## fetch and build what the tests need
 	$(GO) mod download
 	@.ci/toolchains
 	@.ci/python
+	@.ci/peers
 	$(MAKE) --no-print-directory wasm
 
 test: test-setup ## run all tests; STRICT=1 makes a skip a failure
-	$(GO) vet ./... ./.ci/summary
+	$(GO) vet ./... ./.ci/...
 	@$(GO_TEST) ./... ./.ci/summary
 
 race: test-setup ## run all tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 $(GO_TEST) -race ./...
 
 lint: $(GOLANGCI) ## run the linters, over what is built for guests too
-	$(GOLANGCI) run ./... ./.ci/summary
+	$(GOLANGCI) run ./... ./.ci/...
 	GOOS=wasip1 GOARCH=wasm $(GOLANGCI) run --tests=false ./guest-sdk/go/... ./connectors-wasm/... $(if $(TEST_GUESTS),./testdata/guests/...)
 
 fmt: $(GOLANGCI) ## format the sources
@@ -96,7 +98,7 @@ abuse: test-setup ## run the abuse cases at full length (20 minutes), then what 
 	$(GO) test -tags abuse -count 1 -timeout 1h -v ./runtime/abusetest
 
 clean: ## remove what was built
-	rm -rf bin connectors-wasm/dist/*.wasm testdata/guests/dist $(AS_DIR)/node_modules
+	rm -rf bin connectors-wasm/dist $(SHELF) testdata/guests/dist $(AS_DIR)/node_modules
 
 # A guest is packed with the manifest beside its source, if it has one.
 define guest
@@ -108,6 +110,10 @@ pack = $(if $(wildcard $(1)/manifest.json),bin/.pack pack $@ --manifest $(1)/man
 
 connectors-wasm/dist/%.wasm: $$(call sources,connectors-wasm/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,connectors-wasm/$*)
+
+# What the binary carries: all of them, packed together.
+$(SHELF): $(GUESTS) $(wildcard connectors-wasm/shelf/*.go .ci/shelve/*.go)
+	$(GO) run ./.ci/shelve $@ $(GUESTS)
 
 testdata/guests/dist/%.wasm: $$(call sources,testdata/guests/$$*) $(SDK) go.mod bin/.pack
 	$(call guest,testdata/guests/$*)
