@@ -55,6 +55,8 @@ type Config struct {
 	Peers Peers
 	// Purse is the connector's part of what all share; nil: all of it.
 	Purse capability.Purse
+	// Sealed keeps what a group needs for the connector; nil: nothing is kept.
+	Sealed func(group string) capability.Sealed
 	// Deployment is what a deployment is made of; nil: the actor is not for one.
 	Deployment capability.Deployment
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
@@ -156,6 +158,7 @@ func New(cfg Config) *Actor {
 		reach: cfg.Peers, locks: cfg.Locks, mask: cfg.Mask, secret: cfg.Host.Secret, health: cfg.Health,
 		deployment: cfg.Deployment,
 		purse:      cfg.Purse,
+		sealed:     cfg.Sealed,
 	}
 	a.env.devices, _ = cfg.Host.(DeviceReader)
 	a.env.sessions.common = a.pots.sessions

@@ -52,8 +52,9 @@ type surroundings struct {
 	health   func(abi.HealthState)                                  // takes what a guest declares; nil: nobody asks
 	log      *slog.Logger
 
-	deployment capability.Deployment // nil: none
-	purse      capability.Purse      // nil: all of it
+	deployment capability.Deployment                // nil: none
+	purse      capability.Purse                     // nil: all of it
+	sealed     func(group string) capability.Sealed // nil: nothing is kept
 }
 
 // guest is one instance of a module with what it holds. It is called by one
@@ -66,6 +67,7 @@ type guest struct {
 	stage  stage
 
 	handles []*session     // handle n is handles[n-1]
+	drafts  []draft        // of sessions that another guest works with
 	own     map[string]end // of groups without open
 
 	// candidate is set until the guest takes over: it may not write to
@@ -219,6 +221,9 @@ func (g *guest) scope(group string) capability.Scope {
 	if g.devices != nil {
 		scope.Devices = &g.stage.devices
 	}
+	if g.sealed != nil {
+		scope.Sealed = g.sealed(group)
+	}
 	return scope
 }
 
@@ -344,6 +349,11 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 	if f.Right == spec.Write && g.rehearsal != nil {
 		return g.rehearsal.take(g, group, f, s.resource, in, out), nil
 	}
+	if f.Shapes {
+		if d := g.draftOf(s); d != nil {
+			return d.Call(ctx, function, in, out)
+		}
+	}
 	if err := s.calls.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -457,6 +467,7 @@ func (g *guest) openSession(ctx context.Context, group capability.Group, args, o
 		return nil, fault.New(fault.Exhausted, "a guest may hold %d handles", maxHandles)
 	}
 	g.handles = append(g.handles, s)
+	g.begin(s)
 	return abi.Handle{Handle: uint32(len(g.handles))}.Append(out[:0]), nil
 }
 

@@ -122,6 +122,13 @@ func (t *sessions) release(s *session) {
 	s.users--
 }
 
+// shared reports whether several guests hold a session.
+func (t *sessions) shared(s *session) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return s.users > 1
+}
+
 // sweep closes the sessions that no guest holds: after a guest has opened, and
 // at the end. Between a crash and the next open they stay.
 func (t *sessions) sweep(ctx context.Context) error {

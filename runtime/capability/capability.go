@@ -29,6 +29,9 @@ type Function struct {
 	// Consumes says that a call takes something away that another guest of the
 	// connector would miss. A dry run may not call it.
 	Consumes bool
+	// Shapes says that a call changes what events the session gives, as a
+	// subscription does: see Shaped.
+	Shapes bool
 	// Sentence says what a module with this import can do: "write to the
 	// serial ports that it is granted".
 	Sentence string
@@ -117,6 +120,26 @@ type Source interface {
 	Replayable() bool
 }
 
+// Shaped is a Session whose events a guest shapes by its calls. A guest that
+// adopts one beside another that works with it shapes a draft, which is taken
+// when that guest takes over, if it ever does.
+type Shaped interface {
+	Session
+	// Draft begins one, in which nothing is asked for.
+	Draft() Draft
+}
+
+// Draft is what a guest wants of a session that another one works with. It is
+// used by one goroutine.
+type Draft interface {
+	// Call serves a function that Shapes, and changes the draft alone. What holds
+	// of Session's Call holds of it.
+	Call(ctx context.Context, function string, in, out []byte) ([]byte, error)
+	// Take asks the session for what the draft says, and for nothing else. It does
+	// not wait: what cannot be had shows in the session's condition and events.
+	Take()
+}
+
 // Event is one event of a source.
 type Event struct {
 	Type abi.EventType
@@ -140,6 +163,9 @@ type Scope struct {
 	// Secrets are what a host function may use where a guest names it, and the
 	// guest never sees; nil: there are none.
 	Secrets Secrets
+	// Sealed keeps what the group needs for the connector from one session to the
+	// next; nil: nothing is kept.
+	Sealed Sealed
 	// Peers are the tenant's other connectors; nil: there are none.
 	Peers Peers
 	// Deployment is what a deployment is made of; nil: the call is neither deploy
@@ -201,6 +227,17 @@ type Secrets interface {
 	// Secret is the value of secret://name, the caller's own. The error is a
 	// fault.SecretMissing when it is not set.
 	Secret(ctx context.Context, name string) ([]byte, error)
+}
+
+// Sealed keeps what a group makes for a connector and nobody else may see, as a
+// private key: sealed under the tenant's key, out of reach of guests, and gone
+// with the connector. It is safe for use by several goroutines.
+type Sealed interface {
+	// Kept is what is kept under a name.
+	Kept(ctx context.Context, name string) (value []byte, found bool, err error)
+	// Keep keeps a value of at most 64 KiB under a name of at most 128 bytes, in the
+	// place of any that is there.
+	Keep(ctx context.Context, name string, value []byte) error
 }
 
 // Peers are the other connectors of a connector's tenant, as a guest of it calls
