@@ -63,6 +63,9 @@ func TestMergesLikeGeneratedCode(t *testing.T) {
 func TestEmbeddedFieldsMayComeTwice(t *testing.T) {
 	o := newOracle(t)
 	for name, fresh := range messages() {
+		if name == "DeliverInput" { // a part with two batches is refused
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			m, md := fresh(), o.message(t, name)
 			rapid.Check(t, func(rt *rapid.T) {

@@ -12,7 +12,7 @@
 // Decoders read what generated code reads: unknown fields are skipped, the
 // last of several scalars wins, several embedded messages are merged, and
 // strings have to be UTF-8. They refuse more in these cases: groups, an index
-// outside its table, an Outcome with two batches, and counts beyond the bounds
+// outside its table, an Outcome or a DeliverPart with two batches, and counts beyond the bounds
 // of a crossing. An Append does not check what it writes.
 //
 // A value is not safe for use by several goroutines at once.
@@ -27,9 +27,12 @@ package abi
 // Minor 2 added the way south: an entry point for each type of message, encode,
 // jobs, deployments, devices with tags and attributes, lanes, and errors with a
 // template; snaprail:core health; and core emit in every mode.
+//
+// Minor 3 added deliver, which takes records out to where they go, also beside a
+// connector's mode; inbound requests of HTTP; and the groups of the protocols.
 const (
 	Major = 1
-	Minor = 2
+	Minor = 3
 )
 
 // The bounds of one crossing: whichever is met first ends a batch.
@@ -67,7 +70,7 @@ const (
 	EntryOnEvents = "on_events"
 	EntryRun      = "run"
 	EntryConvert  = "convert"
-	EntryDeliver  = "deliver"
+	EntryDeliver  = "deliver" // of a sink, or of a connector beside its mode: see DeliverInput
 	EntryTest     = "test"
 
 	// One entry point for each type of message: it gets one encoded Message and

@@ -28,6 +28,7 @@ func FuzzSerialOpen(f *testing.F) { fuzz(f, "SerialOpen") }
 func FuzzDevice(f *testing.F)       { fuzz(f, "Device") }
 func FuzzDeviceChange(f *testing.F) { fuzz(f, "DeviceChange") }
 func FuzzMessages(f *testing.F)     { fuzz(f, "Messages") }
+func FuzzDeliver(f *testing.F)      { fuzz(f, "DeliverInput") }
 
 func FuzzHTTPRequest(f *testing.F)  { fuzz(f, "HTTPRequest") }
 func FuzzHTTPResponse(f *testing.F) { fuzz(f, "HTTPResponse") }

@@ -128,7 +128,7 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"entry_points", list{"op-start"}, "entry_points[0]: must be"},
 		{"entry_points", list{"test", "test"}, `entry_points[1]: names "test" a second`},
 		{"entry_points", list{"test", "encode"}, "entry_points[1]: names encode, which is for modules of kind converter"},
-		{"entry_points", list{"deliver"}, "entry_points[0]: names deliver, which is for modules of kind sink"},
+		{"entry_points", list{"deliver"}, "lanes: must be connector: records are delivered"},
 	}
 	for _, tt := range tests {
 		_, err := abi.ParseManifest(edit(t, tt.field, tt.value))
@@ -234,6 +234,35 @@ func TestServedVersions(t *testing.T) {
 	}
 }
 
+// TestWhoDelivers: one guest with the host's hands free delivers, in order.
+func TestWhoDelivers(t *testing.T) {
+	for _, tt := range []struct {
+		kind    abi.ModuleKind
+		mode    abi.Mode
+		lanes   string
+		entries []string
+		wrong   string // "": nothing
+	}{
+		{abi.KindSink, "", "", nil, ""},
+		{abi.KindSink, "", "connector", []string{abi.EntryDeliver}, ""},
+		{abi.KindSink, "", "device", nil, "lanes"},
+		{abi.KindConnector, abi.ModeEvent, "", []string{abi.EntryDeliver}, ""},
+		{abi.KindConnector, abi.ModePoll, "connector", []string{abi.EntryDeliver}, ""},
+		{abi.KindConnector, abi.ModeRun, "", []string{abi.EntryDeliver}, "mode"},
+		{abi.KindConnector, abi.ModeEvent, "endpoint", []string{abi.EntryDeliver}, "lanes"},
+		{abi.KindConverter, "", "", []string{abi.EntryDeliver}, "entry_points"},
+	} {
+		m := abi.Manifest{
+			Category: "c", ProviderType: "p", DisplayName: "n", Version: "1.0.0", ABI: abi.Version{Major: abi.Major, Minor: abi.Minor},
+			Kind: tt.kind, Mode: tt.mode, Lanes: tt.lanes, EntryPoints: tt.entries,
+		}
+		err := m.Validate()
+		if (err == nil) != (tt.wrong == "") || err != nil && !strings.HasPrefix(err.Error(), tt.wrong+": ") {
+			t.Errorf("%s %s %q %v: %v, want %q", tt.kind, tt.mode, tt.lanes, tt.entries, err, tt.wrong)
+		}
+	}
+}
+
 // TestEntryPointsBelongToKinds: each kind of module may name what it can be called
 // for, and what a later version knows.
 func TestEntryPointsBelongToKinds(t *testing.T) {
@@ -243,7 +272,6 @@ func TestEntryPointsBelongToKinds(t *testing.T) {
 			abi.EntryOnJob, abi.EntryDeploy, abi.EntryTearDown,
 		},
 		abi.KindConverter: {abi.EntryEncode, abi.EntryConvert},
-		abi.KindSink:      {abi.EntryDeliver},
 		"":                {abi.EntryTest, abi.EntryClose, "on_eclipse", "op_put"},
 	}
 	for of, entries := range kinds {

@@ -52,6 +52,11 @@ func (m *Manifest) validateKind(p *problems) {
 	known = m.Polls == "" || m.Polls == PollsLane || m.Polls == PollsDevice
 	p.check(known, "polls", "must be lane or device")
 	p.check(m.Polls == "" || m.Mode == ModePoll, "polls", "is for mode poll only")
+	if m.Delivers() {
+		p.check(m.Kind != KindConverter, "entry_points", "names deliver, which is for modules of kind sink and connector")
+		p.check(m.Mode != ModeRun, "mode", "must not be run: a guest with a loop of its own cannot be called to deliver")
+		p.check(m.Lanes == "" || m.Lanes == "connector", "lanes", "must be connector: records are delivered by one guest, in their order")
+	}
 }
 
 func (m *Manifest) validateCapabilities(p *problems) {
@@ -76,11 +81,14 @@ func kindOf(entry string) ModuleKind {
 		return KindConnector
 	case EntryConvert, EntryEncode:
 		return KindConverter
-	case EntryDeliver:
-		return KindSink
 	default:
 		return ""
 	}
+}
+
+// Delivers reports whether the module takes records out to where they go.
+func (m *Manifest) Delivers() bool {
+	return m.Kind == KindSink || slices.Contains(m.EntryPoints, EntryDeliver)
 }
 
 // Required lists the exports that kind, mode and entry_points claim, each

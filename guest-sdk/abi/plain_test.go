@@ -41,6 +41,7 @@ func messages() map[string]func() message {
 		"OpenInput":        func() message { return new(abi.OpenInput) },
 		"CloseInput":       func() message { return new(abi.CloseInput) },
 		"PollInput":        func() message { return new(abi.PollInput) },
+		"DeliverInput":     func() message { return new(abi.DeliverInput) },
 		"TestResult":       func() message { return new(abi.TestResult) },
 		"Handle":           func() message { return new(abi.Handle) },
 		"Receive":          func() message { return new(abi.Receive) },
@@ -182,6 +183,11 @@ func (o *oracle) plainField(t testing.TB, element string, v reflect.Value, prese
 			}
 		}
 		return list
+	case reflect.Struct:
+		if plain := o.plainStruct(t, element, v); len(plain) > 0 {
+			return plain
+		}
+		return nil
 	default:
 		return plainScalar(v)
 	}

@@ -82,6 +82,9 @@ func exportRun(ptr, n uint32) uint64 { return enter(abi.EntryRun, ptr, n) }
 //go:wasmexport convert
 func exportConvert(ptr, n uint32) uint64 { return enter(abi.EntryConvert, ptr, n) }
 
+//go:wasmexport deliver
+func exportDeliver(ptr, n uint32) uint64 { return enter(abi.EntryDeliver, ptr, n) }
+
 //go:wasmexport test
 func exportTest(ptr, n uint32) uint64 { return enter(abi.EntryTest, ptr, n) }
 

@@ -20,6 +20,7 @@ type Guest struct {
 	eventHandler EventHandler
 	runner       Runner
 	converter    Converter
+	deliverer    Deliverer
 	tester       Tester
 	operator     Operator
 
@@ -28,6 +29,7 @@ type Guest struct {
 	poll   abi.PollInput
 	events abi.Events
 	batch  abi.Batch
+	handed abi.DeliverInput
 	step   Step
 	loop   Loop
 	south  southbound
@@ -42,6 +44,7 @@ func NewGuest(handler any) *Guest {
 	g.eventHandler, _ = handler.(EventHandler)
 	g.runner, _ = handler.(Runner)
 	g.converter, _ = handler.(Converter)
+	g.deliverer, _ = handler.(Deliverer)
 	g.tester, _ = handler.(Tester)
 	g.operator, _ = handler.(Operator)
 	g.south.lookUp(handler)
@@ -78,6 +81,8 @@ func (g *Guest) dispatch(entry string, input, reply []byte) ([]byte, error) {
 		err = g.onRun()
 	case abi.EntryConvert:
 		err = g.onConvert(input)
+	case abi.EntryDeliver:
+		err = g.onDeliver(input)
 	case abi.EntryOnPublish, abi.EntryOnQuery, abi.EntryOnRPC, abi.EntryOnCommand, abi.EntryOnAttributes:
 		err = g.onMessage(entry, input)
 	case abi.EntryOnJob:
@@ -186,6 +191,17 @@ func (g *Guest) onConvert(input []byte) error {
 		return unreadable(abi.EntryConvert, err)
 	}
 	return h.Convert(&g.batch, &g.step)
+}
+
+func (g *Guest) onDeliver(input []byte) error {
+	h := g.deliverer
+	if h == nil {
+		return unsupported(abi.EntryDeliver)
+	}
+	if err := g.handed.Decode(input); err != nil {
+		return unreadable(abi.EntryDeliver, err)
+	}
+	return h.Deliver(&g.handed, &g.step)
 }
 
 func (g *Guest) onTest(input, reply []byte) ([]byte, error) {

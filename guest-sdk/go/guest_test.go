@@ -60,6 +60,7 @@ func TestDescribeListsTheHandlers(t *testing.T) {
 		{doubling{}, []string{abi.EntryEncode}},
 		{worker{}, []string{abi.EntryOnPublish, abi.EntryOnJob}},
 		{&yard{}, []string{abi.EntryDeploy, abi.EntryTearDown}},
+		{carrier(nil), []string{abi.EntryDeliver}},
 		{nil, []string{}},
 	} {
 		if got := guesttest.New(t, c.handler).Describe(); !slices.Equal(got, c.want) {
@@ -71,7 +72,7 @@ func TestDescribeListsTheHandlers(t *testing.T) {
 func TestMissingHandlersAreUnsupported(t *testing.T) {
 	for _, handler := range []any{struct{}{}, nil} {
 		h := guesttest.New(t, handler)
-		for _, entry := range slices.Concat(entries, southbound, []string{"deliver", "on_eclipse"}) {
+		for _, entry := range slices.Concat(entries, southbound, []string{abi.EntryDeliver, "on_eclipse"}) {
 			_, err := h.Call(entry, nil)
 			fault, ok := errors.AsType[*abi.Error](err)
 			if !ok || fault.Kind != abi.FaultUnsupported || fault.Code != "unsupported" ||

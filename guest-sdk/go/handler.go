@@ -51,6 +51,17 @@ type Converter interface {
 	Convert(batch *abi.Batch, step *Step) error
 }
 
+// Deliverer takes the tenant's records out to where they go (kind sink, or a
+// connector that names deliver among its entry points). It returns when they
+// have arrived there: then the host counts them as delivered. Verdicts in the
+// step count through the records of all parts; Retry holds its record and all
+// after it, which are handed in again in the same order. An *abi.Error with
+// RetryAfterMS holds all of them, any other error puts all of them in quarantine.
+// A record may come again, also after a restart: DeliverPart.Key names it.
+type Deliverer interface {
+	Deliver(in *abi.DeliverInput, step *Step) error
+}
+
 // Tester tries a config that may be not in force yet, on a guest of its own: no
 // other handler is called before it. A test that fails is an answer, not an
 // error: see TestFailed.
@@ -124,6 +135,7 @@ var handlers = [...]struct {
 	{abi.EntryOnEvents, "EventHandler", has[EventHandler]},
 	{abi.EntryRun, "Runner", has[Runner]},
 	{abi.EntryConvert, "Converter", has[Converter]},
+	{abi.EntryDeliver, "Deliverer", has[Deliverer]},
 	{abi.EntryTest, "Tester", has[Tester]},
 	{abi.DescribeOperations, "Operator", has[Operator]},
 	{abi.EntryNormalizeImport, "ImportNormalizer", has[ImportNormalizer]},

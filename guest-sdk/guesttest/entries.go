@@ -91,6 +91,24 @@ func (h *Harness) MustConvert(records ...abi.Record) *abi.Outcome {
 	return h.must(h.Convert(records...))
 }
 
+// Deliver hands records to a sink, as parts of the outbox.
+func (h *Harness) Deliver(parts ...abi.DeliverPart) (*abi.Outcome, error) {
+	in := abi.DeliverInput{Parts: parts}
+	return h.step(abi.EntryDeliver, in.Append(nil))
+}
+
+// MustDeliver hands records to a sink and ends the test if it fails.
+func (h *Harness) MustDeliver(parts ...abi.DeliverPart) *abi.Outcome {
+	h.tb.Helper()
+	return h.must(h.Deliver(parts...))
+}
+
+// Delivery is a part with records of a connector, the first of which has this
+// sequence.
+func Delivery(connector string, first uint64, records ...abi.Record) abi.DeliverPart {
+	return abi.DeliverPart{Connector: connector, Epoch: 1, First: first, Received: 1, Batch: abi.Batch{Records: records}}
+}
+
 // Test tests a config.
 func (h *Harness) Test(config string) (abi.TestResult, error) {
 	var result abi.TestResult

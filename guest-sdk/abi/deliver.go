@@ -1,0 +1,45 @@
+package abi
+
+import "strconv"
+
+// DeliverInput is handed to deliver: records of the tenant's connectors on
+// their way out, in the order in which they became durable, MaxItems at most in
+// all parts together. The verdicts of the answer count through the records of
+// all parts.
+//
+// A record is handed in at least once. Ok, skip and reject settle it; retry
+// holds it and all records after it, whatever was said of those, so that they
+// are handed in again in the same order.
+type DeliverInput struct {
+	Parts []DeliverPart
+}
+
+// DeliverPart is a batch with where it comes from. The batch may hold records
+// of KindGap, which the host writes.
+type DeliverPart struct {
+	Connector string // its name
+	Lane      string // the device or endpoint of the guest that made it; empty: it serves all
+	Epoch     uint64 // which start of the connector made it
+	First     uint64 // sequence of the batch's first record
+	Received  int64  // when it became durable, unix ns
+	Batch     Batch
+}
+
+// Count is the number of records in all parts.
+func (i *DeliverInput) Count() int {
+	n := 0
+	for at := range i.Parts {
+		n += len(i.Parts[at].Batch.Records)
+	}
+	return n
+}
+
+// Key is the idempotency key of the part's record number i: connector, epoch and
+// sequence, of which no two records of a tenant have the same, and which is the
+// same each time that the record is handed in.
+func (p *DeliverPart) Key(i int) string {
+	buf := make([]byte, 0, len(p.Connector)+42)
+	buf = append(buf, p.Connector...)
+	buf = strconv.AppendUint(append(buf, '/'), p.Epoch, 10)
+	return string(strconv.AppendUint(append(buf, '/'), p.First+uint64(i), 10))
+}
