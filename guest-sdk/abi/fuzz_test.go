@@ -38,6 +38,13 @@ func FuzzOPCUASubscribe(f *testing.F) { fuzz(f, "OPCUASubscribe") }
 
 func FuzzKafkaProduce(f *testing.F) { fuzz(f, "KafkaProduce") }
 
+func FuzzMQTTOpen(f *testing.F)    { fuzz(f, "MQTTOpen") }
+func FuzzMQTTPublish(f *testing.F) { fuzz(f, "MQTTPublish") }
+
+func FuzzTCPOpen(f *testing.F)       { fuzz(f, "TCPOpen") }
+func FuzzUDPSend(f *testing.F)       { fuzz(f, "UDPSend") }
+func FuzzMetricsRecord(f *testing.F) { fuzz(f, "MetricsRecord") }
+
 // FuzzSmall takes turns through all messages, by the first byte.
 func FuzzSmall(f *testing.F) {
 	o := newOracle(f)

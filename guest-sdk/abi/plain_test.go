@@ -90,6 +90,32 @@ func messages() map[string]func() message {
 		"KafkaEnsure":      func() message { return new(abi.KafkaEnsure) },
 		"KafkaEnsured":     func() message { return new(abi.KafkaEnsured) },
 		"KafkaResult":      func() message { return new(abi.KafkaResult) },
+		"MQTTOpen":         func() message { return new(abi.MQTTOpen) },
+		"MQTTSubscription": func() message { return new(abi.MQTTSubscription) },
+		"MQTTMessage":      func() message { return new(abi.MQTTMessage) },
+		"MQTTPublish":      func() message { return new(abi.MQTTPublish) },
+		"MQTTPublished":    func() message { return new(abi.MQTTPublished) },
+		"MQTTResult":       func() message { return new(abi.MQTTResult) },
+		"MQTTReceived":     func() message { return new(abi.MQTTReceived) },
+		"MQTTWill":         func() message { return new(abi.MQTTWill) },
+		"MQTTInfo":         func() message { return new(abi.MQTTInfo) },
+		"TCPOpen":          func() message { return new(abi.TCPOpen) },
+		"TCPWrite":         func() message { return new(abi.TCPWrite) },
+		"TCPWritten":       func() message { return new(abi.TCPWritten) },
+		"TCPRead":          func() message { return new(abi.TCPRead) },
+		"TCPTransact":      func() message { return new(abi.TCPTransact) },
+		"TCPData":          func() message { return new(abi.TCPData) },
+		"UDPOpen":          func() message { return new(abi.UDPOpen) },
+		"UDPSend":          func() message { return new(abi.UDPSend) },
+		"RandomRead":       func() message { return new(abi.RandomRead) },
+		"RandomBytes":      func() message { return new(abi.RandomBytes) },
+		"MetricsRecord":    func() message { return new(abi.MetricsRecord) },
+		"NotifySend":       func() message { return new(abi.NotifySend) },
+		"FilesList":        func() message { return new(abi.FilesList) },
+		"FileInfo":         func() message { return new(abi.FileInfo) },
+		"FilePage":         func() message { return new(abi.FilePage) },
+		"FilesStat":        func() message { return new(abi.FilesStat) },
+		"FilesRead":        func() message { return new(abi.FilesRead) },
 	}
 }
 
@@ -195,6 +221,8 @@ func (o *oracle) plainField(t testing.TB, element string, v reflect.Value, prese
 
 func plainScalar(v reflect.Value) any {
 	switch v.Kind() {
+	case reflect.Slice:
+		return hex.EncodeToString(v.Bytes())
 	case reflect.Bool:
 		return v.Bool()
 	case reflect.Uint32:
