@@ -25,6 +25,8 @@ func FuzzOpenInput(f *testing.F)  { fuzz(f, "OpenInput") }
 func FuzzTestResult(f *testing.F) { fuzz(f, "TestResult") }
 func FuzzSerialOpen(f *testing.F) { fuzz(f, "SerialOpen") }
 
+func FuzzSerialTransact(f *testing.F) { fuzz(f, "SerialTransact") }
+
 func FuzzDevice(f *testing.F)       { fuzz(f, "Device") }
 func FuzzDeviceChange(f *testing.F) { fuzz(f, "DeviceChange") }
 func FuzzMessages(f *testing.F)     { fuzz(f, "Messages") }
@@ -37,6 +39,8 @@ func FuzzOPCUAValues(f *testing.F)    { fuzz(f, "OPCUAValues") }
 func FuzzOPCUASubscribe(f *testing.F) { fuzz(f, "OPCUASubscribe") }
 
 func FuzzKafkaProduce(f *testing.F) { fuzz(f, "KafkaProduce") }
+
+func FuzzHookRequest(f *testing.F) { fuzz(f, "HookRequest") }
 
 func FuzzMQTTOpen(f *testing.F)    { fuzz(f, "MQTTOpen") }
 func FuzzMQTTPublish(f *testing.F) { fuzz(f, "MQTTPublish") }
