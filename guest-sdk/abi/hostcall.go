@@ -102,6 +102,20 @@ type SerialOpen struct {
 	MaxFrame           uint32  // bytes; a longer frame is dropped and counted
 	OpenTimeoutMS      uint64
 	OpenRetryMS        uint64
+	Framing            SerialFraming
+	FrameLength        uint32 // SerialFixed: bytes of a frame
+	// SerialPrefixed: at which byte the length stands, in how many (1, 2 or 4), and
+	// what has to be added to it to get the bytes of the whole frame.
+	LengthAt     uint32
+	LengthSize   uint32
+	LengthLittle bool
+	LengthAdds   int64
+	Start        []byte // SerialFixed, SerialPrefixed: what every frame begins with
+	Check        string // SerialFixed, SerialPrefixed: what every frame ends with; none: nothing
+	// Shared lets several lanes of the connector use the port by turns, each turn
+	// being one transact. Nothing else of the line reaches them.
+	Shared       bool
+	TurnaroundMS *uint64 // silence before a transact writes; nil: 3.5 characters
 }
 
 // SerialWrite is the request of snaprail:serial write.

@@ -219,6 +219,7 @@ func TestEveryMessageHasACodec(t *testing.T) {
 	inner := []string{ // part of another message, or JSON
 		"Record", "Header", "Point", "Verdict", "Event", "DeliverPart", "Manifest", "Abi", "Capability", "Extism", "OAuth", "HTTPTLS", "DeviceTags", "DeployGrant",
 		"OPCUAText", "OPCUANode", "OPCUAValue", "OPCUAWriteValue", "OPCUAStatus", "OPCUAReference", "OPCUAVariant", "OPCUAItem",
+		"SerialExpect", "SerialFrame", "SerialPort",
 		"Framing", "Metric",
 	}
 	known := messages()

@@ -25,10 +25,23 @@ func (s *SerialOpen) Append(dst []byte) []byte {
 	dst = wire.AppendBytes(dst, 13, s.Delimiter)
 	dst = wire.AppendUint(dst, 14, uint64(s.MaxFrame))
 	dst = wire.AppendUint(dst, 15, s.OpenTimeoutMS)
-	return wire.AppendUint(dst, 16, s.OpenRetryMS)
+	dst = wire.AppendUint(dst, 16, s.OpenRetryMS)
+	dst = wire.AppendUint(dst, 17, uint64(s.Framing))
+	dst = wire.AppendUint(dst, 18, uint64(s.FrameLength))
+	dst = wire.AppendUint(dst, 19, uint64(s.LengthAt))
+	dst = wire.AppendUint(dst, 20, uint64(s.LengthSize))
+	dst = wire.AppendBool(dst, 21, s.LengthLittle)
+	dst = wire.AppendSint(dst, 22, s.LengthAdds)
+	dst = wire.AppendBytes(dst, 23, s.Start)
+	dst = wire.AppendString(dst, 24, s.Check)
+	dst = wire.AppendBool(dst, 25, s.Shared)
+	if s.TurnaroundMS != nil {
+		dst = wire.AppendUintAlways(dst, 26, *s.TurnaroundMS)
+	}
+	return dst
 }
 
-// Decode reads the encoded request into s. Delimiter aliases src.
+// Decode reads the encoded request into s. Delimiter and Start alias src.
 func (s *SerialOpen) Decode(src []byte) error {
 	*s = SerialOpen{}
 	r := wire.Read(src)
@@ -66,9 +79,36 @@ func (s *SerialOpen) Decode(src []byte) error {
 			s.OpenTimeoutMS = r.Uint()
 		case 16<<3 | wire.Varint:
 			s.OpenRetryMS = r.Uint()
+		default:
+			s.decodeFraming(&r)
 		}
 	}
 	return r.Err()
+}
+
+func (s *SerialOpen) decodeFraming(r *wire.Reader) {
+	switch r.Tag() {
+	case 17<<3 | wire.Varint:
+		s.Framing = SerialFraming(r.Uint())
+	case 18<<3 | wire.Varint:
+		s.FrameLength = uint32(r.Uint())
+	case 19<<3 | wire.Varint:
+		s.LengthAt = uint32(r.Uint())
+	case 20<<3 | wire.Varint:
+		s.LengthSize = uint32(r.Uint())
+	case 21<<3 | wire.Varint:
+		s.LengthLittle = r.Bool()
+	case 22<<3 | wire.Varint:
+		s.LengthAdds = r.Sint()
+	case 23<<3 | wire.Bytes:
+		s.Start = r.Bytes()
+	case 24<<3 | wire.Bytes:
+		s.Check = r.Text("")
+	case 25<<3 | wire.Varint:
+		s.Shared = r.Bool()
+	case 26<<3 | wire.Varint:
+		s.TurnaroundMS = new(r.Uint())
+	}
 }
 
 // Append adds the encoded request to dst.
