@@ -40,7 +40,9 @@ guest-sdk/abi            guest-sdk/abi/wire
 guest-sdk/go/hostcall    guest-sdk/abi
 guest-sdk/go             guest-sdk/abi guest-sdk/go/hostcall
 guest-sdk/guesttest      guest-sdk/abi guest-sdk/go guest-sdk/go/hostcall
-connectors-wasm          guest-sdk/...
+connectors-wasm/shelf    -
+connectors-wasm          guest-sdk/... connectors-wasm/shelf
+.ci/shelve               connectors-wasm/shelf
 testdata/guests          guest-sdk/...
 
 runtime/fault            guest-sdk/abi
@@ -96,6 +98,7 @@ github.com/dgraph-io                  runtime/store/badger
 github.com/labstack                   api
 github.com/danielgtaylor/huma         api
 github.com/coder/websocket            api
+github.com/klauspost/compress         connectors-wasm/shelf
 go.bug.st/serial                      hostfns
 github.com/gopcua/opcua               hostfns
 github.com/twmb/franz-go              hostfns
