@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -37,6 +38,8 @@ type feed struct {
 type pending struct {
 	event     capability.Event
 	done      bool
+	told      bool      // the source knows that it is done
+	rejected  string    // why it went to quarantine; empty: it did not
 	handed    bool      // in the batch of the step that runs
 	notBefore time.Time // of a retry
 }
@@ -148,6 +151,9 @@ func (b *inbox) room(bytes int) bool { return len(b.batch) < b.items && bytes > 
 func (b *inbox) settle(i int, v abi.Verdict, now time.Time) {
 	p := &b.feeds[b.batch[i].feed].inflight[b.batch[i].index]
 	p.done = v.Decision != abi.DecisionRetry
+	if p.rejected = ""; v.Decision == abi.DecisionReject {
+		p.rejected = cmp.Or(v.Reason, "rejected")
+	}
 	p.handed = false
 	p.notBefore = now.Add(time.Duration(min(v.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond)
 }
@@ -155,11 +161,13 @@ func (b *inbox) settle(i int, v abi.Verdict, now time.Time) {
 // maxRetryAfterMS bounds how long a guest may hold an event back.
 const maxRetryAfterMS = 60 * 60 * 1000
 
-// acknowledge tells each source how many of its oldest events are settled. It
-// is called when the block that holds them is durable (I1).
+// acknowledge tells each source how many of its oldest events are settled, and
+// those that want to know how each of them ended. It is called when the block
+// that holds them is durable (I1).
 func (b *inbox) acknowledge() {
 	for i := range b.feeds {
 		f := &b.feeds[i]
+		f.tell()
 		n := 0
 		for n < len(f.inflight) && f.inflight[n].done {
 			n++
@@ -173,6 +181,20 @@ func (b *inbox) acknowledge() {
 		f.inflight = f.inflight[:rest]
 	}
 	b.batch = b.batch[:0]
+}
+
+// tell says how events ended, each once: also behind one that is held back.
+func (f *feed) tell() {
+	judged, ok := f.source.(capability.Judged)
+	if !ok {
+		return
+	}
+	for i := range f.inflight {
+		if p := &f.inflight[i]; p.done && !p.told {
+			p.told = true
+			judged.Settled(i, p.rejected)
+		}
+	}
 }
 
 // nextRetry is when the earliest held event is due; zero: none is held.

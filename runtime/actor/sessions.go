@@ -180,6 +180,7 @@ func (t *sessions) status() []lifecycle.Session {
 		if r, ok := s.end.(capability.Reporter); ok {
 			c := r.Condition()
 			v.Up, v.Reason, v.Opens, v.Dropped, v.Buffered = c.Up, c.Reason, c.Opens, c.Dropped, c.Buffered
+			v.Counts = c.Counts
 		}
 		list = append(list, v)
 	}

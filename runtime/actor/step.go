@@ -66,7 +66,11 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	l.timers.advance(fired, now)
 	l.timers.apply(l.view.Timers, now)
 	for i := range inputs {
-		l.inbox.settle(i, l.verdicts[i], now)
+		v := l.verdicts[i]
+		if v.Reason != "" {
+			v.Reason = fault.Clip(l.env.masked(v.Reason), maxReason)
+		}
+		l.inbox.settle(i, v, now)
 	}
 	if err := l.recordGaps(ctx); err != nil {
 		return err

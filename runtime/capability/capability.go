@@ -95,6 +95,8 @@ type Condition struct {
 	Opens    uint64 // times the resource itself was opened
 	Dropped  uint64 // events lost to a full buffer or a bad frame
 	Buffered int    // events not acknowledged
+	// Counts are figures of the group's own by name, as in "refused"; nil: none.
+	Counts map[string]uint64
 }
 
 // Source is a Session with events for the guest. Events are taken in order,
@@ -140,6 +142,17 @@ type Draft interface {
 	Take()
 }
 
+// Judged is a Source that learns how each of its events ended: somebody waits for
+// an answer to it.
+type Judged interface {
+	Source
+	// Settled says that the event i places behind the oldest one that is not
+	// acknowledged is settled, and that the step that settled it is durable. It is
+	// said once, in any order, before Ack. rejected is why the event went to
+	// quarantine, without secrets; empty: it did not.
+	Settled(i int, rejected string)
+}
+
 // Event is one event of a source.
 type Event struct {
 	Type abi.EventType
@@ -153,8 +166,8 @@ type Event struct {
 type Scope struct {
 	// Grants are the connector's grants for this group.
 	Grants []spec.Grant
-	// Owner names the connector in messages for people and in lock tables. It
-	// is not used to look anything up.
+	// Owner names the connector in messages for people and in lock tables, and
+	// where requests come in for it (hooks). It is not used to look anything up.
 	Owner string
 	State State
 	// Devices are the connector's own; nil: a converter, which has none.

@@ -123,6 +123,9 @@ const (
 	Interlocked
 	ApprovalRequired
 	DeployFailed
+	HookUnavailable
+	HookRejected
+	BodySlow
 	kinds // the number of kinds
 )
 
@@ -288,5 +291,8 @@ func table() [kinds]Info {
 		Interlocked:          {"interlocked", "The interlock does not let this be written", http.StatusForbidden, ExitAuth, abi.FaultDenied, false, "Write what the grant's interlock allows, or have an administrator override it for a while."},
 		ApprovalRequired:     {"approval_required", "Somebody else has to approve this write", http.StatusConflict, ExitConflict, abi.FaultDenied, true, "Ask another operator to approve it: `snaprail writes approve`."},
 		DeployFailed:         {"deploy_failed", "The device could not be deployed", http.StatusBadGateway, ExitFailure, abi.FaultUnavailable, false, "Read what was undone and what was left in the deployment, mend the cause and deploy again."},
+		HookUnavailable:      {"hook_unavailable", "The connector takes no requests now", http.StatusServiceUnavailable, ExitTemporary, abi.FaultUnavailable, true, "Send it again after Retry-After; look at the connector's status if that does not help."},
+		HookRejected:         {"hook_rejected", "The connector rejected the request", http.StatusUnprocessableEntity, ExitRefused, abi.FaultInvalid, false, "Correct the request as the reason says."},
+		BodySlow:             {"body_slow", "The body came too slowly", http.StatusRequestTimeout, ExitTemporary, abi.FaultTimeout, true, "Send the body in one go."},
 	}
 }

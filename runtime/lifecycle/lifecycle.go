@@ -153,6 +153,8 @@ type Session struct {
 	Opens    uint64    `json:"opens"`    // times the resource itself was opened
 	Dropped  uint64    `json:"dropped"`  // events lost to a full buffer or a bad frame
 	Buffered int       `json:"buffered"` // events not acknowledged yet
+	// Counts are figures of the group's own, by name.
+	Counts map[string]uint64 `json:"counts,omitempty"`
 }
 
 // Counters add up over the life of the server process.
