@@ -34,6 +34,9 @@ func (s *session) read() {
 		fetched := client.PollRecords(s.quit, pollRecords)
 		fatal := s.takeIn(fetched)
 		client.AllowRebalance()
+		if fatal == nil && fetched.IsClientClosed() {
+			fatal = errRemade
+		}
 		if fatal != nil && s.quit.Err() == nil {
 			s.renew(client, fatal)
 		}
@@ -119,7 +122,9 @@ func (s *session) renew(old *kgo.Client, cause error) {
 	gone, cancel := context.WithTimeout(s.quit, leaveTime)
 	closeClient(gone, old)
 	cancel()
-	s.events.loseAll()
+	if s.events != nil {
+		s.events.loseAll()
+	}
 	for {
 		select {
 		case <-s.quit.Done():
@@ -132,7 +137,9 @@ func (s *session) renew(old *kgo.Client, cause error) {
 			continue
 		}
 		s.mu.Lock()
-		s.client = made
+		if s.client = made; errors.Is(cause, errRemade) {
+			s.ill = nil // it was the other topic's
+		}
 		s.mu.Unlock()
 		return
 	}

@@ -43,6 +43,8 @@ type session struct {
 	reason   string // why it is not up
 	ill      *fault.Fault
 	illSince time.Time
+	topicID  [16]byte // once a broker has told it
+	remade   bool     // and another since
 }
 
 // source is a session with a group.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -47,6 +49,7 @@ func (s *session) look() error {
 	if err := s.probe(ctx); err != nil {
 		return err
 	}
+	s.follow()
 	return s.illness()
 }
 
@@ -67,30 +70,94 @@ func (s *session) probe(ctx context.Context) error {
 	if len(resp.Topics) != 1 {
 		return fault.New(fault.ResourceUnavailable, "%s: a broker does not answer what it was asked", s.set.resource())
 	}
-	if err := s.checkLeaders(resp); err != nil {
+	s.noteTopic(resp.Topics[0].TopicID)
+	leaders, err := s.leaders(resp)
+	if err != nil {
 		return s.masked(err)
+	}
+	return s.reach(ctx, leaders)
+}
+
+// leaders are the brokers that partitions are led by, or why one of them cannot
+// be talked to.
+func (s *session) leaders(resp *kmsg.MetadataResponse) ([]int32, error) {
+	var all []int32
+	for _, p := range resp.Topics[0].Partitions {
+		if p.Leader < 0 {
+			return nil, fault.New(fault.ResourceUnavailable, "%s: partition %d has no leader", s.set.resource(), p.Partition)
+		}
+		if !slices.Contains(all, p.Leader) {
+			all = append(all, p.Leader)
+		}
+	}
+	for _, b := range resp.Brokers {
+		if !slices.Contains(all, b.NodeID) {
+			continue
+		}
+		if err := s.dialer.allow(hostPort(b.Host, b.Port)); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// mostReached bounds the leaders that one look asks.
+const mostReached = 16
+
+// reach asks leaders whether they are there: the broker that knows them may be,
+// and they may not, or be where nobody may go.
+func (s *session) reach(ctx context.Context, leaders []int32) error {
+	client := s.current()
+	failed := make([]error, min(len(leaders), mostReached))
+	var asked sync.WaitGroup
+	for i := range failed {
+		asked.Go(func() {
+			req := kmsg.NewPtrMetadataRequest()
+			req.Topics = []kmsg.MetadataRequestTopic{} // of none
+			_, failed[i] = client.Broker(int(leaders[i])).Request(ctx, req)
+		})
+	}
+	asked.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return s.explain(ctx, err)
+		}
 	}
 	return nil
 }
 
-// checkLeaders says which partition cannot be reached.
-func (s *session) checkLeaders(resp *kmsg.MetadataResponse) error {
-	leaders := map[int32]bool{}
-	for _, p := range resp.Topics[0].Partitions {
-		if p.Leader < 0 {
-			return fault.New(fault.ResourceUnavailable, "%s: partition %d has no leader", s.set.resource(), p.Partition)
-		}
-		leaders[p.Leader] = true
+// noteTopic sees whether the topic is still the one that it was: one that was
+// deleted and made again has another ID, and the library sticks to the one that
+// is gone.
+func (s *session) noteTopic(id [16]byte) {
+	if id == [16]byte{} {
+		return
 	}
-	for _, b := range resp.Brokers {
-		if !leaders[b.NodeID] {
-			continue
-		}
-		if err := s.dialer.allow(hostPort(b.Host, b.Port)); err != nil {
-			return err
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remade = s.remade || s.topicID != [16]byte{} && s.topicID != id
+	s.topicID = id
+}
+
+// errRemade is why a client is made anew.
+var errRemade = errors.New("the topic was deleted and made again")
+
+// follow makes the client anew if the topic was. With a group that is for the
+// reader to do, who learns of it when its client ends.
+func (s *session) follow() {
+	s.mu.Lock()
+	remade := s.remade
+	s.remade = false
+	s.mu.Unlock()
+	switch {
+	case !remade:
+	case s.events == nil:
+		s.renew(s.current(), errRemade)
+	default:
+		gone, cancel := context.WithTimeout(s.quit, leaveTime)
+		closeClient(gone, s.current())
+		cancel()
 	}
-	return nil
 }
 
 // illness is what was wrong with reading lately; nil: nothing.
