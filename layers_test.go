@@ -58,6 +58,7 @@ runtime/identity         guest-sdk/abi runtime/fault runtime/spec runtime/store
 runtime/capability       guest-sdk/abi runtime/fault runtime/spec
 runtime/egress           runtime/fault runtime/spec
 runtime/probe            runtime/fault
+runtime/framing          guest-sdk/abi runtime/fault
 
 runtime/wasmbin          runtime/fault
 runtime/wasmbin/wasmtest -
@@ -81,9 +82,9 @@ runtime/cluster          guest-sdk/abi runtime
 runtime/backup           guest-sdk/abi runtime
 runtime/abusetest        guest-sdk/abi runtime runtime/wasmbin/wasmtest
 
-hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/flow
-hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/flow runtime/engine
-hostfns/peertest         guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/flow runtime/engine
+hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/framing runtime/flow
+hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/framing runtime/flow runtime/engine
+hostfns/peertest         guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/framing runtime/flow runtime/engine
 
 api                      guest-sdk/abi runtime/fault runtime/spec runtime/lifecycle runtime/control runtime/identity
 cmd/snaprail             everything
