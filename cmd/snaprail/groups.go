@@ -28,16 +28,11 @@ func closedFiles(dir string, keys keySource) []string {
 }
 
 // groups is all that a guest can be granted in this version. Files in the
-// folders closed are not among it, the first of which is the server's own: what a
-// group has to keep lies in there. Other hosts are reached by this way out.
+// folders closed are not among it. Other hosts are reached by this way out.
 func groups(out *egress.Egress, closed ...string) capability.Registry {
-	ua := opcua.Config{Egress: out}
-	if len(closed) > 0 {
-		ua.Dir = filepath.Join(closed[0], "opcua")
-	}
 	return capability.NewRegistry(
 		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), devices.New(), connectors.New(), deploy.New(),
-		opcua.New(ua), kafka.New(kafka.Config{Egress: out}),
+		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}),
 	)
 }
 

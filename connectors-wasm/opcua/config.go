@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"hash/fnv"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
@@ -75,21 +75,28 @@ func (c *config) options() opcua.Options {
 	}
 }
 
-// devices are those of the items, in their order.
-func (c *config) devices() (names []string) {
+// numbers give each item a number that follows from its node: values that the
+// host holds for the version before mean the same items to the next one, whatever
+// has become of their order. No two are equal.
+func (c *config) numbers() (of map[uint32]int, list []uint32) {
+	of, list = make(map[uint32]int, len(c.Items)), make([]uint32, len(c.Items))
 	for i := range c.Items {
-		if d := c.Items[i].Device; !slices.Contains(names, d) {
-			names = append(names, d)
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(c.Items[i].Node)) // it cannot fail
+		n := h.Sum32()
+		for _, taken := of[n]; taken; _, taken = of[n] {
+			n++
 		}
+		of[n], list[i] = i, n
 	}
-	return names
+	return of, list
 }
 
-// watched are the items as the host wants them; the id is the index.
-func (c *config) watched() []opcua.Item {
+// watched are the items as the host wants them, with their numbers.
+func (c *config) watched(numbers []uint32) []opcua.Item {
 	list := make([]opcua.Item, len(c.Items))
 	for i, it := range c.Items {
-		list[i] = opcua.Item{ID: uint32(i), Node: it.Node, Queue: it.Queue, DeadbandValue: it.Deadband}
+		list[i] = opcua.Item{ID: numbers[i], Node: it.Node, Queue: it.Queue, DeadbandValue: it.Deadband}
 		if it.Sampling != nil {
 			list[i].SamplingMS = new(*it.Sampling * 1000)
 		}

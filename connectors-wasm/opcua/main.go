@@ -22,9 +22,25 @@ func main() {}
 type plant struct {
 	config
 
-	server opcua.Server
-	kinds  []opcua.Kind // of the items, as far as they were seen
-	points map[string][]abi.Point
+	server  opcua.Server
+	numbers map[uint32]int // indexes of the items
+	kinds   []opcua.Kind   // of the items, as far as they were seen
+	at      []place        // of the items
+	devices []device
+	filled  []int // indexes of devices that have points, in the order of their first ones
+}
+
+// place is where the values of an item go.
+type place struct {
+	device int
+	turn   uint64 // of the record that has the last one
+}
+
+// device is what the next record of a device is made of.
+type device struct {
+	name   string
+	points []abi.Point
+	turn   uint64 // of that record
 }
 
 // The names of the one subscription and of the one timer.
@@ -39,12 +55,13 @@ func (p *plant) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	if err != nil {
 		return err
 	}
-	p.config, p.kinds, p.points = c, make([]opcua.Kind, len(c.Items)), map[string][]abi.Point{}
+	p.config = c
+	p.arrange()
 	if p.server, err = opcua.Open(c.options()); err != nil {
 		return err
 	}
-	for _, d := range c.devices() {
-		step.PutDevice(d, "opcua", d)
+	for _, d := range p.devices {
+		step.PutDevice(d.name, "opcua", d.name)
 	}
 	if len(c.Items) == 0 {
 		return nil
@@ -54,7 +71,9 @@ func (p *plant) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return p.server.Unsubscribe(subscription) // of a version before
 	}
 	step.ClearTimer(timer)
-	statuses, err := p.server.Subscribe(subscription, c.Interval*1000, c.watched())
+	of, numbers := c.numbers()
+	p.numbers = of
+	statuses, err := p.server.Subscribe(subscription, c.Interval*1000, c.watched(numbers))
 	if err != nil {
 		return err
 	}
@@ -64,6 +83,22 @@ func (p *plant) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		}
 	}
 	return nil
+}
+
+// arrange finds the devices of the items, in their order.
+func (p *plant) arrange() {
+	n := len(p.Items)
+	p.kinds, p.at, p.devices, p.filled = make([]opcua.Kind, n), make([]place, n), nil, nil
+	known := map[string]int{}
+	for i := range p.Items {
+		name := p.Items[i].Device
+		d, there := known[name]
+		if !there {
+			d = len(p.devices)
+			known[name], p.devices = d, append(p.devices, device{name: name, turn: 1})
+		}
+		p.at[i].device = d
+	}
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -98,10 +133,11 @@ func (p *plant) changed(input int, event *abi.Event, step *snaprail.Step) error 
 		return nil
 	}
 	for i := range values {
-		if int(values[i].Item) >= len(p.Items) {
+		at, there := p.numbers[values[i].Item]
+		if !there {
 			continue // of a version before
 		}
-		p.put(int(values[i].Item), &values[i], event.Time, step)
+		p.put(at, &values[i], event.Time, step)
 	}
 	p.flush(event.Time, step)
 	return nil
@@ -110,12 +146,13 @@ func (p *plant) changed(input int, event *abi.Event, step *snaprail.Step) error 
 // put adds a value to the record of its device. Another value of an item that is
 // in it already begins the next one.
 func (p *plant) put(at int, v *opcua.Data, now int64, step *snaprail.Step) {
-	it := &p.Items[at]
-	for _, have := range p.points[it.Device] {
-		if have.Name == it.Name {
-			p.flush(now, step)
-			break
-		}
+	it, d := &p.Items[at], &p.devices[p.at[at].device]
+	if p.at[at].turn == d.turn {
+		p.flush(now, step)
+	}
+	p.at[at].turn = d.turn
+	if len(d.points) == 0 {
+		p.filled = append(p.filled, p.at[at].device)
 	}
 	if kind, array := opcua.KindOf(v.Variant); kind != opcua.KindNull && !array {
 		p.kinds[at] = kind
@@ -127,19 +164,20 @@ func (p *plant) put(at int, v *opcua.Data, now int64, step *snaprail.Step) {
 	if value.Type() == abi.ValueBytes { // of a reply, which the next call of the host overwrites
 		value = abi.Bytes(bytes.Clone(value.Bytes()))
 	}
-	p.points[it.Device] = append(p.points[it.Device], abi.Point{
+	d.points = append(d.points, abi.Point{
 		Name: it.Name, Unit: it.Unit, Value: value, Quality: v.Status, SourceTime: opcua.UnixNS(v.SourceTicks),
 	})
 }
 
-// flush makes records of the points.
+// flush makes the records that have points.
 func (p *plant) flush(now int64, step *snaprail.Step) {
-	for _, d := range p.devices() {
-		if points := p.points[d]; len(points) > 0 {
-			step.Telemetry(d, now, points...)
-			p.points[d] = points[:0]
-		}
+	for _, i := range p.filled {
+		d := &p.devices[i]
+		step.Telemetry(d.name, now, d.points...)
+		d.points = d.points[:0]
+		d.turn++
 	}
+	p.filled = p.filled[:0]
 }
 
 // poll reads all items. One that fails as a whole is tried again at the next

@@ -40,11 +40,12 @@ func TestWatches(t *testing.T) {
 	if it := s.Items[0]; it.Node != "ns=2;s=T" || *it.SamplingMS != 100 || it.Deadband != 1 || it.DeadbandValue != 0.5 {
 		t.Errorf("item %+v", it)
 	}
+	number := func(i int) uint32 { return s.Items[i].ID }
 	out = h.MustEvents(u.Change("items",
-		abi.OPCUAValue{Item: 0, Variant: opcua.Double(21), SourceTicks: 133444736001234567},
-		abi.OPCUAValue{Item: 1, Variant: opcua.Boolean(false), Status: 0x40000000},
-		abi.OPCUAValue{Item: 2, Variant: []byte{0x86, 1, 0, 0, 0, 7, 0, 0, 0}},
-		abi.OPCUAValue{Item: 0, Status: 0x80340000},
+		abi.OPCUAValue{Item: number(0), Variant: opcua.Double(21), SourceTicks: 133444736001234567},
+		abi.OPCUAValue{Item: number(1), Variant: opcua.Boolean(false), Status: 0x40000000},
+		abi.OPCUAValue{Item: number(2), Variant: []byte{0x86, 1, 0, 0, 0, 7, 0, 0, 0}},
+		abi.OPCUAValue{Item: number(0), Status: 0x80340000},
 		abi.OPCUAValue{Item: 99, Variant: opcua.Double(1)}))
 	if len(out.Batch.Records) != 3 {
 		t.Fatalf("records %+v", out.Batch.Records)
@@ -64,6 +65,21 @@ func TestWatches(t *testing.T) {
 	}
 	if p := third.Points[0]; p.Quality != 0x80340000 || p.Value.Type() != abi.ValueNone {
 		t.Errorf("bad %+v", p)
+	}
+}
+
+// TestNumbersFollowTheNodes: what the host holds for one version means the same to
+// the next, and items of one node have numbers of their own.
+func TestNumbersFollowTheNodes(t *testing.T) {
+	one := config{Items: []item{{Node: "i=1"}, {Node: "i=2"}, {Node: "i=2"}}}
+	two := config{Items: []item{{Node: "i=3"}, {Node: "i=2"}, {Node: "i=1"}}}
+	_, first := one.numbers()
+	of, second := two.numbers()
+	if first[0] != second[2] || first[1] != second[1] || first[2] == first[1] || of[first[0]] != 2 {
+		t.Errorf("%v, then %v", first, second)
+	}
+	if _, there := of[first[2]]; there {
+		t.Error("an item that is gone is there")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -17,60 +18,67 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// caller knows how to connect to one server. It does not change once it has its
-// credentials.
+// caller knows how to connect to one server. One goroutine at a time connects.
 type caller struct {
 	set    *settings
 	owner  string
 	trust  *trust
+	kept   capability.Sealed
+	secret capability.Secrets // nil: there are none
 	dial   dialFunc
 	answer time.Duration // that the server has
 	alive  time.Duration // the longest that a subscription is to be silent
 
+	papers atomic.Pointer[credentials] // of the last attempt
+}
+
+// credentials are what we show to a server.
+type credentials struct {
 	password string
 	user     *identity // nil: no user certificate
 	own      *identity
 }
 
-// credentials fetches the secrets that are named, and the client's certificate.
-func (c *caller) credentials(ctx context.Context, secrets capability.Secrets) error {
+// fetch fetches the secrets that are named, and the client's certificate. It is
+// done for each connection: they may be others by then.
+func (c *caller) fetch(ctx context.Context) (who *credentials, err error) {
 	a := &c.set.args
-	texts := []*string{&a.Password, &a.UserCertificate, &a.UserKey, &a.Certificate, &a.Key}
-	values := make([]string, len(texts))
+	texts := []string{a.Password, a.UserCertificate, a.UserKey, a.Certificate, a.Key}
 	for i, text := range texts {
-		values[i] = *text
-		name, named := strings.CutPrefix(*text, abi.SecretPrefix)
+		name, named := strings.CutPrefix(text, abi.SecretPrefix)
 		if !named {
 			continue
 		}
-		if secrets == nil {
-			return fault.New(fault.SecretMissing, "there are no secrets here, and %s was asked for", *text)
+		if c.secret == nil {
+			return nil, fault.New(fault.SecretMissing, "there are no secrets here, and %s was asked for", text)
 		}
-		value, err := secrets.Secret(ctx, name)
+		value, err := c.secret.Secret(ctx, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		values[i] = strings.TrimRight(string(value), "\r\n")
+		texts[i] = strings.TrimRight(string(value), "\r\n")
 	}
-	c.password = values[0]
-	var err error
-	if values[1] != "" {
-		if c.user, err = readIdentity(values[1], values[2]); err != nil {
-			return err
+	who = &credentials{password: texts[0]}
+	if texts[1] != "" {
+		if who.user, err = readIdentity(texts[1], texts[2]); err != nil {
+			return nil, err
 		}
 	}
-	if values[3] != "" {
-		c.own, err = readIdentity(values[3], values[4])
+	if texts[3] != "" {
+		who.own, err = readIdentity(texts[3], texts[4])
 	} else {
-		c.own, err = c.trust.own(c.owner)
+		who.own, err = c.trust.own(ctx, c.owner, c.kept)
 	}
-	return err
+	return who, err
 }
 
+// own is what the client shows of itself.
+func (c *caller) own() *identity { return c.papers.Load().own }
+
 // uri is the name of the client's application: the one in its certificate.
-func (c *caller) uri() string {
-	if len(c.own.certificate.URIs) > 0 {
-		return c.own.certificate.URIs[0].String()
+func (i *identity) uri() string {
+	if len(i.certificate.URIs) > 0 {
+		return i.certificate.URIs[0].String()
 	}
 	return "urn:snaprail"
 }
@@ -97,6 +105,11 @@ func (c *caller) connect(ctx context.Context) (*link, error) {
 }
 
 func (c *caller) tryConnect(ctx context.Context) (*link, error) {
+	who, err := c.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.papers.Store(who)
 	offers, err := c.offers(ctx)
 	if err != nil {
 		return nil, err
@@ -107,17 +120,17 @@ func (c *caller) tryConnect(ctx context.Context) (*link, error) {
 	}
 	sec := wire.Security{Policy: offer.Policy, Mode: offer.Mode}
 	if !sec.None() {
-		server, err := c.check(offer)
+		server, err := c.check(ctx, offer)
 		if err != nil {
 			return nil, err
 		}
-		sec.Server, sec.Key, sec.Certificate = server, c.own.key, c.own.certificate.Raw
+		sec.Server, sec.Key, sec.Certificate = server, who.own.key, who.own.certificate.Raw
 	}
 	ch, err := c.channel(ctx, sec)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{caller: c, ch: ch, sec: sec, names: map[string]*watched{}, ids: map[uint32]*watched{}, made: make(chan struct{}, 1)}
+	l := &link{caller: c, who: who, ch: ch, sec: sec, names: map[string]*watched{}, ids: map[uint32]*watched{}, made: make(chan struct{}, 1)}
 	if err := l.logIn(ctx, offer); err != nil {
 		ch.Close()
 		return nil, err
@@ -128,7 +141,7 @@ func (c *caller) tryConnect(ctx context.Context) (*link, error) {
 	}
 	// It has proved to have the key of the certificate: from now on it is known.
 	if !sec.None() && c.set.args.ServerCertificate == "" {
-		if err := c.remember(sec.Server); err != nil {
+		if err := c.remember(ctx, sec.Server); err != nil {
 			l.close(ctx)
 			return nil, err
 		}
@@ -136,12 +149,12 @@ func (c *caller) tryConnect(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-func (c *caller) remember(server *x509.Certificate) error {
-	known, err := c.trust.server(c.owner, c.set.endpoint)
+func (c *caller) remember(ctx context.Context, server *x509.Certificate) error {
+	known, err := pinned(ctx, c.kept, c.set.endpoint)
 	if err != nil || known != nil {
 		return err
 	}
-	return c.trust.pin(c.owner, c.set.endpoint, server)
+	return pin(ctx, c.kept, c.set.endpoint, server)
 }
 
 // offers asks the server for its endpoints, on a channel without security. What
@@ -207,7 +220,7 @@ func modeName(m ua.MessageSecurityMode) string {
 }
 
 // check holds the certificate of an endpoint to what is known of the server.
-func (c *caller) check(o wire.Endpoint) (*x509.Certificate, error) {
+func (c *caller) check(ctx context.Context, o wire.Endpoint) (*x509.Certificate, error) {
 	chain, err := x509.ParseCertificates(o.Certificate)
 	if err != nil || len(chain) == 0 {
 		return nil, fault.New(fault.PeerTLS, "%s shows no certificate that can be read", c.set.endpoint)
@@ -225,17 +238,17 @@ func (c *caller) check(o wire.Endpoint) (*x509.Certificate, error) {
 		return nil, fault.New(fault.PeerTLS, "the certificate of %s is valid from %s to %s, and now is %s", c.set.endpoint,
 			server.NotBefore.UTC().Format(time.RFC3339), server.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
-	return server, c.known(server)
+	return server, c.known(ctx, server)
 }
 
 // known holds a certificate to the one that is configured, or that was seen
 // first.
-func (c *caller) known(server *x509.Certificate) error {
+func (c *caller) known(ctx context.Context, server *x509.Certificate) error {
 	has := fingerprint(server)
 	want := c.set.args.ServerCertificate
 	switch {
 	case want == "":
-		first, err := c.trust.server(c.owner, c.set.endpoint)
+		first, err := pinned(ctx, c.kept, c.set.endpoint)
 		if err != nil || first == nil {
 			return err
 		}
@@ -273,7 +286,7 @@ func (c *caller) explain(err error) error {
 		case ua.StatusBadSecurityChecksFailed, ua.StatusBadCertificateUntrusted, ua.StatusBadCertificateInvalid, ua.StatusBadCertificateURIInvalid,
 			ua.StatusBadCertificateHostNameInvalid, ua.StatusBadCertificateUseNotAllowed, ua.StatusBadCertificateTimeInvalid:
 			return fault.Wrap(fault.ResourceUnavailable, err, "%s does not trust this client", c.set.endpoint).
-				WithHint("Trust the client's certificate at the server: its fingerprint is %s.", fingerprint(c.own.certificate))
+				WithHint("Trust the client's certificate at the server: its fingerprint is %s.", fingerprint(c.own().certificate))
 		}
 	}
 	if errors.Is(err, context.Canceled) {

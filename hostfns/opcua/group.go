@@ -29,9 +29,6 @@ const (
 type Config struct {
 	// Egress is the way out.
 	Egress *egress.Egress
-	// Dir is the folder for the certificates of connectors and of the servers that
-	// they trust; empty: they are forgotten when the process ends.
-	Dir string
 	// Events and Bytes bound what one session keeps until it is acknowledged;
 	// default 4096 and 4 MiB.
 	Events int
@@ -71,7 +68,7 @@ func New(cfg Config) *Group {
 	if cfg.pace == (pace{}) {
 		cfg.pace = pace{probe: 4 * time.Second, answer: 5 * time.Second, alive: 5 * time.Second, retry: 2 * time.Second, again: 15 * time.Second}
 	}
-	return &Group{cfg: cfg, trust: newTrust(cfg.Dir)}
+	return &Group{cfg: cfg, trust: newTrust()}
 }
 
 // Name is "opcua".
@@ -84,7 +81,7 @@ func (*Group) Functions() []capability.Function {
 		{Name: functionInfo, Right: spec.Read, Sentence: "see the certificates and the namespaces of an OPC UA connection"},
 		{Name: functionRead, Right: spec.Read, Sentence: "read values and attributes of OPC UA nodes"},
 		{Name: functionBrowse, Right: spec.Read, Sentence: "browse the nodes of an OPC UA server"},
-		{Name: functionSubscribe, Right: spec.Read, Sentence: "be told of changes by an OPC UA server"},
+		{Name: functionSubscribe, Right: spec.Read, Shapes: true, Sentence: "be told of changes by an OPC UA server"},
 		{Name: functionWrite, Right: spec.Write, Sentence: "write to OPC UA nodes", Rehearse: rehearseWrite},
 		{Name: functionCall, Right: spec.Write, Sentence: "call methods of an OPC UA server", Rehearse: rehearseCall},
 	}
@@ -135,11 +132,8 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 		return nil, fault.New(fault.Unsupported, "opcua: there is no way out")
 	}
 	who := &caller{
-		set: set, owner: scope.Owner, trust: g.trust, answer: g.cfg.pace.answer, alive: g.cfg.pace.alive,
+		set: set, owner: scope.Owner, trust: g.trust, kept: g.trust.place(scope.Owner, scope.Sealed), secret: scope.Secrets, answer: g.cfg.pace.answer, alive: g.cfg.pace.alive,
 		dial: g.cfg.Egress.Dialer(rules).DialContext,
-	}
-	if err := who.credentials(ctx, scope.Secrets); err != nil {
-		return nil, err
 	}
 	l, err := g.connect(ctx, who)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,16 +25,37 @@ func (s *Session) start(ctx context.Context, l *link) {
 	go s.run(ctx, l)
 }
 
-// run keeps the session connected until it is stopped.
+// run keeps the session connected until it is stopped. A link that fails soon
+// after it was made is not made again at once.
 func (s *Session) run(ctx context.Context, l *link) {
 	defer close(s.done)
-	for {
+	for soon := 0; ; {
+		began := time.Now()
 		err := s.serve(ctx, l)
 		s.lose(ctx, err)
 		l.close(ctx)
+		if soon++; time.Since(began) > s.group.cfg.pace.retry {
+			soon = 0
+		}
+		if soon > 1 {
+			s.rest(ctx, min(firstWait<<min(soon, 10), s.group.cfg.pace.retry))
+		}
 		if l = s.reconnect(ctx); l == nil {
 			return
 		}
+	}
+}
+
+// firstWait is the pause before a second attempt.
+const firstWait = 100 * time.Millisecond
+
+// rest waits.
+func (*Session) rest(ctx context.Context, wait time.Duration) {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -55,7 +77,7 @@ func (s *Session) lose(ctx context.Context, err error) {
 // reconnect makes a new link, however long it takes; nil: the session is over.
 func (s *Session) reconnect(ctx context.Context) *link {
 	pace := s.group.cfg.pace
-	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, pace.retry) {
+	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, pace.retry) {
 		l, err := s.who.connect(ctx)
 		if err == nil {
 			s.mu.Lock()
@@ -70,12 +92,7 @@ func (s *Session) reconnect(ctx context.Context) *link {
 		if !mayHelp(err) {
 			wait = pace.again // a user who is asked for again and again is locked out
 		}
-		again := time.NewTimer(wait)
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
-		}
+		s.rest(ctx, wait)
 	}
 	return nil
 }
@@ -86,9 +103,10 @@ func (s *Session) serve(ctx context.Context, l *link) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	group.Go(func() { failed <- s.publish(ctx, l) })
 	group.Go(func() { failed <- s.watch(ctx, l) })
+	group.Go(func() { failed <- s.reshape(ctx, l) })
 	if err := s.rebuild(ctx, l); err != nil {
 		return err
 	}
@@ -97,30 +115,50 @@ func (s *Session) serve(ctx context.Context, l *link) error {
 
 // rebuild makes everything that is wanted, and lets calls in.
 func (s *Session) rebuild(ctx context.Context, l *link) error {
+	if err := s.settle(ctx, l); err != nil {
+		return err
+	}
+	if len(s.names(l)) == 0 {
+		s.works()
+	}
+	return s.tellFailed(ctx, l)
+}
+
+// settle makes what is watched on a link what is wanted, and lets calls in. What
+// is wanted may change meanwhile: then it begins again, and finds little to do.
+func (s *Session) settle(ctx context.Context, l *link) error {
 	for {
 		s.mu.Lock()
 		list, seen := s.wanted, s.changes
 		s.mu.Unlock()
+		for _, name := range s.names(l) {
+			if slices.ContainsFunc(list, func(w *wanted) bool { return w.name == name }) {
+				continue
+			}
+			if err := l.forget(ctx, name); err != nil {
+				return err
+			}
+		}
 		for _, w := range list {
 			step, cancel := context.WithTimeout(ctx, s.rebuildTime(w))
 			_, err := l.apply(step, w)
 			cancel()
 			if err != nil {
-				return fmt.Errorf("the subscription %q could not be made again: %w", w.name, err)
+				return fmt.Errorf("the subscription %q could not be made: %w", w.name, err)
 			}
 		}
 		s.mu.Lock()
 		if s.changes == seen {
 			s.link = l
 			s.mu.Unlock()
-			break
+			return nil
 		}
 		s.mu.Unlock()
 	}
-	if len(s.names(l)) == 0 {
-		s.works()
-		return nil
-	}
+}
+
+// tellFailed tells of the items that the server refused.
+func (s *Session) tellFailed(ctx context.Context, l *link) error {
 	for _, name := range s.names(l) {
 		if bad := l.failed(name); len(bad) > 0 {
 			if err := s.deliver(ctx, name, bad); err != nil {
@@ -185,19 +223,29 @@ func (s *Session) watch(ctx context.Context, l *link) error {
 	}
 }
 
-func (s *Session) tryFailed(ctx context.Context, l *link) error {
-	s.mu.Lock()
-	list := s.wanted
-	s.mu.Unlock()
-	for _, w := range list {
-		if len(l.failed(w.name)) == 0 {
-			continue
+// reshape makes the subscriptions of drafts that are taken.
+func (s *Session) reshape(ctx context.Context, l *link) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.ch.Done():
+			return l.ch.Err()
+		case <-s.shaped:
 		}
-		step, cancel := context.WithTimeout(ctx, s.rebuildTime(w))
-		_, err := l.apply(step, w)
-		cancel()
-		if err != nil {
+		if err := s.settle(ctx, l); err != nil {
 			return err
+		}
+		if err := s.tellFailed(ctx, l); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) tryFailed(ctx context.Context, l *link) error {
+	for _, name := range s.names(l) {
+		if len(l.failed(name)) > 0 {
+			return s.settle(ctx, l)
 		}
 	}
 	return nil

@@ -23,6 +23,7 @@ import (
 // it. It is never mended: a broken one is closed, and a new one made.
 type link struct {
 	caller *caller
+	who    *credentials
 	ch     *wire.Channel
 	sec    wire.Security
 	token  []byte
@@ -91,7 +92,7 @@ func (l *link) logIn(ctx context.Context, offer wire.Endpoint) error {
 }
 
 func (l *link) writeSession(w *wire.Writer, nonce []byte) {
-	w.Text(l.caller.uri())
+	w.Text(l.who.own.uri())
 	w.Text("urn:snaprail")
 	w.U8(2)
 	w.Text("Snaprail " + l.caller.owner)
@@ -136,7 +137,7 @@ func (l *link) activate(ctx context.Context, offer wire.Endpoint, server, nonce 
 	if len(server) == 0 {
 		server = offer.Certificate
 	}
-	who, err := l.identity(offer, server, nonce)
+	who, err := l.identity(ctx, offer, server, nonce)
 	if err != nil {
 		return err
 	}
@@ -183,13 +184,13 @@ type proof struct {
 }
 
 // identity is the user's token.
-func (l *link) identity(offer wire.Endpoint, server, nonce []byte) (p proof, err error) {
+func (l *link) identity(ctx context.Context, offer wire.Endpoint, server, nonce []byte) (p proof, err error) {
 	set := &l.caller.set.args
 	want := ua.UserTokenTypeAnonymous
 	switch {
 	case set.Username != "":
 		want = ua.UserTokenTypeUserName
-	case l.caller.user != nil:
+	case l.who.user != nil:
 		want = ua.UserTokenTypeCertificate
 	}
 	t, found := pickToken(offer.Tokens, want)
@@ -203,9 +204,9 @@ func (l *link) identity(offer wire.Endpoint, server, nonce []byte) (p proof, err
 	}
 	switch want {
 	case ua.UserTokenTypeUserName:
-		return l.byName(t, policy, server, nonce)
+		return l.byName(ctx, t, policy, server, nonce)
 	case ua.UserTokenTypeCertificate:
-		return l.byCertificate(t, policy, server, nonce)
+		return l.byCertificate(ctx, t, policy, server, nonce)
 	default:
 		var w wire.Writer
 		w.Text(t.ID)
@@ -231,22 +232,22 @@ func pickToken(all []wire.UserToken, kind ua.UserTokenType) (best wire.UserToken
 }
 
 // userSecurity protects what a user's token says.
-func (l *link) userSecurity(policy string, who *identity, server []byte) (sec wire.Security, err error) {
+func (l *link) userSecurity(ctx context.Context, policy string, who *identity, server []byte) (sec wire.Security, err error) {
 	sec = wire.Security{Policy: policy, Mode: ua.MessageSecurityModeSignAndEncrypt, Key: who.key, Certificate: who.certificate.Raw, Server: l.sec.Server}
 	if sec.None() || sec.Server != nil {
 		return sec, nil
 	}
 	// The channel is open to all, and yet the user's secret need not be.
-	sec.Server, err = l.caller.check(wire.Endpoint{Certificate: server, Policy: policy})
+	sec.Server, err = l.caller.check(ctx, wire.Endpoint{Certificate: server, Policy: policy})
 	return sec, err
 }
 
-func (l *link) byName(t wire.UserToken, policy string, server, nonce []byte) (p proof, err error) {
-	sec, err := l.userSecurity(policy, l.caller.own, server)
+func (l *link) byName(ctx context.Context, t wire.UserToken, policy string, server, nonce []byte) (p proof, err error) {
+	sec, err := l.userSecurity(ctx, policy, l.who.own, server)
 	if err != nil {
 		return p, err
 	}
-	password, algorithm := []byte(l.caller.password), ""
+	password, algorithm := []byte(l.who.password), ""
 	switch {
 	case !sec.None():
 		if password, algorithm, err = encrypted(&sec, password, nonce); err != nil {
@@ -278,9 +279,9 @@ func encrypted(sec *wire.Security, secret, nonce []byte) ([]byte, string, error)
 	return sealed, algo.EncryptionURI(), err
 }
 
-func (l *link) byCertificate(t wire.UserToken, policy string, server, nonce []byte) (p proof, err error) {
-	user := l.caller.user
-	sec, err := l.userSecurity(policy, user, server)
+func (l *link) byCertificate(ctx context.Context, t wire.UserToken, policy string, server, nonce []byte) (p proof, err error) {
+	user := l.who.user
+	sec, err := l.userSecurity(ctx, policy, user, server)
 	if err != nil {
 		return p, err
 	}

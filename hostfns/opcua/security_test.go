@@ -18,7 +18,6 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
-	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -119,22 +118,32 @@ func TestChoosesTheBest(t *testing.T) {
 func TestServerCertificateIsPinned(t *testing.T) {
 	first, second := papersOf(t, 2048, tomorrow), papersOf(t, 2048, tomorrow)
 	p := newPeer(t, first, freePort(t))
-	dir := t.TempDir()
-	group := func() *Group { return New(Config{Egress: egress.New(egress.Config{}), Dir: dir, pace: quick()}) }
-	s := opened(t, group(), abi.OPCUAOpen{Endpoint: p.endpoint()})
-	own := fingerprint(s.who.own.certificate)
+	kept := newTrust().place("elsewhere", nil) // outlives the group, as a store does
+	open := func(args abi.OPCUAOpen) (*Session, error) {
+		args.Endpoint = p.endpoint()
+		end, err := testGroup(quick()).Open(t.Context(), capability.Scope{Owner: "con_1", Grants: grantsFor(args.Endpoint), Sealed: kept}, args.Append(nil))
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { closeSession(t, end) })
+		return end.(*Session), nil
+	}
+	s, err := open(abi.OPCUAOpen{})
+	must(t, err)
+	own := fingerprint(s.who.own().certificate)
 	closeSession(t, s)
 	p.stop()
 	p = newPeer(t, second, p.port)
-	_, err := tryOpen(t, group(), abi.OPCUAOpen{Endpoint: p.endpoint()})
+	_, err = open(abi.OPCUAOpen{})
 	if !fault.Is(err, fault.PeerTLS) || !strings.Contains(fault.Of(err).Advice(), fingerprint(second.certificate)) {
 		t.Fatalf("another certificate: %v", err)
 	}
-	s = opened(t, group(), abi.OPCUAOpen{Endpoint: p.endpoint(), ServerCertificate: fingerprint(second.certificate)})
-	if fingerprint(s.who.own.certificate) != own {
+	s, err = open(abi.OPCUAOpen{ServerCertificate: fingerprint(second.certificate)})
+	must(t, err)
+	if fingerprint(s.who.own().certificate) != own {
 		t.Error("the client shows another certificate than before")
 	}
-	if _, err := tryOpen(t, group(), abi.OPCUAOpen{Endpoint: p.endpoint(), ServerCertificate: certificatePEM(first.certificate.Raw)}); !fault.Is(err, fault.PeerTLS) {
+	if _, err := open(abi.OPCUAOpen{ServerCertificate: certificatePEM(first.certificate.Raw)}); !fault.Is(err, fault.PeerTLS) {
 		t.Errorf("another than the one that is given: %v", err)
 	}
 }

@@ -41,11 +41,14 @@ type Session struct {
 	wanted  []*wanted
 	changes uint64 // of wanted
 	last    *link  // the newest, which may be broken
+
+	shaped chan struct{} // a token when a draft was taken
 }
 
 var (
 	_ capability.Source   = (*Session)(nil)
 	_ capability.Reporter = (*Session)(nil)
+	_ capability.Shaped   = (*Session)(nil)
 )
 
 func newSession(g *Group, who *caller, log *slog.Logger) *Session {
@@ -54,7 +57,7 @@ func newSession(g *Group, who *caller, log *slog.Logger) *Session {
 	}
 	return &Session{
 		group: g, who: who, log: log.With("endpoint", who.set.endpoint), events: newQueue(g.cfg.Events, g.cfg.Bytes),
-		done: make(chan struct{}), pages: map[uint64]*page{},
+		done: make(chan struct{}), shaped: make(chan struct{}, 1), pages: map[uint64]*page{},
 	}
 }
 
@@ -143,10 +146,10 @@ func (s *Session) callInfo(in, out []byte) ([]byte, error) {
 	if s.closed {
 		return nil, fault.New(fault.SessionClosed, "the session of %s is closed", s.who.set.endpoint)
 	}
-	own := s.who.own.certificate
+	own := s.last.who.own
 	info := abi.OPCUAInfo{
 		Policy: shortPolicy(s.last.sec.Policy), Mode: modeName(s.last.sec.Mode),
-		Certificate: certificatePEM(own.Raw), Fingerprint: fingerprint(own), ApplicationURI: s.who.uri(),
+		Certificate: certificatePEM(own.certificate.Raw), Fingerprint: fingerprint(own.certificate), ApplicationURI: own.uri(),
 		Up: s.up, Reason: s.reason,
 	}
 	if server := s.last.sec.Server; server != nil {
@@ -325,23 +328,11 @@ func (s *Session) want(w *wanted, remove bool) (l *link, before *wanted, err err
 	if s.closed {
 		return nil, nil, fault.New(fault.SessionClosed, "the session of %s is closed", s.who.set.endpoint)
 	}
-	var others []*wanted
-	items := 0
-	for _, o := range s.wanted {
-		if o.name != w.name {
-			others = append(others, o)
-			items += len(o.items)
-		} else {
-			before = o
-		}
+	next, before, err := changed(s.wanted, w, remove)
+	if err != nil {
+		return nil, nil, err
 	}
-	if !remove {
-		if len(others) >= maxSubscriptions || items+len(w.items) > maxItems {
-			return nil, nil, fault.New(fault.Exhausted, "opcua.subscribe: a session has at most %d subscriptions and %d items", maxSubscriptions, maxItems)
-		}
-		others = append(others, w)
-	}
-	s.wanted = others
+	s.wanted = next
 	s.changes++
 	return s.link, before, nil
 }

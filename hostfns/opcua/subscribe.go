@@ -83,6 +83,27 @@ func readWanted(q *abi.OPCUASubscribe) (*wanted, error) {
 	return w, nil
 }
 
+// changed is a list with a subscription in the place of the one of its name, or
+// without it; before is that one. The list itself stays as it is.
+func changed(list []*wanted, w *wanted, remove bool) (next []*wanted, before *wanted, err error) {
+	items := 0
+	for _, o := range list {
+		if o.name == w.name {
+			before = o
+			continue
+		}
+		next = append(next, o)
+		items += len(o.items)
+	}
+	if remove {
+		return next, before, nil
+	}
+	if len(next) >= maxSubscriptions || items+len(w.items) > maxItems {
+		return list, nil, fault.New(fault.Exhausted, "opcua.subscribe: a session has at most %d subscriptions and %d items", maxSubscriptions, maxItems)
+	}
+	return append(next, w), before, nil
+}
+
 // apply makes a subscription so. It answers the status of each item.
 func (l *link) apply(ctx context.Context, want *wanted) ([]abi.OPCUAStatus, error) {
 	l.applying.Lock()

@@ -1,6 +1,7 @@
 package opcua
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -9,33 +10,74 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
-	"io/fs"
 	"math/big"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// trust keeps, for each owner, the certificate that it shows to servers, and
-// those that servers have shown to it. Without a folder it forgets them with the
-// process.
+// trust keeps, for each connector, the certificate that it shows to servers, and
+// those that servers have shown to it: sealed, where that can be done; otherwise
+// they are forgotten with the process.
 type trust struct {
-	dir string
+	making sync.Mutex // so that a connector has one certificate
 
 	mu    sync.Mutex
-	known map[string]*papers // by owner
+	loose map[string]map[string][]byte // by owner and name
 }
 
-// papers are what is kept of one owner.
+func newTrust() *trust { return &trust{loose: map[string]map[string][]byte{}} }
+
+// place is where what belongs to an owner is kept.
+func (t *trust) place(owner string, sealed capability.Sealed) capability.Sealed {
+	if sealed != nil {
+		return sealed
+	}
+	return loose{t, owner}
+}
+
+// loose keeps in memory.
+type loose struct {
+	*trust
+	owner string
+}
+
+const maxLoose = 1024 // owners, and what each has
+
+// Kept implements capability.Sealed.
+func (l loose) Kept(_ context.Context, name string) ([]byte, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	value, found := l.trust.loose[l.owner][name]
+	return value, found, nil
+}
+
+// Keep implements capability.Sealed.
+func (l loose) Keep(_ context.Context, name string, value []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of := l.trust.loose[l.owner]
+	if of == nil {
+		if len(l.trust.loose) >= maxLoose {
+			clear(l.trust.loose)
+		}
+		of = map[string][]byte{}
+		l.trust.loose[l.owner] = of
+	}
+	if len(of) >= maxLoose {
+		return fault.New(fault.Exhausted, "opcua: the certificates of %d servers are known already", maxLoose)
+	}
+	of[name] = value
+	return nil
+}
+
+// papers are what a client shows, and proves.
 type papers struct {
-	Certificate string            `json:"certificate"` // PEM
-	Key         string            `json:"key"`         // PEM
-	Servers     map[string]string `json:"servers"`     // PEM by endpoint
+	Certificate string `json:"certificate"` // PEM
+	Key         string `json:"key"`         // PEM
 }
 
 // identity is a certificate with its key.
@@ -44,129 +86,62 @@ type identity struct {
 	key         *rsa.PrivateKey
 }
 
-func newTrust(dir string) *trust { return &trust{dir: dir, known: map[string]*papers{}} }
-
 const (
 	keyBits  = 2048
 	validFor = 20 * 365 * 24 * time.Hour
-	maxKnown = 4096 // owners that are kept in memory
+
+	ownName = "identity" // what papers are kept as
 )
 
 // own is the certificate of an owner, which is made when there is none.
-func (t *trust) own(owner string) (*identity, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, err := t.load(owner)
+func (t *trust) own(ctx context.Context, owner string, kept capability.Sealed) (*identity, error) {
+	t.making.Lock()
+	defer t.making.Unlock()
+	data, found, err := kept.Kept(ctx, ownName)
 	if err != nil {
 		return nil, err
 	}
-	if p.Certificate == "" {
-		if err := p.make(owner); err != nil {
-			return nil, err
+	var p papers
+	if found {
+		if err := json.Unmarshal(data, &p); err != nil {
+			return nil, fault.Wrap(fault.Integrity, err, "opcua: the certificate of %s", owner)
 		}
-		if err := t.save(owner, p); err != nil {
-			return nil, err
-		}
+		return readIdentity(p.Certificate, p.Key)
+	}
+	if err := p.make(owner); err != nil {
+		return nil, err
+	}
+	if data, err = json.Marshal(p); err == nil {
+		err = kept.Keep(ctx, ownName, data)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return readIdentity(p.Certificate, p.Key)
 }
 
-// server is the certificate that a server has shown to an owner; nil: none yet.
-func (t *trust) server(owner, endpoint string) (*x509.Certificate, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, err := t.load(owner)
-	if err != nil || p.Servers[endpoint] == "" {
+// pinName is what the certificate of a server is kept as.
+func pinName(endpoint string) string {
+	sum := sha256.Sum256([]byte(endpoint))
+	return "server/" + hex.EncodeToString(sum[:])
+}
+
+// pinned is the certificate that a server has shown; nil: none yet.
+func pinned(ctx context.Context, kept capability.Sealed, endpoint string) (*x509.Certificate, error) {
+	der, found, err := kept.Kept(ctx, pinName(endpoint))
+	if err != nil || !found {
 		return nil, err
 	}
-	return readCertificate(p.Servers[endpoint])
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fault.Wrap(fault.Integrity, err, "opcua: the certificate of %s", endpoint)
+	}
+	return c, nil
 }
 
 // pin remembers the certificate of a server.
-func (t *trust) pin(owner, endpoint string, c *x509.Certificate) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, err := t.load(owner)
-	if err != nil {
-		return err
-	}
-	if p.Servers == nil {
-		p.Servers = map[string]string{}
-	}
-	p.Servers[endpoint] = certificatePEM(c.Raw)
-	return t.save(owner, p)
-}
-
-// file is where the papers of an owner lie. The name of an owner is no file name.
-func (t *trust) file(owner string) string {
-	sum := sha256.Sum256([]byte(owner))
-	return filepath.Join(t.dir, hex.EncodeToString(sum[:])+".json")
-}
-
-func (t *trust) load(owner string) (*papers, error) {
-	if p := t.known[owner]; p != nil {
-		return p, nil
-	}
-	if len(t.known) >= maxKnown && t.dir != "" {
-		clear(t.known)
-	}
-	p := &papers{}
-	if t.dir != "" {
-		data, err := os.ReadFile(t.file(owner))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, fault.Wrap(fault.Internal, err, "opcua: the certificates of %s", owner)
-		default:
-			if err := json.Unmarshal(data, p); err != nil {
-				return nil, fault.Wrap(fault.Integrity, err, "opcua: the certificates of %s", owner)
-			}
-		}
-	}
-	t.known[owner] = p
-	return p, nil
-}
-
-// save writes the papers whole, or not at all.
-func (t *trust) save(owner string, p *papers) error {
-	if t.dir == "" {
-		return nil
-	}
-	data, err := json.Marshal(p)
-	if err == nil {
-		err = os.MkdirAll(t.dir, 0o700)
-	}
-	if err == nil {
-		err = replace(t.file(owner), data)
-	}
-	if err != nil {
-		delete(t.known, owner)
-		return fault.Wrap(fault.Internal, err, "opcua: the certificates of %s are not kept", owner)
-	}
-	return nil
-}
-
-func replace(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // it is of no use
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	return err
+func pin(ctx context.Context, kept capability.Sealed, endpoint string, c *x509.Certificate) error {
+	return kept.Keep(ctx, pinName(endpoint), c.Raw)
 }
 
 // make makes a certificate as the standard wants it of a client.

@@ -215,7 +215,7 @@ func (s *surroundings) drawsOn(g capability.Group) *allowance {
 
 func (g *guest) scope(group string) capability.Scope {
 	scope := capability.Scope{
-		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g},
+		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g.surroundings, g.named},
 		Log: g.log.With("group", group), Deployment: g.deployment, Purse: g.purse,
 	}
 	if g.devices != nil {
@@ -369,9 +369,9 @@ func (g *guest) Denied(group, function string) {
 
 // refuse counts a call that was refused for want of a right. What it asked for
 // is kept and logged, and the guest has made it up.
-func (g *guest) refuse(group, function, resource string, err error) {
-	g.refusals.add(time.Now(), Refusal{
-		Group: group, Function: function, Resource: strings.Clone(fault.Clip(g.masked(resource), maxRefused)),
+func (s *surroundings) refuse(group, function, resource string, err error) {
+	s.refusals.add(time.Now(), Refusal{
+		Group: group, Function: function, Resource: strings.Clone(fault.Clip(s.masked(resource), maxRefused)),
 		Code: fault.Of(err).Kind.String(),
 	})
 }

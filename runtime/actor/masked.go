@@ -34,8 +34,11 @@ func (s *surroundings) clean(err error) error {
 
 // namedSecrets are the named secrets that one guest's connector names as
 // secret://name in its config or its grants: no other is used for it, whatever
-// the guest asks for.
-type namedSecrets struct{ g *guest }
+// the guest asks for. A session may ask for them after the guest has gone.
+type namedSecrets struct {
+	*surroundings
+	named []string
+}
 
 // namesOf are the secrets that a guest may ask to be used.
 func namesOf(config []byte, grants []spec.Grant) []string {
@@ -70,14 +73,14 @@ func (s outerSecrets) Secret(ctx context.Context, name string) ([]byte, error) {
 
 // Secret implements capability.Secrets.
 func (s namedSecrets) Secret(ctx context.Context, name string) ([]byte, error) {
-	if s.g.secret == nil {
+	if s.secret == nil {
 		return nil, fault.New(fault.SecretMissing, "there are no secrets here, and %.80q was asked for", name)
 	}
-	if !slices.Contains(s.g.named, name) {
+	if !slices.Contains(s.named, name) {
 		err := fault.New(fault.Denied, "the connector does not name the secret %.80q", name).
 			WithHint("Name it in the connector's config, as %s%.80s.", abi.SecretPrefix, name)
-		s.g.refuse("secret", "use", name, err)
+		s.refuse("secret", "use", name, err)
 		return nil, err
 	}
-	return s.g.secret(ctx, name)
+	return s.secret(ctx, name)
 }

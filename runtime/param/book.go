@@ -207,8 +207,12 @@ func (b *Book) Upsert(w store.Writer, c *spec.Connector, pairs map[string]string
 	return b.Write(w, c, rows, schema)
 }
 
-// Forget forgets the secrets of a connector that is deleted.
+// Forget forgets the secrets of a connector that is deleted, those that the host
+// made for it as well.
 func (b *Book) Forget(w store.Writer, c *spec.Connector) error {
+	if err := b.vault.DropAll(w, secret.OfHost(c.ID, "")); err != nil {
+		return err
+	}
 	return b.vault.DropAll(w, secret.OfConnector(c.ID, ""))
 }
 

@@ -9,7 +9,9 @@
 // the store's interface alone. Its invariants: a value leaves only by Unseal; a
 // sealed value opens only as what it was sealed as, for its tenant and under
 // its name; a value is masked from the moment that it is sealed; and what is in the
-// store is masked for as long as it is there.
+// store is masked for as long as it is there. What the host makes for a connector
+// by itself, and nobody else ever gets, has ways of its own, Keep and Kept, and
+// is not masked.
 //
 //	keys, err := secret.Open(ctx, s.System(), kek)
 //	vault, err := keys.Vault(ctx, "acme")

@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -90,6 +91,9 @@ func (v *Vault) settle(ctx context.Context, s store.Space, names map[string]bool
 	defer v.settling.Unlock()
 	_ = s.View(ctx, func(r store.Reader) error {
 		for name := range names {
+			if strings.HasPrefix(name, HostPrefix) {
+				continue // masked nowhere
+			}
 			e, err := r.Get(store.Secrets, name)
 			if fault.Is(err, fault.NotFound) {
 				v.mask.Drop(name)

@@ -23,6 +23,7 @@ const (
 const (
 	NamedPrefix     = "named/"     // what secret://name means
 	ConnectorPrefix = "connector/" // parameters: connector/<id>/<key>
+	HostPrefix      = "host/"      // what the host made for a connector: host/<id>/<key>
 )
 
 // Named is the name in a vault of what secret://name means.
@@ -31,6 +32,10 @@ func Named(name string) string { return NamedPrefix + name }
 // OfConnector is the name in a vault of a connector's parameter, by its key or
 // its JSON Pointer; with "" it is the prefix of all of them.
 func OfConnector(id, key string) string { return ConnectorPrefix + id + "/" + key }
+
+// OfHost is the name in a vault of what the host made for a connector and keeps to
+// itself, by its key; with "" it is the prefix of all of it.
+func OfHost(id, key string) string { return HostPrefix + id + "/" + key }
 
 // Masked stands in a text where a secret was.
 const Masked = mask.Masked
@@ -78,6 +83,9 @@ func (v *Vault) Learn(ctx context.Context, space store.Space) error {
 			if err != nil {
 				return err
 			}
+			if strings.HasPrefix(e.ID, HostPrefix) {
+				continue
+			}
 			if value, err := v.open(e.ID, e.Value); err == nil {
 				v.mask.Learn(e.ID, value)
 			}
@@ -92,13 +100,8 @@ func (v *Vault) Learn(ctx context.Context, space store.Space) error {
 // value is at most MaxValue bytes (fault.TooLarge); one shorter
 // than MinMasked is not masked, which whoever sets it should be told.
 func (v *Vault) Seal(w store.Writer, name string, value []byte) (spec.SecretInfo, error) {
-	switch {
-	case v == nil:
-		return spec.SecretInfo{}, noKeys()
-	case name == "" || len(name) > MaxName:
-		return spec.SecretInfo{}, fault.New(fault.Invalid, "a secret's name has 1 to %d bytes", MaxName)
-	case len(value) > MaxValue:
-		return spec.SecretInfo{}, fault.New(fault.TooLarge, "a secret has at most %d bytes, and this one has %d", MaxValue, len(value))
+	if err := v.fits(name, value); err != nil {
+		return spec.SecretInfo{}, err
 	}
 	if tx := v.transaction(w); tx != nil {
 		tx.touched[name] = true
@@ -111,6 +114,37 @@ func (v *Vault) Seal(w store.Writer, name string, value []byte) (spec.SecretInfo
 		return spec.SecretInfo{}, err
 	}
 	return infoOf(name, sealed)
+}
+
+func (v *Vault) fits(name string, value []byte) error {
+	switch {
+	case v == nil:
+		return noKeys()
+	case name == "" || len(name) > MaxName:
+		return fault.New(fault.Invalid, "a secret's name has 1 to %d bytes", MaxName)
+	case len(value) > MaxValue:
+		return fault.New(fault.TooLarge, "a secret has at most %d bytes, and this one has %d", MaxValue, len(value))
+	}
+	return nil
+}
+
+// Keep seals a value under a name of OfHost, in the place of any that is there.
+// Nothing but the host ever gets it, so that it is masked nowhere.
+func (v *Vault) Keep(w store.Writer, name string, value []byte) error {
+	if err := v.fits(name, value); err != nil {
+		return err
+	}
+	_, err := w.Put(store.Secrets, name, v.seal(name, value, time.Now()))
+	return err
+}
+
+// Kept gives back what Keep has sealed; the faults are Unseal's.
+func (v *Vault) Kept(r store.Reader, name string) ([]byte, error) {
+	e, err := v.get(r, name)
+	if err != nil {
+		return nil, err
+	}
+	return v.open(name, e.Value)
 }
 
 // Unseal gives a value back, or fault.SecretMissing when there is none, or

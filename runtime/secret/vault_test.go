@@ -259,6 +259,57 @@ func TestLearn(t *testing.T) {
 	}
 }
 
+// TestKeep: what the host keeps to itself is sealed, and masked nowhere, neither
+// when it is dropped nor by the next process.
+func TestKeep(t *testing.T) {
+	r := newRig(t)
+	name := secret.OfHost("con_1", "opcua/key")
+	v := r.vault("acme")
+	space := v.Space(r.space("acme"))
+	update := func(fn func(w store.Writer) error) {
+		t.Helper()
+		if err := space.Update(t.Context(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(func(w store.Writer) error { return v.Keep(w, name, []byte("correct horse")) })
+	r.keys = r.open(r.kek) // a new process
+	v = r.vault("acme")
+	space = v.Space(r.space("acme"))
+	if err := v.Learn(t.Context(), space); err != nil {
+		t.Fatal(err)
+	}
+	err := space.View(t.Context(), func(rd store.Reader) error {
+		value, err := v.Kept(rd, name)
+		if string(value) != "correct horse" {
+			t.Errorf("kept %q", value)
+		}
+		if e, err := rd.Get(store.Secrets, name); err != nil || strings.Contains(string(e.Value), "horse") {
+			t.Errorf("stored %q, %v", e.Value, err)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	update(func(w store.Writer) error {
+		if err := v.Keep(w, name, make([]byte, secret.MaxValue+1)); !fault.Is(err, fault.TooLarge) {
+			t.Errorf("too much: %v", err)
+		}
+		return v.DropAll(w, secret.OfHost("con_1", ""))
+	})
+	if got := v.Mask().Text("a correct horse"); got != "a correct horse" {
+		t.Errorf("masked to %q", got)
+	}
+	err = space.View(t.Context(), func(rd store.Reader) error {
+		_, err := v.Kept(rd, name)
+		return err
+	})
+	if !fault.Is(err, fault.SecretMissing) {
+		t.Errorf("after it was dropped: %v", err)
+	}
+}
+
 func TestForget(t *testing.T) {
 	r := newRig(t)
 	r.seal("acme", secret.Named("a"), "correct horse")
