@@ -46,6 +46,9 @@ type DeployTopic struct {
 	Partitions  uint32
 	Replication uint32
 	Settings    []Header
+	// Cluster is where it is made, with the login, as for KafkaOpen; its topic is
+	// Name, whatever it says.
+	Cluster *KafkaOpen
 }
 
 // DeployNote is the request of snaprail:deploy note: of something that a person
@@ -205,7 +208,13 @@ func (t *DeployTopic) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 1, t.Name)
 	dst = wire.AppendUint(dst, 2, uint64(t.Partitions))
 	dst = wire.AppendUint(dst, 3, uint64(t.Replication))
-	return appendHeaders(dst, 4, t.Settings)
+	dst = appendHeaders(dst, 4, t.Settings)
+	if t.Cluster != nil {
+		var mark int
+		dst, mark = wire.Begin(dst, 5)
+		dst = wire.End(t.Cluster.Append(dst), mark)
+	}
+	return dst
 }
 
 // Decode reads the encoded request into t. The values of its settings alias src.
@@ -222,6 +231,9 @@ func (t *DeployTopic) Decode(src []byte) error {
 			t.Replication = uint32(r.Uint())
 		case 4<<3 | wire.Bytes:
 			t.Settings = readHeader(&r, t.Settings)
+		case 5<<3 | wire.Bytes:
+			t.Cluster = orNew(t.Cluster)
+			r.Fail(t.Cluster.merge(r.Bytes()))
 		}
 	}
 	return r.Err()

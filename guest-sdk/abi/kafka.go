@@ -44,6 +44,10 @@ type KafkaRecord struct {
 	// Pinned, of a record to produce: it goes to Partition, and not to the one
 	// that its key chooses.
 	Pinned bool
+	// ID, of a record to produce, names it. While a record of this ID is under way,
+	// or nobody has heard of its end, another is not sent, and gets its result:
+	// however the records are put together in calls.
+	ID string
 }
 
 // KafkaProduce is the request of snaprail:kafka produce; KafkaProduced is its
@@ -51,8 +55,9 @@ type KafkaRecord struct {
 type KafkaProduce struct {
 	Handle  uint32
 	Records []KafkaRecord
-	// ID names the batch. A second call with the ID of one that is under way, or
-	// whose end nobody has heard of, sends nothing and answers for the first.
+	// ID names those of the records that have none: by it and by their place in the
+	// batch. A second call with the ID of one that is under way, or whose end nobody
+	// has heard of, sends nothing and answers for the first.
 	ID        string
 	TimeoutMS uint64 // 0: as long as the call may take
 }
@@ -84,4 +89,15 @@ type KafkaEnsure struct {
 type KafkaEnsured struct {
 	Created    bool
 	Partitions uint32
+}
+
+// KafkaDelete is the request of snaprail:kafka delete: of the topic with all that
+// it holds. KafkaDeleted is its reply.
+type KafkaDelete struct {
+	Handle uint32
+}
+
+// KafkaDeleted says whether there was one.
+type KafkaDeleted struct {
+	Deleted bool
 }

@@ -27,6 +27,10 @@ func (m *KafkaOpen) Append(dst []byte) []byte {
 // Decode reads the encoded message into m.
 func (m *KafkaOpen) Decode(src []byte) error {
 	*m = KafkaOpen{}
+	return m.merge(src)
+}
+
+func (m *KafkaOpen) merge(src []byte) error {
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -83,6 +87,7 @@ func (m *KafkaRecord) Append(dst []byte) []byte {
 	}
 	dst = appendHeaders(dst, 7, m.Headers)
 	dst = wire.AppendBool(dst, 8, m.Pinned)
+	dst = wire.AppendString(dst, 9, m.ID)
 	return dst
 }
 
@@ -108,6 +113,8 @@ func (m *KafkaRecord) Decode(src []byte) error {
 			m.Headers = readHeader(&r, m.Headers)
 		case 8<<3 | wire.Varint:
 			m.Pinned = r.Bool()
+		case 9<<3 | wire.Bytes:
+			m.ID = r.Text(m.ID)
 		}
 	}
 	return r.Err()
@@ -256,6 +263,36 @@ func (m *KafkaEnsured) Decode(src []byte) error {
 			m.Created = r.Bool()
 		case 2<<3 | wire.Varint:
 			m.Partitions = uint32(r.Uint())
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded message to dst.
+func (m *KafkaDelete) Append(dst []byte) []byte { return wire.AppendUint(dst, 1, uint64(m.Handle)) }
+
+// Decode reads the encoded message into m.
+func (m *KafkaDelete) Decode(src []byte) error {
+	*m = KafkaDelete{}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Varint {
+			m.Handle = uint32(r.Uint())
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded message to dst.
+func (m *KafkaDeleted) Append(dst []byte) []byte { return wire.AppendBool(dst, 1, m.Deleted) }
+
+// Decode reads the encoded message into m.
+func (m *KafkaDeleted) Decode(src []byte) error {
+	*m = KafkaDeleted{}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Varint {
+			m.Deleted = r.Bool()
 		}
 	}
 	return r.Err()

@@ -97,6 +97,8 @@ func messages() map[string]func() message {
 		"KafkaProduced":    func() message { return new(abi.KafkaProduced) },
 		"KafkaEnsure":      func() message { return new(abi.KafkaEnsure) },
 		"KafkaEnsured":     func() message { return new(abi.KafkaEnsured) },
+		"KafkaDelete":      func() message { return new(abi.KafkaDelete) },
+		"KafkaDeleted":     func() message { return new(abi.KafkaDeleted) },
 		"KafkaResult":      func() message { return new(abi.KafkaResult) },
 		"HookOpen":         func() message { return new(abi.HookOpen) },
 		"HookRequest":      func() message { return new(abi.HookRequest) },
