@@ -92,13 +92,14 @@ func (e *Egress) Listening(at net.Addr) {
 // Dialer opens connections that its rules allow.
 type Dialer struct {
 	egress *Egress
+	rules  Rules
 	dialer net.Dialer
 }
 
 // Dialer is a dialer under these rules. It looks at addresses alone: whether a
 // host may be asked, and for what, is its user's to check.
 func (e *Egress) Dialer(r Rules) *Dialer {
-	return &Dialer{egress: e, dialer: net.Dialer{
+	return &Dialer{egress: e, rules: r, dialer: net.Dialer{
 		Timeout: dialTimeout, Resolver: e.cfg.Resolver,
 		Control: func(_, address string, _ syscall.RawConn) error { return e.checkAddress(r, address) },
 	}}

@@ -103,3 +103,13 @@ const maxShown = 256
 func (r Rules) holds(a netip.Addr) bool {
 	return slices.ContainsFunc(r.networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
+
+// names reports whether one of the networks is this address and nothing else.
+func (r Rules) names(addrPort string) bool {
+	ap, err := netip.ParseAddrPort(addrPort)
+	if err != nil {
+		return false
+	}
+	a := ap.Addr().WithZone("").Unmap()
+	return slices.Contains(r.networks, netip.PrefixFrom(a, a.BitLen()))
+}
