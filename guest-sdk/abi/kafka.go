@@ -92,9 +92,10 @@ type KafkaEnsured struct {
 }
 
 // KafkaDelete is the request of snaprail:kafka delete: of the topic with all that
-// it holds. KafkaDeleted is its reply.
+// it holds, whose name is said once more. KafkaDeleted is its reply.
 type KafkaDelete struct {
 	Handle uint32
+	Topic  string
 }
 
 // KafkaDeleted says whether there was one.

@@ -269,15 +269,20 @@ func (m *KafkaEnsured) Decode(src []byte) error {
 }
 
 // Append adds the encoded message to dst.
-func (m *KafkaDelete) Append(dst []byte) []byte { return wire.AppendUint(dst, 1, uint64(m.Handle)) }
+func (m *KafkaDelete) Append(dst []byte) []byte {
+	return wire.AppendString(wire.AppendUint(dst, 1, uint64(m.Handle)), 2, m.Topic)
+}
 
 // Decode reads the encoded message into m.
 func (m *KafkaDelete) Decode(src []byte) error {
 	*m = KafkaDelete{}
 	r := wire.Read(src)
 	for r.Next() {
-		if r.Tag() == 1<<3|wire.Varint {
+		switch r.Tag() {
+		case 1<<3 | wire.Varint:
 			m.Handle = uint32(r.Uint())
+		case 2<<3 | wire.Bytes:
+			m.Topic = r.Text(m.Topic)
 		}
 	}
 	return r.Err()

@@ -28,6 +28,7 @@ func (h *Harness) Kafka(topics ...string) *Topics {
 	h.Host("kafka", "open", k.open)
 	h.Host("kafka", "produce", k.produce)
 	h.Host("kafka", "ensure", k.ensure)
+	h.Host("kafka", "delete", k.delete)
 	return k
 }
 
@@ -110,6 +111,24 @@ func (k *Topics) ensure(request []byte) ([]byte, error) {
 	}
 	ensured := abi.KafkaEnsured{Created: !there, Partitions: 1}
 	return ensured.Append(nil), nil
+}
+
+func (k *Topics) delete(request []byte) ([]byte, error) {
+	var q abi.KafkaDelete
+	if err := q.Decode(request); err != nil {
+		return nil, err
+	}
+	topic, err := k.topic(q.Handle)
+	if err != nil {
+		return nil, err
+	}
+	if topic != q.Topic {
+		return nil, &abi.Error{Kind: abi.FaultInvalid, Text: "the session is of the topic " + topic}
+	}
+	_, there := k.stored[topic]
+	delete(k.stored, topic)
+	deleted := abi.KafkaDeleted{Deleted: there}
+	return deleted.Append(nil), nil
 }
 
 func (k *Topics) topic(handle uint32) (string, error) {

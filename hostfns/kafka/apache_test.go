@@ -224,7 +224,10 @@ func (a *apache) logins(t *testing.T) {
 
 func (a *apache) rights(t *testing.T) {
 	a.MakeTopic("guarded", 1)
-	as := func(o *abi.KafkaOpen) { o.Brokers = []string{a.SASL}; loggedIn(plainText, peertest.KafkaUser, "kafka")(o) }
+	as := func(o *abi.KafkaOpen) {
+		o.Brokers = []string{a.SASL}
+		loggedIn(plainText, peertest.KafkaUser, "kafka")(o)
+	}
 	_, err := group().Open(t.Context(), a.scope(), a.args("guarded", as).Append(nil))
 	if !fault.Is(err, fault.ConfigInvalid) || !strings.Contains(err.Error(), "TOPIC_AUTHORIZATION_FAILED") {
 		t.Errorf("without a right: %v", err)

@@ -37,6 +37,9 @@ func TestContract(t *testing.T) {
 			{Function: "open", Request: r.args(func(a *abi.KafkaOpen) { a.Topic = "fresh" }), Reply: &abi.Handle{}},
 			{Function: "ensure", Request: &abi.KafkaEnsure{Handle: 2, Partitions: 9, Configs: []abi.Header{{Name: "cleanup.policy", Value: []byte("compact")}}}, Reply: &abi.KafkaEnsured{}},
 			{Function: "ensure", Request: &abi.KafkaEnsure{Handle: 3}},
+			{Function: "delete", Request: &abi.KafkaDelete{Handle: 2, Topic: "lines"}},
+			{Function: "delete", Request: &abi.KafkaDelete{Handle: 2, Topic: "fresh"}, Reply: &abi.KafkaDeleted{}},
+			{Function: "delete", Request: &abi.KafkaDelete{Handle: 2, Topic: "fresh"}, Reply: &abi.KafkaDeleted{}},
 		},
 		Log: strings.ReplaceAll(`
 ==> kafka.produce(handle=1)
@@ -49,7 +52,7 @@ func TestContract(t *testing.T) {
 <== handle=1
 ==> kafka.produce(handle=1)
 <== zero
-==> kafka.produce(handle=1,records=[{ 2 0 0 [] [111 110] [] true} { 2 0 0 [] [111 102 102] [] true}])
+==> kafka.produce(handle=1,records=[{ 2 0 0 [] [111 110] [] true } { 2 0 0 [] [111 102 102] [] true }])
 <== results=[{2 0   false} {2 1   false}]
 ==> kafka.produce(handle=1,iD="xxxxxxxxxxxxxxxx... 257 bytes")
 <== error=invalid
@@ -61,6 +64,12 @@ func TestContract(t *testing.T) {
 <== created=true,partitions=9
 ==> kafka.ensure(handle=3)
 <== error=not_found
+==> kafka.delete(handle=2,topic="lines")
+<== error=invalid
+==> kafka.delete(handle=2,topic="fresh")
+<== deleted=true
+==> kafka.delete(handle=2,topic="fresh")
+<== zero
 `, "BROKER", r.address()),
 		Emit: func(t *testing.T, n int) {
 			t.Helper()

@@ -84,6 +84,47 @@ func (s *session) create(ctx context.Context, q *abi.KafkaEnsure) (created bool,
 	return false, f
 }
 
+// remove deletes the topic. One that is not there is no error.
+func (s *session) remove(ctx context.Context, in, out []byte) ([]byte, error) {
+	var q abi.KafkaDelete
+	if err := q.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "kafka.delete: the request cannot be read")
+	}
+	if q.Topic != s.set.args.Topic {
+		return nil, fault.New(fault.Invalid, "kafka.delete: the session is of the topic %s, and %q is to be deleted", s.set.args.Topic, fault.Clip(q.Topic, maxTopic))
+	}
+	ctx, cancel := beforeDeadline(ctx, defaultTimeout)
+	defer cancel()
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = new(s.set.args.Topic)
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.Topics, req.TopicNames = append(req.Topics, topic), []string{s.set.args.Topic}
+	resp, err := req.RequestWith(ctx, s.current())
+	if err != nil {
+		return nil, s.explain(ctx, err)
+	}
+	if len(resp.Topics) != 1 {
+		return nil, fault.New(fault.ResourceUnavailable, "kafka.delete: the broker does not answer what it was asked")
+	}
+	err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
+	if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return nil, s.explain(ctx, err)
+	}
+	s.current().ForceMetadataRefresh()
+	reply := abi.KafkaDeleted{Deleted: err == nil}
+	return reply.Append(out[:0]), nil
+}
+
+// rehearseDelete says what topic a call would delete.
+func rehearseDelete(in, out []byte) (data, reply []byte) {
+	var q abi.KafkaDelete
+	if q.Decode(in) != nil {
+		return nil, out
+	}
+	told := abi.KafkaDeleted{Deleted: true}
+	return []byte("delete the topic\n"), told.Append(out)
+}
+
 // partitions is how many the topic has.
 func (s *session) partitions(ctx context.Context) (uint32, error) {
 	req := kmsg.NewPtrMetadataRequest()

@@ -118,6 +118,8 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 		out, err = s.produce(ctx, in, out)
 	case functionEnsure:
 		out, err = s.ensure(ctx, in, out)
+	case functionDelete:
+		out, err = s.remove(ctx, in, out)
 	default:
 		err = fault.New(fault.Unsupported, "kafka has no function %q", function)
 	}

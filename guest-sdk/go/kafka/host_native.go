@@ -9,3 +9,5 @@ func hostOpen(request []byte) ([]byte, error) { return hostcall.Native("kafka", 
 func hostProduce(request []byte) ([]byte, error) { return hostcall.Native("kafka", "produce", request) }
 
 func hostEnsure(request []byte) ([]byte, error) { return hostcall.Native("kafka", "ensure", request) }
+
+func hostDelete(request []byte) ([]byte, error) { return hostcall.Native("kafka", "delete", request) }

@@ -25,3 +25,9 @@ func hostProduce(request []byte) ([]byte, error) { return hostcall.Do(importProd
 func importEnsure(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
 
 func hostEnsure(request []byte) ([]byte, error) { return hostcall.Do(importEnsure, request) }
+
+//go:wasmimport snaprail:kafka delete
+//go:noescape
+func importDelete(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+func hostDelete(request []byte) ([]byte, error) { return hostcall.Do(importDelete, request) }

@@ -15,6 +15,7 @@ package kafka
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/go/hostcall"
@@ -47,11 +48,21 @@ func (t Topic) Handle() uint32 { return t.handle }
 
 // Produce sends records, in order, and waits until all replicas have them. Each
 // has a result of its own. A timeout leaves them under way: called again with the
-// same id, Produce sends nothing and waits on; without one (id is empty) they may
-// come twice. The error is an *abi.Error, exhausted when too much is under way and
+// same id, Produce sends nothing and waits on, and so it does for each record that
+// has an ID of its own, whatever it comes with; without either they may come twice.
+// The error is an *abi.Error, exhausted when too much is under way and
 // nothing of this batch was sent.
 func (t Topic) Produce(id string, records ...abi.KafkaRecord) ([]abi.KafkaResult, error) {
+	return t.ProduceWithin(0, id, records...)
+}
+
+// ProduceWithin is Produce that waits no longer than most; 0: as long as the call
+// may take.
+func (t Topic) ProduceWithin(most time.Duration, id string, records ...abi.KafkaRecord) ([]abi.KafkaResult, error) {
 	request := abi.KafkaProduce{Handle: t.handle, ID: id, Records: records}
+	if most > 0 {
+		request.TimeoutMS = uint64(max(most.Milliseconds(), 1))
+	}
 	reply, err := hostProduce(request.Append(hostcall.Request()))
 	if err != nil {
 		return nil, err
@@ -71,6 +82,18 @@ func (t Topic) Ensure(partitions, replication uint32, configs []abi.Header) (abi
 		err = ensured.Decode(reply)
 	}
 	return ensured, err
+}
+
+// Delete deletes the topic, whose name is said once more, with all that it holds,
+// and says whether there was one.
+func (t Topic) Delete(name string) (bool, error) {
+	request := abi.KafkaDelete{Handle: t.handle, Topic: name}
+	var deleted abi.KafkaDeleted
+	reply, err := hostDelete(request.Append(hostcall.Request()))
+	if err == nil {
+		err = deleted.Decode(reply)
+	}
+	return deleted.Deleted, err
 }
 
 // Read is the record of an EventData of a topic. It shares the event's memory.
