@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -32,6 +33,14 @@ type device interface {
 	Drain(ctx context.Context) error
 	// Discard drops what was received and not read, written and not sent.
 	Discard() error
+	// Waiting is how many bytes were received and not read; 0 where the system
+	// does not tell.
+	Waiting() int
+	// Signals reads the modem lines, and SetSignals sets those that are not nil.
+	Signals() (abi.SerialSignals, error)
+	SetSignals(dtr, rts *bool) error
+	// Break sends a break for so long, or until ctx ends or Interrupt.
+	Break(ctx context.Context, d time.Duration) error
 	// Configure sets the line; what was received stays.
 	Configure(set settings) error
 	// Interrupt ends Read, Write and Drain, now and from now on, until Resume.
@@ -49,6 +58,7 @@ var (
 	errInterrupted = errors.New("the port is being closed")
 	errNotAPort    = errors.New("not a serial port")
 	errBusy        = errors.New("another process has it open exclusively")
+	errLost        = errors.New("the link was lost")
 	errUnsupported = errors.New("not supported by this system's serial driver")
 )
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
 
 // ttys drives Linux terminals through the runtime's poller: a read or a write
@@ -23,6 +25,8 @@ import (
 type ttys struct{}
 
 func systemDriver() driver { return ttys{} }
+
+func systemLister() lister { return sysfs{class: "/sys/class/tty", links: "/dev/serial"} }
 
 func absolute(port string) bool { return filepath.IsAbs(port) }
 
@@ -82,6 +86,9 @@ func (t *tty) Read(p []byte, quiet time.Duration) (int, error) {
 	case t.isStopped():
 		return n, errInterrupted
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		if t.Waiting() > 0 { // it was us who were late
+			return t.Read(p, quiet)
+		}
 		return n, errQuiet
 	case errors.Is(err, io.EOF):
 		return n, fmt.Errorf("read %s: hung up", t.file.Name())
@@ -178,6 +185,77 @@ func (t *tty) sent() (sent bool, err error) {
 func senderEmpty(fd int) bool {
 	status, err := unix.IoctlGetInt(fd, unix.TIOCSERGETLSR)
 	return err != nil || status&unix.TIOCSER_TEMT != 0
+}
+
+// Waiting asks the driver.
+func (t *tty) Waiting() (n int) {
+	_ = t.control(func(fd int) (err error) { // fails on a lost link, which Read tells
+		n, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
+		return err
+	})
+	return n
+}
+
+// Signals reads the modem lines.
+func (t *tty) Signals() (s abi.SerialSignals, err error) {
+	err = t.control(func(fd int) error {
+		bits, err := unix.IoctlGetInt(fd, unix.TIOCMGET)
+		s = abi.SerialSignals{CTS: bits&unix.TIOCM_CTS != 0, DSR: bits&unix.TIOCM_DSR != 0, RI: bits&unix.TIOCM_RI != 0, DCD: bits&unix.TIOCM_CD != 0}
+		return withoutModem(err)
+	})
+	return s, err
+}
+
+// SetSignals sets DTR and RTS.
+func (t *tty) SetSignals(dtr, rts *bool) error {
+	return t.control(func(fd int) error {
+		for _, line := range []struct {
+			to  *bool
+			bit int
+		}{{dtr, unix.TIOCM_DTR}, {rts, unix.TIOCM_RTS}} {
+			request := uint(unix.TIOCMBIC)
+			switch {
+			case line.to == nil:
+				continue
+			case *line.to:
+				request = unix.TIOCMBIS
+			}
+			if err := unix.IoctlSetPointerInt(fd, request, line.bit); err != nil {
+				return withoutModem(err)
+			}
+		}
+		return nil
+	})
+}
+
+// withoutModem names the error of a line that has no modem lines.
+func withoutModem(err error) error {
+	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
+		return errors.Join(errUnsupported, err)
+	}
+	return err
+}
+
+// Break sends a break, and always ends it.
+func (t *tty) Break(ctx context.Context, d time.Duration) error {
+	t.mu.Lock()
+	halt := t.halt
+	t.mu.Unlock()
+	set := func(request uint) error {
+		return t.control(func(fd int) error { return unix.IoctlSetInt(fd, request, 0) })
+	}
+	if err := set(unix.TIOCSBRK); err != nil {
+		return withoutModem(err)
+	}
+	var early error
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		early = ctx.Err()
+	case <-halt:
+		early = errInterrupted
+	}
+	return errors.Join(early, set(unix.TIOCCBRK))
 }
 
 // Discard drops both of the kernel's buffers.

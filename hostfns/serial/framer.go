@@ -13,15 +13,6 @@ type framer struct {
 	skipping bool
 }
 
-// verdict is what next found.
-type verdict uint8
-
-const (
-	more    verdict = iota // no frame yet, or the end of a dropped one
-	whole                  // a frame
-	tooLong                // a frame is being dropped
-)
-
 func newFramer(delim string, limit int) *framer {
 	return &framer{delim: []byte(delim), max: limit}
 }
@@ -65,6 +56,16 @@ func (f *framer) unfinished() []byte {
 	}
 	return frame
 }
+
+// silence ends a frame without its delimiter.
+func (f *framer) silence() ([]byte, verdict) {
+	if frame := f.unfinished(); len(frame) > 0 {
+		return frame, whole
+	}
+	return nil, more
+}
+
+func (f *framer) idle() bool { return len(f.part) == 0 && !f.skipping }
 
 // end is where in `in` the first delimiter ends, or -1.
 func (f *framer) end(in []byte) int {

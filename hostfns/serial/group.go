@@ -14,9 +14,16 @@ import (
 const (
 	Name = "serial"
 
-	functionWrite = "write"
-	functionDrain = "drain"
-	functionFlush = "flush"
+	functionWrite      = "write"
+	functionDrain      = "drain"
+	functionFlush      = "flush"
+	functionTransact   = "transact"
+	functionRead       = "read"
+	functionReadUntil  = "read_until"
+	functionSignals    = "signals"
+	functionSetSignals = "set_signals"
+	functionBreak      = "break"
+	functionList       = "list"
 )
 
 // Config bounds what one session buffers. The zero value means the defaults.
@@ -38,13 +45,15 @@ type Group struct {
 	ports  claims
 	frames int
 	bytes  int
+	buses  buses
+	lister lister
 }
 
 // New is the group of this machine's serial ports.
 func New(cfg Config) *Group { return newGroup(cfg, systemDriver()) }
 
 func newGroup(cfg Config, d driver) *Group {
-	g := &Group{driver: d, frames: cfg.Frames, bytes: cfg.Bytes}
+	g := &Group{driver: d, frames: cfg.Frames, bytes: cfg.Bytes, lister: systemLister()}
 	if g.frames <= 0 {
 		g.frames = defaultFrames
 	}
@@ -64,6 +73,13 @@ func (g *Group) Functions() []capability.Function {
 		{Name: functionWrite, Right: spec.Write, Sentence: "write to the serial ports that it is granted", Rehearse: rehearse},
 		{Name: functionDrain, Right: spec.Write, Sentence: "wait until what it wrote to a serial port has been sent"},
 		{Name: functionFlush, Right: spec.Write, Sentence: "discard what a serial port has received and not yet sent"},
+		{Name: functionTransact, Right: spec.Write, Sentence: "write to a serial port and wait for the answer, while nobody else of the connector has the line", Rehearse: rehearseTransact},
+		{Name: functionRead, Right: spec.Read, Consumes: true, Sentence: "read bytes from a serial port that it is granted"},
+		{Name: functionReadUntil, Right: spec.Read, Consumes: true, Sentence: "read from a serial port up to a delimiter"},
+		{Name: functionSignals, Right: spec.Read, Sentence: "read the modem lines of a serial port"},
+		{Name: functionSetSignals, Right: spec.Write, Sentence: "set the modem lines of a serial port", Rehearse: rehearseNothing},
+		{Name: functionBreak, Right: spec.Write, Sentence: "send a break on a serial port", Rehearse: rehearseNothing},
+		{Name: functionList, Sentence: "list the serial ports that it is granted"},
 	}
 }
 
@@ -92,6 +108,14 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
+	if set.shared {
+		return g.join(ctx, scope, set)
+	}
+	return g.openSession(ctx, scope, set, nil)
+}
+
+// openSession opens a session that has the port, for a guest or for a bus.
+func (g *Group) openSession(ctx context.Context, scope capability.Scope, set settings, b *bus) (*Session, error) {
 	real, err := g.driver.resolve(set.port)
 	if err != nil {
 		real = "" // not there yet; connect looks again
@@ -101,6 +125,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 		return nil, err
 	}
 	s := newSession(g, set, c, scope.Log)
+	s.bus = b
 	if c.waiting() {
 		s.start(nil)
 		return s, nil

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	bugst "go.bug.st/serial"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
 
 // portable drives ports through go.bug.st/serial, on systems where we have no
@@ -55,6 +57,16 @@ func (portable) open(real string, set settings) (device, error) {
 	b := &bridge{port: port, jobs: make(chan job), free: make(chan struct{}), halt: make(chan struct{})}
 	go b.work()
 	return b, nil
+}
+
+// ports lists names alone.
+func (portable) ports() ([]abi.SerialPort, error) {
+	names, err := bugst.GetPortsList()
+	all := make([]abi.SerialPort, len(names))
+	for i, name := range names {
+		all[i].Path = name
+	}
+	return all, err
 }
 
 func bugstMode(set settings) (*bugst.Mode, error) {
@@ -230,6 +242,38 @@ func (b *bridge) unblock(done <-chan error) {
 			return
 		}
 	}
+}
+
+// Waiting is not told.
+func (b *bridge) Waiting() int { return 0 }
+
+// Signals reads the modem lines.
+func (b *bridge) Signals() (abi.SerialSignals, error) {
+	bits, err := b.port.GetModemStatusBits()
+	if err != nil {
+		return abi.SerialSignals{}, errors.Join(errUnsupported, err)
+	}
+	return abi.SerialSignals{CTS: bits.CTS, DSR: bits.DSR, RI: bits.RI, DCD: bits.DCD}, nil
+}
+
+// SetSignals sets DTR and RTS.
+func (b *bridge) SetSignals(dtr, rts *bool) error {
+	if dtr != nil {
+		if err := b.port.SetDTR(*dtr); err != nil {
+			return errors.Join(errUnsupported, err)
+		}
+	}
+	if rts != nil {
+		if err := b.port.SetRTS(*rts); err != nil {
+			return errors.Join(errUnsupported, err)
+		}
+	}
+	return nil
+}
+
+// Break ends with ctx or with the break.
+func (b *bridge) Break(ctx context.Context, d time.Duration) error {
+	return b.hand(ctx, func(context.Context) error { return b.port.Break(d) })
 }
 
 // Discard drops both buffers.

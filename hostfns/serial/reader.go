@@ -2,6 +2,7 @@ package serial
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -18,12 +19,13 @@ const (
 const (
 	gapTooLong    = "frame_too_long"
 	gapUnfinished = "unfinished_frame"
+	gapBroken     = "bad_frame"
 )
 
 // reader is what the session's goroutine alone uses.
 type reader struct {
 	*Session
-	framer *framer
+	framer cutter
 	buf    [readSize]byte
 	unread []byte // what was read when the session was closed, and found no room
 }
@@ -32,8 +34,8 @@ type reader struct {
 // went away.
 func (s *Session) run(dev device) {
 	defer close(s.done)
-	r := &reader{Session: s, framer: newFramer(s.set.delimiter, s.set.maxFrame)}
-	defer func() { s.part = append(r.unread, r.framer.unfinished()...) }()
+	r := &reader{Session: s, framer: newCutter(s.set, nil)}
+	defer func() { s.part = slices.Concat(s.input.leave(), r.unread, r.framer.unfinished()) }()
 	if dev == nil {
 		dev = r.inherit()
 	}
@@ -70,61 +72,93 @@ func (r *reader) read(dev device) error {
 
 // patience is how long the line may be silent before a frame counts as ended.
 func (r *reader) patience() time.Duration {
-	if len(r.framer.part) == 0 && !r.framer.skipping {
+	if r.framer.idle() {
 		return 0
 	}
 	return r.set.interByte
 }
 
+// feed gives what was read to whoever it is for: a transact, the guest's reads,
+// or the cutter.
 func (r *reader) feed(in []byte) error {
-	now := time.Now().UnixNano()
-	if r.resync.Swap(false) {
+	r.active.Store(time.Now().UnixNano())
+	if t := r.turn.Load(); t != nil {
+		t.feed(in)
+		return nil
+	}
+	switch {
+	case r.bus != nil:
+		r.lost.Add(1) // nobody has asked for it
+		return nil
+	case r.set.framing == abi.SerialRaw:
+		n, err := r.input.put(r.stopped, in)
+		r.unread = append(r.unread, in[n:]...)
+		return err
+	case r.resync.Swap(false):
 		r.framer.reset()
 	}
-	for len(in) > 0 {
+	for {
 		frame, rest, v := r.framer.next(in)
-		in = rest
-		var err error
-		switch v {
-		case whole:
-			if err = r.events.push(r.stopped, capability.Event{Type: abi.EventData, Time: now}, frame); err != nil {
-				r.unread = append(append(r.unread, frame...), in...)
-			}
-		case tooLong:
-			err = r.gap(gapTooLong)
-		case more:
+		if v == more && len(rest) == 0 {
+			return nil
 		}
-		if err != nil {
+		in = rest
+		if err := r.found(frame, v); err != nil {
+			if v == whole {
+				frame = onWire(r.set, frame)
+			}
+			r.unread = append(append(r.unread, frame...), in...)
 			return err
 		}
+	}
+}
+
+// found tells what the cutter found.
+func (r *reader) found(frame []byte, v verdict) error {
+	switch v {
+	case whole:
+		return r.push(capability.Event{Type: abi.EventData, Time: time.Now().UnixNano()}, frame)
+	case tooLong:
+		return r.gap(gapTooLong)
+	case broken:
+		return r.gap(gapBroken)
+	case more:
 	}
 	return nil
 }
 
-// silence ends a frame by inter_byte_timeout: it comes without a delimiter.
+// silence ends frames by inter_byte_timeout.
 func (r *reader) silence() error {
-	frame := r.framer.unfinished()
-	if len(frame) == 0 {
-		return nil
+	for {
+		frame, v := r.framer.silence()
+		if v == more {
+			return nil
+		}
+		if err := r.found(frame, v); err != nil {
+			return err
+		}
 	}
-	return r.events.push(r.stopped, capability.Event{Type: abi.EventData, Time: time.Now().UnixNano()}, frame)
 }
 
 func (r *reader) gap(name string) error {
 	r.lost.Add(1)
-	return r.events.push(r.stopped, capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name}, nil)
+	return r.push(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name}, nil)
 }
 
 // down gives the device up and tells so.
 func (r *reader) down(cause error) {
 	lost := fault.Wrap(fault.ResourceUnavailable, cause, "serial port %s: the link was lost", r.set.port).
 		WithHint("Check the cable and the device's power; the port is opened again by itself when it is back.")
+	if t := r.turn.Load(); t != nil {
+		t.fail(errLost)
+	}
+	r.input.fail()
 	r.drop(lost.Text)
 	r.log.Warn("serial port lost", "error", cause)
 	if r.framer.reset() {
 		_ = r.gap(gapUnfinished) // an error means that the session is being closed, which run sees
 	}
-	_ = r.events.push(r.stopped, capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost}, nil)
+	_ = r.push(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost}, nil)
 }
 
 // drop closes the device after a writer has returned. The real path is given
@@ -163,7 +197,7 @@ func (r *reader) inherit() device {
 		}
 	}
 	for _, e := range left.events {
-		_ = r.events.push(r.stopped, e, e.Data) // an error means that the session is being closed, which run sees
+		_ = r.push(e, e.Data) // an error means that the session is being closed, which run sees
 	}
 	_ = r.feed(left.part)
 	if left.dev == nil {
@@ -192,6 +226,15 @@ func (r *reader) reopen() device {
 
 func (r *reader) up(dev device) device {
 	r.log.Info("serial port open")
-	_ = r.events.push(r.stopped, capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()}, nil)
+	_ = r.push(capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()}, nil)
 	return dev
+}
+
+// push waits for room for an event. Those of a shared port go to all who share it.
+func (s *Session) push(e capability.Event, data []byte) error {
+	if s.bus != nil {
+		s.bus.tell(e)
+		return nil
+	}
+	return s.events.push(s.stopped, e, data)
 }

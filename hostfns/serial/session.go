@@ -30,11 +30,18 @@ type Session struct {
 	part    []byte        // what the goroutine read and could not deliver
 
 	lost   atomic.Uint64
-	resync atomic.Bool // the reader forgets its unfinished frame
+	resync atomic.Bool  // the reader forgets its unfinished frame
+	active atomic.Int64 // when something was last on the line, unix ns
+
+	input input                // of a raw port: what was received
+	turns turns                // whose transact it is
+	turn  atomic.Pointer[turn] // that has what is received; nil: none
+	bus   *bus                 // whose port it is; nil: it is a guest's own
 
 	writing sync.Mutex // held by whoever uses dev, other than to read or to interrupt
 	mu      sync.Mutex // guards what follows
 	dev     device     // nil while down
+	line    settings   // what dev is set to
 	opens   uint64
 	reason  string // why it is down
 }
@@ -50,7 +57,7 @@ func newSession(g *Group, set settings, c *claim, log *slog.Logger) *Session {
 	}
 	return &Session{
 		group: g, set: set, claim: c, log: log.With("port", set.port),
-		events:  newQueue(g.frames, g.bytes),
+		events: newQueue(g.frames, g.bytes), input: newInput(g.bytes),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 		closed: make(chan struct{}), first: make(chan struct{}),
 		reason: "waits for this connector's other session on the port",
@@ -66,11 +73,17 @@ func (s *Session) start(dev device) {
 	go s.run(dev)
 }
 
-// Call serves write, drain and flush.
+// Call serves all host functions but open and list.
 func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
 	switch function {
 	case functionWrite:
 		return s.callWrite(ctx, in, out)
+	case functionTransact:
+		return s.callTransact(ctx, s.set, in, out)
+	case functionRead, functionReadUntil:
+		return s.callRead(ctx, function, in, out)
+	case functionSignals, functionSetSignals, functionBreak:
+		return s.callSignals(ctx, function, in, out)
 	case functionDrain, functionFlush:
 		var request abi.Handle
 		if err := request.Decode(in); err != nil {
@@ -81,6 +94,7 @@ func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]
 				return dev.Drain(ctx)
 			}
 			s.resync.Store(true)
+			s.input.leave()
 			return dev.Discard()
 		})
 	}
@@ -97,13 +111,13 @@ func (s *Session) callWrite(ctx context.Context, in, out []byte) ([]byte, error)
 	}
 	var n int
 	err := s.use(ctx, functionWrite, func(ctx context.Context, dev device) (err error) {
-		n, err = dev.Write(ctx, request.Data)
+		n, err = dev.Write(ctx, onWire(s.set, request.Data))
 		return err
 	})
 	if err != nil {
 		return nil, written(err, n, len(request.Data))
 	}
-	return abi.SerialWritten{Count: uint32(n)}.Append(out[:0]), nil
+	return abi.SerialWritten{Count: uint32(len(request.Data))}.Append(out[:0]), nil
 }
 
 // written says how much left before a write failed: the guest has to know
@@ -124,6 +138,11 @@ func (s *Session) use(ctx context.Context, function string, what func(context.Co
 	if s.set.writeTimeout != none {
 		most = max(s.set.writeTimeout, time.Millisecond) // 0: time to try it once
 	}
+	return s.within(ctx, most, function, what)
+}
+
+// within runs what with the open port, for at most that long.
+func (s *Session) within(ctx context.Context, most time.Duration, function string, what func(context.Context, device) error) error {
 	ctx, cancel := beforeDeadline(ctx, most)
 	defer cancel()
 	if err := s.arrived(ctx); err != nil {
@@ -172,8 +191,12 @@ func (s *Session) named(function string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errInterrupted):
+	case errors.Is(err, errInterrupted), errors.Is(err, errLost):
 		return s.away("the link was lost")
+	case isFault(err):
+		return err
+	case errors.Is(err, errUnsupported), errors.Is(err, errors.ErrUnsupported):
+		return fault.Wrap(fault.Unsupported, err, "serial.%s on %s", function, s.set.port)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.Wrap(fault.Timeout, err, "serial.%s: %s takes no more bytes", function, s.set.port).
 			WithHint("Check that the device is on and reads; with flow control (rtscts, xonxoff), that it lets the host send.")
@@ -249,7 +272,7 @@ func (s *Session) current() (device, string) {
 func (s *Session) setUp(dev device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dev, s.reason = dev, ""
+	s.dev, s.reason, s.line = dev, "", s.set
 	s.opens++
 	if s.opens == 1 {
 		close(s.first)
@@ -293,3 +316,8 @@ func (s *Session) Rewind() { s.events.rewind() }
 
 // Replayable is false: what a device sends while nobody reads is gone.
 func (s *Session) Replayable() bool { return false }
+
+func isFault(err error) bool {
+	_, ok := errors.AsType[*fault.Fault](err)
+	return ok
+}

@@ -23,17 +23,19 @@ type settings struct {
 	dsrdtr    bool
 	exclusive bool
 
-	// readTimeout has no effect here, because the session reads all the time
-	// and no guest waits in a read. It is kept and told apart, so that the
-	// field means the same as elsewhere once there is a read that waits.
-	readTimeout  time.Duration
+	readTimeout  time.Duration // of read, read_until and the answer of a transact
 	writeTimeout time.Duration // none: the call's deadline alone
 	interByte    time.Duration // 0: none; else so much silence ends a frame
 	openTimeout  time.Duration
 	openRetry    time.Duration
 
+	framing   abi.SerialFraming
 	delimiter string
+	layout    layout
 	maxFrame  int
+
+	shared     bool
+	turnaround time.Duration // silence before a transact writes
 }
 
 // none is a timeout that is not set.
@@ -52,12 +54,16 @@ const (
 	defaultDelimiter   = "\n"
 	defaultMaxFrame    = 4096
 
+	leastSilence    = 20 * time.Millisecond
+	leastTurnaround = 1750 * time.Microsecond
+
 	minBaud      = 50
 	maxBaud      = 12_000_000
 	maxTimeout   = time.Hour
 	minOpenRetry = 10 * time.Millisecond
 	maxDelimiter = 16
 	maxPort      = 4095
+	maxFrameEver = 1 << 20
 )
 
 // settings reads and checks an encoded abi.SerialOpen. It reports all that is
@@ -83,18 +89,45 @@ func (g *Group) settings(args []byte) (settings, error) {
 		interByte:    c.optional("inter_byte_timeout_ms", in.InterByteTimeoutMS, 0),
 		openTimeout:  c.duration("open_timeout_ms", in.OpenTimeoutMS, defaultOpenTimeout),
 		openRetry:    max(c.duration("open_retry_ms", in.OpenRetryMS, defaultOpenRetry), minOpenRetry),
+		framing:      c.framing(in.Framing),
 		delimiter:    c.delimiter(in.Delimiter),
+		shared:       in.Shared,
+		turnaround:   c.optional("turnaround_ms", in.TurnaroundMS, none),
 	}
 	shortest, longest := uint32(len(set.delimiter))+1, uint32(g.bytes/4)
 	set.maxFrame = int(c.within("max_frame", in.MaxFrame, min(defaultMaxFrame, longest), shortest, longest))
+	set.layout = c.layout(&in, set.maxFrame)
+	set.silences()
 	return set, c.err()
+}
+
+// silences fills in how long the line is silent between frames.
+//
+// What the host sees of silence is not what there is on the wire: a UART hands
+// over up to 16 bytes at once, and a USB adapter keeps bytes for up to 16 ms. So
+// the silence that ends a frame is 3.5 characters and those 16, and never less
+// than 20 ms, unless inter_byte_timeout_ms says otherwise. The one before a
+// transact is 3.5 characters, for the devices on the line see it; at more than
+// 19,200 baud it is 1.75 ms, as Modbus has it.
+func (s *settings) silences() {
+	character := time.Second * time.Duration(2+2*s.dataBits+s.stopX2) / time.Duration(2*max(s.baud, 1))
+	if s.parity != 'N' {
+		character += time.Second / time.Duration(max(s.baud, 1))
+	}
+	if s.framing == abi.SerialGap && s.interByte == 0 {
+		s.interByte = max(character*39/2, leastSilence)
+	}
+	if s.turnaround == none {
+		s.turnaround = max(character*7/2, leastTurnaround)
+	}
 }
 
 // key is the canonical form.
 func (s settings) key() string {
-	return fmt.Sprintf("%s %d %d%c%d x%t r%t d%t e%t %d/%d/%d/%d/%d %q %d", s.port, s.baud,
+	return fmt.Sprintf("%s %d %d%c%d x%t r%t d%t e%t %d/%d/%d/%d/%d %q %d f%d %+v s%t %d", s.port, s.baud,
 		s.dataBits, s.parity, s.stopX2, s.xonxoff, s.rtscts, s.dsrdtr, s.exclusive,
-		s.readTimeout, s.writeTimeout, s.interByte, s.openTimeout, s.openRetry, s.delimiter, s.maxFrame)
+		s.readTimeout, s.writeTimeout, s.interByte, s.openTimeout, s.openRetry, s.delimiter, s.maxFrame,
+		s.framing, s.layout, s.shared, s.turnaround)
 }
 
 // checker gathers what is wrong.
@@ -170,6 +203,47 @@ func (c *checker) optional(field string, ms *uint64, def time.Duration) time.Dur
 		return def
 	}
 	return time.Duration(*ms) * time.Millisecond //nolint:gosec // bounded above
+}
+
+func (c *checker) framing(f abi.SerialFraming) abi.SerialFraming {
+	if f > abi.SerialRaw {
+		c.wrong("framing", "is %d: want 0 (delimited), 1 (fixed), 2 (prefixed), 3 (gap), 4 (SLIP) or 5 (raw)", f)
+	}
+	return f
+}
+
+// layout reads what is said of frames of a known length.
+func (c *checker) layout(in *abi.SerialOpen, longest int) (l layout) {
+	if in.Framing != abi.SerialFixed && in.Framing != abi.SerialPrefixed {
+		return l
+	}
+	if len(in.Start) > maxDelimiter {
+		c.wrong("start", "has %d bytes: want at most %d", len(in.Start), maxDelimiter)
+		return l
+	}
+	l.start, l.check = string(in.Start), in.Check
+	if _, known := checkSize[in.Check]; !known {
+		c.wrong("check", "is %q: want sum8, xor8 or crc16", in.Check)
+	}
+	if in.Framing == abi.SerialFixed {
+		least := uint32(len(l.start) + checkSize[in.Check] + 1)
+		if in.FrameLength < least || in.FrameLength > uint32(longest) {
+			c.wrong("frame_length", "is %d: want %d to max_frame, which is %d", in.FrameLength, least, longest)
+		}
+		l.fixed = max(int(in.FrameLength), 1)
+		return l
+	}
+	if in.LengthSize != 1 && in.LengthSize != 2 && in.LengthSize != 4 {
+		c.wrong("length_size", "is %d: want 1, 2 or 4", in.LengthSize)
+	}
+	if in.LengthAdds < -maxFrameEver || in.LengthAdds > maxFrameEver {
+		c.wrong("length_adds", "is %d: want %d to %d", in.LengthAdds, -maxFrameEver, maxFrameEver)
+	}
+	l.at, l.size, l.little, l.adds = int(min(in.LengthAt, maxFrameEver)), int(min(in.LengthSize, 4)), in.LengthLittle, in.LengthAdds
+	if l.least() > longest {
+		c.wrong("length_at", "is %d: the length would stand behind max_frame, which is %d", in.LengthAt, longest)
+	}
+	return l
 }
 
 func (c *checker) delimiter(d []byte) string {

@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 	want := settings{
 		port: "/dev/ttyUSB0", baud: 9600, dataBits: 8, parity: 'N', stopX2: 2,
 		readTimeout: time.Second, writeTimeout: none, openTimeout: 10 * time.Second,
-		openRetry: 100 * time.Millisecond, delimiter: "\n", maxFrame: 4096,
+		openRetry: 100 * time.Millisecond, delimiter: "\n", maxFrame: 4096, turnaround: 3645831,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)

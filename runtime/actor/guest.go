@@ -334,6 +334,9 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 	if function == capability.OpenFunction {
 		return g.openSession(ctx, gr, in, out)
 	}
+	if d, ok := gr.(capability.Direct); ok && d.Direct(function) {
+		return d.CallDirect(ctx, g.scope(group), function, in, out)
+	}
 	s, err := g.byHandle(in)
 	if err != nil {
 		return nil, err

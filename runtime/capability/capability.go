@@ -61,6 +61,16 @@ type Group interface {
 	Open(ctx context.Context, scope Scope, args []byte) (Session, error)
 }
 
+// Direct is a Group with host functions that need no session.
+type Direct interface {
+	Group
+	// Direct reports whether a function is one of them.
+	Direct(function string) bool
+	// CallDirect serves one, as Session.Call does, within the connector's scope.
+	// A grant of the group is all that has been checked.
+	CallDirect(ctx context.Context, scope Scope, function string, in, out []byte) ([]byte, error)
+}
+
 // Target is what a guest asks to open.
 type Target struct {
 	// Resource is what grants are matched against: "/dev/ttyUSB0".

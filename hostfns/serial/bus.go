@@ -1,0 +1,197 @@
+package serial
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// buses are the ports that lanes share. The line of a bus is a session of its
+// own, which no guest has: it is opened for the first lane, and closed after the
+// last one.
+type buses struct {
+	mu  sync.Mutex
+	all map[busKey]*bus
+}
+
+type busKey struct{ owner, port string }
+
+type bus struct {
+	key    busKey
+	opened chan struct{} // closed when line and err are there
+	line   *Session
+	err    error
+
+	users int // those that wait for it among them; guarded by buses.mu
+
+	mu      sync.Mutex
+	members []*member
+}
+
+// join is a session of a shared port.
+func (g *Group) join(ctx context.Context, scope capability.Scope, set settings) (capability.Session, error) {
+	key := busKey{scope.Owner, set.port}
+	g.buses.mu.Lock()
+	b := g.buses.all[key]
+	first := b == nil
+	if first {
+		b = &bus{key: key, opened: make(chan struct{})}
+		if g.buses.all == nil {
+			g.buses.all = map[busKey]*bus{}
+		}
+		g.buses.all[key] = b
+	}
+	b.users++
+	g.buses.mu.Unlock()
+	if first {
+		b.line, b.err = g.openSession(ctx, scope, set, b)
+		if b.err != nil {
+			g.buses.forget(b)
+		}
+		close(b.opened)
+	}
+	select {
+	case <-b.opened:
+	case <-ctx.Done():
+		go g.leaveLate(context.WithoutCancel(ctx), b)
+		return nil, fault.Wrap(fault.Timeout, ctx.Err(), "serial port %s was not opened: another lane is opening it", set.port)
+	}
+	if b.err != nil {
+		g.buses.leave(b)
+		return nil, b.err
+	}
+	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes), stopped: make(chan struct{})}
+	b.mu.Lock()
+	b.members = append(b.members, m)
+	b.mu.Unlock()
+	return m, nil
+}
+
+// leaveLate gives up a bus that was still being opened; its opening is bounded.
+func (g *Group) leaveLate(ctx context.Context, b *bus) {
+	<-b.opened
+	if g.buses.leave(b) && b.err == nil {
+		ctx, cancel := context.WithTimeout(ctx, capability.CloseTimeout)
+		defer cancel()
+		_ = b.line.Close(ctx) // its own goroutine ends it, whatever comes of this
+	}
+}
+
+// forget makes room for a new bus.
+func (t *buses) forget(b *bus) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all[b.key] == b {
+		delete(t.all, b.key)
+	}
+}
+
+// leave reports whether that was the last one.
+func (t *buses) leave(b *bus) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b.users--
+	if b.users == 0 && t.all[b.key] == b {
+		delete(t.all, b.key)
+	}
+	return b.users == 0
+}
+
+// tell tells all members what happened to the port.
+func (b *bus) tell(e capability.Event) {
+	if e.Type == abi.EventData || e.Type == abi.EventGap {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.members {
+		if m.events.tryPush(e, nil) { // one without room has much of this to read already
+			signal(m.events.ready)
+		}
+	}
+}
+
+// The bounds of what a member keeps: going and coming, and nothing else.
+const (
+	memberEvents = 64
+	memberBytes  = 64
+)
+
+// member is a lane's session of a shared port.
+type member struct {
+	group   *Group
+	bus     *bus
+	set     settings
+	events  *queue
+	closing sync.Once
+	closed  error
+	stopped chan struct{}
+}
+
+var (
+	_ capability.Source   = (*member)(nil)
+	_ capability.Reporter = (*member)(nil)
+)
+
+// Call serves transact, and what does not disturb the turn of another.
+func (m *member) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
+	select {
+	case <-m.stopped:
+		return nil, fault.New(fault.SessionClosed, "the session of serial port %s is closed", m.set.port)
+	default:
+	}
+	switch function {
+	case functionTransact:
+		return m.bus.line.callTransact(ctx, m.set, in, out)
+	case functionSignals:
+		return m.bus.line.Call(ctx, function, in, out)
+	case functionWrite, functionDrain, functionFlush, functionRead, functionReadUntil, functionSetSignals, functionBreak:
+		return nil, fault.New(fault.Invalid, "serial.%s: serial port %s is shared: only transact may use it", function, m.set.port).
+			WithHint("Use transact, which holds the line until the answer is there, or open the port without shared.")
+	}
+	return nil, fault.New(fault.Unsupported, "serial has no function %q", function)
+}
+
+// Close closes the port when nobody shares it any more.
+func (m *member) Close(ctx context.Context) error {
+	m.closing.Do(func() {
+		close(m.stopped)
+		b := m.bus
+		b.mu.Lock()
+		b.members = slices.DeleteFunc(b.members, func(o *member) bool { return o == m })
+		b.mu.Unlock()
+		if m.group.buses.leave(b) {
+			m.closed = b.line.Close(ctx)
+		}
+	})
+	return m.closed
+}
+
+// Condition is how the port is doing. What it received and nobody had asked for
+// is counted as dropped.
+func (m *member) Condition() capability.Condition {
+	c := m.bus.line.Condition()
+	c.Buffered = m.events.buffered()
+	return c
+}
+
+// Ready, Take, Ack, Rewind and Replayable are capability.Source's.
+func (m *member) Ready() <-chan struct{} { return m.events.ready }
+
+// Take hands out what happened to the port.
+func (m *member) Take(dst []capability.Event, items, bytes int) []capability.Event {
+	return m.events.take(dst, items, bytes)
+}
+
+// Ack lets the oldest n events go.
+func (m *member) Ack(n int) { m.events.ack(n) }
+
+// Rewind makes Take begin anew.
+func (m *member) Rewind() { m.events.rewind() }
+
+// Replayable is false: what a device says while nobody listens is gone.
+func (m *member) Replayable() bool { return false }
