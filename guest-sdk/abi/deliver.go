@@ -17,7 +17,8 @@ type DeliverInput struct {
 // DeliverPart is a batch with where it comes from. The batch may hold records
 // of KindGap, which the host writes.
 type DeliverPart struct {
-	Connector string // its name
+	Connector string // its name, which may become another
+	ID        string // the connector's, which does not
 	Lane      string // the device or endpoint of the guest that made it; empty: it serves all
 	Epoch     uint64 // which start of the connector made it
 	First     uint64 // sequence of the batch's first record
@@ -34,12 +35,12 @@ func (i *DeliverInput) Count() int {
 	return n
 }
 
-// Key is the idempotency key of the part's record number i: connector, epoch and
-// sequence, of which no two records of a tenant have the same, and which is the
-// same each time that the record is handed in.
+// Key is the idempotency key of the part's record number i: the connector's id,
+// epoch and sequence, of which no two records have the same, and which is the
+// same each time that the record is handed in, and wherever else it is shown.
 func (p *DeliverPart) Key(i int) string {
-	buf := make([]byte, 0, len(p.Connector)+42)
-	buf = append(buf, p.Connector...)
+	buf := make([]byte, 0, len(p.ID)+42)
+	buf = append(buf, p.ID...)
 	buf = strconv.AppendUint(append(buf, '/'), p.Epoch, 10)
 	return string(strconv.AppendUint(append(buf, '/'), p.First+uint64(i), 10))
 }

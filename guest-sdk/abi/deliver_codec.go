@@ -13,6 +13,7 @@ func (i *DeliverInput) Append(dst []byte) []byte {
 			dst, batch = wire.Begin(dst, 6)
 			dst = wire.End(p.Batch.Append(dst), batch)
 		}
+		dst = wire.AppendString(dst, 7, p.ID)
 		dst = wire.End(dst, mark)
 	}
 	return dst
@@ -22,7 +23,7 @@ func (i *DeliverInput) Append(dst []byte) []byte {
 // that is encoded already: the part's own is not looked at.
 func (p *DeliverPart) AppendAround(dst, batch []byte) []byte {
 	dst, mark := wire.Begin(dst, 1)
-	return wire.End(wire.AppendBytes(p.head(dst), 6, batch), mark)
+	return wire.End(wire.AppendString(wire.AppendBytes(p.head(dst), 6, batch), 7, p.ID), mark)
 }
 
 func (p *DeliverPart) head(dst []byte) []byte {
@@ -60,8 +61,8 @@ func (i *DeliverInput) Decode(src []byte) error {
 }
 
 func (p *DeliverPart) decode(src []byte) error {
-	connector, lane := p.Connector, p.Lane
-	p.Connector, p.Lane, p.Epoch, p.First, p.Received = "", "", 0, 0, 0
+	connector, id, lane := p.Connector, p.ID, p.Lane
+	p.Connector, p.ID, p.Lane, p.Epoch, p.First, p.Received = "", "", "", 0, 0, 0
 	p.Batch.Records = p.Batch.Records[:0]
 	seen := false
 	r := wire.Read(src)
@@ -84,6 +85,8 @@ func (p *DeliverPart) decode(src []byte) error {
 			}
 			seen = true
 			r.Fail(p.Batch.Decode(r.Bytes()))
+		case 7<<3 | wire.Bytes:
+			p.ID = r.Text(id)
 		}
 	}
 	return r.Err()

@@ -103,10 +103,10 @@ func (h *Harness) MustDeliver(parts ...abi.DeliverPart) *abi.Outcome {
 	return h.must(h.Deliver(parts...))
 }
 
-// Delivery is a part with records of a connector, the first of which has this
-// sequence.
+// Delivery is a part with records of a connector, whose id is its name here, the
+// first of which has this sequence.
 func Delivery(connector string, first uint64, records ...abi.Record) abi.DeliverPart {
-	return abi.DeliverPart{Connector: connector, Epoch: 1, First: first, Received: 1, Batch: abi.Batch{Records: records}}
+	return abi.DeliverPart{Connector: connector, ID: connector, Epoch: 1, First: first, Received: 1, Batch: abi.Batch{Records: records}}
 }
 
 // Test tests a config.
