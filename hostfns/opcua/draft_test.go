@@ -90,7 +90,9 @@ func TestDraftOfALostServer(t *testing.T) {
 // rotating is a secret that changes.
 type rotating struct{ value atomic.Value }
 
-func (r *rotating) Secret(context.Context, string) ([]byte, error) { return r.value.Load().([]byte), nil }
+func (r *rotating) Secret(context.Context, string) ([]byte, error) {
+	return r.value.Load().([]byte), nil
+}
 
 // TestSecretsAreReadForEachConnection: a password that is changed at the server
 // and here counts from the next connection on.
