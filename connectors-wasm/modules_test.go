@@ -127,6 +127,18 @@ func TestSchemas(t *testing.T) {
 				`{"brokers":["k1"],"topic":"t","group":"g","start":"now"}`, `{"brokers":["k1"],"topic":"t","group":"g","mechanism":"GSSAPI"}`,
 			},
 		},
+		"sparkplug": {
+			good: []string{
+				`{"url":"mqtt://b","group":"g","node":"n"}`,
+				`{"url":"mqtts://b:8883","mqtt_version":5,"client_id":"c","username":"u","password":"secret://p","group":"g","node":"n","primary_host":"scada","aliases":false,
+				  "device_by":"connector","node_device":"gw","device_timeout":60,"attributes_prefix":"","types":{"a/*":"Float"},"writes":"rpc","write_method":"set","write_timeout":1}`,
+			},
+			bad: []string{
+				`{}`, `{"url":"tcp://b","group":"g","node":"n"}`, `{"url":"mqtt://b","group":"g/h","node":"n"}`, `{"url":"mqtt://b","group":"g","node":""}`,
+				`{"url":"mqtt://b","group":"g","node":"n","mqtt_version":3}`, `{"url":"mqtt://b","group":"g","node":"n","types":{"a":"Template"}}`,
+				`{"url":"mqtt://b","group":"g","node":"n","writes":"yes"}`,
+			},
+		},
 		"slackhook": {
 			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
 			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},

@@ -1,0 +1,296 @@
+// Command sparkplug is an edge node of Sparkplug B 3.0: it publishes the records
+// of the tenant's connectors to hosts over MQTT, with births and deaths, and
+// passes the hosts' commands on to those connectors. README.md says how to
+// configure it, and which rules of the specification it keeps.
+package main
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/kv"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
+)
+
+var _ = snaprail.Register(&node{})
+
+func main() {}
+
+// version is the module's, as the manifest has it.
+const version = "1.0.0"
+
+// The timers.
+const (
+	timerBirth   = "birth"   // try to be born
+	timerDevices = "devices" // look which devices are silent
+)
+
+// node is the connector.
+type node struct {
+	config  *config
+	edge    *edge
+	session *mqtt.Session
+
+	connection uint64 // the last that was looked at; 0: none
+	host       host
+}
+
+// Open connects, with the death certificate of this connection as its will. The
+// birth comes later: a guest that is opened for a swap may not publish yet.
+func (n *node) Open(in *abi.OpenInput, step *snaprail.Step) error {
+	c, err := readConfig(in)
+	if err != nil {
+		return err
+	}
+	n.config, n.edge, n.connection, n.host = c, newEdge(c), 0, host{}
+	if err := n.connect(); err != nil {
+		return err
+	}
+	step.After(timerBirth, 0)
+	if c.DeviceTimeout > 0 {
+		step.Every(timerDevices, max(seconds(c.DeviceTimeout)/4, 100*time.Millisecond))
+	}
+	return nil
+}
+
+func (n *node) connect() (err error) {
+	next, err := nextBDSeq()
+	if err != nil {
+		return err
+	}
+	n.session, err = mqtt.Open(n.config.dial(n.edge.address, n.edge.death(next, time.Now().UnixNano())))
+	return err
+}
+
+// Test connects under another name and without a will, so that hosts see nothing
+// of it.
+func (n *node) Test(in *abi.OpenInput) abi.TestResult {
+	c, err := readConfig(in)
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	args := c.dial(address{c.Group, c.Node}, mqtt.Message{})
+	args.ClientID, args.Will = "", nil
+	session, err := mqtt.Open(args)
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	if _, err := session.Info(); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	return abi.TestResult{Success: true, Message: "the broker answers and lets the node subscribe to its commands"}
+}
+
+// Close says goodbye, unless a newer guest goes on with the session
+// (tck-id-operational-behavior-edge-node-intentional-disconnect-ndeath).
+func (n *node) Close(reason string) error {
+	if n.session == nil || n.edge == nil || !n.edge.born || reason == abi.ReasonSwap || reason == abi.ReasonTest {
+		return nil
+	}
+	n.edge.born = false
+	_, err := n.session.Publish(n.edge.death(n.edge.bdSeq, time.Now().UnixNano()))
+	return err
+}
+
+// OnEvents follows the connection and the primary host, and does what hosts say.
+func (n *node) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	for i := range events {
+		event := &events[i]
+		switch event.Type {
+		case abi.EventData:
+			messages, err := mqtt.Received(*event)
+			if err != nil {
+				step.Reject(i, err.Error())
+				continue
+			}
+			for m := range messages {
+				n.receive(&messages[m], step)
+			}
+		case abi.EventUp:
+			n.attempt(step)
+		case abi.EventDown:
+			n.lost(event)
+		case abi.EventGap:
+			log.Warning("commands were lost: " + event.Name)
+		case abi.EventTimer:
+			n.tick(event.Name, step)
+		default: // of a newer contract
+		}
+	}
+	return nil
+}
+
+func (n *node) tick(timer string, step *snaprail.Step) {
+	switch timer {
+	case timerBirth:
+		n.attempt(step)
+	case timerDevices:
+		if err := n.silence(time.Now()); err != nil {
+			log.Warning("a device's death was not told: " + err.Error())
+		}
+	}
+}
+
+// attempt tries to be born, and later again. While the primary host is away there
+// is nothing to try: its word brings the next attempt.
+func (n *node) attempt(step *snaprail.Step) {
+	err := n.ready()
+	if err == nil || snaprail.IsError(err, codeHostOffline) {
+		return
+	}
+	log.Warning("the node is not born: " + err.Error())
+	step.After(timerBirth, time.Second)
+}
+
+// lost forgets the connection. What it was like shows when there is a new one.
+func (n *node) lost(event *abi.Event) {
+	n.connection, n.edge.born = 0, false
+	why := "no reason given"
+	if event.Err != nil {
+		why = event.Err.Error()
+	}
+	log.Warning("the broker is away: " + why)
+}
+
+// Deliver publishes records. It holds them back while the broker or the primary
+// host is away: the outbox is the store of store and forward.
+func (n *node) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
+	if err := n.ready(); err != nil {
+		return later(err)
+	}
+	now, at := time.Now().UnixNano(), 0
+	for p := range in.Parts {
+		part := &in.Parts[p]
+		for i := range part.Batch.Records {
+			if r := &part.Batch.Records[i]; r.Kind == abi.KindGap {
+				step.Skip(at, "a gap")
+			} else if reason := n.edge.record(at, part, r, now); reason != "" {
+				step.Reject(at, reason)
+			}
+			at++
+		}
+	}
+	if failed, err := n.flush(); err != nil {
+		step.Retry(max(failed, 0), pause(err), err.Error())
+	}
+	return nil
+}
+
+// silence tells of devices that have had no data for too long.
+func (n *node) silence(now time.Time) error {
+	if !n.edge.born {
+		return nil
+	}
+	for _, d := range n.edge.sorted() {
+		if d.born && now.UnixNano()-d.seen > int64(seconds(n.config.DeviceTimeout)) {
+			n.edge.deviceDeath(d, now.UnixNano())
+		}
+	}
+	_, err := n.flush()
+	return err
+}
+
+// Of one call of the host.
+const (
+	maxMessages = 128
+	maxBytes    = 768 << 10
+)
+
+// flush sends what is queued. When something is not sent, the node has to be born
+// again, because the numbers have a hole; failed is the first record of which
+// nothing is known to be sent, or -1.
+func (n *node) flush() (failed int, err error) {
+	out := n.edge.out
+	n.edge.out = n.edge.out[:0]
+	for len(out) > 0 {
+		batch, size := 0, 0
+		for batch < len(out) && batch < maxMessages && (batch == 0 || size+len(out[batch].Payload) <= maxBytes) {
+			size += len(out[batch].Payload)
+			batch++
+		}
+		if at, err := n.publish(out[:batch]); err != nil {
+			n.edge.born = false
+			return firstRecord(out[at:]), err
+		}
+		out = out[batch:]
+	}
+	return -1, nil
+}
+
+// publish sends messages and answers the first that was not sent.
+func (n *node) publish(batch []outgoing) (at int, err error) {
+	messages := make([]mqtt.Message, len(batch))
+	for i := range batch {
+		messages[i] = batch[i].Message
+	}
+	results, err := n.session.Publish(messages...)
+	if err != nil {
+		return 0, err
+	}
+	for i, r := range results {
+		if r.Code != "" {
+			return i, &abi.Error{Kind: abi.FaultUnavailable, Code: r.Code, Text: r.Text}
+		}
+	}
+	return 0, nil
+}
+
+func firstRecord(out []outgoing) int {
+	for i := range out {
+		if out[i].record >= 0 {
+			return out[i].record
+		}
+	}
+	return -1
+}
+
+// pauses between attempts.
+const (
+	shortly   = time.Second
+	afterLong = 10 * time.Second // what somebody has to put right
+)
+
+func pause(err error) time.Duration {
+	fault, ok := errors.AsType[*abi.Error](err)
+	switch {
+	case !ok:
+		return shortly
+	case fault.RetryAfterMS > 0:
+		return time.Duration(fault.RetryAfterMS) * time.Millisecond
+	case fault.Kind == abi.FaultUnavailable || fault.Kind == abi.FaultTimeout || fault.Kind == abi.FaultExhausted || fault.Kind == abi.FaultNotActive || fault.Kind == abi.FaultClosed:
+		return shortly
+	default:
+		return afterLong
+	}
+}
+
+// later is err with a time after which all is handed in again: what cannot be sent
+// now is not wrong for that.
+func later(err error) error {
+	fault := &abi.Error{Kind: abi.FaultUnavailable, Code: "not_sent", Text: err.Error()}
+	if said, ok := errors.AsType[*abi.Error](err); ok {
+		*fault = *said
+	}
+	fault.RetryAfterMS = uint64(pause(err).Milliseconds())
+	return fault
+}
+
+// keyBDSeq is where the number of the next connection is kept.
+const keyBDSeq = "bdseq"
+
+func nextBDSeq() (uint64, error) {
+	value, found, err := kv.Get(keyBDSeq, nil)
+	if err != nil || !found {
+		return 0, err
+	}
+	n, wrong := strconv.ParseUint(string(value), 10, 8)
+	if wrong != nil {
+		log.Warning("the number of the next connection was not kept as it should: it begins at 0")
+		n = 0
+	}
+	return n, nil
+}
