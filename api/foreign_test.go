@@ -47,6 +47,9 @@ func templated(path string) string {
 		if name, is := strings.CutPrefix(part, ":"); is {
 			parts[i] = "{" + name + "}"
 		}
+		if part == "*" { // the rest, whatever is in it
+			parts[i] = "{path}"
+		}
 	}
 	return strings.Join(parts, "/")
 }

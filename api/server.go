@@ -21,6 +21,7 @@ type Config struct {
 	Provider  LoginProvider   // nil: nobody logs in elsewhere
 	Tenant    string          // of those who name none when they log in
 	Audit     *identity.Audit // nil: who was not let in is noted nowhere
+	Hooks     Hooks           // nil: no requests come in for connectors
 	Log       *slog.Logger
 	MaxModule int64    // bytes of an upload; 0: 64 MiB
 	Version   string   // of this binary
@@ -150,4 +151,5 @@ func (s *Server) routes() {
 	s.remoteRoutes()
 	s.setRoutes()
 	s.deploymentRoutes()
+	s.hookRoutes()
 }

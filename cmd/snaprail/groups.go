@@ -3,11 +3,13 @@ package main
 import (
 	"path/filepath"
 
+	"github.com/snaprail/snaprail/api"
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/connectors"
 	"github.com/snaprail/snaprail/hostfns/deploy"
 	"github.com/snaprail/snaprail/hostfns/devices"
 	"github.com/snaprail/snaprail/hostfns/file"
+	"github.com/snaprail/snaprail/hostfns/hooks"
 	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
@@ -31,10 +33,16 @@ func closedFiles(dir string, keys keySource) []string {
 // folders closed are not among it. Other hosts are reached by this way out.
 func groups(out *egress.Egress, closed ...string) capability.Registry {
 	return capability.NewRegistry(
-		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), devices.New(), connectors.New(), deploy.New(),
+		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), hooks.New(hooks.Config{}), devices.New(), connectors.New(), deploy.New(),
 		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}),
 	)
 }
 
 // offer is the same for commands that describe modules, and open nothing.
 func offer() capability.Registry { return groups(nil) }
+
+// hooksOf is the group that requests come in by, for whoever listens.
+func hooksOf(groups capability.Registry) api.Hooks {
+	g, _ := groups.Group(hooks.Name)
+	return g.(*hooks.Group) //nolint:forcetypeassert // groups put it there
+}

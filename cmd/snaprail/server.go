@@ -50,6 +50,7 @@ type server struct {
 	users      *identity.Users
 	audit      *identity.Audit
 	egress     *egress.Egress
+	hooks      api.Hooks
 	probes     *probe.Probes
 	host       string             // of the API, once it listens; probes open their ports there
 	refresher  *control.Refresher // nil before serve
@@ -83,6 +84,7 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 		return nil, err
 	}
 	groups := groups(s.egress, closedFiles(dir, keys)...)
+	s.hooks = hooksOf(groups)
 	compiler, err := worker()
 	if err != nil {
 		return nil, err
@@ -206,8 +208,8 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	s.refresher = s.control.StartRefresher(context.WithoutCancel(ctx), control.RefresherConfig{Log: o.Log}) // ends with close
 	h := api.New(api.Config{                                                                                //nolint:contextcheck // a handler's context is its request's
 		Control: s.control, Tokens: s.tokens, Users: s.users, Provider: provider, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
-		PublicURL: o.PublicURL,
-		Hosts:     hosts(o.Hosts, ln.Addr()),
+		PublicURL: o.PublicURL, Hooks: s.hooks,
+		Hosts: hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles
 	if o.TLSCert != "" {

@@ -45,7 +45,7 @@ func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
 		io.Reader
 		io.Closer
 	}{ended{q.Body, func() { _ = conn.SetReadDeadline(time.Time{}) }}, q.Body}
-	reply, err := r.group.Serve(q, id, "/"+path, id == "con_stopped")
+	reply, err := r.group.Serve(q, id, "/"+path, func(id string) bool { return id == "con_stopped" })
 	if err != nil {
 		f := fault.Of(err)
 		w.Header().Set("Connection", "close")

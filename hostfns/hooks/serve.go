@@ -34,11 +34,11 @@ func nothing() error {
 }
 
 // Serve answers a request to a path below a connector's address, which begins with
-// a slash and is decoded. wanted says that there is a connector of this id that is
-// to run. The body is read here, at most as much of it as the connector takes, and
+// a slash and is decoded. wanted is asked whether there is a connector of this id
+// that is to run. The body is read here, at most as much of it as the connector takes, and
 // whoever calls sees to it that a read of it ends. Headers and body of the reply
 // are the connector's; an error is a fault.
-func (g *Group) Serve(r *http.Request, connector, path string, wanted bool) (abi.HookReply, error) {
+func (g *Group) Serve(r *http.Request, connector, path string, wanted func(connector string) bool) (abi.HookReply, error) {
 	if !plain(path) || !unambiguous(r.URL) || len(r.URL.RawQuery) > maxQuery {
 		return abi.HookReply{}, nothing()
 	}
@@ -50,7 +50,7 @@ func (g *Group) Serve(r *http.Request, connector, path string, wanted bool) (abi
 	c := call{group: g, request: r, path: path, client: client, leave: leave}
 	k := g.desks.find(connector)
 	if k == nil {
-		if wanted {
+		if wanted(connector) {
 			return abi.HookReply{}, c.unavailable()
 		}
 		return abi.HookReply{}, c.decoy()

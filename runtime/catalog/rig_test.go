@@ -17,6 +17,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/clock"
 	"github.com/snaprail/snaprail/hostfns/file"
+	"github.com/snaprail/snaprail/hostfns/hooks"
 	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
@@ -69,7 +70,7 @@ func newRig(t *testing.T) *rig {
 func newRigOn(t *testing.T, s store.Store, maxModule int64) *rig {
 	t.Helper()
 	out := egress.New(egress.Config{})
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), http.New(out), kafka.New(kafka.Config{Egress: out}), opcua.New(opcua.Config{Egress: out, Dir: t.TempDir()}))
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), opcua.New(opcua.Config{Egress: out, Dir: t.TempDir()}))
 	log := slog.New(slog.DiscardHandler)
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {
