@@ -71,13 +71,15 @@ func restarts(t *testing.T, times int) {
 	t.Logf("%d restarts, data again after at most %v", times, longest)
 }
 
-// TestSoakServerRestarts restarts the server 10 times, and 100 with SNAPRAIL_SOAK.
+func TestServerRestarts(t *testing.T) { restarts(t, 10) }
+
+// TestSoakServerRestarts restarts the server 100 times with SNAPRAIL_SOAK.
 func TestSoakServerRestarts(t *testing.T) {
 	if os.Getenv("SNAPRAIL_SOAK") != "" {
 		restarts(t, 100)
 		return
 	}
-	restarts(t, 10)
+	restarts(t, 1)
 }
 
 // relay passes bytes on until it is told to hold them back, and says nothing.
