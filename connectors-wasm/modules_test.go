@@ -139,6 +139,16 @@ func TestSchemas(t *testing.T) {
 				`{"url":"mqtt://b","group":"g","node":"n","writes":"yes"}`,
 			},
 		},
+		"kafkasink": {
+			good: []string{
+				`{"brokers":["k1:9092"],"topic":"t"}`,
+				`{"brokers":["k1"],"topic":"p.${device}.${connector}","key":"device","value":"json","headers":false,"create":{"partitions":3},"compression":"zstd","tls":true,"client_key":"secret://k","certificate":"c","mechanism":"PLAIN","username":"u","password":"secret://p"}`,
+			},
+			bad: []string{
+				`{}`, `{"brokers":[],"topic":"t"}`, `{"brokers":["k1"]}`, `{"brokers":["k1"],"topic":""}`, `{"brokers":["k1"],"topic":"t","key":"x"}`,
+				`{"brokers":["k1"],"topic":"t","create":true}`, `{"brokers":["k1"],"topic":"t","compression":"rar"}`, `{"brokers":["k1"],"topic":"t","group":"g"}`,
+			},
+		},
 		"slackhook": {
 			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
 			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},

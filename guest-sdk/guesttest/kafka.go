@@ -16,12 +16,15 @@ type Topics struct {
 	opened  []abi.KafkaOpen // the handle is 1 + the index
 	stored  map[string][]abi.KafkaRecord
 	batches map[string]abi.KafkaProduced
+	answer  func(abi.KafkaRecord) *abi.KafkaResult
+	stalled bool
+	unheard map[string]abi.KafkaResult // of records with an ID
 }
 
 // Kafka grants the group kafka on topics of these names. Any other is not there
 // until it is ensured.
 func (h *Harness) Kafka(topics ...string) *Topics {
-	k := &Topics{tb: h.tb, stored: map[string][]abi.KafkaRecord{}, batches: map[string]abi.KafkaProduced{}}
+	k := &Topics{tb: h.tb, stored: map[string][]abi.KafkaRecord{}, batches: map[string]abi.KafkaProduced{}, unheard: map[string]abi.KafkaResult{}}
 	for _, topic := range topics {
 		k.stored[topic] = []abi.KafkaRecord{}
 	}
@@ -34,6 +37,14 @@ func (h *Harness) Kafka(topics ...string) *Topics {
 
 // Refuse makes open and produce fail with err, until it is nil.
 func (k *Topics) Refuse(err error) { k.refuse = err }
+
+// Answer has f say what a record that is produced comes to; nil, also of f: it is
+// stored.
+func (k *Topics) Answer(f func(abi.KafkaRecord) *abi.KafkaResult) { k.answer = f }
+
+// Stall has produce take records in and end with a timeout, as a broker does that
+// is slow to answer: the results are for who asks again by the records' IDs.
+func (k *Topics) Stall(stalled bool) { k.stalled = stalled }
 
 // Opened are the arguments of the sessions, in the order of their handles.
 func (k *Topics) Opened() []abi.KafkaOpen { return k.opened }
@@ -81,19 +92,39 @@ func (k *Topics) produce(request []byte) ([]byte, error) {
 	}
 	reply = abi.KafkaProduced{}
 	for _, record := range q.Records {
-		stored, there := k.stored[topic]
-		if !there {
-			reply.Results = append(reply.Results, abi.KafkaResult{Code: "UNKNOWN_TOPIC_OR_PARTITION", Text: "no topic " + topic, Retry: true})
-			continue
+		result, known := k.unheard[record.ID]
+		if !known {
+			result = k.put(topic, record)
 		}
-		record.Topic, record.Offset = topic, uint64(len(stored))
-		k.stored[topic] = append(stored, record)
-		reply.Results = append(reply.Results, abi.KafkaResult{Partition: record.Partition, Offset: record.Offset})
+		delete(k.unheard, record.ID)
+		if k.stalled && record.ID != "" {
+			k.unheard[record.ID] = result
+		}
+		reply.Results = append(reply.Results, result)
+	}
+	if k.stalled {
+		return nil, &abi.Error{Kind: abi.FaultTimeout, Code: "timeout", Text: "no broker has confirmed it yet"}
 	}
 	if !slices.ContainsFunc(reply.Results, func(r abi.KafkaResult) bool { return r.Retry }) {
 		k.batches[q.ID] = reply // until the end is heard, as a host does: here, for good
 	}
 	return reply.Append(nil), nil
+}
+
+// put is what becomes of one record.
+func (k *Topics) put(topic string, record abi.KafkaRecord) abi.KafkaResult {
+	if k.answer != nil {
+		if result := k.answer(record); result != nil {
+			return *result
+		}
+	}
+	stored, there := k.stored[topic]
+	if !there {
+		return abi.KafkaResult{Code: "UNKNOWN_TOPIC_OR_PARTITION", Text: "no topic " + topic, Retry: true}
+	}
+	record.Topic, record.Offset = topic, uint64(len(stored))
+	k.stored[topic] = append(stored, record)
+	return abi.KafkaResult{Partition: record.Partition, Offset: record.Offset}
 }
 
 func (k *Topics) ensure(request []byte) ([]byte, error) {

@@ -60,7 +60,7 @@ func New(cfg Config) *Group {
 		cfg.Bytes = defaultBytes
 	}
 	if cfg.pace == (pace{}) {
-		cfg.pace = pace{probe: 4 * time.Second, answer: 5 * time.Second, retry: time.Second, commit: 100 * time.Millisecond}
+		cfg.pace = pace{probe: 3 * time.Second, answer: 4 * time.Second, retry: time.Second, commit: 100 * time.Millisecond}
 	}
 	return &Group{cfg: cfg}
 }

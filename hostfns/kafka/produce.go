@@ -49,15 +49,20 @@ func (s *session) full() error {
 		WithHint("Nothing of this batch was sent: try it again later.").WithRetryAfter(time.Second)
 }
 
-// launch hands records to the client, in order.
+// launch hands records to the client, in order. Those without an ID, for which
+// nobody can ask again, are given up after a time; those with one stay until the
+// session ends, lest what comes behind them overtakes.
 func (s *session) launch(w *wait, q *abi.KafkaProduce, send []int) {
 	client := s.current()
 	// The library's own timeout counts from a record's time, which is the device's.
 	ctx, cancel := context.WithTimeout(s.quit, deliveryTime)
 	together := &batch{left: len(send), cancel: cancel}
 	for _, i := range send {
-		b := w.flights[i]
-		client.TryProduce(ctx, s.recordFor(&q.Records[i]), func(r *kgo.Record, err error) {
+		b, until := w.flights[i], ctx
+		if b.id != "" {
+			until = s.quit
+		}
+		client.TryProduce(until, s.recordFor(&q.Records[i]), func(r *kgo.Record, err error) {
 			s.flights.end(b, s.result(r, err))
 			together.ended()
 		})
@@ -99,7 +104,7 @@ func (s *session) await(ctx context.Context, w *wait, timeoutMS uint64) error {
 		why = f.Text
 	}
 	return fault.New(fault.Timeout, "kafka.produce to %s: %s", s.set.resource(), why).
-		WithHint("The records stay under way for two minutes: ask again with their IDs to hear of them; without any they may come twice.").
+		WithHint("The records stay under way, those without an ID for two minutes: ask again with their IDs to hear of them; without any they may come twice.").
 		WithRetryAfter(time.Second)
 }
 
@@ -110,6 +115,7 @@ func (s *session) result(r *kgo.Record, err error) abi.KafkaResult {
 	}
 	text := s.mask.Text(fault.Clip(err.Error(), maxReason))
 	if known, ok := errors.AsType[*kerr.Error](err); ok {
+		s.mayNot(known)
 		return abi.KafkaResult{Code: known.Message, Text: text, Retry: known.Retriable}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -117,6 +123,17 @@ func (s *session) result(r *kgo.Record, err error) abi.KafkaResult {
 	}
 	transient := errors.Is(err, kgo.ErrAborting) || errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrMaxBuffered)
 	return abi.KafkaResult{Code: "NOT_SENT", Text: text, Retry: transient}
+}
+
+// mayNot tells that the broker lets this login write no more: a look at the topic
+// does not show it.
+func (s *session) mayNot(known *kerr.Error) {
+	switch known.Code {
+	case kerr.TopicAuthorizationFailed.Code, kerr.ClusterAuthorizationFailed.Code:
+		f := refused(s.set.resource(), known)
+		s.setIll(f)
+		s.setDown(f)
+	}
 }
 
 // maxReason bounds what is told of an error's own words, in bytes.
