@@ -24,6 +24,7 @@ import (
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/opcua"
 	"github.com/snaprail/snaprail/hostfns/serial"
+	"github.com/snaprail/snaprail/hostfns/tcp"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/catalog"
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -70,7 +71,7 @@ func newRig(t *testing.T) *rig {
 func newRigOn(t *testing.T, s store.Store, maxModule int64) *rig {
 	t.Helper()
 	out := egress.New(egress.Config{})
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), opcua.New(opcua.Config{Egress: out, Dir: t.TempDir()}))
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), opcua.New(opcua.Config{Egress: out}))
 	log := slog.New(slog.DiscardHandler)
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {

@@ -1,0 +1,141 @@
+package tcp
+
+import (
+	"bytes"
+	"context"
+	"sync"
+
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// frame is what was received, and when.
+type frame struct {
+	data []byte
+	time int64 // unix ns
+}
+
+// inbox holds what was received until the guest reads it. Whoever adds waits for
+// room.
+type inbox struct {
+	ready chan struct{} // a token whenever there may be something to read
+	room  chan struct{} // a token whenever there may be room again
+
+	mu     sync.Mutex
+	frames []frame
+	size   int // their bytes
+	most   int // bounds
+	bytes  int
+}
+
+func newInbox(most, bytes int) *inbox {
+	return &inbox{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), most: most, bytes: bytes}
+}
+
+// push adds a frame of the caller's, waiting for room until ctx ends.
+func (b *inbox) push(ctx context.Context, f frame) error {
+	for !b.tryPush(f) {
+		select {
+		case <-b.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	signal(b.ready)
+	return nil
+}
+
+func (b *inbox) tryPush(f frame) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.frames) >= b.most || len(b.frames) > 0 && b.size+len(f.data) > b.bytes {
+		return false
+	}
+	b.frames = append(b.frames, f)
+	b.size += len(f.data)
+	return true
+}
+
+// next is the oldest frame; false: there is none.
+func (b *inbox) next() (frame, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.frames) == 0 {
+		return frame{}, false
+	}
+	f := b.frames[0]
+	b.drop(1)
+	return f, true
+}
+
+// piece is what there is, up to limit bytes and, with until, up to and including
+// it; false: there is nothing yet. fault.TooLarge: so much came without it.
+func (b *inbox) piece(until []byte, limit int) (frame, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.frames) == 0 {
+		return frame{}, false, nil
+	}
+	b.join(limit)
+	first := &b.frames[0]
+	end := min(len(first.data), limit)
+	if len(until) > 0 {
+		at := bytes.Index(first.data[:end], until)
+		switch {
+		case at >= 0:
+			end = at + len(until)
+		case end == limit:
+			return frame{}, false, fault.New(fault.TooLarge, "tcp.read: %d bytes, and the delimiter is not among them", end)
+		default:
+			return frame{}, false, nil
+		}
+	}
+	f := frame{data: first.data[:end:end], time: first.time}
+	if end == len(first.data) {
+		b.drop(1)
+		return f, true, nil
+	}
+	first.data = first.data[end:]
+	b.size -= end
+	signal(b.room)
+	return f, true, nil
+}
+
+// join puts the first frames together until they have limit bytes.
+func (b *inbox) join(limit int) {
+	first, all := &b.frames[0], 1
+	for ; all < len(b.frames) && len(first.data) < limit; all++ {
+		first.data, first.time = append(first.data, b.frames[all].data...), b.frames[all].time
+	}
+	if all == 1 {
+		return
+	}
+	clear(b.frames[1:all])
+	b.frames = append(b.frames[:1], b.frames[all:]...)
+	signal(b.room)
+}
+
+// discard drops everything and says how many frames there were.
+func (b *inbox) discard() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.frames)
+	b.drop(n)
+	return n
+}
+
+func (b *inbox) drop(n int) {
+	for i := range n {
+		b.size -= len(b.frames[i].data)
+		b.frames[i] = frame{}
+	}
+	if b.frames = b.frames[n:]; len(b.frames) == 0 {
+		b.frames = nil
+	}
+	signal(b.room)
+}
+
+func (b *inbox) buffered() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.frames)
+}
