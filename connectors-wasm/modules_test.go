@@ -149,6 +149,15 @@ func TestSchemas(t *testing.T) {
 				`{"brokers":["k1"],"topic":"t","create":true}`, `{"brokers":["k1"],"topic":"t","compression":"rar"}`, `{"brokers":["k1"],"topic":"t","group":"g"}`,
 			},
 		},
+		"webhook": {
+			good: []string{
+				`{}`, `{"paths":["/orders/*"],"methods":["POST"],"auth":"stripe","secret":"secret://a","id_headers":["X-Id"],"timeout":5,"device_part":2,"reply":{"status":200}}`,
+			},
+			bad: []string{
+				`{"paths":[]}`, `{"paths":["orders"]}`, `{"methods":["TRACE"]}`, `{"auth":"digest"}`, `{"format":"xml"}`, `{"reply":{}}`, `{"reply":{"status":100}}`,
+				`{"device_pointer":"id"}`, `{"timeout":61}`, `{"max_body":1048576}`, `{"path":"/"}`,
+			},
+		},
 		"slackhook": {
 			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
 			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"crypto/sha256"
+	"strconv"
+
+	"github.com/snaprail/snaprail/guest-sdk/go/kv"
+)
+
+// The names of requests that made records are kept in the connector's state, in the
+// same step as the records: so that a request that comes again after a crash makes
+// none. They are kept as hashes, in pages that are written over in turn.
+const (
+	pages    = 32
+	pageSize = 256 // names
+	sumSize  = 16  // bytes of a hash
+)
+
+type sum [sumSize]byte
+
+// seen are the last 7,936 names at least, and 8,192 at most.
+type seen struct {
+	loaded bool
+	at     int // the page that is being filled
+	fill   [pages][]byte
+	names  map[sum]int // how often it is in the pages
+	dirty  map[int]bool
+}
+
+func pageKey(i int) string { return "seen/" + strconv.Itoa(i) }
+
+// load reads the pages once.
+func (s *seen) load() error {
+	if s.loaded {
+		return nil
+	}
+	s.names, s.dirty = map[sum]int{}, map[int]bool{}
+	for i := range pages {
+		page, _, err := kv.Get(pageKey(i), nil)
+		if err != nil {
+			return err
+		}
+		page = page[:len(page)-len(page)%sumSize]
+		s.fill[i] = append([]byte(nil), page...)
+		for j := 0; j < len(page); j += sumSize {
+			s.names[sum(page[j:])]++
+		}
+	}
+	at, found, err := kv.Get("seen/at", nil)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi(string(at)); found && err == nil && n >= 0 && n < pages {
+		s.at = n
+	}
+	s.loaded = true
+	return nil
+}
+
+func sumOf(name string) sum {
+	h := sha256.Sum256([]byte(name))
+	return sum(h[:sumSize])
+}
+
+func (s *seen) has(name string) bool { return s.names[sumOf(name)] > 0 }
+
+func (s *seen) add(name string) {
+	if len(s.fill[s.at]) >= pageSize*sumSize {
+		s.at = (s.at + 1) % pages
+		for j := 0; j < len(s.fill[s.at]); j += sumSize {
+			old := sum(s.fill[s.at][j:])
+			if s.names[old]--; s.names[old] <= 0 {
+				delete(s.names, old)
+			}
+		}
+		s.fill[s.at] = s.fill[s.at][:0]
+	}
+	h := sumOf(name)
+	s.fill[s.at] = append(s.fill[s.at], h[:]...)
+	s.names[h]++
+	s.dirty[s.at] = true
+}
+
+// keep writes the pages that this step changed. What fails makes the step fail, and
+// then nothing of it was seen.
+func (s *seen) keep() error {
+	if len(s.dirty) == 0 {
+		return nil
+	}
+	for i := range s.dirty {
+		if err := kv.Put(pageKey(i), s.fill[i]); err != nil {
+			s.loaded = false
+			return err
+		}
+	}
+	clear(s.dirty)
+	if err := kv.Put("seen/at", []byte(strconv.Itoa(s.at))); err != nil {
+		s.loaded = false
+		return err
+	}
+	return nil
+}
