@@ -1,0 +1,204 @@
+package mqtt
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// How resources begin.
+const (
+	brokers  = "broker:"
+	topics   = "topic:"
+	networks = "cidr:"
+)
+
+// The schemes of URLs, and their ports.
+const (
+	schemePlain = "mqtt"
+	schemeTLS   = "mqtts"
+	portPlain   = "1883"
+	portTLS     = "8883"
+)
+
+var (
+	errResource = errors.New("want broker:host:port, as in broker:mqtt1:8883 with stars as you like, topic:filter, as in topic:plant/+/readings, or cidr:network")
+	errURL      = errors.New("want mqtt://host:1883 or mqtts://host:8883, and nothing behind it")
+	errPort     = errors.New("names no port: write it out, as in broker:mqtt1:8883, or a star for any")
+)
+
+// address is the broker of a URL in its one spelling.
+func address(text string) (at string, secure bool, err error) {
+	u, err := url.Parse(text)
+	if err != nil || len(text) > 512 || u.User != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" ||
+		u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
+		return "", false, errURL
+	}
+	port := u.Port()
+	switch u.Scheme {
+	case schemePlain:
+		port = orElse(port, portPlain)
+	case schemeTLS:
+		secure, port = true, orElse(port, portTLS)
+	default:
+		return "", false, errURL
+	}
+	at, err = canonical(u.Hostname(), port)
+	return at, secure, err
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// canonical is host:port by the web's rules for hosts: lower case, punycode,
+// addresses in one spelling.
+func canonical(host, port string) (string, error) {
+	u, err := egress.Canonical("http://" + net.JoinHostPort(host, port) + "/")
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(u.Hostname(), port), nil
+}
+
+// checkPattern says what is wrong with a resource of a grant.
+func checkPattern(text string) error {
+	if strings.HasPrefix(text, networks) {
+		return egress.CheckPattern(text)
+	}
+	if filter, ok := strings.CutPrefix(text, topics); ok {
+		if strings.Contains(filter, "*") {
+			return errors.New("has a star: in filters, + stands for one level and # at the end for all the rest")
+		}
+		return checkFilter(filter)
+	}
+	at, ok := strings.CutPrefix(text, brokers)
+	if _, err := path.Match(text, ""); !ok || err != nil || at == "" || strings.ContainsAny(at, "/@?# ") {
+		return errResource
+	}
+	colon := strings.LastIndexByte(at, ':')
+	switch {
+	case colon <= 0 || colon == len(at)-1 || strings.HasSuffix(at, "]"):
+		return errPort
+	case at != strings.ToLower(at):
+		return errors.New("hosts are written in lower case")
+	case strings.ContainsAny(at, `*[\`):
+		return nil
+	}
+	host, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return errResource
+	}
+	one, err := canonical(host, port)
+	if err == nil && one != at {
+		return errors.New("write it as " + brokers + one)
+	}
+	return err
+}
+
+// covers reports whether a pattern covers a resource, or all that another pattern
+// does. It says no when it cannot tell.
+func covers(pattern, resource string) bool {
+	if strings.HasPrefix(pattern, networks) || strings.HasPrefix(resource, networks) {
+		return egress.Matches(pattern, resource)
+	}
+	if checkPattern(pattern) != nil {
+		return false
+	}
+	if pattern == resource {
+		return true
+	}
+	wide, isTopic := strings.CutPrefix(pattern, topics)
+	narrow, wantsTopic := strings.CutPrefix(resource, topics)
+	if isTopic || wantsTopic {
+		return isTopic && wantsTopic && checkFilter(narrow) == nil && within(wide, narrow)
+	}
+	if !strings.HasPrefix(resource, brokers) || strings.ContainsAny(resource, `*?[\`) {
+		return false
+	}
+	matched, err := path.Match(pattern, resource)
+	return matched && err == nil
+}
+
+// granted reports whether a grant covers a topic or a filter with a right.
+func granted(grants []spec.Grant, what string, right spec.Right) bool {
+	for _, g := range grants {
+		if !holds(g, right) {
+			continue
+		}
+		for _, pattern := range g.Resources {
+			if strings.HasPrefix(pattern, topics) && covers(pattern, topics+what) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// barred reports whether a topic is that of a grant with an interlock which does
+// not name the broker: it is asked for the broker's grants alone, and so would not
+// be asked.
+func barred(grants []spec.Grant, broker, topic string) bool {
+	for _, g := range grants {
+		if g.Interlock == nil || g.Interlock.Unasked {
+			continue
+		}
+		named, asked := false, false
+		for _, pattern := range g.Resources {
+			named = named || strings.HasPrefix(pattern, topics) && covers(pattern, topics+topic)
+			asked = asked || covers(pattern, broker)
+		}
+		if named && !asked {
+			return true
+		}
+	}
+	return false
+}
+
+// locked reports whether the broker is that of a grant with an interlock.
+func locked(grants []spec.Grant, broker string) bool {
+	for _, g := range grants {
+		if g.Interlock == nil || g.Interlock.Unasked {
+			continue
+		}
+		for _, pattern := range g.Resources {
+			if covers(pattern, broker) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func holds(g spec.Grant, right spec.Right) bool {
+	if len(g.Rights) == 0 {
+		return right == spec.Read
+	}
+	for _, r := range g.Rights {
+		if r == right {
+			return true
+		}
+	}
+	return false
+}
+
+// networksOf are the networks of private addresses that grants name, for egress.
+func networksOf(grants []spec.Grant) []spec.Grant {
+	var all []string
+	for _, g := range grants {
+		for _, r := range g.Resources {
+			if strings.HasPrefix(r, networks) {
+				all = append(all, r)
+			}
+		}
+	}
+	return []spec.Grant{{Resources: all}}
+}

@@ -1,0 +1,148 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// caller makes the connections of one session.
+type caller struct {
+	set            *settings
+	login          login
+	dial           dialFunc
+	answer         time.Duration // that a broker has for each step
+	receiveMaximum int
+}
+
+// connect makes a connection: it dials, speaks TLS, and is let in. first is the
+// first one of the session.
+func (c *caller) connect(ctx context.Context, will *abi.MQTTMessage, delay uint32, first bool) (*link, *wire.Reader, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*c.answer)
+	defer cancel()
+	conn, err := c.open(ctx)
+	if err != nil {
+		return nil, nil, c.explain(ctx, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	l, r, err := c.greet(conn, will, delay, first)
+	if err != nil {
+		_ = conn.Close() // it is of no use
+		return nil, nil, c.explain(ctx, err)
+	}
+	if !stop() {
+		_ = conn.Close() // too late: its deadline has passed
+		return nil, nil, c.explain(ctx, context.Cause(ctx))
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return l, r, nil
+}
+
+func (c *caller) open(ctx context.Context) (net.Conn, error) {
+	conn, err := c.dial(ctx, "tcp", c.set.address)
+	if err != nil {
+		return nil, egress.Explain(err)
+	}
+	if c.login.tls == nil {
+		return conn, nil
+	}
+	secure := tls.Client(conn, c.login.tls.Clone())
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, egress.Explain(err)
+	}
+	return secure, nil
+}
+
+// greet sends the CONNECT, and reads the CONNACK.
+func (c *caller) greet(conn net.Conn, will *abi.MQTTMessage, delay uint32, first bool) (*link, *wire.Reader, error) {
+	a := &c.set.args
+	h := wire.Hello{
+		ClientID: a.ClientID, Username: c.login.username, Password: []byte(c.login.password), CleanStart: c.set.clean(first),
+		KeepAlive:     uint16(c.set.keepAlive.Seconds()),                   //nolint:gosec // bounded
+		SessionExpiry: uint32(min(a.SessionExpiryS, 1<<32-1)),              //nolint:gosec // bounded
+		MaximumPacket: maxPacket, ReceiveMaximum: uint16(c.receiveMaximum), //nolint:gosec // bounded
+		WillDelay: delay,
+	}
+	if will != nil {
+		h.Will = messageOf(will)
+	}
+	if _, err := conn.Write(wire.AppendHello(nil, c.set.version, &h)); err != nil {
+		return nil, nil, lost(err)
+	}
+	r := wire.NewReader(conn, c.set.version, maxPacket)
+	p, err := r.Next()
+	switch {
+	case err != nil:
+		return nil, nil, greeted(err)
+	case p.Type == wire.Disconnect:
+		return nil, nil, refused("it", p.Reason, &p.Properties)
+	case p.Type != wire.ConnAck:
+		return nil, nil, fault.New(fault.ConfigInvalid, "the broker wants to see more than a user name and a password").
+			WithHint("Authentication in several steps is not supported: let the broker take a password or a certificate.")
+	}
+	if reason := code5(&p, c.set.version); reason != 0 {
+		return nil, nil, refused("it", reason, &p.Properties)
+	}
+	return c.newLink(conn, &p, will), r, nil
+}
+
+// greeted is the error of a peer that does not answer a CONNECT with a CONNACK.
+func greeted(err error) error {
+	f := fault.Of(lost(err))
+	if f.Kind == fault.ResourceUnavailable {
+		return f.WithHint("Check that this port is that of an MQTT broker, whether it speaks TLS (mqtts://), and that it knows this version of MQTT: some brokers end a connection without a word.")
+	}
+	return f
+}
+
+func (c *caller) newLink(conn net.Conn, p *wire.Packet, will *abi.MQTTMessage) *link {
+	l := &link{
+		conn: conn, version: c.set.version, hello: *p, will: will, began: time.Now(), window: oldWindow, maxQoS: 2, keepAlive: c.set.keepAlive,
+		subAck: make(chan []byte, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	l.heard.Store(time.Now().UnixNano())
+	if l.version != wire.V5 {
+		return l
+	}
+	l.window = maxWindow
+	of := &p.Properties
+	if of.ReceiveMaximum > 0 {
+		l.window = min(l.window, int(of.ReceiveMaximum))
+	}
+	if of.MaximumQoS != nil {
+		l.maxQoS = min(2, *of.MaximumQoS)
+	}
+	if of.ServerKeepAlive != nil && *of.ServerKeepAlive > 0 {
+		l.keepAlive = time.Duration(*of.ServerKeepAlive) * time.Second
+	}
+	l.maxPacket = int(of.MaximumPacket)
+	return l
+}
+
+// explain names the broker in an error, and keeps the secrets out of it.
+func (c *caller) explain(ctx context.Context, err error) error {
+	f := fault.Of(err)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fault.Wrap(fault.Canceled, ctx.Err(), "%s", c.set.resource())
+	}
+	named := fault.New(f.Kind, "%s: %s", c.set.resource(), f.Text).WithRetryAfter(f.RetryAfter)
+	switch f.Kind {
+	case fault.EgressForbidden:
+		named = named.WithHint("If this is meant, add the network to the connector's grant for mqtt, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
+	default:
+		named = named.WithHint("%s", f.Advice())
+	}
+	if c.login.mask == nil {
+		return named
+	}
+	return c.login.mask.Fault(named)
+}

@@ -1,0 +1,47 @@
+package mqtt
+
+import (
+	"slices"
+	"sync"
+)
+
+// places are the client ids in use, by connector and broker. A broker knows one
+// client of an id: when a connector opens a second session with it, as in a swap to
+// another config, the newest has it, and the others wait until that is closed.
+type places struct {
+	mu sync.Mutex
+	by map[string][]*session // the newest last
+}
+
+func newPlaces() *places { return &places{by: map[string][]*session{}} }
+
+// take makes a session the newest one.
+func (p *places) take(key string, s *session) {
+	if key == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.by[key] = append(slices.DeleteFunc(p.by[key], func(o *session) bool { return o == s }), s)
+}
+
+// has reports whether no other session is newer.
+func (p *places) has(key string, s *session) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.by[key]
+	return len(list) == 0 || list[len(list)-1] == s
+}
+
+// leave gives the place back.
+func (p *places) leave(key string, s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := slices.DeleteFunc(p.by[key], func(o *session) bool { return o == s })
+	if len(list) == 0 {
+		delete(p.by, key)
+		return
+	}
+	p.by[key] = list
+	signal(list[len(list)-1].turn)
+}

@@ -1,0 +1,347 @@
+package mqtt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// session is one connector's client. Its goroutines connect and listen (life.go);
+// Call publishes.
+type session struct {
+	group  *Group
+	set    *settings
+	pace   pace
+	grants []spec.Grant
+	log    *slog.Logger
+	caller *caller
+	place  string // of the client id; empty: it has none
+
+	events   *queue
+	out      *outbound
+	received atomic.Uint64
+	unwanted atomic.Uint64
+
+	quit   context.Context //nolint:containedctx // it ends with the session
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the goroutines have returned
+	again  chan struct{} // a token: connect anew, now
+	turn   chan struct{} // a token: the client id may be this session's again
+
+	// Of whoever connects: Open, then the session's goroutine.
+	subscribed bool // the broker's session has what is wanted
+	missed     bool // it had kept nothing, and the guest has not been told
+
+	mu      sync.Mutex // guards what follows
+	up      bool
+	reason  string // why it is not up
+	opens   uint64
+	last    *link // the newest, which may be broken
+	will    *abi.MQTTMessage
+	delay   uint32
+	changed chan struct{} // closed when it comes up
+}
+
+var (
+	_ capability.Source   = (*session)(nil)
+	_ capability.Reporter = (*session)(nil)
+)
+
+func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
+	rules, err := egress.NewRules(networksOf(scope.Grants))
+	if err != nil {
+		return nil, err
+	}
+	login, err := readLogin(ctx, g.cfg.Egress, scope.Secrets, set)
+	if err != nil {
+		return nil, err
+	}
+	log := scope.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	within := func(asked uint64, most int) int {
+		if asked == 0 || asked > uint64(most) { //nolint:gosec // positive
+			return most
+		}
+		return int(asked) //nolint:gosec // bounded
+	}
+	messages, size := within(set.args.QueueMessages, g.cfg.Messages), within(set.args.QueueBytes, g.cfg.Bytes)
+	s := &session{
+		group: g, set: set, pace: g.cfg.pace, grants: scope.Grants, log: log.With("broker", set.address),
+		caller: &caller{
+			set: set, login: login, dial: g.cfg.Egress.Dialer(rules).DialContext, answer: g.cfg.pace.answer,
+			receiveMaximum: within(uint64(set.args.ReceiveMaximum), min(defaultReceive, messages)),
+		},
+		events: newQueue(messages, size), out: newOutbound(set.version, g.cfg.Messages, g.cfg.Bytes),
+		done: make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), changed: make(chan struct{}),
+		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)), //nolint:gosec // bounded
+		reason: "the broker has not answered yet",
+	}
+	if set.args.ClientID != "" {
+		s.place = scope.Owner + "\x00" + set.address + "\x00" + set.args.ClientID
+	}
+	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// abandon ends a session that was not started.
+func (s *session) abandon() {
+	s.cancel()
+	s.group.places.leave(s.place, s)
+}
+
+// Call implements capability.Session.
+func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
+	if s.quit.Err() != nil {
+		return nil, fault.New(fault.SessionClosed, "mqtt.%s: the session of %s is closed", function, s.set.resource())
+	}
+	var err error
+	switch function {
+	case functionPublish:
+		out, err = s.publish(ctx, in, out)
+	case functionWill:
+		out, err = s.setWill(in, out)
+	case functionReconnect:
+		out, err = s.reconnectNow(ctx, in, out)
+	case functionInfo:
+		out, err = s.info(in, out)
+	default:
+		err = fault.New(fault.Unsupported, "mqtt has no function %q", function)
+	}
+	if err != nil {
+		return nil, s.masked(err)
+	}
+	return out, nil
+}
+
+// masked is an error without the secrets of the login.
+func (s *session) masked(err error) error {
+	if s.caller.login.mask == nil {
+		return err
+	}
+	return s.caller.login.mask.Fault(fault.Of(err))
+}
+
+// maxID bounds the name of a batch, in bytes.
+const maxID = 256
+
+func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
+	var q abi.MQTTPublish
+	if err := q.Decode(bytes.Clone(in)); err != nil { // the messages outlive the call
+		return nil, fault.Wrap(fault.Invalid, err, "mqtt.publish: the request cannot be read")
+	}
+	if len(q.ID) > maxID {
+		return nil, fault.New(fault.Invalid, "mqtt.publish: the name of a batch has at most %d bytes", maxID)
+	}
+	var f *flight
+	if q.ID != "" {
+		f = s.out.find(q.ID)
+	}
+	switch {
+	case f != nil && len(f.results) != len(q.Messages):
+		return nil, fault.New(fault.Invalid, "mqtt.publish: the batch %q is under way with %d messages, and has %d now", q.ID, len(f.results), len(q.Messages))
+	case f == nil && len(q.Messages) == 0:
+		return out[:0], nil
+	case f == nil:
+		var full, away bool
+		messages, results := s.prepare(q.Messages)
+		if f, full, away = s.out.begin(q.ID, messages, results); away {
+			return nil, s.away(functionPublish)
+		} else if full {
+			return nil, fault.New(fault.Exhausted, "mqtt.publish: too many messages to %s are under way: the broker is slow", s.set.resource()).
+				WithHint("Nothing of this batch was sent: try it again later.").WithRetryAfter(time.Second)
+		}
+	}
+	reply := abi.MQTTPublished{}
+	switch err := s.await(ctx, f, q.TimeoutMS); {
+	case err == nil:
+		s.out.heard(f)
+		reply.Results = f.results
+	case q.ID != "" || errors.Is(err, context.Canceled):
+		return nil, err
+	default:
+		reply.Results = s.out.give(f)
+	}
+	return reply.Append(out[:0]), nil
+}
+
+func (s *session) away(function string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fault.New(fault.ResourceUnavailable, "mqtt.%s: %s is away: %s", function, s.set.resource(), s.reason).
+		WithHint("Nothing was sent: try it again when the session is up.").WithRetryAfter(time.Second)
+}
+
+// prepare checks messages; what is wrong with one is its result.
+func (s *session) prepare(list []abi.MQTTMessage) ([]*wire.Message, []abi.MQTTResult) {
+	messages, results := make([]*wire.Message, len(list)), make([]abi.MQTTResult, len(list))
+	for i := range list {
+		m := &list[i]
+		messages[i] = messageOf(m)
+		if err := checkTopic(m.Topic); err != nil {
+			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a topic " + err.Error()}
+		} else if problem := badMessage(m); problem != "" {
+			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a message " + problem}
+		} else if !granted(s.grants, m.Topic, spec.Write) {
+			results[i] = abi.MQTTResult{Code: codeDenied, Text: "no grant covers " + topics + fault.Clip(m.Topic, 256) + " with the right to write"}
+		} else if barred(s.grants, s.set.resource(), m.Topic) {
+			results[i] = abi.MQTTResult{Code: codeInterlock, Text: "the grant of the topic has an interlock, and does not name the broker: name both in one grant"}
+		}
+	}
+	return messages, results
+}
+
+// await waits for a batch.
+func (s *session) await(ctx context.Context, f *flight, timeoutMS uint64) error {
+	most := maxWait
+	if timeoutMS > 0 {
+		most = time.Duration(min(timeoutMS, uint64(maxWait.Milliseconds()))) * time.Millisecond //nolint:gosec // at most an hour
+	}
+	wait, cancel := beforeDeadline(ctx, most)
+	defer cancel()
+	select {
+	case <-f.done:
+		return nil
+	case <-wait.Done():
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fault.Wrap(fault.Canceled, ctx.Err(), "mqtt.publish to %s", s.set.resource())
+	}
+	return fault.New(fault.Timeout, "mqtt.publish to %s: the broker has not acknowledged it yet", s.set.resource()).
+		WithHint("The batch stays under way: ask again with its name to hear of it.").WithRetryAfter(time.Second)
+}
+
+func (s *session) setWill(in, out []byte) ([]byte, error) {
+	var q abi.MQTTWill
+	if err := q.Decode(bytes.Clone(in)); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "mqtt.will: the request cannot be read")
+	}
+	if q.Will != nil {
+		if err := checkWill(q.Will); err != nil {
+			return nil, err
+		}
+		if err := mayWill(s.set, s.grants, q.Will); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.will, s.delay = q.Will, uint32(min(q.DelayS, 1<<32-1)) //nolint:gosec // bounded
+	return out[:0], nil
+}
+
+// reconnectNow makes the connection anew, and waits for it.
+func (s *session) reconnectNow(ctx context.Context, in, out []byte) ([]byte, error) {
+	var h abi.Handle
+	if err := h.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "mqtt.reconnect: the request cannot be read")
+	}
+	ctx, cancel := beforeDeadline(ctx, maxWait)
+	defer cancel()
+	s.mu.Lock()
+	before := s.opens
+	s.mu.Unlock()
+	signal(s.again)
+	for {
+		s.mu.Lock()
+		up, changed := s.up && s.opens > before, s.changed
+		s.mu.Unlock()
+		if up {
+			return s.info(in, out)
+		}
+		select {
+		case <-changed:
+		case <-s.quit.Done():
+			return nil, fault.New(fault.SessionClosed, "mqtt.reconnect: the session of %s is closed", s.set.resource())
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, fault.Wrap(fault.Canceled, ctx.Err(), "mqtt.reconnect to %s", s.set.resource())
+			}
+			f := fault.Of(s.away(functionReconnect))
+			f.Kind = fault.Timeout
+			return nil, f.WithHint("The session goes on trying, and tells when it is up.")
+		}
+	}
+}
+
+func (s *session) info(in, out []byte) ([]byte, error) {
+	var h abi.Handle
+	if err := h.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "mqtt.info: the request cannot be read")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := abi.MQTTInfo{Up: s.up, Reason: s.reason, Connections: s.opens, ClientID: s.set.args.ClientID}
+	if l := s.last; l != nil {
+		i.SessionPresent, i.Will, i.MaximumQoS, i.NoRetain = l.hello.Present, l.will, uint32(l.maxQoS), l.hello.Properties.NoRetain
+		i.MaximumPacket, i.ReceiveMaximum, i.KeepAliveS = uint64(l.maxPacket), uint32(l.window), uint64(l.keepAlive.Seconds()) //nolint:gosec // positive
+		if l.hello.Properties.AssignedID != "" {
+			i.ClientID = l.hello.Properties.AssignedID
+		}
+	}
+	return i.Append(out[:0]), nil
+}
+
+// Condition implements capability.Reporter.
+func (s *session) Condition() capability.Condition {
+	dropped, buffered := s.events.counts()
+	sent, under := s.out.counts()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return capability.Condition{
+		Up: s.up, Reason: s.reason, Opens: s.opens, Dropped: dropped, Buffered: buffered,
+		Counts: map[string]uint64{"received": s.received.Load(), "published": sent, "under_way": under, "unwanted": s.unwanted.Load()},
+	}
+}
+
+// Close implements capability.Session: the broker is told goodbye, and publishes no
+// will.
+func (s *session) Close(ctx context.Context) error {
+	s.cancel()
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Timeout, ctx.Err(), "the session of %s is still being closed", s.set.resource())
+	}
+}
+
+// Ready implements capability.Source.
+func (s *session) Ready() <-chan struct{} { return s.events.ready }
+
+// Take implements capability.Source.
+func (s *session) Take(dst []capability.Event, items, bytes int) []capability.Event {
+	return s.events.take(dst, items, bytes)
+}
+
+// Ack implements capability.Source: the broker is told of what is acknowledged
+// (I1).
+func (s *session) Ack(n int) {
+	list := s.events.ack(n)
+	if len(list) == 0 {
+		return
+	}
+	s.mu.Lock()
+	l := s.last
+	s.mu.Unlock()
+	s.events.told(list, func(r receipt) bool { return l != nil && l.answer(r) })
+}
+
+// Rewind implements capability.Source.
+func (s *session) Rewind() { s.events.rewind() }
+
+// Replayable implements capability.Source: a broker that keeps the session sends
+// again what was not acknowledged.
+func (s *session) Replayable() bool { return s.set.survives() }
