@@ -1,0 +1,207 @@
+package udp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// The names of gaps, as the guest sees them.
+const (
+	gapTooLong  = "datagram_too_long"
+	gapOverflow = "overflow"
+)
+
+// Session is one connector's socket for one peer. Its goroutine receives; Call
+// sends. Call and Close may run at the same time.
+type Session struct {
+	set    abi.UDPOpen
+	conn   net.Conn
+	log    *slog.Logger
+	events queue
+	rate   bucket
+
+	closing sync.Once
+	done    chan struct{} // closed when the goroutine has returned
+
+	mu     sync.Mutex // guards what follows
+	reason string     // what the system said of the peer last; empty: nothing since it was heard
+	closed bool
+}
+
+var (
+	_ capability.Source   = (*Session)(nil)
+	_ capability.Reporter = (*Session)(nil)
+)
+
+func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, log *slog.Logger) *Session {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{
+		set: set, conn: conn, log: log.With("peer", set.Address),
+		events: queue{ready: make(chan struct{}, 1), most: cfg.Events, bytes: int(set.BufferBytes)}, //nolint:gosec // bounded by the settings
+		rate:   bucket{rate: float64(cfg.Rate), left: float64(cfg.Rate), at: time.Now()},
+		done:   make(chan struct{}),
+	}
+	go s.receive()
+	return s
+}
+
+// receive keeps what the peer sends until the session is closed.
+func (s *Session) receive() {
+	defer close(s.done)
+	buf := make([]byte, s.set.MaxDatagram+1)
+	for {
+		n, err := s.conn.Read(buf)
+		now := time.Now().UnixNano()
+		switch {
+		case err == nil && n <= int(s.set.MaxDatagram):
+			s.note("")
+			s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: bytes.Clone(buf[:n])})
+		case err == nil:
+			s.note("")
+			s.events.lose(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLong})
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // what the network says of a datagram that was sent
+			s.note(fault.Clip(err.Error(), 256))
+			if !errors.Is(err, syscall.ECONNREFUSED) && !s.breathe() {
+				return
+			}
+		}
+	}
+}
+
+// breathe waits after an error that may come again at once; false: the session is
+// closed.
+func (s *Session) breathe() bool {
+	s.log.Debug("udp socket", "error", s.Condition().Reason)
+	t := time.NewTimer(100 * time.Millisecond)
+	defer t.Stop()
+	<-t.C
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed
+}
+
+func (s *Session) note(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reason = reason
+}
+
+// Call serves send.
+func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
+	if function != functionSend {
+		return nil, fault.New(fault.Unsupported, "udp has no function %q", function)
+	}
+	var q abi.UDPSend
+	if err := q.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "udp.send: the request cannot be read")
+	}
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, fault.New(fault.SessionClosed, "the session of %s is closed", s.set.Address)
+	}
+	for _, d := range q.Datagrams {
+		if len(d) > int(s.set.MaxDatagram) {
+			return nil, fault.New(fault.TooLarge, "udp.send: a datagram of %d bytes: at most %d", len(d), s.set.MaxDatagram).
+				WithHint("Open the session with a larger max_datagram, or send less at once.")
+		}
+	}
+	if wait := s.rate.take(len(q.Datagrams), time.Now()); wait > 0 {
+		return nil, fault.New(fault.Exhausted, "udp.send: more than %v datagrams in a second", s.rate.rate).WithRetryAfter(wait)
+	}
+	for i, d := range q.Datagrams {
+		if err := s.send(ctx, d); err != nil {
+			return nil, fault.Wrap(fault.ResourceUnavailable, err, "udp.send to %s (%d of %d datagrams were sent)", s.set.Address, i, len(q.Datagrams)).
+				WithRetryAfter(time.Second)
+		}
+	}
+	return abi.TCPWritten{Count: uint32(len(q.Datagrams))}.Append(out[:0]), nil //nolint:gosec // at most MaxItems
+}
+
+// send sends one datagram. What the system says of an earlier one is not its
+// error.
+func (s *Session) send(ctx context.Context, d []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(d)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		s.note(fault.Clip(err.Error(), 256))
+		_, err = s.conn.Write(d)
+	}
+	return err
+}
+
+// Close ends the socket and waits for the goroutine.
+func (s *Session) Close(ctx context.Context) error {
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		_ = s.conn.Close()
+	})
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Timeout, ctx.Err(), "the socket for %s is still being closed", s.set.Address)
+	}
+}
+
+// Condition is how the socket is doing: it is up, since nobody knows better, unless
+// the network has refused what was sent.
+func (s *Session) Condition() capability.Condition {
+	dropped, buffered := s.events.counts()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return capability.Condition{Up: s.reason == "" && !s.closed, Reason: s.reason, Opens: 1, Dropped: dropped, Buffered: buffered}
+}
+
+// Ready holds a token whenever Take may have something to give.
+func (s *Session) Ready() <-chan struct{} { return s.events.ready }
+
+// Take hands out the next datagrams.
+func (s *Session) Take(dst []capability.Event, items, bytes int) []capability.Event {
+	return s.events.take(dst, items, bytes)
+}
+
+// Ack lets the oldest n events go.
+func (s *Session) Ack(n int) { s.events.ack(n) }
+
+// Rewind makes Take begin anew.
+func (s *Session) Rewind() { s.events.rewind() }
+
+// Replayable is false: what a peer sends while nobody reads is gone.
+func (s *Session) Replayable() bool { return false }
+
+// bucket bounds a rate. It is used by whoever calls the session.
+type bucket struct {
+	rate, left float64
+	at         time.Time
+}
+
+// take takes n tokens, or says how long to wait for them.
+func (b *bucket) take(n int, now time.Time) time.Duration {
+	b.left = min(b.rate, b.left+now.Sub(b.at).Seconds()*b.rate)
+	b.at = now
+	if missing := min(float64(n), b.rate) - b.left; missing > 0 {
+		return time.Duration(missing/b.rate*float64(time.Second)) + time.Millisecond
+	}
+	b.left -= float64(n)
+	return 0
+}
