@@ -84,12 +84,6 @@ func (s *site) HTTP(ctx context.Context, h *abi.DeployHTTP) (abi.Deployed, error
 	return s.ensure(ctx, deploy.KindHTTP, h.Name, h.Append(nil))
 }
 
-// Topic implements capability.Deployment. It is in no ledger before there is Kafka.
-func (s *site) Topic(context.Context, *abi.DeployTopic) (abi.Deployed, error) {
-	return abi.Deployed{}, fault.New(fault.Unsupported, "deploy.topic: this server has no group kafka, so it makes no topics").
-		WithHint("Make the topic by hand, and note that with deploy.Note.")
-}
-
 // Note implements capability.Deployment.
 func (s *site) Note(ctx context.Context, n *abi.DeployNote) (abi.Deployed, error) {
 	return s.ensure(ctx, deploy.KindNote, n.Name, n.Append(nil))
@@ -138,10 +132,14 @@ func (s *site) There(ctx context.Context, r deploy.Resource) (there bool, err er
 
 // Same implements deploy.Maker.
 func (s *site) Same(r deploy.Resource, ask []byte) bool {
-	if r.Kind != deploy.KindHTTP {
-		return true // their names say what they are
+	switch r.Kind {
+	case deploy.KindHTTP:
+		return sameHTTP(r.Ask, ask)
+	case deploy.KindTopic:
+		return sameTopic(r.Ask, ask)
+	case deploy.KindConnector, deploy.KindDevice, deploy.KindNote, deploy.KindTearDown:
 	}
-	return sameHTTP(r.Ask, ask)
+	return true // their names say what they are
 }
 
 // Make implements deploy.Maker.
@@ -155,7 +153,9 @@ func (s *site) Make(ctx context.Context, r deploy.Resource) (result deploy.Resul
 		return result, unmade(err)
 	case deploy.KindHTTP:
 		return s.send(ctx, r.Ask)
-	case deploy.KindTopic, deploy.KindNote, deploy.KindTearDown:
+	case deploy.KindTopic:
+		return s.makeTopic(ctx, r.Ask)
+	case deploy.KindNote, deploy.KindTearDown:
 	}
 	return result, nil
 }
@@ -171,6 +171,9 @@ func unmade(err error) error {
 
 // Change implements deploy.Maker.
 func (s *site) Change(ctx context.Context, r deploy.Resource, from []byte) (deploy.Result, error) {
+	if r.Kind == deploy.KindTopic {
+		return s.changeTopic(ctx, r.Ask, from)
+	}
 	if r.Kind == deploy.KindHTTP && !putsAgain(from, r.Ask) {
 		old := r
 		old.Ask = from
@@ -196,7 +199,9 @@ func (s *site) Unmake(ctx context.Context, r deploy.Resource) error {
 			return fault.Wrap(fault.Integrity, err, "ledger")
 		}
 		return fault.New(fault.Unsupported, "a person has to take it down: %s", n.Text)
-	case deploy.KindTopic, deploy.KindTearDown:
+	case deploy.KindTopic:
+		return s.unmakeTopic(ctx, r.Ask)
+	case deploy.KindTearDown:
 	}
 	return nil
 }

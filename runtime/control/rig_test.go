@@ -19,6 +19,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/connectors"
 	"github.com/snaprail/snaprail/hostfns/deploy"
 	"github.com/snaprail/snaprail/hostfns/http"
+	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/serial"
@@ -71,7 +72,7 @@ func newRig(t *testing.T) *rig {
 // anything is a list of grants that covers whatever the groups of these tests have.
 func anything() []spec.Grant {
 	all := []spec.Right{spec.Read, spec.Write}
-	return []spec.Grant{{Group: "serial", Rights: all}, {Group: "http", Rights: all}, {Group: "file", Rights: all}, {Group: "nothing", Rights: all}, {Group: "deploy", Rights: all}}
+	return []spec.Grant{{Group: "serial", Rights: all}, {Group: "http", Rights: all}, {Group: "file", Rights: all}, {Group: "nothing", Rights: all}, {Group: "deploy", Rights: all}, {Group: "kafka", Rights: all}}
 }
 
 // ceiling changes what plant may have while it runs.
@@ -92,7 +93,7 @@ func newRigUnder(t *testing.T, ceiling spec.Ceiling) *rig {
 	r := &rig{t: t, store: memory.New()}
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
 	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), connectors.New(),
-		deploy.New(), http.New(egress.New(egress.Config{})))
+		deploy.New(), http.New(egress.New(egress.Config{})), kafka.New(kafka.Config{Egress: egress.New(egress.Config{})}))
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {
 		t.Fatal(err)

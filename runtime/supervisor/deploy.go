@@ -84,7 +84,7 @@ func (t *Tenant) Request(ctx context.Context, c *spec.Connector, q *abi.HTTPRequ
 	}
 	h := t.newHost(c.ID)
 	session, err := group.Open(ctx, capability.Scope{
-		Grants: plainGrants(c.Grants), Owner: c.ID, Log: h.notes, Purse: t.purse,
+		Grants: plainGrants(c.Grants, groupHTTP), Owner: c.ID, Log: h.notes, Purse: t.purse,
 		Secrets: actor.SecretsOf(config, c.Grants, h.Secret),
 	}, nil)
 	if err != nil {
@@ -138,11 +138,11 @@ func unlocked(all []spec.Grant, q *abi.HTTPRequest) (*abi.HTTPRequest, error) {
 	return &here, nil
 }
 
-// plainGrants are the connector's for http, without the right to write of those
+// plainGrants are the connector's for a group, without the right to write of those
 // that have an interlock.
-func plainGrants(all []spec.Grant) (grants []spec.Grant) {
+func plainGrants(all []spec.Grant, group string) (grants []spec.Grant) {
 	for _, g := range all {
-		if g.Group != groupHTTP {
+		if g.Group != group {
 			continue
 		}
 		if g.Interlock != nil {

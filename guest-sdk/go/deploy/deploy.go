@@ -36,7 +36,10 @@ func HTTP(name string, create, inverse *abi.HTTPRequest) (abi.Deployed, error) {
 	return done(hostHTTP((&abi.DeployHTTP{Name: name, Create: create, Inverse: inverse}).Append(hostcall.Request())))
 }
 
-// Topic makes a Kafka topic. Hosts without Kafka answer unsupported.
+// Topic makes a topic of Kafka in a cluster that is granted to the connector for
+// kafka, to write. One that was there before is used as it is, and stays when the
+// device is torn down; one that was made goes then, with all that it holds. Hosts
+// without Kafka answer unsupported.
 func Topic(t *abi.DeployTopic) (abi.Deployed, error) {
 	return done(hostTopic(t.Append(hostcall.Request())))
 }

@@ -27,6 +27,8 @@ type plan struct {
 	Posted     []string `json:"posted"`
 	Wide       bool     `json:"wide"`
 	Topic      bool     `json:"topic"`
+	Brokers    []string `json:"brokers"`
+	Partitions uint32   `json:"partitions"`
 	Note       string   `json:"note"`
 	Bare       bool     `json:"bare"`
 	End        string   `json:"end"`
@@ -57,7 +59,7 @@ func (factory) Deploy(in *abi.DeployInput) ([]byte, error) {
 		return nil, err
 	}
 	out := made{UUID: m.UUID}
-	for _, step := range []func(*plan, *machine, *made) error{connect, view, post, note} {
+	for _, step := range []func(*plan, *machine, *made) error{connect, view, post, topic, note} {
 		if err := step(&p, &m, &out); err != nil {
 			return nil, err
 		}
@@ -132,10 +134,22 @@ func post(p *plan, m *machine, out *made) error {
 	return nil
 }
 
+// topic makes a topic of Kafka.
+func topic(p *plan, m *machine, out *made) error {
+	if !p.Topic || len(p.Brokers) == 0 {
+		return nil
+	}
+	_, err := out.count(deploy.Topic(&abi.DeployTopic{
+		Name: m.ID, Partitions: p.Partitions, Settings: []abi.Header{{Name: "cleanup.policy", Value: []byte("compact")}},
+		Cluster: &abi.KafkaOpen{Brokers: p.Brokers, OpenTimeoutMS: 2000},
+	}))
+	return err
+}
+
 func note(p *plan, m *machine, _ *made) error {
-	if p.Topic {
+	if p.Topic && len(p.Brokers) == 0 {
 		var refused *abi.Error
-		if _, err := deploy.Topic(&abi.DeployTopic{Name: m.ID}); !errors.As(err, &refused) || refused.Kind != abi.FaultUnsupported {
+		if _, err := deploy.Topic(&abi.DeployTopic{Name: m.ID}); !errors.As(err, &refused) || refused.Kind != abi.FaultInvalid {
 			return fmt.Errorf("a topic: %w", err)
 		}
 		p.Note = "there is no topic for " + m.ID
