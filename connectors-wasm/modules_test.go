@@ -117,6 +117,19 @@ func TestSchemas(t *testing.T) {
 				`{"endpoint":"opc.tcp://a","interval":0}`, `{"endpoint":"opc.tcp://a","items":[{"name":"a","node":"i=1","deadband":-1}]}`,
 			},
 		},
+		"modbus": {
+			good: []string{
+				`{}`,
+				`{"timeout":0.3,"baudrate":19200,"parity":"E","stopbits":2,"inter_byte_timeout":null,"turnaround":0.005,"unitId":3,"profiles":{"m":{"timeseries":[{"tag":"a","address":0}]}}}`,
+				`{"wordOrder":"LITTLE","max_gap":0,"any_register":true,"timeseries":[{"tag":"a","address":0,"type":"32float","functionCode":4,"multiplier":2,"divider":10,"offset":-4,"unit":"V","sendDataOnlyOnChange":true,"deadband":0.5}],
+				  "attributes":[{"tag":"b","address":9,"type":"string","objectsCount":8}],"attributeUpdates":[{"tag":"c","address":1,"functionCode":6}],"rpc":[{"tag":"d","address":1,"functionCode":5}]}`,
+			},
+			bad: []string{
+				`{"timeout":0}`, `{"parity":"X"}`, `{"unitId":256}`, `{"speed":1}`, `{"timeseries":[{"tag":"a"}]}`, `{"timeseries":[{"address":1}]}`,
+				`{"timeseries":[{"tag":"a","address":65536}]}`, `{"timeseries":[{"tag":"a","address":0,"functionCode":7}]}`, `{"wordOrder":"MIDDLE"}`,
+				`{"profiles":{"m":{"timeout":1}}}`, `{"max_registers":126}`, `{"timeseries":[{"tag":"a","address":0,"type":"int128"}]}`,
+			},
+		},
 		"kafkasource": {
 			good: []string{
 				`{"brokers":["k1:9092"],"topic":"t","group":"g"}`,

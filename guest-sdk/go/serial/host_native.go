@@ -12,15 +12,23 @@ func hostDrain(request []byte) ([]byte, error) { return hostcall.Native("serial"
 
 func hostFlush(request []byte) ([]byte, error) { return hostcall.Native("serial", "flush", request) }
 
-func hostTransact(request []byte) ([]byte, error) { return hostcall.Native("serial", "transact", request) }
+func hostTransact(request []byte) ([]byte, error) {
+	return hostcall.Native("serial", "transact", request)
+}
 
 func hostRead(request []byte) ([]byte, error) { return hostcall.Native("serial", "read", request) }
 
-func hostReadUntil(request []byte) ([]byte, error) { return hostcall.Native("serial", "read_until", request) }
+func hostReadUntil(request []byte) ([]byte, error) {
+	return hostcall.Native("serial", "read_until", request)
+}
 
-func hostSignals(request []byte) ([]byte, error) { return hostcall.Native("serial", "signals", request) }
+func hostSignals(request []byte) ([]byte, error) {
+	return hostcall.Native("serial", "signals", request)
+}
 
-func hostSetSignals(request []byte) ([]byte, error) { return hostcall.Native("serial", "set_signals", request) }
+func hostSetSignals(request []byte) ([]byte, error) {
+	return hostcall.Native("serial", "set_signals", request)
+}
 
 func hostBreak(request []byte) ([]byte, error) { return hostcall.Native("serial", "break", request) }
 

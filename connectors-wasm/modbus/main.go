@@ -1,0 +1,276 @@
+// Command modbus is a connector that polls the registers of Modbus devices, over
+// serial lines (RTU) and TCP, and writes to them what is sent to them. README.md
+// says how to configure it.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+)
+
+var _ = snaprail.Register(&bus{})
+
+func main() {}
+
+// bus is one endpoint, a line or an address, with the devices behind it.
+type bus struct {
+	link    link
+	devices []*device
+}
+
+// device is one unit on the bus.
+type device struct {
+	unit
+
+	id     string
+	reads  []read
+	next   int               // the read that comes next
+	left   int               // reads of this round
+	last   map[int]abi.Value // of the items that are told on change, by their place
+	silent int               // polls in a row without an answer
+
+	began    time.Time     // the last poll
+	booked   bool          // whether it said when the next is to be
+	interval time.Duration // between polls, where it did not
+}
+
+// The bounds of one poll. A call may take five seconds.
+const (
+	pollBudget  = 2500 * time.Millisecond
+	longestRest = 30 * time.Second
+)
+
+// Open opens the endpoint, and plans what is read of each device.
+func (b *bus) Open(in *abi.OpenInput, _ *snaprail.Step) error {
+	*b = bus{}
+	if in.Lane == "" {
+		if len(in.Devices) > 0 {
+			return invalid(in.Devices[0].ID, "", "it has no endpoint: a serial port such as /dev/ttyUSB0, or host:port")
+		}
+		return nil // nobody is to be reached yet
+	}
+	c, err := readConfig(in)
+	if err != nil {
+		return err
+	}
+	for i := range in.Devices {
+		d := &in.Devices[i]
+		u, err := c.unitOf(d)
+		if err != nil {
+			return err
+		}
+		b.devices = append(b.devices, &device{unit: u, id: d.ID, reads: u.plan(), last: map[int]abi.Value{}})
+	}
+	b.link, err = openLink(in.Lane, c)
+	return err
+}
+
+// Poll reads the device whose turn it is.
+func (b *bus) Poll(_ []byte, step *snaprail.Step) error {
+	if d := b.device(step.Device()); d != nil {
+		b.poll(d, step)
+	}
+	return nil
+}
+
+func (b *bus) device(id string) *device {
+	for _, d := range b.devices {
+		if d.id == id || id == "" && len(b.devices) == 1 {
+			return d
+		}
+	}
+	return nil
+}
+
+// poll makes the device's reads, as many as fit into a call, and the others right
+// after. A device that does not answer is left alone for a while, so that it does
+// not take the line from others.
+func (b *bus) poll(d *device, step *snaprail.Step) {
+	began := time.Now()
+	d.begin(began)
+	for ; d.left > 0; d.left-- {
+		if time.Since(began) > pollBudget {
+			d.booked = true
+			step.NextPoll(time.Millisecond)
+			return
+		}
+		d.next %= len(d.reads)
+		r := &d.reads[d.next]
+		d.next++
+		switch err := b.read(d, r, step); {
+		case err == nil:
+			d.told(r, "")
+			d.silent = 0
+		case !d.failed(r, err):
+			d.left = 0
+			d.silent++
+			if rest := min(time.Second<<min(d.silent, 6), longestRest); d.silent > 1 && rest > d.interval {
+				d.booked = true
+				step.NextPoll(rest)
+			}
+			return
+		}
+	}
+}
+
+// begin begins a round of reads, unless one is to be gone on with.
+func (d *device) begin(now time.Time) {
+	if !d.booked && !d.began.IsZero() {
+		d.interval = now.Sub(d.began)
+	}
+	d.began, d.booked = now, false
+	if d.left == 0 {
+		d.left = len(d.reads)
+	}
+}
+
+// read makes one read, and a record of what it says.
+func (b *bus) read(d *device, r *read, step *snaprail.Step) error {
+	answer, at, err := b.ask(d, r.request(), r.answerSize())
+	if err != nil {
+		return err
+	}
+	data, err := r.data(answer)
+	if err != nil {
+		return err
+	}
+	var telemetry, attributes []abi.Point
+	for _, i := range r.items {
+		it := &d.items[i]
+		v := it.decode(r.cut(it, data))
+		if it.onChange && !d.changed(i, it, v) {
+			continue
+		}
+		point := abi.Point{Name: it.Tag, Unit: it.Unit, Value: v}
+		if it.attribute {
+			attributes = append(attributes, point)
+		} else {
+			telemetry = append(telemetry, point)
+		}
+	}
+	if len(telemetry) > 0 {
+		step.Telemetry(d.id, at, telemetry...)
+	}
+	if len(attributes) > 0 {
+		step.Attributes(d.id, at, attributes...)
+	}
+	return nil
+}
+
+// changed reports whether a value differs from the one that was told last.
+func (d *device) changed(i int, it *item, v abi.Value) bool {
+	last, ok := d.last[i]
+	if ok && near(v, last, it.Deadband) {
+		return false
+	}
+	d.last[i] = v
+	return true
+}
+
+// failed deals with a read that was refused. It is false when the device does not
+// answer at all.
+func (d *device) failed(r *read, err error) bool {
+	refused, ok := errors.AsType[*exception](err)
+	if !ok {
+		d.told(r, err.Error())
+		return false
+	}
+	d.silent = 0
+	if refused.code == illegalAddress && len(r.items) > 1 {
+		d.split(r) // some of what stands between the items is not there
+		return true
+	}
+	d.told(r, err.Error())
+	return true
+}
+
+// told logs what became of a read, when it is not what it was the last time.
+func (d *device) told(r *read, text string) {
+	if text == r.trouble {
+		return
+	}
+	if r.trouble = text; text == "" {
+		log.Info(fmt.Sprintf("device %s: %s: answered again", d.id, r))
+	} else {
+		log.Warning(fmt.Sprintf("device %s: %s: %s", d.id, r, text))
+	}
+}
+
+// ask asks a device, again if it does not answer or what it says is damaged.
+func (b *bus) ask(d *device, pdu []byte, size int) (answer []byte, at int64, err error) {
+	for tries := 0; ; tries++ {
+		answer, at, err = b.link.ask(byte(d.UnitID), pdu, size, false)
+		if err == nil {
+			err = verdictOf(pdu, answer)
+		}
+		if err == nil && len(answer) != size {
+			err = damage("it has %d bytes, not %d", len(answer), size)
+		}
+		if err == nil {
+			return answer, at, nil
+		}
+		if tries >= d.Retries || !worthwhile(err) {
+			return nil, 0, err
+		}
+	}
+}
+
+// worthwhile reports whether asking again may help: the device was silent, or the
+// line noisy. A port that is away stays away.
+func worthwhile(err error) bool {
+	if _, ok := errors.AsType[*damaged](err); ok {
+		return true
+	}
+	fault, ok := errors.AsType[*abi.Error](err)
+	return ok && fault.Kind == abi.FaultTimeout
+}
+
+// OnEvents logs when the endpoint goes and comes back.
+func (b *bus) OnEvents(events []abi.Event, _ *snaprail.Step) error {
+	for i := range events {
+		switch e := &events[i]; e.Type {
+		case abi.EventUp:
+			log.Info("the connection is back")
+		case abi.EventDown:
+			why := "no reason given"
+			if e.Err != nil {
+				why = e.Err.Error()
+			}
+			log.Warning("the connection is lost: " + why)
+		default: // nothing that a poll would not notice
+		}
+	}
+	return nil
+}
+
+// Test opens the endpoint and makes the first read of each device.
+func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
+	var step snaprail.Step
+	if err := b.Open(in, &step); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	result := abi.TestResult{Success: true}
+	answered := 0
+	for _, d := range b.devices {
+		said := "there is nothing to read"
+		if len(d.reads) > 0 {
+			err := b.read(d, &d.reads[0], &step)
+			if said = "answers"; err != nil {
+				said, result.Success = err.Error(), false
+			} else {
+				answered++
+			}
+		}
+		result.Details = append(result.Details, abi.Header{Name: d.id, Value: []byte(said)})
+	}
+	result.Message = fmt.Sprintf("%d of %d devices answer", answered, len(b.devices))
+	if len(b.devices) == 0 {
+		result.Message = "there are no devices yet"
+	}
+	return result
+}

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/guesttest"
+)
+
+const port = "/dev/ttyUSB0"
+
+// slave is a device: it answers requests as the protocol says.
+type slave struct {
+	unit     byte
+	holding  map[int]uint16 // no other is there
+	coils    map[int]bool
+	requests []string
+	mangle   func(answer []byte) []byte
+}
+
+func (s *slave) answer(pdu []byte) []byte {
+	s.requests = append(s.requests, fmt.Sprintf("%x", pdu))
+	address, count := int(binary.BigEndian.Uint16(pdu[1:])), int(binary.BigEndian.Uint16(pdu[3:]))
+	refuse := func(code byte) []byte { return []byte{pdu[0] | 0x80, code} }
+	switch pdu[0] {
+	case readHolding, readInput:
+		out := []byte{pdu[0], byte(2 * count)}
+		for i := range count {
+			v, ok := s.holding[address+i]
+			if !ok {
+				return refuse(2)
+			}
+			out = binary.BigEndian.AppendUint16(out, v)
+		}
+		return out
+	case readCoils, readDiscrete:
+		data := make([]byte, (count+7)/8)
+		for i := range count {
+			if s.coils[address+i] {
+				data[i/8] |= 1 << (i % 8)
+			}
+		}
+		return append([]byte{pdu[0], byte(len(data))}, data...)
+	case writeCoil:
+		s.coils[address] = count == 0xff00
+	case writeRegister:
+		s.holding[address] = uint16(count)
+	case writeRegisters:
+		for i := range count {
+			s.holding[address+i] = binary.BigEndian.Uint16(pdu[6+2*i:])
+		}
+	case writeCoils:
+		for i := range count {
+			s.coils[address+i] = pdu[6+i/8]>>(i%8)&1 == 1
+		}
+	case maskRegister:
+		s.holding[address] = s.holding[address]&uint16(count) | binary.BigEndian.Uint16(pdu[5:])&^uint16(count)
+		return pdu
+	default:
+		return refuse(1)
+	}
+	return pdu[:5]
+}
+
+// serve plays RTU units on a port.
+func serve(slaves ...*slave) func(string, []byte) ([]byte, error) {
+	return func(_ string, frame []byte) ([]byte, error) {
+		n := len(frame) - 2
+		if crc16(frame[:n]) != binary.LittleEndian.Uint16(frame[n:]) {
+			return nil, nil
+		}
+		for _, s := range slaves {
+			if s.unit != frame[0] {
+				continue
+			}
+			out := append([]byte{s.unit}, s.answer(frame[1:n])...)
+			out = binary.LittleEndian.AppendUint16(out, crc16(out))
+			if s.mangle != nil {
+				out = s.mangle(out)
+			}
+			return out, nil
+		}
+		return nil, nil
+	}
+}
+
+func meter() *slave {
+	s := &slave{unit: 7, holding: map[int]uint16{}, coils: map[int]bool{3: true, 5: true}}
+	for i, v := range []uint16{2150, 0xfff6, 0x0001, 0x86a0, 0x41b8, 0x0000, 0x4865, 0x6c6c, 0x6f00, 0x8001} {
+		s.holding[i] = v
+	}
+	s.holding[100] = 42
+	return s
+}
+
+const meterConfig = `{"unitId":7,"timeseries":[
+	{"tag":"volts","address":0,"divider":10,"unit":"V"},
+	{"tag":"celsius","address":1,"type":"16int"},
+	{"tag":"energy","address":2,"type":"uint32"},
+	{"tag":"flow","address":4,"type":"32float","sendDataOnlyOnChange":true},
+	{"tag":"alarm","address":9,"type":"bool","bit":15,"writable":true},
+	{"tag":"far","address":100,"writable":true},
+	{"tag":"running","functionCode":1,"address":3,"writable":true},
+	{"tag":"switches","functionCode":2,"address":3,"type":"bits","objectsCount":4}],
+	"attributes":[{"tag":"model","address":6,"type":"string","objectsCount":3}],
+	"rpc":[{"tag":"setpoint","address":20,"type":"float32","functionCode":16,"wordOrder":"LITTLE"},
+	       {"tag":"lamps","functionCode":15,"address":40,"type":"bits","objectsCount":10}]}`
+
+func opened(t *testing.T, config string, devices ...abi.Device) (*guesttest.Harness, *guesttest.Ports, *[]abi.LogLine) {
+	t.Helper()
+	h := guesttest.New(t, &bus{})
+	ports := h.Serial(port)
+	lines := h.Log()
+	in := guesttest.Opening(config, abi.ReasonStart)
+	in.Lane, in.Devices = port, devices
+	if _, err := h.Open(in); err != nil {
+		t.Fatal(err)
+	}
+	return h, ports, lines
+}
+
+func poll(t *testing.T, h *guesttest.Harness, device string) (*abi.Outcome, string) {
+	t.Helper()
+	out, err := h.PollDevice(device, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, r := range out.Batch.Records {
+		for _, p := range r.Points {
+			word := fmt.Sprintf("%s=%v%s", p.Name, plain(p.Value), p.Unit)
+			if r.Kind == abi.KindAttributes {
+				word = "@" + word
+			}
+			words = append(words, word)
+		}
+	}
+	return out, strings.Join(words, " ")
+}
+
+func TestPollReadsInFewRequests(t *testing.T) {
+	h, ports, _ := opened(t, `{}`, abi.Device{ID: "meter", Config: []byte(meterConfig)})
+	s := meter()
+	ports.Answer = serve(s)
+	_, got := poll(t, h, "meter")
+	want := "running=true switches=5 volts=215V celsius=-10 energy=100000 flow=23 alarm=true @model=Hello far=42"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if r := strings.Join(s.requests, " "); r != "0100030001 0200030004 030000000a 0300640001" {
+		t.Errorf("asked %s", r)
+	}
+	if _, again := poll(t, h, "meter"); strings.Contains(again, "flow") || !strings.Contains(again, "volts") {
+		t.Errorf("what has not changed was told: %s", again)
+	}
+}
+
+// A device that has nothing between two items is read item by item.
+func TestPollSplitsWhatIsRefused(t *testing.T) {
+	h, ports, lines := opened(t, `{"timeseries":[{"tag":"a","address":0},{"tag":"b","address":3},{"tag":"none","address":5}]}`, abi.Device{ID: "d", Config: []byte(`{"unitId":7}`)})
+	s := meter()
+	s.holding = map[int]uint16{0: 1, 3: 2}
+	ports.Answer = serve(s)
+	for range 2 {
+		if _, got := poll(t, h, "d"); got != "a=1 b=2" {
+			t.Errorf("got %s", got)
+		}
+	}
+	if r := strings.Join(s.requests, " "); r != "0300000006 0300000001 0300030001 0300050001 0300000001 0300030001 0300050001" {
+		t.Errorf("asked %s", r)
+	}
+	if len(*lines) != 1 || !strings.Contains((*lines)[0].Text, "holding registers 5: the device refused function 3 with exception 2 (illegal data address") {
+		t.Errorf("log %+v", *lines)
+	}
+}
+
+// Damaged answers are asked for again, and told once; silent devices are left
+// alone for a while.
+func TestPollSurvivesNoiseAndSilence(t *testing.T) {
+	h, ports, lines := opened(t, `{"timeseries":[{"tag":"a","address":0}]}`,
+		abi.Device{ID: "d", Config: []byte(`{"unitId":7}`)}, abi.Device{ID: "gone", Config: []byte(`{"unitId":9}`)})
+	s := meter()
+	for name, mangle := range map[string]func([]byte) []byte{
+		"a flipped bit":  func(b []byte) []byte { b[3] ^= 1; return b },
+		"cut off":        func(b []byte) []byte { return b[:4] },
+		"of another":     func([]byte) []byte { return framed(8, 3, 2, 0, 1) },
+		"other function": func([]byte) []byte { return framed(7, 4, 2, 0, 1) },
+		"other length":   func([]byte) []byte { return framed(7, 3, 4, 0, 1, 0, 2) },
+		"silence":        func([]byte) []byte { return nil },
+	} {
+		asked := len(s.requests)
+		once := true
+		s.mangle = func(b []byte) []byte {
+			if once {
+				once = false
+				return mangle(b)
+			}
+			return b
+		}
+		ports.Answer = serve(s)
+		_, got := poll(t, h, "d")
+		if n := len(s.requests) - asked; got != "a=2150" || n != 2 {
+			t.Errorf("%s: %s after %d requests", name, got, n)
+		}
+	}
+	s.mangle = nil
+	*lines = nil
+	for i := range 4 {
+		out, got := poll(t, h, "gone")
+		if got != "" || i > 0 && out.NextPollMS < 4000 {
+			t.Errorf("silent device: %s, next after %d ms", got, out.NextPollMS)
+		}
+	}
+	if len(*lines) != 1 || !strings.Contains((*lines)[0].Text, "device gone: holding registers 0: ") {
+		t.Errorf("log %+v", *lines)
+	}
+	if _, got := poll(t, h, "d"); got != "a=2150" {
+		t.Errorf("the other one: %s", got)
+	}
+}
+
+func framed(b ...byte) []byte { return binary.LittleEndian.AppendUint16(b, crc16(b)) }
+
+func ask(t *testing.T, h *guesttest.Harness, m abi.Message) string {
+	t.Helper()
+	m.Correlation = "c"
+	out := h.MustMessage(m)
+	var said []string
+	for _, r := range guesttest.RepliesTo(m, out) {
+		if r.Err != nil {
+			said = append(said, r.Err.Code+": "+r.Err.Text)
+			continue
+		}
+		said = append(said, string(r.Body))
+	}
+	return strings.Join(said, "|")
+}
+
+func TestWrites(t *testing.T) {
+	h, ports, _ := opened(t, `{"profiles":{"m":`+meterConfig+`}}`, abi.Device{ID: "meter", Config: []byte(`{"profile":"m","any_register":true}`)})
+	s := meter()
+	s.holding[20], s.holding[21] = 0, 0
+	ports.Answer = serve(s)
+	for _, c := range []struct{ method, body, said, asked string }{
+		{"write", `{"tag":"far","value":7}`, `{"success":true}`, "0600640007"},
+		{"far", `8`, `{"success":true}`, "0600640008"},
+		{"far", ``, `{"value":8}`, "0300640001"},
+		{"write", `{"tag":"running","value":false}`, `{"success":true}`, "0500030000"},
+		{"running", `true`, `{"success":true}`, "050003ff00"},
+		{"setpoint", `21.5`, `{"success":true}`, "100014000204000041ac"},
+		{"read", `{"tag":"setpoint"}`, `{"value":21.5}`, "0300140002"},
+		{"lamps", `513`, `{"success":true}`, "0f0028000a020102"},
+		{"write", `{"tag":"alarm","value":false}`, `{"success":true}`, "1600097fff0000"},
+		{"read", `{"tag":"alarm"}`, `{"value":false}`, "0300090001"},
+		{"read", `{"functionCode":3,"address":2,"type":"uint32"}`, `{"value":100000}`, "0300020002"},
+		{"write", `{"functionCode":6,"address":100,"value":9}`, `{"success":true}`, "0600640009"},
+		{"write", `{"tag":"volts","value":1}`, "not_writable: volts is not writable: the configuration does not say so", ""},
+		{"write", `{"tag":"nothing","value":1}`, "item_unknown: there is no nothing", ""},
+		{"write", `{"tag":"far","value":70000}`, `value_wrong: "70000" is no uint16: strconv.ParseUint: parsing "70000": value out of range`, ""},
+		{"write", `{"tag":"far","value":1.5}`, `value_wrong: "1.5" is no uint16: invalid syntax`, ""},
+		{"read", `{"functionCode":3,"address":900}`, "illegal_data_address: the device refused function 3 with exception 2 (illegal data address: the device has nothing there)", "0303840001"},
+		{"launch", `1`, "method_unknown: the method launch is neither read nor write, nor a tag of the device", ""},
+	} {
+		before := len(s.requests)
+		got := ask(t, h, abi.Message{Type: abi.MessageRPC, Device: "meter", Method: c.method, Body: []byte(c.body)})
+		asked := strings.Join(s.requests[before:], " ")
+		if got != c.said || asked != c.asked {
+			t.Errorf("%s %s: %s, asked %s; want %s, asked %s", c.method, c.body, got, asked, c.said, c.asked)
+		}
+	}
+	got := ask(t, h, abi.Message{Type: abi.MessageAttributes, Device: "meter", Body: []byte(`{"far":3,"volts":1,"setpoint":20}`)})
+	if want := `[{"item":"far","success":true},{"item":"setpoint","success":true},{"item":"volts","success":false,"error":{"code":"not_writable","text":"volts is not writable: the configuration does not say so"}}]`; got != want {
+		t.Errorf("an update: %s", got)
+	}
+	if got := ask(t, h, abi.Message{Type: abi.MessageRPC, Device: "other", Method: "read", Body: []byte(`{}`)}); !strings.HasPrefix(got, "device_unknown") {
+		t.Errorf("another device: %s", got)
+	}
+}
+
+// A write that is not answered is not repeated: it may have been done.
+func TestAWriteIsMadeOnce(t *testing.T) {
+	h, ports, _ := opened(t, meterConfig, abi.Device{ID: "meter"})
+	s := meter()
+	s.mangle = func([]byte) []byte { return nil }
+	ports.Answer = serve(s)
+	if got := ask(t, h, abi.Message{Type: abi.MessageRPC, Device: "meter", Method: "far", Body: []byte(`1`)}); !strings.HasPrefix(got, "timeout: ") || len(s.requests) != 1 {
+		t.Errorf("%s after %d requests", got, len(s.requests))
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"timeseries":[{"tag":"a","address":0},{"tag":"a","address":1}]}`:          `the tag "a" is there twice`,
+		`{"timeseries":[{"tag":"a","address":65535,"type":"uint32"}]}`:              "/timeseries/0/address is 65535",
+		`{"timeseries":[{"tag":"a","address":0,"type":"int128"}]}`:                  `/timeseries/0/type is "int128"`,
+		`{"timeseries":[{"tag":"a","address":0,"functionCode":1,"type":"uint16"}]}`: "coils and discrete inputs are bool or bits",
+		`{"timeseries":[{"tag":"a","address":0,"functionCode":4,"writable":true}]}`: "/timeseries/0/writable inputs cannot be written",
+		`{"attributes":[{"tag":"a","address":0,"type":"string","divider":2}]}`:      "/attributes/0/multiplier only numbers are scaled",
+		`{"rpc":[{"tag":"a","address":0,"type":"uint32","functionCode":6}]}`:        "/rpc/0/writeFunctionCode function 6 writes one, and uint32 takes 2",
+		`{"timeseries":[{"tag":"a","address":0,"objectsCount":3}]}`:                 "/timeseries/0/objectsCount is 3: uint16 takes 1",
+		`{"unitId":256}`:     "/unitId is 256",
+		`{"profile":"none"}`: `/profile there is no profile "none"`,
+		`{"timeseries":[{"tag":"a","address":0,"byteOrder":"MIDDLE"}]}`:                   "BIG or LITTLE",
+		`{"timeseries":[{"tag":"a","address":0,"functionCode":2,"type":"uint16"}]}`:       "/timeseries/0/type",
+		`{"timeseries":[{"tag":"a","address":0,"type":"bytes","objectsCount":126}]}`:      "want at most 125",
+		`{"timeseries":[{"tag":"a","address":0,"type":"uint16","bit":3}]}`:                "/timeseries/0/bit",
+		`{"timeseries":[{"tag":"a","address":0,"functionCode":7}]}`:                       "/timeseries/0/functionCode is 7",
+		`{"timeseries":[{"tag":"a","address":0,"writable":true,"writeFunctionCode":15}]}`: "/timeseries/0/writeFunctionCode is 15",
+	} {
+		h := guesttest.New(t, &bus{})
+		h.Serial(port)
+		h.Log()
+		in := guesttest.Opening(`{}`, abi.ReasonStart)
+		in.Lane, in.Devices = port, []abi.Device{{ID: "meter", Config: []byte(config)}}
+		if _, err := h.Open(in); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "device meter: ") {
+			t.Errorf("%s: %v", config, err)
+		}
+	}
+}
+
+// Over TCP, a late answer to an earlier request is passed over.
+func TestTCP(t *testing.T) {
+	h := guesttest.New(t, &bus{})
+	h.Log()
+	peers := h.TCP("plc1:502")
+	s := meter()
+	late := []byte{0, 99, 0, 0, 0, 5, 7, 3, 2, 0xde, 0xad}
+	peers.Answer = func(_ string, request []byte) ([]byte, error) {
+		answer := append(append([]byte(nil), request[:4]...), 0, 0, request[6])
+		answer = append(answer, s.answer(request[7:])...)
+		binary.BigEndian.PutUint16(answer[4:], uint16(len(answer)-6))
+		if len(s.requests) == 1 {
+			peers.Receive("plc1:502", string(answer))
+			return late, nil
+		}
+		return answer, nil
+	}
+	in := guesttest.Opening(meterConfig, abi.ReasonStart)
+	in.Lane, in.Devices = "tcp://plc1", []abi.Device{{ID: "meter"}}
+	if _, err := h.Open(in); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := poll(t, h, "meter"); !strings.HasPrefix(got, "running=true switches=5 volts=215V") {
+		t.Errorf("got %s", got)
+	}
+	if got := ask(t, h, abi.Message{Type: abi.MessageRPC, Device: "meter", Method: "far", Body: []byte(`5`)}); got != `{"success":true}` || s.holding[100] != 5 {
+		t.Errorf("a write: %s", got)
+	}
+}
+
+func TestTestAnswersForEachDevice(t *testing.T) {
+	h := guesttest.New(t, &bus{})
+	h.Log()
+	ports := h.Serial(port)
+	ports.Answer = serve(meter())
+	in := guesttest.Opening(meterConfig, abi.ReasonTest)
+	in.Lane, in.Devices = port, []abi.Device{{ID: "meter"}, {ID: "gone", Config: []byte(`{"unitId":9}`)}}
+	answer, err := h.Call(abi.EntryTest, in.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result abi.TestResult
+	if err := result.Decode(answer); err != nil || result.Success || result.Message != "1 of 2 devices answer" {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if none, err := h.Test(`{}`); err != nil || !none.Success {
+		t.Errorf("without devices: %+v, %v", none, err)
+	}
+}
