@@ -171,6 +171,17 @@ func TestSchemas(t *testing.T) {
 				`{"device_pointer":"id"}`, `{"timeout":61}`, `{"max_body":1048576}`, `{"path":"/"}`,
 			},
 		},
+		"thingsboard": {
+			good: []string{
+				`{"url":"mqtt://b","access_token":"secret://t"}`,
+				`{"url":"mqtts://b","login":"basic","client_id":"c","username":"u","password":"secret://p","device_by":"connector","device_type":"t","device_types":{"a":"b"},
+				  "device_timeout":60,"drop_bad":true,"max_payload":65536,"shared_attributes":["a"],"rpc_timeout":1}`,
+			},
+			bad: []string{
+				`{}`, `{"url":"http://b","access_token":"t"}`, `{"url":"mqtt://b","login":"oauth"}`, `{"url":"mqtt://b","max_payload":10}`,
+				`{"url":"mqtt://b","device_types":{"a":""}}`, `{"url":"mqtt://b","rpc_timeout":0}`,
+			},
+		},
 		"slackhook": {
 			good: []string{`{"url":"https://hooks.slack.com/services/a"}`},
 			bad:  []string{`{}`, `{"url":"ftp://x"}`, `{"url":"https://x","chanel":"y"}`},

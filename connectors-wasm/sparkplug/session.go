@@ -127,7 +127,7 @@ func (n *node) state(body []byte) error {
 		Online *bool   `json:"online"`
 		Time   *uint64 `json:"timestamp"`
 	}
-	if json.Unmarshal(body, &said) != nil || said.Online == nil || said.Time == nil {
+	if isState := json.Unmarshal(body, &said) == nil && said.Online != nil && said.Time != nil; !isState {
 		log.Warning("the STATE of the primary host is none of Sparkplug 3.0: it has no online and timestamp")
 		return nil
 	}
