@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -71,6 +72,8 @@ const unheard = 256
 func newOutbound(version byte, messages, bytes int) *outbound {
 	return &outbound{
 		byID: map[string]*flight{}, used: map[uint16]*item{}, maxMessages: messages, maxBytes: bytes, version: version,
+		// Brokers count from 1, and some confuse their identifiers with a client's.
+		lastID: 1<<15 + rand.N[uint16](1<<14),
 	}
 }
 

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -11,6 +12,15 @@ import (
 func both(t *testing.T, test func(t *testing.T, version func(*abi.MQTTOpen))) {
 	t.Run("5", func(t *testing.T) { test(t, func(*abi.MQTTOpen) {}) })
 	t.Run("3.1.1", func(t *testing.T) { test(t, v311) })
+}
+
+// holds waits until the broker holds so many messages that are not acknowledged.
+func (r *rig) holds(n int) {
+	r.t.Helper()
+	eventually(r.t, "acknowledgements", func() bool {
+		c, ok := r.server.Clients.Get("rail")
+		return ok && c.State.Inflight.Len() == n
+	})
 }
 
 func TestReceive(t *testing.T) {
@@ -24,10 +34,7 @@ func TestReceive(t *testing.T) {
 		}
 		c.want("in/x=0", "in/x=1", "in/x=2")
 		c.Ack(4)
-		eventually(t, "everything is acknowledged", func() bool {
-			cl, ok := r.server.Clients.Get("rail")
-			return ok && cl.State.Inflight.Len() == 0
-		})
+		r.holds(0)
 		if cond := c.Condition(); !cond.Up || cond.Opens != 1 || cond.Counts["received"] != 4 || cond.Buffered != 0 {
 			t.Errorf("%+v", cond)
 		}
@@ -45,15 +52,13 @@ func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 		r.send("in/x", "3", 1)
 		c.want("in/x=1", "in/x=2", "in/x=3")
 		c.Ack(1)
+		r.holds(2)
 		r.cut("rail")
 		c.want("down", "up")
 		c.Rewind()
 		c.want("in/x=2", "in/x=3", "down", "up")
 		c.Ack(1)
-		eventually(t, "two are acknowledged", func() bool {
-			cl, ok := r.server.Clients.Get("rail")
-			return ok && cl.State.Inflight.Len() == 1
-		})
+		r.holds(1)
 		c.none()
 		c.close()
 		again := open(t, group(), scope(r.at), args(r.at, version))
@@ -76,13 +81,10 @@ func TestAcknowledgedWhileAway(t *testing.T) {
 		r.send("in/x", "2", 2)
 		c.want("in/x=1", "in/x=2")
 		l := c.last
-		l.fail(errOver) // nothing can be sent any more
+		l.fail(errors.New("broken")) // nothing can be sent any more
 		c.Ack(2)
 		c.want("down", "up")
-		eventually(t, "both are acknowledged", func() bool {
-			cl, ok := r.server.Clients.Get("rail")
-			return ok && cl.State.Inflight.Len() == 0
-		})
+		r.holds(0)
 		r.send("in/x", "3", 1)
 		c.want("in/x=3")
 	})
