@@ -162,6 +162,12 @@ func TestSchemas(t *testing.T) {
 				`{"brokers":["k1"],"topic":"t","create":true}`, `{"brokers":["k1"],"topic":"t","compression":"rar"}`, `{"brokers":["k1"],"topic":"t","group":"g"}`,
 			},
 		},
+		"httppoll": {
+			good: []string{
+				`{"url":"https://a.example/x"}`, `{"url":"http://10.0.0.1:8080","method":"POST","body":"{}","headers":{"A":"secret://b"},"interval":0.5,"fields":[{"name":"a","pointer":"/b"}]}`,
+			},
+			bad: []string{`{}`, `{"url":"ftp://a"}`, `{"url":"https://"}`, `{"url":"https://a","method":"PUT"}`, `{"url":"https://a","interval":0}`, `{"url":"https://a","each":"x"}`, `{"url":"https://a","fields":[{}]}`},
+		},
 		"webhook": {
 			good: []string{
 				`{}`, `{"paths":["/orders/*"],"methods":["POST"],"auth":"stripe","secret":"secret://a","id_headers":["X-Id"],"timeout":5,"device_part":2,"reply":{"status":200}}`,

@@ -1,0 +1,352 @@
+// Command httppoll asks a web server at an interval and makes records of what it
+// answers. README.md says how to configure it.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/http"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/reading"
+)
+
+var _ = snaprail.Register(&poller{})
+
+func main() {}
+
+// deviceType is that of all devices.
+const deviceType = "httppoll"
+
+// Bounds of the guest's own.
+const (
+	maxDevice = 200
+	maxKnown  = 10_000
+	inOneStep = abi.MaxItems - 8 // records; an element is two at most
+)
+
+// poller is the connector.
+type poller struct {
+	config config
+	set    *reading.Set
+	known  map[string]bool
+}
+
+// place is how far the source was read: the cursor of the connector.
+type place struct {
+	ETag     string `json:"etag,omitempty"`
+	Modified string `json:"modified,omitempty"`
+	Since    string `json:"since,omitempty"` // of the last page of a round
+	Page     string `json:"page,omitempty"`  // the next one of this round
+	Pages    int    `json:"pages,omitempty"` // of this round
+}
+
+// Open reads the config.
+func (p *poller) Open(in *abi.OpenInput, step *snaprail.Step) error {
+	if err := p.configure(in); err != nil {
+		return err
+	}
+	for _, d := range in.Devices {
+		p.known[d.ID] = true
+	}
+	p.name(p.config.Device, step)
+	return nil
+}
+
+// Test asks once, and keeps nothing.
+func (p *poller) Test(in *abi.OpenInput) abi.TestResult {
+	if err := p.configure(in); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	reply, err := p.ask(&place{})
+	if err == nil {
+		err = refused(&reply)
+	}
+	if err == nil && p.config.Format == "json" && !json.Valid(reply.Body) {
+		err = fmt.Errorf("the answer %q is not JSON", reading.Clip(reply.Body))
+	}
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	return abi.TestResult{Success: true, Message: "the server answers " + strconv.Itoa(reply.Status)}
+}
+
+func (p *poller) configure(in *abi.OpenInput) (err error) {
+	*p = poller{config: usual(), known: map[string]bool{}}
+	if err := snaprail.Config(in, &p.config); err != nil {
+		return err
+	}
+	if err := p.config.check(); err != nil {
+		return reading.Invalid(err)
+	}
+	configs := make([]reading.Config, len(p.config.Fields))
+	for i := range configs {
+		configs[i] = p.config.Fields[i].Config
+	}
+	if p.set, err = reading.NewSet(configs); err != nil {
+		return reading.Invalid(err)
+	}
+	return nil
+}
+
+// Poll asks for one page.
+func (p *poller) Poll(cursor []byte, step *snaprail.Step) error {
+	var at place
+	if len(cursor) > 0 && json.Unmarshal(cursor, &at) != nil {
+		at = place{} // of another version of the connector: what is read twice is better than not at all
+	}
+	defer func() { // behind all that was emitted; a failed poll waits as long
+		if step.Outcome().NextPollMS == 0 {
+			step.NextPoll(seconds(p.config.Interval))
+		}
+	}()
+	reply, err := p.ask(&at)
+	if err != nil {
+		return err
+	}
+	if reply.Status == 304 {
+		return nil
+	}
+	if err := refused(&reply); err != nil {
+		if at.Page != "" { // the place in a list may be gone
+			log.Warning("page " + at.Page + ": " + err.Error() + "; the next round begins anew")
+			at.Page, at.Pages = "", 0
+			keep(&at, step)
+			return nil
+		}
+		return err
+	}
+	if p.config.Format == "json" && !json.Valid(reply.Body) {
+		return failed("bad_answer", fmt.Sprintf("the answer %q is not JSON", reading.Clip(reply.Body)), 0)
+	}
+	if err := p.records(&reply, step); err != nil {
+		return err
+	}
+	p.move(&at, &reply, step)
+	return nil
+}
+
+// move notes what was read, and goes on with the next page at once.
+func (p *poller) move(at *place, reply *http.Response, step *snaprail.Step) {
+	c := &p.config
+	if at.Page == "" { // of the first page of a round: of the others nobody asks again
+		at.ETag, at.Modified = reply.Headers.Get("ETag"), reply.Headers.Get("Last-Modified")
+	}
+	if c.since.Set {
+		if since, ok := c.since.Text(reply.Body); ok {
+			at.Since = since
+		}
+	}
+	page, more := "", false
+	if c.page.Set {
+		page, more = c.page.Text(reply.Body)
+	}
+	switch {
+	case !more || page == "" || page == at.Page:
+		at.Page, at.Pages = "", 0
+	case at.Pages+1 >= c.MaxPages:
+		log.Warning("a round has more than " + strconv.Itoa(c.MaxPages) + " pages: the rest waits for the next one")
+		at.Page, at.Pages = "", 0
+	default:
+		at.Page = page
+		at.Pages++
+		step.NextPoll(time.Millisecond)
+	}
+	keep(at, step)
+}
+
+func keep(at *place, step *snaprail.Step) {
+	cursor, err := json.Marshal(at)
+	if err == nil { // texts and a number always can be
+		step.SetCursor(cursor)
+	}
+}
+
+// ask sends the request.
+func (p *poller) ask(at *place) (http.Response, error) {
+	c := &p.config
+	q := http.Request{
+		Method: c.Method, URL: c.URL, Headers: http.Headers{"Accept": "application/json"}, Query: map[string]string{},
+		Timeout: seconds(c.Timeout), Retries: c.Retries, Username: c.Username, Password: c.Password,
+	}
+	for name, value := range c.Headers {
+		q.Headers[name] = value
+	}
+	if c.Body != "" {
+		q.Body = []byte(c.Body)
+		if q.Headers.Get("Content-Type") == "" {
+			q.Headers["Content-Type"] = "application/json"
+		}
+	}
+	if at.Since != "" {
+		q.Query[c.SinceParam] = at.Since
+	}
+	switch {
+	case at.Page == "":
+		if at.ETag != "" {
+			q.Headers["If-None-Match"] = at.ETag
+		}
+		if at.Modified != "" {
+			q.Headers["If-Modified-Since"] = at.Modified
+		}
+	case c.PageParam != "":
+		q.Query[c.PageParam] = at.Page
+	default:
+		next, err := c.onward(at.Page)
+		if err != nil {
+			return http.Response{}, err
+		}
+		q.URL, q.Query = next, nil
+	}
+	return http.Do(q)
+}
+
+// refused is the error of an answer that is none of success.
+func refused(reply *http.Response) error {
+	if reply.OK() || reply.Status == 304 {
+		return nil
+	}
+	text := fmt.Sprintf("the server answers %d: %s", reply.Status, reading.Clip(reply.Body))
+	var wait time.Duration
+	if reply.Status == 429 || reply.Status >= 500 {
+		wait = retryAfter(reply.Headers.Get("Retry-After"), time.Now())
+	}
+	return failed("http_"+strconv.Itoa(reply.Status), text, wait)
+}
+
+func failed(code, text string, wait time.Duration) error {
+	return &abi.Error{
+		Kind: abi.FaultUnavailable, Code: code, Text: text, Hint: "Look at the server, and at the connector's url, headers and secrets.",
+		RetryAfterMS: uint64(max(0, wait.Milliseconds())),
+	}
+}
+
+// retryAfter is the wait that a server asks for: seconds, or a date; within an hour.
+func retryAfter(text string, now time.Time) time.Duration {
+	wait := time.Duration(0)
+	if n, err := strconv.ParseUint(text, 10, 20); err == nil {
+		wait = time.Duration(n) * time.Second
+	} else if at, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", text); err == nil {
+		wait = at.Sub(now)
+	}
+	return max(0, min(wait, time.Hour))
+}
+
+// records makes the records of one page.
+func (p *poller) records(reply *http.Response, step *snaprail.Step) error {
+	c := &p.config
+	if c.Format == "raw" {
+		p.payload(c.Device, time.Now().UnixNano(), reply.Headers.Get("Content-Type"), reply.Body, "", step)
+		return nil
+	}
+	elements := []json.RawMessage{reply.Body}
+	if c.isEach {
+		var ok bool
+		if elements, ok = c.each.List(reply.Body); !ok {
+			return failed("bad_answer", c.Each+" is no list in the answer", 0)
+		}
+	}
+	now := time.Now().UnixNano()
+	for i, element := range elements {
+		if len(step.Outcome().Batch.Records) >= inOneStep {
+			if _, err := snaprail.Emit(step); err != nil {
+				return err
+			}
+		}
+		if err := p.record(element, now, step); err != nil {
+			// One that does not fit does not hold up the others, of which the source
+			// would say the same again and again.
+			log.Warning("element " + strconv.Itoa(i) + " is left out: " + err.Error())
+		}
+	}
+	return nil
+}
+
+func (p *poller) record(element json.RawMessage, now int64, step *snaprail.Step) error {
+	c := &p.config
+	device, at := c.Device, now
+	if c.device.Set {
+		text, ok := c.device.Text(element)
+		if !ok || text == "" || len(text) > maxDevice || !utf8.ValidString(text) {
+			return fmt.Errorf("there is no device at %s", c.DevicePointer)
+		}
+		device = text
+	}
+	if c.time.Set {
+		text, ok := c.time.Text(element)
+		if !ok {
+			return fmt.Errorf("there is no time at %s", c.TimePointer)
+		}
+		var err error
+		if at, err = parseTime(text, c.TimeFormat); err != nil {
+			return err
+		}
+	}
+	id := ""
+	if c.id.Set {
+		id, _ = c.id.Text(element)
+	}
+	if p.set.Len() == 0 {
+		p.payload(device, at, "application/json", element, id, step)
+		return nil
+	}
+	p.set.Clear()
+	for i := range p.set.Len() {
+		raw, ok := c.Fields[i].at.Find(element)
+		if !ok && c.Fields[i].Optional {
+			continue
+		}
+		f := p.set.Field(i)
+		v, err := f.JSON(raw)
+		if err != nil {
+			return err
+		}
+		p.set.Put(i, f.Scaled(v))
+	}
+	p.name(device, step)
+	p.set.Emit(&abi.Record{SourceKey: id}, device, at, step)
+	return nil
+}
+
+func (p *poller) payload(device string, at int64, contentType string, payload []byte, id string, step *snaprail.Step) {
+	p.name(device, step)
+	step.Payload(device, at, contentType, payload).SourceKey = id
+}
+
+// parseTime reads a time in unix ns.
+func parseTime(text, format string) (int64, error) {
+	units := map[string]float64{"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1}
+	if unit, ok := units[format]; ok {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && float64(n)*unit < 1<<63 && float64(n)*unit > -1<<63 {
+			return n * int64(unit), nil
+		}
+		if n, err := strconv.ParseFloat(text, 64); err == nil && n*unit < 1<<63 && n*unit > -1<<63 {
+			return int64(n * unit), nil
+		}
+		return 0, fmt.Errorf("%q is no time in %s", reading.Clip([]byte(text)), format)
+	}
+	at, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(text))
+	if err != nil {
+		return 0, fmt.Errorf("%q is no time as in 2006-01-02T15:04:05Z", reading.Clip([]byte(text)))
+	}
+	return at.UnixNano(), nil
+}
+
+// name tells the host of a device when it is first seen.
+func (p *poller) name(device string, step *snaprail.Step) {
+	if p.known[device] {
+		return
+	}
+	if len(p.known) >= maxKnown {
+		log.Warning("more than " + strconv.Itoa(maxKnown) + " devices: " + device + " is not listed")
+		return
+	}
+	p.known[device] = true
+	step.PutDevice(device, deviceType, device)
+}
