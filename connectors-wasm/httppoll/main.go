@@ -307,7 +307,7 @@ func (p *poller) record(element json.RawMessage, now int64, step *snaprail.Step)
 		if err != nil {
 			return err
 		}
-		p.set.Put(i, f.Scaled(v))
+		p.set.Put(i, v)
 	}
 	p.name(device, step)
 	p.set.Emit(&abi.Record{SourceKey: id}, device, at, step)
