@@ -22,6 +22,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
+	"github.com/snaprail/snaprail/hostfns/mqtt"
 	"github.com/snaprail/snaprail/hostfns/opcua"
 	"github.com/snaprail/snaprail/hostfns/serial"
 	"github.com/snaprail/snaprail/hostfns/tcp"
@@ -71,7 +72,7 @@ func newRig(t *testing.T) *rig {
 func newRigOn(t *testing.T, s store.Store, maxModule int64) *rig {
 	t.Helper()
 	out := egress.New(egress.Config{})
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), opcua.New(opcua.Config{Egress: out}))
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), opcua.New(opcua.Config{Egress: out}))
 	log := slog.New(slog.DiscardHandler)
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {
