@@ -178,7 +178,7 @@ func connectorOf(c client.Connector) control.ConnectorInput {
 		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType, Version: c.Version,
 		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
 		Default: c.IsDefault, Enabled: c.IsEnabled, Consent: c.Consent, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping,
-		OnChange: c.OnChange,
+		OnChange: c.OnChange, Feed: c.Feed,
 	}
 }
 
@@ -191,7 +191,7 @@ func connectorForm(v control.ConnectorView) client.Connector {
 		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt, OAuth: c.OAuth,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
 		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping,
-		OnChange: c.OnChange,
+		OnChange: c.OnChange, Feed: c.Feed,
 	}
 }
 

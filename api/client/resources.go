@@ -30,6 +30,7 @@ type Connector struct {
 	OnChange       spec.OnChange      `json:"on_change,omitempty" enum:"swap,reconnect" doc:"What a change of the config means while it runs: swap opens the new module's guest beside the old one; reconnect closes the old one first"`
 	DeviceManager  spec.DeviceManager `json:"device_manager,omitempty" maxLength:"1024" doc:"Where its devices are kept: persistent, the default; memory, until the server stops; or the name of a connector of the category device_manager"`
 	Mapping        []spec.Mapping     `json:"mapping,omitempty" maxItems:"64" doc:"Which readings of a device's twin the payloads hold, for records without points: JSON Pointers"`
+	Feed           spec.Feed          `json:"feed,omitzero" doc:"Which of the tenant's records it is handed, if its module delivers them: a sink"`
 	Set            string             `json:"set,omitempty" maxLength:"64" doc:"Name of the connectors whose health is declared and probed together"`
 	Remote         bool               `json:"remote,omitempty" doc:"Whether it has no module, and its code attaches from outside; cannot be changed"`
 	Consent        []string           `json:"consent,omitempty" maxItems:"2" doc:"Only sent: digests of modules that ask for more than the ones that they replace, by who has read what that is"`

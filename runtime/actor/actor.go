@@ -15,6 +15,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/exchange"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/flow"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -125,9 +126,10 @@ type Actor struct {
 	parting    string  // why the guest is to close; "": a stop
 	polls      *[]Poll // that the lane is to take up; nil: none
 	status     lifecycle.Status
-	running    *guest  // nil: none
-	converting *Choice // the running version's
-	serves     bool    // the running version answers calls
+	running    *guest    // nil: none
+	converting *Choice   // the running version's
+	serves     bool      // the running version answers calls
+	feed       flow.Feed // of a lane that delivers; nil: none does
 }
 
 // New makes an actor that does nothing yet.
@@ -185,33 +187,31 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 	defer close(gone)
 	defer a.undeclare()
 
-	c, err := a.prepare(ctx, v, reason)
-	if err != nil {
-		return err
-	}
 	l := &lane{Actor: a, stop: stop, idle: time.NewTimer(time.Hour)}
 	defer l.idle.Stop()
-	l.rehearsals.begin(ctx)
-	defer l.rehearsals.close()
-	if err := l.takeOver(ctx, c); err != nil {
-		a.abandon(ctx, c.guest)
+	defer l.disconnect()
+	if err := l.begin(ctx, v, reason); err != nil {
 		return err
 	}
-	a.closeUnused(ctx)
 	a.Move(lifecycle.Opened, nil)
 	a.showSessions()
-	if err = l.settleGaps(ctx, l.guest.handles); err == nil {
-		err = l.run(ctx)
-	}
-	l.answer(ctx)
-	l.rehearsals.close() // they may hold sessions
-	if err != nil {
-		if l.guest.inst.State() == engine.Dead {
-			a.count(func(c *lifecycle.Counters) { c.Traps++ })
+	for {
+		err := l.settleGaps(ctx, l.guest.handles)
+		if err == nil {
+			err = l.run(ctx)
 		}
-		l.guest.farewell(ctx, err)
-		a.abandon(ctx, l.guest)
-		return err
+		l.answer(ctx)
+		l.rehearsals.close() // they may hold sessions
+		if err == nil {
+			break
+		}
+		l.bury(ctx, err)
+		if !l.resumes(err) {
+			return err
+		}
+		if err := l.begin(ctx, l.version, abi.ReasonRestart); err != nil {
+			return err
+		}
 	}
 	drained := l.drain(ctx) && l.settleGaps(ctx, nil) == nil
 	l.guest.close(ctx, a.parted())
@@ -219,6 +219,32 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		return nil // the next start says what may be missing
 	}
 	return a.lastBlock(ctx)
+}
+
+// begin makes a guest of a version and gives it the lane.
+func (l *lane) begin(ctx context.Context, v Version, reason string) error {
+	c, err := l.prepare(ctx, v, reason)
+	if err != nil {
+		return err
+	}
+	l.rehearsals.begin(ctx)
+	l.guest = nil
+	if err := l.takeOver(ctx, c); err != nil {
+		l.rehearsals.close()
+		l.abandon(ctx, c.guest)
+		return err
+	}
+	l.closeUnused(ctx)
+	return nil
+}
+
+// bury drops a guest that failed.
+func (l *lane) bury(ctx context.Context, cause error) {
+	if l.guest.inst.State() == engine.Dead {
+		l.count(func(c *lifecycle.Counters) { c.Traps++ })
+	}
+	l.guest.farewell(ctx, cause)
+	l.abandon(ctx, l.guest)
 }
 
 // abandon drops a guest and keeps its sessions for the next one.
@@ -306,6 +332,10 @@ func brief(text string) string {
 func (a *Actor) Status() lifecycle.Status {
 	a.mu.Lock()
 	s := a.status
+	if a.feed != nil {
+		backlog := a.feed.Backlog()
+		s.Delivery.Behind, s.Delivery.Buffered, s.Delivery.Missed = backlog.Blocks, backlog.Records, backlog.Missed
+	}
 	a.mu.Unlock()
 	s.Sessions = a.env.sessions.status()
 	a.usage(&s)

@@ -20,6 +20,7 @@ type lane struct {
 	stop       <-chan struct{}
 	idle       *time.Timer
 	turns      schedule // poll mode: when to ask next
+	outlet     *outlet  // of a guest that delivers; nil: it does not
 	rehearsals rehearsals
 	pending    *installation // run mode: waits for the guest to return
 	broken     error         // run mode: a failure of the host's that ends the run
@@ -82,6 +83,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 		return true, l.settleDeposit(ctx, d)
 	case <-l.env.sessions.wake:
 	case <-l.post.wake:
+	case <-l.arrivals():
 	case <-l.idle.C:
 	}
 	return true, nil
@@ -90,7 +92,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 // untilNext is how long nothing but a source can give the guest work.
 func (l *lane) untilNext(now time.Time) time.Duration {
 	next := now.Add(time.Hour)
-	for _, t := range [...]time.Time{l.timers.next(), l.inbox.nextRetry(), l.pollTime(), l.post.next(), l.env.refusals.flush(now, false)} {
+	for _, t := range [...]time.Time{l.timers.next(), l.inbox.nextRetry(), l.pollTime(), l.post.next(), l.outlet.next(), l.env.refusals.flush(now, false)} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
@@ -126,12 +128,32 @@ func (l *lane) step(ctx context.Context) (worked bool, err error) {
 		}
 	case abi.ModeEvent, abi.ModeCall:
 	}
-	return l.deliver(ctx)
+	return l.carry(ctx)
+}
+
+// carry hands the guest what comes in, and what is to go out, by turns when there
+// is always something of both.
+func (l *lane) carry(ctx context.Context) (worked bool, err error) {
+	if o := l.outlet; o != nil && o.yielded {
+		o.yielded = false
+		if worked, err := l.export(ctx); worked || err != nil {
+			return worked, err
+		}
+	}
+	worked, err = l.deliver(ctx)
+	switch {
+	case l.outlet == nil || err != nil:
+	case worked:
+		l.outlet.yielded = true
+	default:
+		return l.export(ctx)
+	}
+	return worked, err
 }
 
 // deliver hands the guest what its sources and timers have for it.
 func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
-	if l.version.Manifest.Mode == abi.ModeCall {
+	if m := l.version.Manifest.Mode; m == abi.ModeCall || m == "" { // a sink has none
 		return l.pass(ctx)
 	}
 	now := time.Now()
@@ -257,7 +279,9 @@ func (a *Actor) allUp() (up bool, reason string) {
 			return false, s.Resource + ": " + s.Reason
 		}
 	}
-	return true, ""
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.status.Delivery.Held == "", a.status.Delivery.Held
 }
 
 // showSessions makes the state tell the truth after a move to running: a

@@ -157,8 +157,8 @@ func (l *lane) refuseCalls() {
 	}
 }
 
-// pass settles what sources and timers have for a guest in call mode, which
-// takes none of it: the condition of its sessions is followed, and data that
+// pass settles what sources and timers have for a guest in call mode, or a sink,
+// which takes none of it: the condition of its sessions is followed, and data that
 // nobody asked for is counted as skipped.
 func (l *lane) pass(ctx context.Context) (worked bool, err error) {
 	if !l.gather(time.Now()) {
@@ -167,7 +167,7 @@ func (l *lane) pass(ctx context.Context) (worked bool, err error) {
 	var o abi.Outcome
 	for i := range l.inbox.batch {
 		if l.inbox.batch[i].event.Type == abi.EventData {
-			o.Verdicts = append(o.Verdicts, abi.Verdict{Input: uint32(i), Decision: abi.DecisionSkip, Reason: "the module is in call mode"})
+			o.Verdicts = append(o.Verdicts, abi.Verdict{Input: uint32(i), Decision: abi.DecisionSkip, Reason: "the module takes no events"})
 		}
 	}
 	return true, l.commit(ctx, o.Append(nil), l.inbox.batch, l.firing)

@@ -28,6 +28,42 @@ const DiskFullWait = time.Second
 // the inputs that it settles. A fault of the guest's leaves everything as it
 // was, so that the caller can decide what becomes of the inputs.
 func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []string) error {
+	if err := l.read(out); err != nil {
+		return err
+	}
+	b := outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
+	var tally tally
+	if err := l.judge(inputs, len(inputs)+len(fired)+len(l.mailed), &b, &tally); err != nil {
+		return err
+	}
+	l.rejected(&b)
+	if err := l.complete(ctx, &b, &tally, fired); err != nil {
+		return err
+	}
+	now := time.Now()
+	for i := range inputs {
+		l.inbox.settle(i, l.verdicts[i], now)
+	}
+	if err := l.recordGaps(ctx); err != nil {
+		return err
+	}
+	l.inbox.acknowledge()
+	l.sendReplies(ctx)
+	l.startJobs(ctx, l.view.Jobs)
+	l.settleMail(ctx, now)
+	l.guest.watchMemory()
+	l.count(func(c *lifecycle.Counters) {
+		c.Events += uint64(len(inputs) + len(fired))
+		c.Skipped += tally.skipped
+		c.Quarantined += uint64(len(b.Rejects))
+		c.Retried += tally.retried
+		c.Traps += tally.traps
+	})
+	return nil
+}
+
+// read takes an outcome into the lane's view and checks what may be asked for.
+func (l *lane) read(out []byte) error {
 	if err := l.view.Decode(out); err != nil {
 		return fault.Wrap(fault.Guest, err, "the module's outcome cannot be read")
 	}
@@ -46,47 +82,25 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	if l.fixed {
 		l.view.Cursor = nil
 	}
-	b := outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
-	var tally tally
-	if err := l.judge(inputs, len(inputs)+len(fired)+len(l.mailed), &b, &tally); err != nil {
-		return err
-	}
-	l.rejected(&b)
-	if err := l.convert(ctx, &b, &tally); err != nil {
+	return nil
+}
+
+// complete puts everything that the step asks for into its block and makes that
+// durable.
+func (l *lane) complete(ctx context.Context, b *outbox.Block, t *tally, fired []string) error {
+	if err := l.convert(ctx, b, t); err != nil {
 		return err
 	}
 	b.Devices = l.guest.stage.devices.take(b.Devices)
 	b.KV = l.guest.stage.take()
 	b.Timers = append(l.timers.clearing(fired), l.view.Timers...)
-	if err := l.write(ctx, &b); err != nil {
+	if err := l.write(ctx, b); err != nil {
 		return err
 	}
 	now := time.Now()
 	l.tellRejects(b.Rejects)
 	l.timers.advance(fired, now)
 	l.timers.apply(l.view.Timers, now)
-	for i := range inputs {
-		v := l.verdicts[i]
-		if v.Reason != "" {
-			v.Reason = fault.Clip(l.env.masked(v.Reason), maxReason)
-		}
-		l.inbox.settle(i, v, now)
-	}
-	if err := l.recordGaps(ctx); err != nil {
-		return err
-	}
-	l.inbox.acknowledge()
-	l.sendReplies(ctx)
-	l.startJobs(ctx, l.view.Jobs)
-	l.settleMail(ctx, now)
-	l.guest.watchMemory()
-	l.count(func(c *lifecycle.Counters) {
-		c.Events += uint64(len(inputs) + len(fired))
-		c.Skipped += tally.skipped
-		c.Quarantined += uint64(len(b.Rejects))
-		c.Retried += tally.retried
-		c.Traps += tally.traps
-	})
 	return nil
 }
 

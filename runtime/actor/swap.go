@@ -60,6 +60,9 @@ func (l *lane) swap(ctx context.Context, in installation) error {
 	}
 	l.guest, l.version, l.turns = old, version, turns
 	l.inbox.attach(old)
+	if back := l.connect(ctx); back != nil { // the feed that it had a moment ago
+		l.env.line(abi.LogError, FromHost, "", "the outbox cannot be read: "+back.Error())
+	}
 	l.discard(ctx, in.candidate.guest)
 	in.done <- err
 	if fault.Is(err, fault.LogFailed) || fault.Is(err, fault.Internal) {
@@ -88,6 +91,9 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	l.guest, l.version = c.guest, c.version
 	l.inbox.attach(c.guest)
 	c.guest.loop = l
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
 	if err := l.gapSinceLastRun(ctx); err != nil {
 		return err
 	}

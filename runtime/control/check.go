@@ -63,6 +63,9 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 		f.wrong("/set", "has 1 to %d characters: letters, digits, and . _ - between them", maxSetName)
 	}
 	checkMapping("/mapping", in.Mapping, f.wrong)
+	if bad := in.Feed.Check(); bad != nil {
+		f.wrong(bad.Pointer, "%s", bad.Detail)
+	}
 	if in.Remote {
 		return f.remote(in)
 	}
@@ -71,6 +74,9 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 		return nil, err
 	}
 	f.typed(in)
+	if f.module.Digest != "" && !f.module.Manifest.Delivers() && !in.Feed.Same(&spec.Feed{}) {
+		f.wrong("/feed", "is for modules that deliver records, and this one has no deliver")
+	}
 	in.Config = orNoConfig(in.Config)
 	fits := f.fits("/config", in.Config)
 	if in.Converter != nil {
@@ -173,7 +179,8 @@ func (t *Tenant) module(ctx context.Context, at string, digest *string, kind abi
 		return m, err
 	}
 	*digest = m.Digest
-	if m.Manifest.Kind != kind {
+	sink := kind == abi.KindConnector && m.Manifest.Kind == abi.KindSink // a connector that only takes out
+	if m.Manifest.Kind != kind && !sink {
 		f.wrong(at, "is a %s, and a %s is wanted here", m.Manifest.Kind, kind)
 		return spec.Module{}, nil
 	}

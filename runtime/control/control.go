@@ -47,6 +47,8 @@ type ConnectorInput struct {
 	DeviceManager spec.DeviceManager `json:"device_manager"`
 	// Mapping says which readings of a device's twin the payloads hold.
 	Mapping []spec.Mapping `json:"mapping"`
+	// Feed says which records it is handed, if its module delivers.
+	Feed spec.Feed `json:"feed"`
 	// Remote says that it has no module: its code attaches from outside.
 	Remote bool `json:"remote"`
 	// Default makes it its category's default in place of the one that was;

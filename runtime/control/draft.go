@@ -83,7 +83,7 @@ func (d *draft) apply() {
 	c.Name, c.Module = in.Name, in.Module
 	c.Category, c.ProviderType = in.Category, in.ProviderType
 	c.Limits, c.Poll, c.Updated = in.Limits, in.Poll, d.now
-	c.Set, c.Remote, c.Mapping = in.Set, in.Remote, in.Mapping
+	c.Set, c.Remote, c.Mapping, c.Feed = in.Set, in.Remote, in.Mapping, in.Feed
 	c.Grants = settleGrants(c.Grants, in.Grants, d.by(), d.now)
 	d.notes = append(d.notes, unlocked(d.was.Grants, c.Grants)...)
 }

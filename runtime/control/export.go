@@ -146,6 +146,7 @@ type connectorDocument struct {
 	// DeviceManager names a connector where it is the user's own.
 	DeviceManager spec.DeviceManager `json:"device_manager,omitempty"`
 	Mapping       []spec.Mapping     `json:"mapping,omitempty"`
+	Feed          spec.Feed          `json:"feed,omitzero"`
 	Enabled       bool               `json:"is_enabled"`
 	Default       bool               `json:"is_default,omitempty"`
 	Params        []spec.Param       `json:"params,omitempty"`
@@ -161,7 +162,7 @@ type connectorDocument struct {
 func documentOf(c *spec.Connector) connectorDocument {
 	d := connectorDocument{
 		Kind: kindConnector, Name: c.Name, Category: c.Category, ProviderType: c.ProviderType, Module: c.Module,
-		Remote: c.Remote, Set: c.Set, DeviceManager: c.DeviceManager, Mapping: c.Mapping, OnChange: c.OnChange, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
+		Remote: c.Remote, Set: c.Set, DeviceManager: c.DeviceManager, Mapping: c.Mapping, Feed: c.Feed, OnChange: c.OnChange, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
 		Config: param.Bare(c.Config),
 	}
 	if c.Converter != nil {

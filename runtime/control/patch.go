@@ -106,7 +106,7 @@ func inputOf(c *spec.Connector) ConnectorInput {
 	return ConnectorInput{
 		Name: c.Name, Module: c.Module, Category: c.Category, ProviderType: c.ProviderType,
 		Params: c.Params, Config: c.Config, Converter: c.Converter, Grants: c.Grants, Limits: c.Limits, Poll: c.Poll,
-		Default: &c.Default, Enabled: &c.Enabled, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping, OnChange: c.OnChange,
+		Default: &c.Default, Enabled: &c.Enabled, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping, OnChange: c.OnChange, Feed: c.Feed,
 	}
 }
 

@@ -132,6 +132,9 @@ type Status struct {
 	Health Health `json:"health,omitempty"`
 	// Messages are what became of those to it; nil: there were none.
 	Messages *Messages `json:"messages,omitempty"`
+	// Delivery is what became of the records that the connector takes out; of one
+	// that takes none it is zero.
+	Delivery Delivery `json:"delivery,omitzero"`
 	// Limits are all limits with their use. A connector that never ran in this
 	// server process has none.
 	Limits []Limit `json:"limits,omitempty"`
@@ -141,6 +144,18 @@ type Status struct {
 	// Lanes are those of a connector that is divided into several; the rest of
 	// the status is then of all of them together.
 	Lanes *Lanes `json:"lanes,omitempty"`
+}
+
+// Delivery is how a connector does that takes the tenant's records out. What it
+// skipped and put into quarantine is among the Counters.
+type Delivery struct {
+	Delivered uint64    `json:"delivered"`      // records that arrived
+	Retried   uint64    `json:"retried"`        // records that are handed in again, each time that they are
+	Held      string    `json:"held,omitempty"` // why nothing can be delivered now; empty: it can
+	Behind    uint64    `json:"behind"`         // blocks of the outbox that are not done with
+	Buffered  int       `json:"buffered"`       // records that are held in memory
+	Missed    uint64    `json:"missed"`         // blocks that were gone from the outbox before they came to it
+	Last      time.Time `json:"last,omitzero"`  // when a record was delivered last
 }
 
 // Session is an open end of a capability.

@@ -74,6 +74,8 @@ type Connector struct {
 	DeviceManager DeviceManager `json:"device_manager,omitempty"`
 	// Mapping says which readings of a device's twin the payloads hold.
 	Mapping []Mapping `json:"mapping,omitempty"`
+	// Feed says which records a connector that delivers is handed.
+	Feed Feed `json:"feed,omitzero"`
 	// Owner is the deployment that made it, or ""; such a one goes with it.
 	Owner string `json:"owner,omitempty"`
 	// Default makes it the one that its category's calls of the tenant go to; at

@@ -15,7 +15,7 @@ func same(a, b *spec.Connector) bool {
 	pa, errC := json.Marshal(a.Poll)
 	pb, errD := json.Marshal(b.Poll)
 	ok := errA == nil && errB == nil && errC == nil && errD == nil
-	return ok && ka == kb && string(pa) == string(pb) && a.Name == b.Name
+	return ok && ka == kb && string(pa) == string(pb) && a.Name == b.Name && a.Feed.Same(&b.Feed)
 }
 
 func guestKey(c spec.Connector) (string, error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/actor"
+	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -110,6 +111,9 @@ func (l *life) become(ctx context.Context, v actor.Version, release func(context
 		l.release(context.WithoutCancel(ctx))
 	}
 	l.version, l.release = v, release
+	if !v.Manifest.Delivers() { // any more: retention need not wait for it
+		delivery.Forget(l.log, l.id)
+	}
 }
 
 // told makes the lane's devices and polls those of its next guest.

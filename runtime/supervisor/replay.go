@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -172,6 +173,7 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	t.Respecified(connector)
 	t.forgetExchange(connector)
 	t.forgetCaptured(connector)
+	delivery.Forget(t.log, connector)
 	if err := store.Empty(ctx, t.space, store.KV, statePlaces(connector)); err != nil {
 		return err
 	}

@@ -1,0 +1,311 @@
+package actor
+
+import (
+	"context"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/engine"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/flow"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// Feeder is a Host with records for connectors that take them out.
+type Feeder interface {
+	// Feed opens the connector's feed, at its place in the tenant's log.
+	Feed(ctx context.Context, settings spec.Feed) (flow.Feed, error)
+}
+
+// The pause after a delivery that failed without a wish of the guest's: doubled
+// each time, until something is delivered.
+const (
+	firstHold   = time.Second
+	longestHold = time.Minute
+)
+
+// A guest that died of a record is followed by another at once, but for so many
+// times in a while: then it is a crash like any other.
+const (
+	maxRevivals    = 64
+	revivalsWithin = time.Minute
+)
+
+// outlet is where a lane's guest takes records out (deliver): what it is handed,
+// and how it goes on when that failed. Records are settled in their order, so one
+// that has to wait holds those behind it.
+type outlet struct {
+	feed     flow.Feed
+	settings spec.Feed
+
+	most     int       // records in the next call: fewer while one is sought that cannot be handled
+	handed   int       // in the call that is under way, or that the guest died of
+	guilty   string    // why the next record, alone, goes to quarantine; "": it does not
+	until    time.Time // of a pause
+	due      time.Time // when records that wait for others are handed over
+	failures int       // in a row
+	revived  []time.Time
+	yielded  bool // to the lane's other work, whose turn it was
+}
+
+// connect gives the lane the feed that its version asks for, if it delivers.
+func (l *lane) connect(ctx context.Context) error {
+	v := &l.version
+	if !v.Manifest.Delivers() {
+		l.disconnect()
+		return nil
+	}
+	if l.outlet != nil && l.outlet.settings.Same(&v.Connector.Feed) {
+		return nil
+	}
+	host, ok := l.cfg.Host.(Feeder)
+	if !ok {
+		return fault.New(fault.Unsupported, "nothing is delivered here")
+	}
+	l.disconnect()
+	feed, err := host.Feed(ctx, v.Connector.Feed)
+	if err != nil {
+		return err
+	}
+	l.outlet = &outlet{feed: feed, settings: v.Connector.Feed, most: v.Connector.Feed.Most()}
+	l.mu.Lock()
+	l.feed = feed
+	l.mu.Unlock()
+	return nil
+}
+
+// disconnect closes the lane's feed, if it has one. Its place in the log stays.
+func (l *lane) disconnect() {
+	if l.outlet == nil {
+		return
+	}
+	l.mu.Lock()
+	l.feed, l.status.Delivery.Held = nil, ""
+	l.mu.Unlock()
+	l.outlet.feed.Close()
+	l.outlet = nil
+}
+
+// arrivals holds a token when there may be more to deliver; nil without a feed.
+func (l *lane) arrivals() <-chan struct{} {
+	if l.outlet == nil {
+		return nil
+	}
+	return l.outlet.feed.Wake()
+}
+
+// next is when the outlet has work though no record comes; zero: never.
+func (o *outlet) next() time.Time {
+	if o == nil {
+		return time.Time{}
+	}
+	return later(o.until, o.due)
+}
+
+// export hands the guest the records that come next, if there are any and it
+// does not pause.
+func (l *lane) export(ctx context.Context) (worked bool, err error) {
+	o := l.outlet
+	if now := time.Now(); o == nil || now.Before(o.until) {
+		return false, nil
+	}
+	o.until = time.Time{}
+	var in []byte
+	in, o.handed, o.due = o.feed.Take(time.Now(), o.most)
+	switch {
+	case o.handed == 0:
+		return false, nil
+	case o.guilty != "":
+		return true, l.condemn(ctx)
+	}
+	out, err := l.call(ctx, abi.EntryDeliver, in)
+	if err == nil {
+		err = l.commitDelivery(ctx, out)
+	}
+	if err == nil {
+		o.handed = 0
+		return true, nil
+	}
+	l.guest.stage.take()
+	if l.guest.inst.State() == engine.Dead || !guestsFault(err) && !heldBack(err) {
+		return true, err
+	}
+	return true, l.undelivered(ctx, err)
+}
+
+// commitDelivery makes the outcome of a delivery durable, and moves on behind
+// the records that it settles.
+func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
+	if err := l.read(out); err != nil {
+		return err
+	}
+	o, b := l.outlet, outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
+	var tally tally
+	settled, wait, cause, err := l.judgeDelivery(&b, &tally)
+	if err != nil {
+		return err
+	}
+	if err := l.complete(ctx, &b, &tally, nil); err != nil {
+		return err
+	}
+	o.feed.Settle(settled)
+	l.sendReplies(ctx)
+	l.startJobs(ctx, l.view.Jobs)
+	l.guest.watchMemory()
+	delivered := uint64(settled-len(b.Rejects)) - tally.skipped //nolint:gosec // both are among the settled
+	l.count(func(c *lifecycle.Counters) {
+		c.Skipped += tally.skipped
+		c.Quarantined += uint64(len(b.Rejects))
+		c.Traps += tally.traps
+	})
+	l.delivered(delivered)
+	o.most = min(max(o.most, 1)*2, o.settings.Most())
+	if settled < o.handed {
+		l.hold(wait, cause, uint64(o.handed-settled)) //nolint:gosec // positive
+		return nil
+	}
+	o.failures = 0
+	l.released()
+	return nil
+}
+
+// judgeDelivery reads the guest's verdicts on the records of a delivery: settled
+// are those before the first that is to be handed in again.
+func (l *lane) judgeDelivery(b *outbox.Block, t *tally) (settled int, wait time.Duration, cause string, err error) {
+	settled = l.outlet.handed
+	l.verdicts = append(l.verdicts[:0], make([]abi.Verdict, settled)...)
+	for _, v := range l.view.Verdicts {
+		switch {
+		case int64(v.Input) >= int64(len(l.verdicts)):
+			return 0, 0, "", fault.New(fault.Guest, "the module judged record %d of %d", v.Input, len(l.verdicts))
+		case l.verdicts[v.Input] != (abi.Verdict{}):
+			return 0, 0, "", fault.New(fault.Guest, "the module judged record %d twice", v.Input)
+		case v.Decision > abi.DecisionRetry:
+			return 0, 0, "", fault.New(fault.Guest, "the module gave the unknown decision %d", v.Decision)
+		}
+		l.verdicts[v.Input] = v
+		if v.Decision == abi.DecisionRetry && int(v.Input) < settled {
+			settled, cause = int(v.Input), v.Reason
+			wait = time.Duration(min(v.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond
+		}
+	}
+	for i := range l.verdicts[:settled] {
+		switch v := &l.verdicts[i]; v.Decision {
+		case abi.DecisionSkip:
+			t.skipped++
+		case abi.DecisionReject:
+			b.Rejects = append(b.Rejects, l.reject(i, v.Reason))
+		default:
+		}
+	}
+	return settled, wait, cause, nil
+}
+
+// reject is a record of the delivery on its way to quarantine: all of it, so that
+// it can be handed in again.
+func (l *lane) reject(record int, reason string) outbox.Reject {
+	device, input := l.outlet.feed.Pick(record)
+	return outbox.Reject{Device: device, Reason: fault.Clip(l.env.masked(reason), maxReason), Input: input}
+}
+
+// undelivered keeps what a living guest failed to deliver: in quarantine what it
+// says can never be, once that is alone in the call; everything else waits.
+func (l *lane) undelivered(ctx context.Context, cause error) error {
+	f, o := fault.Of(cause), l.outlet
+	never := f.Kind == fault.Guest && f.RetryAfter == 0 && (f.Said == abi.FaultInvalid || f.Said == abi.FaultTooLarge)
+	switch {
+	case !never:
+		l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
+		l.hold(retryAfter(cause), f.Text, uint64(o.handed)) //nolint:gosec // positive
+		return nil
+	case o.handed > 1:
+		o.most = o.handed / 2
+		return nil
+	}
+	o.guilty = f.Text
+	return l.condemn(ctx)
+}
+
+// condemn puts the next record into quarantine.
+func (l *lane) condemn(ctx context.Context) error {
+	o := l.outlet
+	b := outbox.Block{Rejects: []outbox.Reject{l.reject(0, o.guilty)}}
+	if err := l.write(ctx, &b); err != nil {
+		return err
+	}
+	l.tellRejects(b.Rejects)
+	o.feed.Settle(1)
+	o.guilty, o.handed = "", 0
+	l.count(func(c *lifecycle.Counters) { c.Quarantined++ })
+	return nil
+}
+
+// hold makes the outlet pause, and shows why.
+func (l *lane) hold(wait time.Duration, cause string, records uint64) {
+	o := l.outlet
+	if wait <= 0 {
+		wait = min(firstHold<<min(o.failures, 6), longestHold)
+	}
+	o.failures++
+	o.until, o.handed = time.Now().Add(wait), 0
+	cause = "nothing can be delivered: " + cause
+	l.mu.Lock()
+	l.status.Delivery.Retried += records
+	l.status.Delivery.Held = brief(l.env.masked(cause))
+	l.mu.Unlock()
+	l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause))
+}
+
+// released shows that the outlet works again, if it did not.
+func (l *lane) released() {
+	l.mu.Lock()
+	held := l.status.Delivery.Held != ""
+	l.status.Delivery.Held = ""
+	l.mu.Unlock()
+	if !held {
+		return
+	}
+	if up, _ := l.allUp(); up {
+		l.Move(lifecycle.Up, nil)
+	}
+}
+
+func (l *lane) delivered(records uint64) {
+	if records == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Delivery.Delivered += records
+	l.status.Delivery.Last = time.Now()
+}
+
+// resumes reports whether the lane goes on at once with another guest, because
+// this one died of what it was to deliver: of fewer records at a time, until the
+// one that it dies of is alone and goes to quarantine. A deadline says nothing of
+// the records.
+func (l *lane) resumes(cause error) bool {
+	o, now := l.outlet, time.Now()
+	if o == nil || o.handed == 0 || l.stopping() {
+		return false
+	}
+	switch fault.Of(cause).Kind {
+	case fault.GuestTrap, fault.GuestMemory, fault.GuestStack, fault.GuestTable:
+	default:
+		return false
+	}
+	for len(o.revived) > 0 && now.Sub(o.revived[0]) > revivalsWithin {
+		o.revived = o.revived[1:]
+	}
+	if len(o.revived) >= maxRevivals {
+		return false
+	}
+	o.revived = append(o.revived, now)
+	if o.most = o.handed / 2; o.most == 0 {
+		o.most, o.guilty = 1, fault.Of(cause).Text
+	}
+	o.handed, o.due = 0, now // the records are there already: nothing will say that they came
+	return true
+}

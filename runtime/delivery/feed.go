@@ -1,0 +1,334 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/flow"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// The bounds of what a feed holds ahead: what fills a few calls. A block that
+// goes beyond is taken whole, so that it is at most one block more.
+const (
+	maxAhead      = 4 * abi.MaxItems
+	maxAheadBytes = 2 << 20
+)
+
+// readAgain is how long the feed waits after an error of the disk.
+const readAgain = time.Second
+
+// place is the name of a connector's place in the log.
+func place(connector string) string { return "deliver/" + connector }
+
+// Forget drops the place of a connector that is gone, so that retention no
+// longer waits for it.
+func Forget(log *outbox.Log, connector string) { log.DropCursor(place(connector)) }
+
+// Config is what a feed is made of.
+type Config struct {
+	Log       *outbox.Log
+	Connector string // id of who delivers; its own records are not for it
+	Settings  spec.Feed
+	// Name is what a connector of the tenant is called. It is asked for each
+	// block.
+	Name func(id string) string
+	// Tell takes a line for the connector's log.
+	Tell func(text string)
+}
+
+// Feed implements flow.Feed.
+type Feed struct {
+	cfg    Config
+	place  string
+	wake   chan struct{}
+	room   chan struct{} // holds a token when the queue has become shorter
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu     sync.Mutex
+	queue  []piece
+	held   int    // records in the queue
+	bytes  int    // of the queue
+	seen   uint64 // the last block that was read
+	missed uint64
+
+	// Of the goroutine that takes.
+	input []byte
+	taken []taken
+	whole abi.Batch // a batch that is cut
+	cut   abi.Batch
+	part  []byte
+}
+
+var _ flow.Feed = (*Feed)(nil)
+
+// piece is one batch of a block, of which the first from records are settled.
+type piece struct {
+	head  abi.DeliverPart // without the batch
+	batch []byte
+	count int
+	from  int
+	seq   uint64 // of the block
+	at    time.Time
+}
+
+// taken says which records of the queue's piece with the same index were handed
+// out.
+type taken struct{ from, to int }
+
+// Open makes a feed that reads on at the connector's place, and makes that if
+// there is none. It reads ahead until it is closed or the context ends.
+// Exhausted: the log has no room for one more place.
+func Open(ctx context.Context, cfg Config) (*Feed, error) {
+	f := &Feed{
+		cfg: cfg, place: place(cfg.Connector),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	at, known := cfg.Log.Cursor(f.place)
+	if !known {
+		at = cfg.Log.Head()
+		if cfg.Settings.Start == spec.FeedOldest {
+			at = max(cfg.Log.First(), 1) - 1
+		}
+		if err := cfg.Log.SetCursor(f.place, at); err != nil {
+			return nil, err
+		}
+	}
+	f.seen = at
+	ctx, f.cancel = context.WithCancel(ctx)
+	go f.read(ctx)
+	return f, nil
+}
+
+// Close implements flow.Feed.
+func (f *Feed) Close() {
+	f.cancel()
+	<-f.done
+}
+
+// Wake implements flow.Feed.
+func (f *Feed) Wake() <-chan struct{} { return f.wake }
+
+// Backlog implements flow.Feed.
+func (f *Feed) Backlog() flow.Backlog {
+	at, _ := f.cfg.Log.Cursor(f.place)
+	head := f.cfg.Log.Head()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return flow.Backlog{Blocks: head - min(at, head), Records: f.held, Missed: f.missed}
+}
+
+// read fills the queue until the feed is closed.
+func (f *Feed) read(ctx context.Context) {
+	defer close(f.done)
+	if first := f.cfg.Log.First(); f.seen == 0 && first > 1 { // 1 is the oldest to a reader, which tells nothing then
+		f.miss(&outbox.Gap{From: 1, To: first - 1, Reason: outbox.GapRetention})
+	}
+	r := f.cfg.Log.Reader(f.seen + 1)
+	defer func() { _ = r.Close() }()
+	for f.await(ctx) {
+		b, err := r.Next(ctx)
+		gap, missing := errors.AsType[*outbox.Gap](err)
+		switch {
+		case err == nil:
+			f.add(b)
+		case missing:
+			f.miss(gap)
+		case ctx.Err() != nil || fault.Is(err, fault.ShuttingDown):
+			return
+		default:
+			f.cfg.Tell("the outbox cannot be read, and is tried again: " + err.Error())
+			t := time.NewTimer(readAgain)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+			}
+		}
+	}
+}
+
+// await waits for room in the queue, and reports false at the end.
+func (f *Feed) await(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		full := f.held >= maxAhead || f.bytes >= maxAheadBytes
+		f.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-f.room:
+		case <-ctx.Done():
+		}
+	}
+	return false
+}
+
+// add puts what a block holds for the connector at the end of the queue.
+func (f *Feed) add(b *outbox.Block) {
+	pieces := f.pieces(b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen = b.Seq
+	if len(pieces) == 0 {
+		f.move()
+		return
+	}
+	for i := range pieces {
+		f.held += pieces[i].count
+		f.bytes += len(pieces[i].batch)
+	}
+	f.queue = append(f.queue, pieces...)
+	signal(f.wake)
+}
+
+// pieces are the batches of a block, if it is meant for the connector.
+func (f *Feed) pieces(b *outbox.Block) []piece {
+	if b.Count == 0 || b.Connector == f.cfg.Connector {
+		return nil
+	}
+	name := f.cfg.Name(b.Connector)
+	if from := f.cfg.Settings.From; len(from) > 0 && !slices.Contains(from, name) {
+		return nil
+	}
+	head := abi.DeliverPart{Connector: name, ID: b.Connector, Lane: b.Lane, Epoch: b.Epoch, First: b.First, Received: b.Received}
+	var pieces []piece
+	now := time.Now()
+	records := slices.Clone(b.Records) // which are the reader's
+	for {
+		batch, rest, ok := outbox.CutBatch(records)
+		if !ok {
+			return pieces
+		}
+		records = rest
+		n := abi.CountBatch(batch)
+		if n > 0 {
+			pieces = append(pieces, piece{head: head, batch: batch, count: n, seq: b.Seq, at: now})
+		}
+		head.First += uint64(n) //nolint:gosec // a count
+	}
+}
+
+func (f *Feed) miss(gap *outbox.Gap) {
+	f.mu.Lock()
+	f.missed += gap.To - gap.From + 1
+	f.seen = gap.To
+	f.move()
+	f.mu.Unlock()
+	f.cfg.Tell(fmt.Sprintf("blocks %d to %d of the outbox are gone (%s): what they held for this connector is not delivered", gap.From, gap.To, gap.Reason))
+}
+
+// move notes how far everything is settled. The lock is held.
+func (f *Feed) move() {
+	at := f.seen
+	if len(f.queue) > 0 {
+		at = f.queue[0].seq - 1
+	}
+	// It can only be refused because the log was closed, and then the place is
+	// where it was: some records come again.
+	_ = f.cfg.Log.SetCursor(f.place, at)
+}
+
+// Take implements flow.Feed.
+func (f *Feed) Take(now time.Time, most int) (input []byte, records int, due time.Time) {
+	f.mu.Lock()
+	queue := f.queue // its pieces do not change but by Settle, which is called by us
+	held := f.held
+	f.mu.Unlock()
+	f.input, f.taken = f.input[:0], f.taken[:0]
+	if len(queue) == 0 {
+		return nil, 0, time.Time{}
+	}
+	if due = queue[0].at.Add(f.cfg.Settings.Wait()); held < most && now.Before(due) {
+		return nil, 0, due
+	}
+	for i := range queue {
+		p := &queue[i]
+		n := min(p.count-p.from, most-records)
+		if n == 0 || records > 0 && len(f.input)+len(p.batch) > abi.MaxBatch {
+			break
+		}
+		f.taken = append(f.taken, taken{p.from, p.from + n})
+		f.input = f.append(f.input, p, p.from, p.from+n)
+		records += n
+	}
+	return f.input, records, time.Time{}
+}
+
+// append adds records of a piece to an encoded DeliverInput.
+func (f *Feed) append(dst []byte, p *piece, from, to int) []byte {
+	head := p.head
+	head.First += uint64(from) //nolint:gosec // an index
+	if from == 0 && to == p.count {
+		return head.AppendAround(dst, p.batch)
+	}
+	// What stands in the log was checked when it came in.
+	_ = f.whole.Decode(p.batch)
+	f.cut.Records = f.whole.Records[min(from, len(f.whole.Records)):min(to, len(f.whole.Records))]
+	f.part = f.cut.Append(f.part[:0])
+	return head.AppendAround(dst, f.part)
+}
+
+// Settle implements flow.Feed.
+func (f *Feed) Settle(records int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	done := 0
+	for i := range f.taken {
+		p := &f.queue[i]
+		n := min(records, f.taken[i].to-f.taken[i].from)
+		p.from += n
+		f.held -= n
+		records -= n
+		if p.from < p.count {
+			break
+		}
+		f.bytes -= len(p.batch)
+		done++
+	}
+	f.taken = f.taken[:0]
+	if done == 0 {
+		return
+	}
+	clear(f.queue[:done])
+	if f.queue = f.queue[done:]; len(f.queue) == 0 {
+		f.queue = nil
+	}
+	f.move()
+	signal(f.room)
+}
+
+// Pick implements flow.Feed.
+func (f *Feed) Pick(record int) (device string, input []byte) {
+	f.mu.Lock()
+	queue := f.queue
+	f.mu.Unlock()
+	for i, t := range f.taken {
+		if n := t.to - t.from; record >= n {
+			record -= n
+			continue
+		}
+		p, at := &queue[i], t.from+record
+		if f.whole.Decode(p.batch) == nil && at < len(f.whole.Records) {
+			device = f.whole.Records[at].Device
+		}
+		return device, f.append(nil, p, at, at+1)
+	}
+	return "", nil
+}
+
+func signal(to chan struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,34 @@
+package flow
+
+import "time"
+
+// Feed is where the records come from that a connector takes out: those of the
+// tenant's outbox that are meant for it, in the order in which they became
+// durable, from a place of its own that outlives the process. One goroutine
+// uses it; Wake and Backlog are for others too.
+type Feed interface {
+	// Wake holds a token when there may be more to take than before.
+	Wake() <-chan struct{}
+	// Take answers the oldest records that are not settled, at most so many, as
+	// an encoded abi.DeliverInput that is valid until the next call, and their
+	// number. None: there is nothing yet; before due, which is zero when nothing
+	// is waiting, no call brings more unless Wake says so.
+	Take(now time.Time, most int) (input []byte, records int, due time.Time)
+	// Settle notes that the first so many of the records taken last are done
+	// with: they are not handed out again, but after a crash some may be.
+	Settle(records int)
+	// Pick answers one of the records taken last with its device, alone in an
+	// encoded abi.DeliverInput of the caller's.
+	Pick(record int) (device string, input []byte)
+	// Backlog is how much is left to do.
+	Backlog() Backlog
+	// Close ends it. Its place stays.
+	Close()
+}
+
+// Backlog is how far a feed is behind.
+type Backlog struct {
+	Blocks  uint64 // of the outbox behind its place, also those that are not meant for it
+	Records int    // that are held in memory
+	Missed  uint64 // blocks that were gone before it came to them: retention, or damage
+}
