@@ -265,21 +265,25 @@ func BenchmarkFeed(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	for range b.N/abi.MaxItems + 1 {
-		if _, err := log.Append(b.Context(), &block); err != nil {
-			b.Fatal(err)
-		}
-		block.First += abi.MaxItems
-	}
 	b.ReportAllocs()
-	b.ResetTimer()
 	for left := b.N; left > 0; {
-		_, n, _ := f.Take(time.Now(), abi.MaxItems)
-		if n == 0 {
-			<-f.Wake()
-			continue
+		b.StopTimer() // the log keeps a part of what it is given only
+		for range 64 {
+			if _, err := log.Append(b.Context(), &block); err != nil {
+				b.Fatal(err)
+			}
+			block.First += abi.MaxItems
 		}
-		f.Settle(n)
-		left -= n
+		b.StartTimer()
+		for here := 64 * abi.MaxItems; here > 0; {
+			_, n, _ := f.Take(time.Now(), abi.MaxItems)
+			if n == 0 {
+				<-f.Wake()
+				continue
+			}
+			f.Settle(n)
+			here -= n
+		}
+		left -= 64 * abi.MaxItems
 	}
 }
