@@ -1,0 +1,65 @@
+"""Modbus units for tests, as pymodbus plays them.
+
+simulator.py rtu PORT | simulator.py tcp PORT
+
+Units 1 and 2 are there. Input register 0 counts the seconds in tenths, so that
+polls see it change. Holding registers 0 to 19 and 100 to 109, coils 0 to 15 and
+discrete inputs 0 to 15 are there, and nothing else. A line "ready" is printed once
+it serves; it ends with its standard input.
+"""
+
+import asyncio
+import struct
+import sys
+
+from pymodbus import FramerType
+from pymodbus.datastore import ModbusDeviceContext, ModbusServerContext, ModbusSparseDataBlock
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+
+
+def words(fmt, *values):
+    return list(struct.unpack(">%dH" % (struct.calcsize(fmt) // 2), struct.pack(fmt, *values)))
+
+
+def unit(number):
+    holding = [0] * 20
+    holding[0] = 2300 + number
+    holding[1] = 0xFFF6  # -10
+    holding[2:4] = words(">I", 100000)
+    holding[4:6] = words(">f", 21.5)
+    holding[6:9] = words(">6s", b"Hello")
+    registers = dict(enumerate(holding)) | {i: i for i in range(100, 110)}
+    return ModbusDeviceContext(
+        di=ModbusSparseDataBlock({i: i % 2 == 0 for i in range(16)}),
+        co=ModbusSparseDataBlock({i: i == 3 for i in range(16)}),
+        hr=ModbusSparseDataBlock(registers),
+        ir=ModbusSparseDataBlock({i: 0 for i in range(8)}),
+    )
+
+
+async def main():
+    kind, where = sys.argv[1:]
+    units = {n: unit(n) for n in (1, 2)}
+    context = ModbusServerContext(devices=units, single=False)
+    if kind == "rtu":
+        server = ModbusSerialServer(context, framer=FramerType.RTU, port=where, baudrate=19200)
+    else:
+        server = ModbusTcpServer(context, address=("127.0.0.1", int(where)))
+    await server.serve_forever(background=True)
+    print("ready", flush=True)
+
+    async def count():
+        n = 0
+        while True:
+            n = (n + 1) % 65536
+            for u in units.values():
+                u.setValues(4, 0, [n])
+            await asyncio.sleep(0.1)
+
+    counting = asyncio.create_task(count())
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    counting.cancel()
+    await server.shutdown()
+
+
+asyncio.run(main())
