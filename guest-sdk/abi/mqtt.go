@@ -53,7 +53,7 @@ type MQTTSubscription struct {
 }
 
 // MQTTMessage is a message to publish, or one that was received. What stands
-// below Duplicate is of MQTT 5.
+// below Duplicate is of MQTT 5, but for ID.
 type MQTTMessage struct {
 	Topic     string
 	Payload   []byte
@@ -66,6 +66,11 @@ type MQTTMessage struct {
 	CorrelationData []byte
 	ExpiryS         uint32 // 0: never
 	UserProperties  []Header
+
+	// ID, of a message to publish with QoS 1 or 2, names it: a second one with the ID
+	// of one that is under way, or whose end nobody has heard of, is not sent, and
+	// gets the result of the first.
+	ID string
 }
 
 // MQTTPublish is the request of snaprail:mqtt publish; MQTTPublished is its
@@ -74,10 +79,9 @@ type MQTTMessage struct {
 type MQTTPublish struct {
 	Handle   uint32
 	Messages []MQTTMessage
-	// ID names the batch. A second call with the ID of one that is under way, or
-	// whose end nobody has heard of, sends nothing and answers for the first.
-	ID        string
-	TimeoutMS uint64 // 0: as long as the call may take
+	// TimeoutMS is how long to wait; 0: as long as the call may take. What is not
+	// acknowledged then has a result that says so.
+	TimeoutMS uint64
 }
 
 // MQTTPublished has a result for each message, in the order of the request.

@@ -135,6 +135,7 @@ func (m *MQTTMessage) Append(dst []byte) []byte {
 	dst = wire.AppendBytes(dst, 8, m.CorrelationData)
 	dst = wire.AppendUint(dst, 9, uint64(m.ExpiryS))
 	dst = appendHeaders(dst, 10, m.UserProperties)
+	dst = wire.AppendString(dst, 11, m.ID)
 	return dst
 }
 
@@ -170,6 +171,8 @@ func (m *MQTTMessage) merge(src []byte) error {
 			m.ExpiryS = uint32(r.Uint())
 		case 10<<3 | wire.Bytes:
 			m.UserProperties = readHeader(&r, m.UserProperties)
+		case 11<<3 | wire.Bytes:
+			m.ID = r.Text(m.ID)
 		}
 	}
 	return r.Err()
@@ -183,8 +186,7 @@ func (m *MQTTPublish) Append(dst []byte) []byte {
 		dst, mark = wire.Begin(dst, 2)
 		dst = wire.End(m.Messages[i].Append(dst), mark)
 	}
-	dst = wire.AppendString(dst, 3, m.ID)
-	dst = wire.AppendUint(dst, 4, m.TimeoutMS)
+	dst = wire.AppendUint(dst, 3, m.TimeoutMS)
 	return dst
 }
 
@@ -204,9 +206,7 @@ func (m *MQTTPublish) Decode(src []byte) error {
 			m.Messages = append(m.Messages, MQTTMessage{})
 			last := len(m.Messages) - 1
 			r.Fail(at("message", last, m.Messages[last].Decode(r.Bytes())))
-		case 3<<3 | wire.Bytes:
-			m.ID = r.Text(m.ID)
-		case 4<<3 | wire.Varint:
+		case 3<<3 | wire.Varint:
 			m.TimeoutMS = r.Uint()
 		}
 	}

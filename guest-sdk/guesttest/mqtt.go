@@ -16,7 +16,7 @@ type Broker struct {
 	answer    func(abi.MQTTMessage) abi.MQTTResult
 	sessions  []*brokerSession // the handle is 1 + the index
 	published []abi.MQTTMessage
-	batches   map[string]abi.MQTTPublished
+	named     map[string]bool // messages with an ID that were published
 }
 
 // brokerSession is what is known of one session.
@@ -29,7 +29,7 @@ type brokerSession struct {
 // MQTT grants the group mqtt on all brokers and topics.
 func (h *Harness) MQTT() *Broker {
 	b := &Broker{
-		tb: h.tb, batches: map[string]abi.MQTTPublished{},
+		tb: h.tb, named: map[string]bool{},
 		answer: func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{} },
 	}
 	h.Host("mqtt", "open", b.open)
@@ -156,20 +156,18 @@ func (b *Broker) publish(request []byte) ([]byte, error) {
 	if !s.info.Up {
 		return nil, unavailable(s.info.Reason)
 	}
-	reply, repeated := b.batches[q.ID]
-	if repeated && q.ID != "" {
-		return reply.Append(nil), nil
-	}
-	reply = abi.MQTTPublished{}
+	var reply abi.MQTTPublished
 	for _, m := range q.Messages {
+		if m.ID != "" && b.named[m.ID] { // until its end is heard, as a host does: here, for good
+			reply.Results = append(reply.Results, abi.MQTTResult{})
+			continue
+		}
 		result := b.answer(m)
 		if result.Code == "" {
 			b.published = append(b.published, m)
+			b.named[m.ID] = true
 		}
 		reply.Results = append(reply.Results, result)
-	}
-	if !slices.ContainsFunc(reply.Results, func(r abi.MQTTResult) bool { return r.Code != "" }) {
-		b.batches[q.ID] = reply // until the end is heard, as a host does: here, for good
 	}
 	return reply.Append(nil), nil
 }

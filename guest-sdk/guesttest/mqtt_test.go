@@ -38,9 +38,9 @@ func (r *relay) OnEvents(events []abi.Event, step *snaprail.Step) error {
 			}
 			for _, m := range messages {
 				step.Payload(m.Topic, e.Time, "text/plain", m.Payload)
-				r.results, err = r.session.PublishBatch(m.ContentType, mqtt.Message{
+				r.results, err = r.session.Publish(mqtt.Message{
 					Topic: "out", Payload: m.Payload, QoS: 2, Retain: true, ResponseTopic: "r", CorrelationData: []byte{1},
-					MessageExpiry: time.Minute, UserProperties: []abi.Header{{Name: "n"}},
+					MessageExpiry: time.Minute, UserProperties: []abi.Header{{Name: "n"}}, ID: m.ContentType,
 				})
 				if err != nil {
 					return err

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,11 +14,12 @@ import (
 // were published. It survives connections: what was not acknowledged is sent again.
 type outbound struct {
 	mu     sync.Mutex
-	byID   map[string]*flight // batches with a name
-	order  []*flight          // these, in the order of their start
-	items  []*item            // not ended, in order
-	next   int                // the first of items that was not sent
-	used   map[uint16]*item   // by identifier
+	named  map[string]*item          // under way, by their IDs
+	ends   map[string]abi.MQTTResult // that nobody has heard of, by the IDs
+	order  []string                  // of ends, the oldest first
+	items  []*item                   // not ended, in order
+	next   int                       // the first of items that was not sent
+	used   map[uint16]*item          // by identifier
 	lastID uint16
 	link   *link // nil: nobody is connected
 	flying int   // items that were sent over it, and not acknowledged
@@ -38,6 +40,7 @@ type outbound struct {
 type item struct {
 	flight  *flight // nil: nobody waits
 	index   int
+	name    string
 	message *wire.Message
 	size    int
 	id      uint16
@@ -59,66 +62,103 @@ const (
 
 // flight is a batch under way.
 type flight struct {
-	id      string
 	results []abi.MQTTResult
 	over    []bool // by message: it has its result
 	left    int
 	done    chan struct{} // closed when every message has a result
 }
 
-// unheard is how many batches with a name are remembered.
-const unheard = 256
+// unheard is how many ends are remembered that nobody has heard of.
+const unheard = 4096
 
 func newOutbound(version byte, messages, bytes int) *outbound {
 	return &outbound{
-		byID: map[string]*flight{}, used: map[uint16]*item{}, maxMessages: messages, maxBytes: bytes, version: version,
+		named: map[string]*item{}, ends: map[string]abi.MQTTResult{}, used: map[uint16]*item{}, maxMessages: messages, maxBytes: bytes, version: version,
 		// Brokers count from 1, and some confuse their identifiers with a client's.
 		lastID: 1<<15 + rand.N[uint16](1<<14),
 	}
 }
 
-// find is the batch of this name, under way or unheard of.
-func (o *outbound) find(id string) *flight {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.byID[id]
-}
-
 // begin takes a batch in. full: there is no room for it; away: nobody is connected.
-// A message whose result is known already is not sent.
-func (o *outbound) begin(id string, messages []*wire.Message, results []abi.MQTTResult) (f *flight, full, away bool) {
-	size := 0
-	for _, m := range messages {
-		size += itemSize(m)
-	}
+// A message whose result is known already is not sent, nor is one whose name has
+// another one under way.
+func (o *outbound) begin(messages []*wire.Message, names []string, results []abi.MQTTResult) (f *flight, full, away bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.link == nil {
+	count, size := 0, 0
+	for i, m := range messages {
+		if results[i].Code == "" && !o.knows(names[i]) {
+			count++
+			size += itemSize(m)
+		}
+	}
+	if count > 0 && o.link == nil {
 		return nil, false, true
 	}
-	if len(o.items) > 0 && (len(o.items)+len(messages) > o.maxMessages || o.bytes+size > o.maxBytes) {
+	if count > 0 && len(o.items) > 0 && (len(o.items)+count > o.maxMessages || o.bytes+size > o.maxBytes) {
 		return nil, true, false
 	}
-	f = &flight{id: id, results: results, over: make([]bool, len(results)), left: 1, done: make(chan struct{})} // 1: until all are in
+	f = &flight{results: results, over: make([]bool, len(results)), left: 1, done: make(chan struct{})} // 1: until all are in
 	for i, m := range messages {
 		if results[i].Code != "" {
 			f.over[i] = true
 			continue
 		}
-		n := &item{flight: f, index: i, message: m, size: itemSize(m)}
-		o.items = append(o.items, n)
-		o.bytes += n.size
-		f.left++
-	}
-	if id != "" {
-		o.byID[id] = f
-		if o.order = append(o.order, f); len(o.order) > unheard {
-			o.forget(o.order[0])
-		}
+		o.take(f, i, names[i], m)
 	}
 	o.pump()
 	f.ended()
 	return f, false, false
+}
+
+// knows reports whether a message with this name is under way, or has ended without
+// anybody hearing of it.
+func (o *outbound) knows(name string) bool {
+	_, ended := o.ends[name]
+	return name != "" && (ended || o.named[name] != nil)
+}
+
+// take takes one message in.
+func (o *outbound) take(f *flight, i int, name string, m *wire.Message) {
+	if m.QoS == 0 {
+		name = ""
+	}
+	if result, ended := o.ends[name]; ended && name != "" {
+		f.results[i], f.over[i] = result, true
+		o.hear(name)
+		return
+	}
+	f.left++
+	if n := o.named[name]; n != nil && name != "" {
+		if n.flight != nil { // twice in one batch
+			n.flight.results[n.index], n.flight.over[n.index] = abi.MQTTResult{Code: codeInvalid, Text: "its ID is another's"}, true
+			n.flight.ended()
+		}
+		n.flight, n.index = f, i
+		return
+	}
+	n := &item{flight: f, index: i, name: name, message: m, size: itemSize(m)}
+	o.items = append(o.items, n)
+	o.bytes += n.size
+	if name != "" {
+		o.named[name] = n
+	}
+}
+
+// hear forgets an end that somebody has heard of.
+func (o *outbound) hear(name string) {
+	delete(o.ends, name)
+	if i := slices.Index(o.order, name); i >= 0 {
+		o.order = slices.Delete(o.order, i, i+1)
+	}
+}
+
+// unheardOf remembers an end that nobody has heard of.
+func (o *outbound) unheardOf(name string, result abi.MQTTResult) {
+	o.ends[name] = result
+	if o.order = append(o.order, name); len(o.order) > unheard {
+		o.hear(o.order[0])
+	}
 }
 
 func itemSize(m *wire.Message) int { return len(m.Topic) + len(m.Payload) + overhead }
@@ -145,30 +185,11 @@ func (o *outbound) give(f *flight) []abi.MQTTResult {
 	}
 	for i, over := range f.over {
 		if !over {
-			f.results[i] = abi.MQTTResult{Code: codeUnanswered, Text: "the broker has not acknowledged it yet: it may come twice", Retry: true}
+			f.results[i] = abi.MQTTResult{Code: codeUnanswered, Text: "the broker has not acknowledged it yet", Retry: true}
 		}
 	}
 	o.trim()
 	return f.results
-}
-
-// heard lets go of a batch whose end the guest is told.
-func (o *outbound) heard(f *flight) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.forget(f)
-}
-
-func (o *outbound) forget(f *flight) {
-	if o.byID[f.id] == f {
-		delete(o.byID, f.id)
-	}
-	for i, other := range o.order {
-		if other == f {
-			o.order = append(o.order[:i], o.order[i+1:]...)
-			return
-		}
-	}
 }
 
 // pump hands the link what it may send now, in order. o.mu is held.
@@ -277,9 +298,14 @@ func (o *outbound) end(n *item, result abi.MQTTResult) {
 	if result.Code == "" {
 		o.sent++
 	}
+	if n.name != "" {
+		delete(o.named, n.name)
+	}
 	if f := n.flight; f != nil {
 		f.results[n.index], f.over[n.index] = result, true
 		f.ended()
+	} else if n.name != "" {
+		o.unheardOf(n.name, result)
 	}
 	n.message, n.flight = nil, nil
 }

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -134,7 +135,7 @@ func (s *session) masked(err error) error {
 	return s.caller.login.mask.Fault(fault.Of(err))
 }
 
-// maxID bounds the name of a batch, in bytes.
+// maxID bounds the name of a message, in bytes.
 const maxID = 256
 
 func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
@@ -142,37 +143,24 @@ func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
 	if err := q.Decode(bytes.Clone(in)); err != nil { // the messages outlive the call
 		return nil, fault.Wrap(fault.Invalid, err, "mqtt.publish: the request cannot be read")
 	}
-	if len(q.ID) > maxID {
-		return nil, fault.New(fault.Invalid, "mqtt.publish: the name of a batch has at most %d bytes", maxID)
-	}
-	var f *flight
-	if q.ID != "" {
-		f = s.out.find(q.ID)
-	}
-	switch {
-	case f != nil && len(f.results) != len(q.Messages):
-		return nil, fault.New(fault.Invalid, "mqtt.publish: the batch %q is under way with %d messages, and has %d now", q.ID, len(f.results), len(q.Messages))
-	case f == nil && len(q.Messages) == 0:
+	if len(q.Messages) == 0 {
 		return out[:0], nil
-	case f == nil:
-		var full, away bool
-		messages, results := s.prepare(q.Messages)
-		if f, full, away = s.out.begin(q.ID, messages, results); away {
-			return nil, s.away(functionPublish)
-		} else if full {
-			return nil, fault.New(fault.Exhausted, "mqtt.publish: too many messages to %s are under way: the broker is slow", s.set.resource()).
-				WithHint("Nothing of this batch was sent: try it again later.").WithRetryAfter(time.Second)
-		}
 	}
-	reply := abi.MQTTPublished{}
-	switch err := s.await(ctx, f, q.TimeoutMS); {
-	case err == nil:
-		s.out.heard(f)
-		reply.Results = f.results
-	case q.ID != "" || errors.Is(err, context.Canceled):
-		return nil, err
-	default:
+	messages, names, results := s.prepare(q.Messages)
+	f, full, away := s.out.begin(messages, names, results)
+	switch {
+	case away:
+		return nil, s.away(functionPublish)
+	case full:
+		return nil, fault.New(fault.Exhausted, "mqtt.publish: too many messages to %s are under way: the broker is slow", s.set.resource()).
+			WithHint("Nothing of this batch was sent: try it again later.").WithRetryAfter(time.Second)
+	}
+	reply := abi.MQTTPublished{Results: results}
+	if err := s.await(ctx, f, q.TimeoutMS); err != nil {
 		reply.Results = s.out.give(f)
+		if errors.Is(err, context.Canceled) {
+			return nil, fault.Wrap(fault.Canceled, err, "mqtt.publish to %s", s.set.resource())
+		}
 	}
 	return reply.Append(out[:0]), nil
 }
@@ -185,12 +173,14 @@ func (s *session) away(function string) error {
 }
 
 // prepare checks messages; what is wrong with one is its result.
-func (s *session) prepare(list []abi.MQTTMessage) ([]*wire.Message, []abi.MQTTResult) {
-	messages, results := make([]*wire.Message, len(list)), make([]abi.MQTTResult, len(list))
+func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, names []string, results []abi.MQTTResult) {
+	messages, names, results = make([]*wire.Message, len(list)), make([]string, len(list)), make([]abi.MQTTResult, len(list))
 	for i := range list {
 		m := &list[i]
-		messages[i] = messageOf(m)
-		if err := checkTopic(m.Topic); err != nil {
+		messages[i], names[i] = messageOf(m), m.ID
+		if len(m.ID) > maxID {
+			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "an ID has at most 256 bytes"}
+		} else if err := checkTopic(m.Topic); err != nil {
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a topic " + err.Error()}
 		} else if problem := badMessage(m); problem != "" {
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a message " + problem}
@@ -200,10 +190,10 @@ func (s *session) prepare(list []abi.MQTTMessage) ([]*wire.Message, []abi.MQTTRe
 			results[i] = abi.MQTTResult{Code: codeInterlock, Text: "the grant of the topic has an interlock, and does not name the broker: name both in one grant"}
 		}
 	}
-	return messages, results
+	return messages, names, results
 }
 
-// await waits for a batch.
+// await waits for a batch. The error is that of a context.
 func (s *session) await(ctx context.Context, f *flight, timeoutMS uint64) error {
 	most := maxWait
 	if timeoutMS > 0 {
@@ -215,12 +205,8 @@ func (s *session) await(ctx context.Context, f *flight, timeoutMS uint64) error 
 	case <-f.done:
 		return nil
 	case <-wait.Done():
+		return cmp.Or(ctx.Err(), wait.Err())
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return fault.Wrap(fault.Canceled, ctx.Err(), "mqtt.publish to %s", s.set.resource())
-	}
-	return fault.New(fault.Timeout, "mqtt.publish to %s: the broker has not acknowledged it yet", s.set.resource()).
-		WithHint("The batch stays under way: ask again with its name to hear of it.").WithRetryAfter(time.Second)
 }
 
 func (s *session) setWill(in, out []byte) ([]byte, error) {

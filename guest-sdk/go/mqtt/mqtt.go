@@ -93,6 +93,10 @@ type Message struct {
 	CorrelationData []byte
 	MessageExpiry   time.Duration // in whole seconds; 0: never
 	UserProperties  []abi.Header
+
+	// ID names a message of QoS 1 or 2, in every version: it is not sent again while
+	// one with the same ID is under way, or nobody has heard of its end.
+	ID string
 }
 
 // PublishResult is empty for a message that was published; with a Code, it was
@@ -131,19 +135,20 @@ func (s *Session) Handle() uint32 { return s.handle }
 
 // Publish sends messages, in order, and waits until the broker has acknowledged
 // those of QoS 1 and 2 (PUBACK, PUBCOMP), and those of QoS 0 are sent; no longer
-// than the guest's call may take. Each has a result of its own. The error is an
-// *abi.Error: unavailable when the broker is away and nothing of the batch was
-// sent; timeout when it is not known what became of it, exhausted when too much
-// is under way.
+// than the guest's call may take. Each has a result of its own: one that is not
+// acknowledged in time, "not_acknowledged", stays under way, and may come twice if
+// it is published again without an ID. The error is an *abi.Error: unavailable when
+// the broker is away, exhausted when too much is under way. Then nothing was sent.
 func (s *Session) Publish(messages ...Message) ([]PublishResult, error) {
-	return s.PublishBatch("", messages...)
+	return s.PublishWithin(0, messages...)
 }
 
-// PublishBatch is Publish of a batch with a name. A timeout leaves it under way:
-// called again with the same id, PublishBatch sends nothing and waits on. It stays
-// under way while the connection is made anew.
-func (s *Session) PublishBatch(id string, messages ...Message) ([]PublishResult, error) {
-	request := abi.MQTTPublish{Handle: s.handle, ID: id, Messages: make([]abi.MQTTMessage, len(messages))}
+// PublishWithin is Publish with a time to wait; 0: as long as the call may take.
+func (s *Session) PublishWithin(most time.Duration, messages ...Message) ([]PublishResult, error) {
+	request := abi.MQTTPublish{Handle: s.handle, Messages: make([]abi.MQTTMessage, len(messages))}
+	if most > 0 {
+		request.TimeoutMS = uint64(max(most.Milliseconds(), 1))
+	}
 	for i := range messages {
 		request.Messages[i] = messages[i].plain()
 	}
@@ -231,7 +236,7 @@ func (m *Message) plain() abi.MQTTMessage {
 	return abi.MQTTMessage{
 		Topic: m.Topic, Payload: m.Payload, QoS: uint32(m.QoS), Retain: m.Retain,
 		ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, CorrelationData: m.CorrelationData,
-		ExpiryS: uint32(min(seconds(m.MessageExpiry), 1<<32-1)), UserProperties: m.UserProperties,
+		ExpiryS: uint32(min(seconds(m.MessageExpiry), 1<<32-1)), UserProperties: m.UserProperties, ID: m.ID,
 	}
 }
 
