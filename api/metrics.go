@@ -14,6 +14,7 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
 // metrics are the figures of this process, in a registry of their own.
@@ -95,6 +96,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	w.gauge("snaprail_sse_clients", "Streams that are open.", float64(c.s.streams.count()))
 	for i := range stats.Connectors {
 		w.connector(&stats.Connectors[i])
+		w.delivery(&stats.Connectors[i])
 		w.limits(&stats.Connectors[i])
 		w.messages(&stats.Connectors[i])
 	}
@@ -144,6 +146,23 @@ func (f figures) connector(c *control.ConnectorStats) {
 	if !n.LastRecord.IsZero() {
 		f.gauge("snaprail_last_record_age_seconds", "Since the last record.", time.Since(n.LastRecord).Seconds(), l...)
 	}
+}
+
+// delivery is how a connector does that takes records out; nothing of another.
+func (f figures) delivery(c *control.ConnectorStats) {
+	d, l := &c.Status.Delivery, []string{"tenant", c.Tenant, "connector", c.Connector}
+	if *d == (lifecycle.Delivery{}) {
+		return
+	}
+	held := 0.0
+	if d.Held != "" {
+		held = 1
+	}
+	f.counter("snaprail_delivered_total", "Records that arrived where they were to go.", float64(d.Delivered), l...)
+	f.counter("snaprail_delivery_retried_total", "Records handed in again, each time that they are.", float64(d.Retried), l...)
+	f.counter("snaprail_delivery_missed_blocks_total", "Blocks gone from the outbox before they could be delivered.", float64(d.Missed), l...)
+	f.gauge("snaprail_delivery_behind_blocks", "Blocks of the outbox that are not done with.", float64(d.Behind), l...)
+	f.gauge("snaprail_delivery_held", "1 while nothing can be delivered.", held, l...)
 }
 
 // limits are the connector's limits and what it uses of the processor.

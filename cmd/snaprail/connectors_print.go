@@ -88,6 +88,11 @@ func (a *app) printStatus(v client.Connector) {
 		{"last record", when(c.LastRecord)},
 		{"guest", fmt.Sprintf("%s of memory, %d traps, %d denied calls", size(int64(s.MemoryBytes)), c.Traps, c.Denied)}, //nolint:gosec // at most 4 GiB
 	}
+	if d := s.Delivery; d != (lifecycle.Delivery{}) {
+		rows = append(rows,
+			[]string{"delivered", fmt.Sprintf("%d (%d handed in again); %d blocks behind, %d missed", d.Delivered, d.Retried, d.Behind, d.Missed)},
+			[]string{"last delivery", when(d.Last)})
+	}
 	if m := s.Messages; m != nil {
 		rows = append(rows, []string{"messages", fmt.Sprintf("%d (%d answered, %d delivered, %d timed out, %d failed, %d open); %d replies refused",
 			m.Asked, m.Answered, m.Delivered, m.TimedOut, m.Failed, m.Open, m.Unasked+m.Late+m.Ended+m.Malformed)})

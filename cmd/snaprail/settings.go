@@ -22,6 +22,8 @@ import (
 type settings struct {
 	file, name, typ, version, module string
 	params, files, secrets           []string
+	from                             []string
+	start                            string
 	isDefault                        bool
 }
 
@@ -34,12 +36,14 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringArrayVar(&s.params, "param", nil, "set a parameter: `key=value`")
 	f.StringArrayVar(&s.files, "param-file", nil, "set a parameter to a file, which is uploaded: `key=path`")
 	f.StringArrayVar(&s.secrets, "secret", nil, "set a secret parameter: `key` asks for its value or reads it from stdin, key=@path from a file")
+	f.StringSliceVar(&s.from, "from", nil, "`names` of the connectors whose records a sink is handed (default: all)")
+	f.StringVar(&s.start, "start", "", "where a sink begins: `now`, or oldest")
 	f.BoolVar(&s.isDefault, "default", false, "make it the default of its category")
 }
 
 // plain reports whether nothing but a file says what is wanted.
 func (s *settings) plain() bool {
-	return s.name == "" && s.typ == "" && s.version == "" && s.module == "" && !s.isDefault && !s.parameters()
+	return s.name == "" && s.typ == "" && s.version == "" && s.module == "" && len(s.from) == 0 && s.start == "" && !s.isDefault && !s.parameters()
 }
 
 // parameters reports whether parameters are to be set.
@@ -62,6 +66,16 @@ func (s *settings) fields() (map[string]any, error) {
 	}
 	if s.isDefault {
 		fields["is_default"] = true
+	}
+	feed := map[string]any{}
+	if len(s.from) > 0 {
+		feed["from"] = s.from
+	}
+	if s.start != "" {
+		feed["start"] = s.start
+	}
+	if len(feed) > 0 {
+		fields["feed"] = feed
 	}
 	return fields, nil
 }
