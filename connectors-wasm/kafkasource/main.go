@@ -28,6 +28,7 @@ type config struct {
 	Brokers       []string `json:"brokers"`
 	Topic         string   `json:"topic"`
 	Group         string   `json:"group"`
+	Instance      string   `json:"instance"`
 	Start         string   `json:"start"`
 	Device        string   `json:"device"`
 	DeviceHeader  string   `json:"device_header"`
@@ -47,6 +48,8 @@ type config struct {
 type source struct {
 	config config
 	known  map[string]bool // devices that were named to the host
+	before place           // what is in the outbox since before this guest: it is not taken twice
+	place  place
 }
 
 // Open begins to read.
@@ -55,10 +58,11 @@ func (s *source) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return err
 	}
 	args := s.args()
-	args.Group = s.config.Group
+	args.Group, args.Instance = s.config.Group, s.config.Instance
 	if _, err := kafka.Open(args); err != nil {
 		return err
 	}
+	s.before, s.place = readPlace(in.Cursor), readPlace(in.Cursor)
 	for _, d := range in.Devices {
 		s.known[d.ID] = true
 	}
@@ -104,9 +108,13 @@ func (s *source) OnEvents(events []abi.Event, step *snaprail.Step) error {
 			switch {
 			case err != nil:
 				step.Reject(i, "the record cannot be read: "+err.Error())
+			case s.before.has(&m):
+				step.Skip(i, "a repeat")
 			case m.Value == nil:
+				s.place.pass(&m)
 				step.Skip(i, "a deletion")
 			default:
+				s.place.pass(&m)
 				device := s.deviceOf(&m)
 				s.name(device, step)
 				kafka.Fill(step.Payload(device, m.Time, s.config.ContentType, m.Value), m)
@@ -117,6 +125,9 @@ func (s *source) OnEvents(events []abi.Event, step *snaprail.Step) error {
 			log.Warning(said(e))
 		default: // none of this connector's
 		}
+	}
+	if s.place.moved {
+		step.SetCursor(s.place.append(nil))
 	}
 	return nil
 }

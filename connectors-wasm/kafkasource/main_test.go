@@ -88,3 +88,43 @@ func TestTest(t *testing.T) {
 		t.Errorf("%+v", result)
 	}
 }
+
+// What is in the outbox since before a crash comes again, and is taken once; what
+// has the same place in a topic that was made anew is taken.
+func TestRepeatsAfterACrash(t *testing.T) {
+	h, k := opened(t)
+	m := abi.KafkaRecord{Topic: "plant.readings", TopicID: "AAE", Partition: 2, Offset: 16, Value: []byte("a")}
+	last := m
+	last.Offset = 17
+	other := m
+	other.Partition, other.Offset = 0, 3
+	cursor := h.MustEvents(k.Event(m), k.Event(last), k.Event(other)).Cursor
+	if string(cursor) != "AAE 0:4 2:18" {
+		t.Fatalf("the cursor is %q", cursor)
+	}
+	if out := h.MustEvents(k.Event(last)); len(out.Batch.Records) != 1 {
+		t.Errorf("what the host hands in twice to one guest is not in the outbox: %+v", out)
+	}
+	again := guesttest.New(t, &source{})
+	again.Log()
+	k = again.Kafka("plant.readings")
+	in := guesttest.Opening(example(t), abi.ReasonStart)
+	in.Cursor = cursor
+	if _, err := again.Open(in); err != nil {
+		t.Fatal(err)
+	}
+	next := m
+	next.Offset = 18
+	out := again.MustEvents(k.Event(last), k.Event(next))
+	if len(out.Batch.Records) != 1 || out.Batch.Records[0].SourceKey != "plant.readings/2/18" || len(out.Verdicts) != 1 || string(out.Cursor) != "AAE 0:4 2:19" {
+		t.Errorf("%+v", out)
+	}
+	m.TopicID, m.Offset = "AAI", 0
+	if out = again.MustEvents(k.Event(m)); len(out.Batch.Records) != 1 || string(out.Cursor) != "AAI 2:1" {
+		t.Errorf("a topic made anew: %+v", out)
+	}
+	m.TopicID = ""
+	if out = again.MustEvents(k.Event(m)); len(out.Batch.Records) != 1 {
+		t.Errorf("a topic without an ID: %+v", out)
+	}
+}

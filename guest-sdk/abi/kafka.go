@@ -48,6 +48,10 @@ type KafkaRecord struct {
 	// or nobody has heard of its end, another is not sent, and gets its result:
 	// however the records are put together in calls.
 	ID string
+	// TopicID, of a record that was read, is that of its topic: one that is deleted
+	// and made again has another, and its offsets begin anew. Empty: the cluster has
+	// none.
+	TopicID string
 }
 
 // KafkaProduce is the request of snaprail:kafka produce; KafkaProduced is its

@@ -88,6 +88,7 @@ func (m *KafkaRecord) Append(dst []byte) []byte {
 	dst = appendHeaders(dst, 7, m.Headers)
 	dst = wire.AppendBool(dst, 8, m.Pinned)
 	dst = wire.AppendString(dst, 9, m.ID)
+	dst = wire.AppendString(dst, 10, m.TopicID)
 	return dst
 }
 
@@ -115,6 +116,8 @@ func (m *KafkaRecord) Decode(src []byte) error {
 			m.Pinned = r.Bool()
 		case 9<<3 | wire.Bytes:
 			m.ID = r.Text(m.ID)
+		case 10<<3 | wire.Bytes:
+			m.TopicID = r.Text(m.TopicID)
 		}
 	}
 	return r.Err()

@@ -21,8 +21,8 @@ const (
 	requestTime     = 5 * time.Second
 	leastMetadata   = 250 * time.Millisecond
 	mostMetadata    = 10 * time.Second
-	deliveryTime    = 2 * time.Minute // that a record is tried for: without it, for ever
-	sessionTime     = 30 * time.Second
+	deliveryTime    = 2 * time.Minute  // that a record is tried for: without it, for ever
+	sessionTime     = 10 * time.Second // after which a member that was killed is given up
 	rebalanceTime   = 30 * time.Second
 	beat            = 3 * time.Second
 	noTopicTime     = 365 * 24 * time.Hour // a topic that is gone may come back

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net"
 	"strconv"
@@ -94,6 +95,7 @@ func (s *session) takeRecord(now int64, r *kgo.Record) {
 	behind := mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
 	if len(r.Headers) <= abi.MaxHeaders {
 		record := recordOf(r)
+		record.TopicID = s.readTopicID()
 		if data := record.Append(nil); len(data) <= abi.MaxRecord {
 			s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: data}, r.Partition, behind, false)
 			return
@@ -102,6 +104,16 @@ func (s *session) takeRecord(now int64, r *kgo.Record) {
 	f := fault.New(fault.TooLarge, "kafka: the record at offset %d of partition %d of %s has more than %d bytes, or than %d headers", r.Offset, r.Partition, s.set.args.Topic, abi.MaxRecord, abi.MaxHeaders)
 	s.log.Warn("kafka record passed over", "error", f)
 	s.events.push(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}, r.Partition, behind, true)
+}
+
+// readTopicID is the ID of the topic that is read, in text.
+func (s *session) readTopicID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.topicID == [16]byte{} {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(s.topicID[:])
 }
 
 func recordOf(r *kgo.Record) *abi.KafkaRecord {

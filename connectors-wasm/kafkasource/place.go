@@ -1,0 +1,66 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// place is how far a topic was read, by what the outbox has: the group's offsets
+// are committed a little later, and what lies between comes again after a crash.
+// As a cursor it is a text: the topic's ID, and partitions with the offsets that
+// are due, as in "AAE 0:17 2:4".
+type place struct {
+	topic string
+	due   map[uint32]uint64
+	moved bool
+}
+
+func readPlace(cursor []byte) place {
+	p := place{due: map[uint32]uint64{}}
+	for i, part := range strings.Split(string(cursor), " ") {
+		if i == 0 {
+			p.topic = part
+			continue
+		}
+		number, offset, _ := strings.Cut(part, ":")
+		partition, err := strconv.ParseUint(number, 10, 32)
+		if err != nil {
+			continue
+		}
+		if due, err := strconv.ParseUint(offset, 10, 64); err == nil {
+			p.due[uint32(partition)] = due
+		}
+	}
+	return p
+}
+
+// has reports whether a record lies before the place. In a cluster whose topics
+// have no IDs nobody can tell: a topic may have been made anew.
+func (p *place) has(m *abi.KafkaRecord) bool {
+	return m.TopicID != "" && m.TopicID == p.topic && m.Offset < p.due[m.Partition]
+}
+
+// pass moves the place behind a record.
+func (p *place) pass(m *abi.KafkaRecord) {
+	if m.TopicID != p.topic {
+		p.topic, p.due = m.TopicID, map[uint32]uint64{}
+	}
+	p.due[m.Partition], p.moved = m.Offset+1, true
+}
+
+func (p *place) append(dst []byte) []byte {
+	dst = append(dst, p.topic...)
+	var partitions []uint32
+	for partition := range p.due {
+		partitions = append(partitions, partition)
+	}
+	slices.Sort(partitions)
+	for _, partition := range partitions {
+		dst = strconv.AppendUint(append(dst, ' '), uint64(partition), 10)
+		dst = strconv.AppendUint(append(dst, ':'), p.due[partition], 10)
+	}
+	return dst
+}
