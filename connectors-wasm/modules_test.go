@@ -162,6 +162,10 @@ func TestSchemas(t *testing.T) {
 				`{"brokers":["k1"],"topic":"t","create":true}`, `{"brokers":["k1"],"topic":"t","compression":"rar"}`, `{"brokers":["k1"],"topic":"t","group":"g"}`,
 			},
 		},
+		"httpsink": {
+			good: []string{`{"url":"https://a.example/x"}`, `{"url":"http://10.0.0.1","method":"PUT","format":"cloudevents","gzip":true,"headers":{"A":"secret://b"},"timeout":10}`},
+			bad:  []string{`{}`, `{"url":"a"}`, `{"url":"https://a","method":"GET"}`, `{"url":"https://a","format":"xml"}`, `{"url":"https://a","timeout":0}`, `{"url":"https://a","header":{}}`},
+		},
 		"httppoll": {
 			good: []string{
 				`{"url":"https://a.example/x"}`, `{"url":"http://10.0.0.1:8080","method":"POST","body":"{}","headers":{"A":"secret://b"},"interval":0.5,"fields":[{"name":"a","pointer":"/b"}]}`,

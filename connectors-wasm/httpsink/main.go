@@ -1,0 +1,263 @@
+// Command httpsink delivers the records of other connectors to a web server, in
+// batches. README.md says how to configure it.
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/http"
+	"github.com/snaprail/snaprail/guest-sdk/go/log"
+	"github.com/snaprail/snaprail/guest-sdk/go/reading"
+)
+
+var _ = snaprail.Register(&sink{})
+
+func main() {}
+
+// Bounds of one call.
+const (
+	maxBody     = 700 << 10 // bytes of a request, before it is compressed: with headers it is less than may cross at once
+	maxRequests = 32        // that one call makes; what is left is handed in again
+	worktime    = 3500 * time.Millisecond
+)
+
+// The waits before a batch is sent again that the server did not take.
+const (
+	firstWait = time.Second
+	lastWait  = time.Minute
+)
+
+// config is what README.md says.
+type config struct {
+	URL      string            `json:"url"`
+	Method   string            `json:"method"`
+	Headers  map[string]string `json:"headers"`
+	Username string            `json:"username"`
+	Password string            `json:"password"`
+	Timeout  float64           `json:"timeout"` // s
+	Format   string            `json:"format"`
+	Gzip     bool              `json:"gzip"`
+}
+
+// sink is the connector.
+type sink struct {
+	config   config
+	failures int    // in a row
+	said     string // the last word on what is wrong
+
+	// of one call
+	items    []item
+	requests int
+	until    time.Time
+	step     *snaprail.Step
+}
+
+// item is one record on its way.
+type item struct {
+	key  string // by which a receiver knows it again
+	text []byte // as it is sent
+}
+
+// Open reads the config.
+func (s *sink) Open(in *abi.OpenInput, _ *snaprail.Step) error { return s.configure(in) }
+
+func (s *sink) configure(in *abi.OpenInput) error {
+	*s = sink{config: config{Method: "POST", Timeout: 3, Format: formatJSON}}
+	return snaprail.Config(in, &s.config)
+}
+
+// Test asks the server what it takes, and sends it nothing.
+func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
+	if err := s.configure(in); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	q := s.request()
+	q.Method = "OPTIONS"
+	reply, err := http.Do(q)
+	switch {
+	case err != nil:
+		return snaprail.TestFailed(err)
+	case reply.Status == 401 || reply.Status == 403 || reply.Status >= 500:
+		return abi.TestResult{Message: fmt.Sprintf("the server answers %d: %s", reply.Status, reading.Clip(reply.Body))}
+	}
+	return abi.TestResult{Success: true, Message: "the server answers " + strconv.Itoa(reply.Status)}
+}
+
+// Deliver sends the records, in order. What the server does not take for now is
+// handed in again with all behind it; a record that it refuses is put aside.
+func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
+	s.items, s.requests, s.until, s.step = s.items[:0], 0, time.Now().Add(worktime), step
+	for p := range in.Parts {
+		part := &in.Parts[p]
+		for i := range part.Batch.Records {
+			s.items = append(s.items, item{part.Key(i), appendRecord(nil, s.config.Format, part, i)})
+		}
+	}
+	for from := 0; from < len(s.items); {
+		to := s.fit(from)
+		if !s.send(from, to) {
+			return nil
+		}
+		from = to
+	}
+	return nil
+}
+
+// fit is the end of the batch that begins at from.
+func (s *sink) fit(from int) int {
+	size := len(s.items[from].text)
+	to := from + 1
+	for to < len(s.items) && size+len(s.items[to].text)+1 <= maxBody {
+		size += len(s.items[to].text) + 1
+		to++
+	}
+	return to
+}
+
+// send sends a batch. false: the server does not take it now, and what is behind it
+// has to wait, too.
+func (s *sink) send(from, to int) bool {
+	if s.requests >= maxRequests || s.requests > 0 && time.Now().After(s.until) {
+		s.step.Retry(from, 0, "the call's time is over")
+		return false
+	}
+	s.requests++
+	q := s.request()
+	body, err := s.body(from, to)
+	if err != nil {
+		s.step.Reject(from, err.Error())
+		return true
+	}
+	q.Body = body
+	if s.config.Gzip {
+		q.Headers["Content-Encoding"] = "gzip"
+	}
+	q.Headers["Idempotency-Key"] = s.name(from, to)
+	reply, err := http.Do(q)
+	switch {
+	case err != nil:
+		s.hold(from, err.Error(), askedWait(err))
+		return false
+	case reply.OK():
+		s.back()
+		return true
+	}
+	reason := fmt.Sprintf("the server answers %d: %s", reply.Status, reading.Clip(reply.Body))
+	if !refuses(reply.Status) {
+		s.hold(from, reason, retryAfter(reply.Headers.Get("Retry-After"), time.Now()))
+		return false
+	}
+	if to-from == 1 {
+		s.back() // it works; the record does not
+		s.step.Reject(from, reason)
+		return true
+	}
+	middle := from + (to-from)/2 // one of them is to blame, and the others are not
+	return s.send(from, middle) && s.send(middle, to)
+}
+
+// refuses reports whether a status means that these records will never be taken.
+// What concerns the address, the login or the server's state passes, once somebody
+// mends it: no record is to blame.
+func refuses(status int) bool {
+	switch status {
+	case 401, 402, 403, 404, 405, 407, 408, 421, 423, 425, 429:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+func (s *sink) request() http.Request {
+	c := &s.config
+	q := http.Request{
+		Method: c.Method, URL: c.URL, Headers: http.Headers{"Content-Type": contentType(c.Format)},
+		Timeout: time.Duration(c.Timeout * float64(time.Second)), Username: c.Username, Password: c.Password, Redirects: -1,
+	}
+	for name, value := range c.Headers {
+		q.Headers[name] = value
+	}
+	return q
+}
+
+// body is a batch as it is sent.
+func (s *sink) body(from, to int) ([]byte, error) {
+	var b []byte
+	for i := from; i < to; i++ {
+		b = between(b, s.config.Format, i == from)
+		b = append(b, s.items[i].text...)
+	}
+	b = end(b, s.config.Format)
+	if s.config.Gzip {
+		var packed bytes.Buffer
+		w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+		if err == nil {
+			_, err = w.Write(b)
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		b = packed.Bytes()
+	}
+	if len(b) > maxBody+(64<<10) {
+		return nil, fmt.Errorf("the record has %d bytes in %s, and a request at most %d", len(b), s.config.Format, maxBody)
+	}
+	return b, nil
+}
+
+// name names a batch by its records: the same one has the same name each time.
+func (s *sink) name(from, to int) string {
+	if to-from == 1 {
+		return s.items[from].key
+	}
+	return s.items[from].key + ".." + s.items[to-1].key + "/" + strconv.Itoa(to-from)
+}
+
+// hold asks for everything from here on again, after the wait that the server
+// wishes, or one that grows.
+func (s *sink) hold(from int, reason string, wait time.Duration) {
+	if wait <= 0 {
+		wait = min(lastWait, firstWait<<min(s.failures, 10))
+	}
+	s.failures++
+	if s.said != reason {
+		log.Warning("nothing is delivered: " + reason)
+		s.said = reason
+	}
+	s.step.Retry(from, wait, reason)
+}
+
+func (s *sink) back() {
+	if s.said != "" {
+		log.Info("it delivers again")
+	}
+	s.failures, s.said = 0, ""
+}
+
+// askedWait is the wait that the host asks for.
+func askedWait(err error) time.Duration {
+	if said, ok := errors.AsType[*abi.Error](err); ok {
+		return time.Duration(min(said.RetryAfterMS, uint64(time.Hour.Milliseconds()))) * time.Millisecond
+	}
+	return 0
+}
+
+// retryAfter is the wait that a server asks for: seconds, or a date; within an hour.
+func retryAfter(text string, now time.Time) time.Duration {
+	wait := time.Duration(0)
+	if n, err := strconv.ParseUint(text, 10, 20); err == nil {
+		wait = time.Duration(n) * time.Second
+	} else if at, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", text); err == nil {
+		wait = at.Sub(now)
+	}
+	return max(0, min(wait, time.Hour))
+}
