@@ -12,6 +12,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/guesttest"
+	"github.com/snaprail/snaprail/hostfns/peertest"
 )
 
 // example is the worked example of README.md.
@@ -33,7 +34,7 @@ type rig struct {
 	broker *guesttest.Broker
 	kept   map[string][]byte
 	log    *[]abi.LogLine
-	host   *scada
+	host   *peertest.SparkplugHost
 	sent   int // of what was published
 	last   uint64
 }
@@ -41,9 +42,9 @@ type rig struct {
 func newRig(t *testing.T, config string) *rig {
 	t.Helper()
 	h := guesttest.New(t, &node{})
-	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), host: newSCADA(t, "plant", "hall")}
+	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), host: peertest.NewSparkplugHost(t, "plant", "hall")}
 	r.MustOpen(config)
-	r.host.connected(r.broker.Info(1).Will)
+	r.connected()
 	return r
 }
 
@@ -52,10 +53,21 @@ func (r *rig) see() *rig {
 	r.tb.Helper()
 	all := r.broker.Published()
 	for _, m := range all[r.sent:] {
-		r.host.take(m)
+		r.host.Take(shown(m))
 	}
 	r.sent = len(all)
 	return r
+}
+
+// connected shows the host the will of the connection.
+func (r *rig) connected() {
+	r.tb.Helper()
+	will := shown(*r.broker.Info(1).Will)
+	r.host.Connected(&will)
+}
+
+func shown(m abi.MQTTMessage) peertest.MQTTMessage {
+	return peertest.MQTTMessage{Topic: m.Topic, Payload: m.Payload, QoS: byte(m.QoS), Retain: m.Retain}
 }
 
 func (r *rig) birth() *rig {
@@ -80,8 +92,8 @@ func (r *rig) deliver(records ...abi.Record) *abi.Outcome {
 }
 
 func (r *rig) kinds() string {
-	all := strings.Join(r.host.kinds, ", ")
-	r.host.kinds = nil
+	all := strings.Join(r.host.Kinds, ", ")
+	r.host.Kinds = nil
 	return all
 }
 
@@ -127,10 +139,10 @@ func TestWorkedExample(t *testing.T) {
 		t.Error(got)
 	}
 	want := []string{"meter1/voltage=230.5@10000", "meter1/power=12@10000", "meter1/voltage=231@11000", "meter1/power=13@11000"}
-	if !slices.Equal(r.host.history, want) {
-		t.Errorf("%q", r.host.history)
+	if !slices.Equal(r.host.History, want) {
+		t.Errorf("%q", r.host.History)
 	}
-	if n := r.host.names["meter1"]["voltage"].datatype; n != uint32(typeFloat) {
+	if n := r.host.Datatype("meter1", "voltage"); n != uint32(typeFloat) {
 		t.Errorf("voltage is of type %d", n)
 	}
 }
@@ -163,12 +175,12 @@ func TestNewMetricsAndTypes(t *testing.T) {
 		if got := r.kinds(); got != step.kinds {
 			t.Errorf("step %d: %s, want %s", i, got, step.kinds)
 		}
-		if got := r.host.names["m"]["a"].datatype; got != uint32(step.kind) {
+		if got := r.host.Datatype("m", "a"); got != uint32(step.kind) {
 			t.Errorf("step %d: a is of type %d, want %d", i, got, step.kind)
 		}
 	}
 	tail := []string{"m/a=1@14000", "m/a=2@14000", "m/b=1@3000", "m/c=1.5@15000", "m/c=1@15000", "m/c=1.5@15000"}
-	if got := r.host.history[len(r.host.history)-len(tail):]; !slices.Equal(got, tail) {
+	if got := r.host.History[len(r.host.History)-len(tail):]; !slices.Equal(got, tail) {
 		t.Errorf("the last were %q", got)
 	}
 }
@@ -190,14 +202,14 @@ func TestKindsOfRecords(t *testing.T) {
 		t.Errorf("%+v", out.Verdicts)
 	}
 	for key, want := range map[string]any{
-		"m/Properties/serial": "A1", "m/Events/door": true, "load": 0.75, "a%2Fb%2Bc%23%25/x": uint64(1), "m/payload": "cmF3",
+		"m/Properties/serial": "A1", "m/Events/door": true, "load": 0.75, "a%2Fb%2Bc%23%25/x": int64(1), "m/payload": "cmF3",
 	} {
-		if got := r.host.values[key]; got != want {
+		if got := r.host.Values[key]; got != want {
 			t.Errorf("%s is %v (%T), want %v", key, got, got, want)
 		}
 	}
-	if !slices.Contains(r.host.history, "m/payload="+long+"@1000") {
-		t.Errorf("the long payload did not come: %q", r.host.history)
+	if !slices.Contains(r.host.History, "m/payload="+long+"@1000") {
+		t.Errorf("the long payload did not come: %q", r.host.History)
 	}
 }
 
@@ -208,8 +220,8 @@ func TestSequence(t *testing.T) {
 	for i := range int64(300) {
 		r.deliver(telemetry("a", i, point("x", abi.Int(i))), telemetry("b", i, point("x", abi.Int(i))))
 	}
-	if len(r.host.kinds) != 601 {
-		t.Errorf("%d messages", len(r.host.kinds))
+	if len(r.host.Kinds) != 601 {
+		t.Errorf("%d messages", len(r.host.Kinds))
 	}
 }
 
@@ -222,7 +234,7 @@ func TestConnectionThatIsLost(t *testing.T) {
 			t.Fatalf("delivered while away: %v", err)
 		}
 		up := r.broker.Back(1)
-		r.host.connected(r.broker.Info(1).Will)
+		r.connected()
 		if n%2 == 0 {
 			r.MustEvents(up)
 		}
@@ -238,7 +250,7 @@ func TestConnectionThatIsLost(t *testing.T) {
 		if got := r.kinds(); n%2 == 1 && got != "NBIRTH, DBIRTH m, DDATA m" {
 			t.Fatalf("connection %d: %s", n, got)
 		}
-		if got := r.host.history[len(r.host.history)-1]; got != fmt.Sprintf("!m/x=%d@%d", n, n*1000) {
+		if got := r.host.History[len(r.host.History)-1]; got != fmt.Sprintf("!m/x=%d@%d", n, n*1000) {
 			t.Fatalf("connection %d: %s", n, got)
 		}
 	}
@@ -287,7 +299,7 @@ func TestPrimaryHost(t *testing.T) {
 	if r.broker.Info(1).Connections != connections+1 {
 		t.Error("the node has not connected again")
 	}
-	r.host.connected(r.broker.Info(1).Will)
+	r.connected()
 	r.MustEvents(abi.Event{Type: abi.EventDown, Handle: 1}, abi.Event{Type: abi.EventUp, Handle: 1}, r.state(false, 200))
 	stored := []abi.Record{telemetry("m", 2, point("x", abi.Int(2))), telemetry("m", 3, point("x", abi.Int(3))), telemetry("n", 3, point("y", abi.Int(4)))}
 	part := r.part(stored...)
@@ -298,7 +310,7 @@ func TestPrimaryHost(t *testing.T) {
 	if r.see(); r.kinds() != "" {
 		t.Error("something was said while the host was away")
 	}
-	r.host.history = nil
+	r.host.History = nil
 	r.MustEvents(r.state(true, 300))
 	r.MustDeliver(part)
 	r.see().deliver(telemetry("m", 5, point("x", abi.Int(5))))
@@ -306,8 +318,8 @@ func TestPrimaryHost(t *testing.T) {
 		t.Error(got)
 	}
 	want := []string{"m/x=1@1000", "!m/x=2@2000", "!m/x=3@3000", "n/y=4@3000", "!n/y=4@3000", "m/x=5@5000"}
-	if !slices.Equal(r.host.history, want) {
-		t.Errorf("%q", r.host.history)
+	if !slices.Equal(r.host.History, want) {
+		t.Errorf("%q", r.host.History)
 	}
 }
 
@@ -317,8 +329,8 @@ func TestRebirth(t *testing.T) {
 	r.kinds()
 	ask := metric{Name: rebirthName, Type: typeBoolean, Value: abi.Bool(true)}
 	r.command("spBv1.0/plant/NCMD/hall", ask)
-	if got := r.kinds(); got != "NBIRTH, DBIRTH a, DBIRTH b" || r.host.values["a/x"] != uint64(3) {
-		t.Errorf("%s, %v", got, r.host.values)
+	if got := r.kinds(); got != "NBIRTH, DBIRTH a, DBIRTH b" || r.host.Values["a/x"] != int64(3) {
+		t.Errorf("%s, %v", got, r.host.Values)
 	}
 	no := ask
 	no.Value = abi.Bool(false)
@@ -334,7 +346,7 @@ func TestRebirth(t *testing.T) {
 func TestDeviceThatIsSilent(t *testing.T) {
 	r := newRig(t, `{"url":"mqtt://b","group":"plant","node":"hall","device_timeout":0.001}`).birth()
 	r.deliver(telemetry("m", 1, point("x", abi.Int(1))))
-	for end := time.Now().Add(10 * time.Second); !slices.Contains(r.host.kinds, "DDEATH m") && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); !slices.Contains(r.host.Kinds, "DDEATH m") && time.Now().Before(end); {
 		r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerDevices})
 		r.see()
 	}
@@ -364,8 +376,8 @@ func TestPublishThatFails(t *testing.T) {
 	r.broker.Answer(func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{} })
 	r.kinds()
 	r.deliver(records[2])
-	if got := r.kinds(); got != "NBIRTH, DBIRTH m, DDATA m" || r.host.values["m/x"] != uint64(4) {
-		t.Errorf("%s, %v", got, r.host.values)
+	if got := r.kinds(); got != "NBIRTH, DBIRTH m, DDATA m" || r.host.Values["m/x"] != int64(4) {
+		t.Errorf("%s, %v", got, r.host.Values)
 	}
 	r.broker.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant"})
 	out = r.MustDeliver(r.part(records...))
@@ -410,8 +422,8 @@ func TestRejectedRecords(t *testing.T) {
 			t.Fatalf("%+v", out.Verdicts)
 		}
 	}
-	if got := r.kinds(); got != "NBIRTH, DBIRTH m" || !slices.Equal(r.host.history, []string{"m/ok=2@1000", "m/n=-3@1000"}) {
-		t.Errorf("%s, %q", got, r.host.history)
+	if got := r.kinds(); got != "NBIRTH, DBIRTH m" || !slices.Equal(r.host.History, []string{"m/ok=2@1000", "m/n=-3@1000"}) {
+		t.Errorf("%s, %q", got, r.host.History)
 	}
 }
 
@@ -440,7 +452,7 @@ func TestBoundsOfDevices(t *testing.T) {
 		t.Errorf("%d records of devices too many are rejected", verdicts)
 	}
 	r.command("spBv1.0/plant/NCMD/hall", metric{Name: rebirthName, Type: typeBoolean, Value: abi.Bool(true)})
-	if n := len(r.host.alive); n != maxDevices {
+	if n := len(r.host.Alive); n != maxDevices {
 		t.Errorf("%d devices are alive after a rebirth", n)
 	}
 }

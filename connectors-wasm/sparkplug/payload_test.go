@@ -5,16 +5,15 @@ import (
 	"math"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/dynamicpb"
 	"pgregory.net/rapid"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/peertest"
 )
 
 // TestTypes holds each type with its bounds against what a host reads.
 func TestTypes(t *testing.T) {
-	s := newSchema(t)
+	s := peertest.NewSparkplugSchema(t)
 	for _, c := range []struct {
 		kind datatype
 		in   abi.Value
@@ -64,13 +63,13 @@ func TestTypes(t *testing.T) {
 		}
 		p := payload{Time: 1, Seq: 0, Metrics: []metric{{Name: "a", Type: c.kind, Value: v}}}
 		body := p.Append(nil)
-		h, err := s.read(body)
-		if err != nil || len(h.metrics) != 1 {
+		h, err := s.Read(body)
+		if err != nil || len(h.Metrics) != 1 {
 			t.Fatalf("%s: %v", nameOf(c.kind), err)
 		}
-		m := h.metrics[0]
-		if got := signedOf(m.datatype, m.value); got != c.want || m.field != fieldOf(uint32(c.kind)) {
-			t.Errorf("%s of %s is read as %v (%T) in %s", nameOf(c.kind), text(c.in), got, got, m.field)
+		m := h.Metrics[0]
+		if got := peertest.SparkplugValue(m.Datatype, m.Value); got != c.want || m.Field != peertest.SparkplugField(uint32(c.kind)) {
+			t.Errorf("%s of %s is read as %v (%T) in %s", nameOf(c.kind), text(c.in), got, got, m.Field)
 		}
 		var back payload
 		if err := back.Decode(body); err != nil {
@@ -94,23 +93,23 @@ func TestSignedNumbersOfBothForms(t *testing.T) {
 }
 
 func TestPayloadsAreReadAsTheyWereMeant(t *testing.T) {
-	s := newSchema(t)
+	s := peertest.NewSparkplugSchema(t)
 	rapid.Check(t, func(r *rapid.T) {
 		p := payload{Time: rapid.Int64Range(0, 1<<53).Draw(r, "time"), Seq: rapid.IntRange(-1, 255).Draw(r, "seq"), Metrics: rapid.SliceOfN(rapid.Custom(anyMetric), 0, 20).Draw(r, "metrics")}
-		h, err := s.read(p.Append(nil))
+		h, err := s.Read(p.Append(nil))
 		if err != nil {
 			r.Fatal(err)
 		}
-		if h.seq != p.Seq || int64(h.time) != p.Time || len(h.metrics) != len(p.Metrics) {
+		if h.Seq != p.Seq || int64(h.Time) != p.Time || len(h.Metrics) != len(p.Metrics) {
 			r.Fatalf("%+v is read as %+v", p, h)
 		}
 		for i, m := range p.Metrics {
-			got, quality := h.metrics[i], -1
+			got, quality := h.Metrics[i], -1
 			if m.Quality != 0 {
 				quality = max(m.Quality, 0)
 			}
-			if got.name != m.Name || got.alias != m.Alias || int64(got.time) != m.Time || got.null != m.Null ||
-				got.historical != m.Historical || got.unit != m.Unit || got.quality != quality || got.has["datatype"] == m.Untold {
+			if got.Name != m.Name || got.Alias != m.Alias || int64(got.Time) != m.Time || got.Null != m.Null ||
+				got.Historical != m.Historical || got.Unit != m.Unit || got.Quality != quality || got.Has["datatype"] == m.Untold {
 				r.Fatalf("%+v is read as %+v", m, got)
 			}
 		}
@@ -143,7 +142,7 @@ func anyMetric(r *rapid.T) metric {
 // FuzzCommand holds the reading of commands against the oracle: what it reads, we
 // read alike, and nothing panics or is unbounded.
 func FuzzCommand(f *testing.F) {
-	s := newSchema(f)
+	s := peertest.NewSparkplugSchema(f)
 	p := payload{Time: 1, Seq: 3, Metrics: []metric{
 		{Name: rebirthName, Type: typeBoolean, Value: abi.Bool(true)},
 		{Alias: 7, Type: typeInt8, Value: abi.Int(-3)},
@@ -164,18 +163,16 @@ func FuzzCommand(f *testing.F) {
 				t.Error("a value without a text")
 			}
 		}
-		want := dynamicpb.NewMessage(s.payload)
-		if err != nil || proto.Unmarshal(body, want) != nil {
+		want, unknown := s.Read(body)
+		if err != nil || unknown != nil {
 			return
 		}
-		list := want.Get(s.payload.Fields().ByName("metrics")).List()
-		if list.Len() != len(got.Metrics) {
-			t.Fatalf("%d metrics, want %d", len(got.Metrics), list.Len())
+		if len(want.Metrics) != len(got.Metrics) {
+			t.Fatalf("%d metrics, want %d", len(got.Metrics), len(want.Metrics))
 		}
-		for i := range list.Len() {
-			m := readMetric(list.Get(i).Message())
+		for i, m := range want.Metrics {
 			g := &got.Metrics[i]
-			if m.name != g.Name || m.alias != g.Alias || m.null != g.Null || datatype(m.datatype) != g.Type || !alike(m, g) {
+			if m.Name != g.Name || m.Alias != g.Alias || m.Null != g.Null || datatype(m.Datatype) != g.Type || !alike(m, g) {
 				t.Errorf("read %+v, want %+v", g, m)
 			}
 		}
@@ -183,8 +180,8 @@ func FuzzCommand(f *testing.F) {
 }
 
 // alike reports whether both read the same value.
-func alike(want seen, got *metric) bool {
-	switch v := want.value.(type) {
+func alike(want peertest.SparkplugMetric, got *metric) bool {
+	switch v := want.Value.(type) {
 	case uint32:
 		return uint32(got.Value.Uint()) == v
 	case uint64:

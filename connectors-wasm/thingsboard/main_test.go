@@ -14,6 +14,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/guesttest"
+	"github.com/snaprail/snaprail/hostfns/peertest"
 )
 
 // example is the worked example of README.md.
@@ -31,10 +32,11 @@ const small = `{"url":"mqtt://b","access_token":"secret://t"}`
 // rig is a gateway with its broker and a strict platform.
 type rig struct {
 	*guesttest.Harness
+	tb       testing.TB
 	broker   *guesttest.Broker
 	kept     map[string][]byte
 	log      *[]abi.LogLine
-	platform *platform
+	platform *peertest.ThingsBoard
 	sent     int
 	last     uint64
 }
@@ -42,7 +44,7 @@ type rig struct {
 func newRig(t *testing.T, config string) *rig {
 	t.Helper()
 	h := guesttest.New(t, &gateway{})
-	r := &rig{Harness: h, log: h.Log(), kept: h.KV(), broker: h.MQTT(), platform: newPlatform(t)}
+	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), platform: peertest.NewThingsBoard(t)}
 	r.MustOpen(config)
 	r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerConnect})
 	return r
@@ -50,15 +52,17 @@ func newRig(t *testing.T, config string) *rig {
 
 // see hands what was published since to the platform.
 func (r *rig) see() *rig {
-	r.platform.tb.Helper()
+	r.tb.Helper()
 	all := r.broker.Published()
-	r.platform.take(all[r.sent:]...)
+	for _, m := range all[r.sent:] {
+		r.platform.Take(peertest.MQTTMessage{Topic: m.Topic, Payload: m.Payload, QoS: byte(m.QoS), Retain: m.Retain})
+	}
 	r.sent = len(all)
 	return r
 }
 
 func (r *rig) deliver(records ...abi.Record) *abi.Outcome {
-	r.platform.tb.Helper()
+	r.tb.Helper()
 	out := r.MustDeliver(guesttest.Delivery("meters", r.last, records...))
 	r.last += uint64(len(records))
 	r.see()
@@ -66,14 +70,14 @@ func (r *rig) deliver(records ...abi.Record) *abi.Outcome {
 }
 
 func (r *rig) topics() string {
-	all := strings.Join(r.platform.topics, ", ")
-	r.platform.topics = nil
+	all := strings.Join(r.platform.Topics, ", ")
+	r.platform.Topics = nil
 	return all
 }
 
 // says hands in a message of the platform.
 func (r *rig) says(topic, body string) *abi.Outcome {
-	r.platform.tb.Helper()
+	r.tb.Helper()
 	out := r.MustEvents(r.broker.Event(abi.MQTTMessage{Topic: topic, Payload: []byte(body), QoS: 1}))
 	r.see()
 	return out
@@ -104,7 +108,7 @@ func TestWorkedExample(t *testing.T) {
 	if got := r.topics(); got != "gateway/connect, gateway/attributes/request, gateway/telemetry" {
 		t.Error(got)
 	}
-	if r.platform.connected["hall"] != "energy meter" || !slices.Equal(r.platform.requests[0].Keys, []string{"interval"}) || *r.platform.requests[0].Client {
+	if r.platform.Connected["hall"] != "energy meter" || !slices.Equal(r.platform.Requests[0].Keys, []string{"interval"}) || *r.platform.Requests[0].Client {
 		t.Errorf("%+v", r.platform)
 	}
 	last := r.broker.Published()[r.sent-1]
@@ -135,10 +139,10 @@ func TestValues(t *testing.T) {
 		"b=true@1000", "big=\"18446744073709551615\"@1000", "d=3.0@1000", "e=1e+300@1000", "i=-5@1000", `s="a\"\n"@1000`, "u=9223372036854775807@1000", `x="/w=="@1000`,
 		"old=1@500", "b=false@1000", "a=1@3000", "payload=[1]@4000", `payload="hello"@5000`, `payload="cmF3"@6000`, "alarm=7@7000",
 	}
-	if !slices.Equal(r.platform.telemetry["m"], want) {
-		t.Errorf("%q", r.platform.telemetry["m"])
+	if !slices.Equal(r.platform.Telemetry["m"], want) {
+		t.Errorf("%q", r.platform.Telemetry["m"])
 	}
-	if got := r.platform.client["m"]; got["serial"] != `"C"` || got["v"] != "1" {
+	if got := r.platform.Client["m"]; got["serial"] != `"C"` || got["v"] != "1" {
 		t.Errorf("attributes are %v", got)
 	}
 	var verdicts []string
@@ -153,7 +157,7 @@ func TestValues(t *testing.T) {
 // A message is never larger than the platform takes, and holds as much as it may.
 func TestBatches(t *testing.T) {
 	r := newRig(t, `{"url":"mqtt://b","access_token":"secret://t","max_payload":2000}`)
-	r.platform.limit = 2000
+	r.platform.Limit = 2000
 	var records []abi.Record
 	for i := range int64(200) {
 		records = append(records, telemetry(fmt.Sprint("m", i%3), i+1, point("x", abi.Int(i)), point("text", abi.String(strings.Repeat("é\"", 10)))))
@@ -167,7 +171,7 @@ func TestBatches(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 	for d := range int64(3) {
-		got := r.platform.telemetry[fmt.Sprint("m", d)]
+		got := r.platform.Telemetry[fmt.Sprint("m", d)]
 		for i := d; i < 200; i += 3 {
 			if want := fmt.Sprintf("x=%d@%d", i, (i+1)*1000); !slices.Contains(got, want) {
 				t.Errorf("no %s", want)
@@ -185,7 +189,7 @@ func TestConnectionThatIsLost(t *testing.T) {
 	if _, err := r.Deliver(guesttest.Delivery("meters", 9, record)); !retry(err) {
 		t.Errorf("delivered while away: %v", err)
 	}
-	r.platform.connected = map[string]string{}
+	r.platform.Connected = map[string]string{}
 	r.MustEvents(r.broker.Back(1))
 	r.see()
 	r.deliver(record)
@@ -193,7 +197,7 @@ func TestConnectionThatIsLost(t *testing.T) {
 		t.Error(got)
 	}
 	r.MustEvents(r.broker.Lost(1))
-	r.platform.connected = map[string]string{}
+	r.platform.Connected = map[string]string{}
 	r.broker.Back(1)
 	r.deliver(record) // before the guest has heard of the connection
 	if got := r.topics(); got != "gateway/connect, gateway/connect, gateway/connect, gateway/telemetry" {
@@ -213,18 +217,18 @@ func TestNextGuest(t *testing.T) {
 	for i := range 150 {
 		r.deliver(telemetry(fmt.Sprint("d", i), 1, point("x", abi.Int(1))))
 	}
-	r.platform.connected, r.platform.topics = map[string]string{}, nil
+	r.platform.Connected, r.platform.Topics = map[string]string{}, nil
 	r.MustOpen(small)
 	r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerConnect})
 	r.see()
-	if len(r.platform.connected) != 150 || len(r.broker.Opened()) != 1 {
-		t.Errorf("%d devices are connected", len(r.platform.connected))
+	if len(r.platform.Connected) != 150 || len(r.broker.Opened()) != 1 {
+		t.Errorf("%d devices are connected", len(r.platform.Connected))
 	}
 	r.Connectors(func(connector string, _ *abi.Message) ([]abi.Reply, error) {
 		return []abi.Reply{{Body: []byte(`{"from":"` + connector + `"}`)}}, nil
 	})
 	r.says("v1/gateway/rpc", `{"device":"d7","data":{"id":3,"method":"m","params":null}}`)
-	if got := strings.Join(r.platform.answers, ""); got != `d7 3 {"from":"meters"}` {
+	if got := strings.Join(r.platform.Answers, ""); got != `d7 3 {"from":"meters"}` {
 		t.Error(got)
 	}
 }
@@ -232,7 +236,7 @@ func TestNextGuest(t *testing.T) {
 func TestDeviceThatIsSilent(t *testing.T) {
 	r := newRig(t, `{"url":"mqtt://b","access_token":"secret://t","device_timeout":0.001}`)
 	r.deliver(telemetry("m", 1, point("x", abi.Int(1))))
-	for end := time.Now().Add(10 * time.Second); len(r.platform.connected) > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); len(r.platform.Connected) > 0 && time.Now().Before(end); {
 		r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerDevices})
 		r.see()
 	}
@@ -279,7 +283,7 @@ func TestPublishThatFails(t *testing.T) {
 			t.Errorf("retry %v: %v, want %s", c.retry, got, c.want)
 		}
 	}
-	if got := r.platform.telemetry["m"]; len(got) != 6 {
+	if got := r.platform.Telemetry["m"]; len(got) != 6 {
 		t.Errorf("%q", got)
 	}
 }
@@ -323,8 +327,8 @@ func TestDevicesAreBounded(t *testing.T) {
 		}
 		rejected += len(r.deliver(records...).Verdicts)
 	}
-	if rejected != 8300-maxDevices || r.platform.connected["meters:d1"] != "one" || r.platform.connected["meters:d2"] != "many" {
-		t.Errorf("%d rejected, %v", rejected, r.platform.connected["meters:d1"])
+	if rejected != 8300-maxDevices || r.platform.Connected["meters:d1"] != "one" || r.platform.Connected["meters:d2"] != "many" {
+		t.Errorf("%d rejected, %v", rejected, r.platform.Connected["meters:d1"])
 	}
 	for name, value := range r.kept {
 		if !json.Valid(value) || len(value) > 64<<10 {

@@ -60,20 +60,20 @@ func TestRPC(t *testing.T) {
 		{abi.Reply{Body: []byte(`plain`)}, `{"result":"plain"}`},
 		{abi.Reply{Status: abi.ReplyError, Err: &abi.Error{Code: "interlocked", Text: "a \"no\""}}, `{"success":false,"error":"interlocked: a \"no\""}`},
 	} {
-		reply, *asked, r.platform.answers = c.reply, nil, nil
+		reply, *asked, r.platform.Answers = c.reply, nil, nil
 		r.says("v1/gateway/rpc", call)
 		if got := fmt.Sprint(*asked); got != `[meters CustomSerialDevice1 2 toggle_gpio {"pin":1}]` {
 			t.Errorf("asked %s", got)
 		}
-		if got := strings.Join(r.platform.answers, ""); got != "CustomSerialDevice1 1 "+c.want {
+		if got := strings.Join(r.platform.Answers, ""); got != "CustomSerialDevice1 1 "+c.want {
 			t.Errorf("answered %s, want %s", got, c.want)
 		}
 	}
-	*asked, r.platform.answers = nil, nil
+	*asked, r.platform.Answers = nil, nil
 	r.says("v1/gateway/rpc", `{"device":"nobody","data":{"id":2,"method":"m","params":{}}}`)
 	r.says("v1/gateway/rpc", `{"device":"CustomSerialDevice1","id":1,"data":{"success":true}}`) // an answer, from a broker that hands it back
-	if len(*asked) != 0 || len(r.platform.answers) != 1 || !strings.Contains(r.platform.answers[0], "device_unknown") {
-		t.Errorf("%v, %v", *asked, r.platform.answers)
+	if len(*asked) != 0 || len(r.platform.Answers) != 1 || !strings.Contains(r.platform.Answers[0], "device_unknown") {
+		t.Errorf("%v, %v", *asked, r.platform.Answers)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestRPCWithoutGrant(t *testing.T) {
 	r := newRig(t, small)
 	r.deliver(telemetry("hall", 1, point("x", abi.Int(1))))
 	r.says("v1/gateway/rpc", `{"device":"hall","data":{"id":1,"method":"m","params":{}}}`)
-	if got := strings.Join(r.platform.answers, ""); !strings.HasPrefix(got, `hall 1 {"success":false,"error":"denied`) {
+	if got := strings.Join(r.platform.Answers, ""); !strings.HasPrefix(got, `hall 1 {"success":false,"error":"denied`) {
 		t.Error(got)
 	}
 }
@@ -94,9 +94,9 @@ func TestGatewayAsDevice(t *testing.T) {
 		{"gateway_devices", `{"code":200,"resp":{"hall":"meters"}}`},
 		{"other", `{"success":false,"error":"method_unknown: the gateway has gateway_ping and gateway_devices, not other"}`},
 	} {
-		r.platform.own = nil
+		r.platform.Own = nil
 		r.says("v1/devices/me/rpc/request/12", `{"method":"`+c.method+`","params":{}}`)
-		if got := strings.Join(r.platform.own, ""); got != c.want {
+		if got := strings.Join(r.platform.Own, ""); got != c.want {
 			t.Errorf("%s: %s", c.method, got)
 		}
 	}
@@ -107,7 +107,7 @@ func TestSharedAttributes(t *testing.T) {
 	r := newRig(t, `{"url":"mqtt://b","access_token":"secret://t","shared_attributes":["interval"]}`)
 	asked := peers(r, nothing)
 	r.deliver(telemetry("hall", 1, point("x", abi.Int(1))))
-	id := r.platform.requests[0].ID
+	id := r.platform.Requests[0].ID
 	r.says("v1/gateway/attributes/response", fmt.Sprintf(`{"id":%d,"device":"hall","value":5}`, id+1))
 	r.says("v1/gateway/attributes/response", fmt.Sprintf(`{"id":%d,"device":"hall","value":5}`, id))
 	r.says("v1/gateway/attributes/response", fmt.Sprintf(`{"id":%d,"device":"hall","value":5}`, id)) // there is no question any more
@@ -129,7 +129,7 @@ func TestAskingThePlatform(t *testing.T) {
 		t.Errorf("answered before the platform has: %+v", out)
 	}
 	r.see()
-	q := r.platform.requests[0]
+	q := r.platform.Requests[0]
 	if !*q.Client || len(q.Keys) != 2 {
 		t.Errorf("%+v", q)
 	}
@@ -141,7 +141,7 @@ func TestAskingThePlatform(t *testing.T) {
 	m = rpc("call", `{"method":"getTime","params":{"zone":"UTC"}}`)
 	r.MustMessage(m)
 	r.see()
-	if got := strings.Join(r.platform.own, ""); got != `{"method":"getTime","params":{"zone":"UTC"}}` {
+	if got := strings.Join(r.platform.Own, ""); got != `{"method":"getTime","params":{"zone":"UTC"}}` {
 		t.Error(got)
 	}
 	asked := r.broker.Published()[r.sent-1].Topic
@@ -157,7 +157,7 @@ func TestAskingThePlatform(t *testing.T) {
 	m = rpc("disconnect", `{"device":"hall"}`)
 	r.MustMessage(m)
 	r.see()
-	if len(r.platform.connected) != 0 || strings.Join(r.platform.claims, "") != `{"hall":{"secretKey":"k","durationMs":60000}}` {
+	if len(r.platform.Connected) != 0 || strings.Join(r.platform.Claims, "") != `{"hall":{"secretKey":"k","durationMs":60000}}` {
 		t.Errorf("%+v", r.platform)
 	}
 	for _, wrong := range []abi.Message{rpc("claim", `{"device":"x"}`), rpc("attributes", `{"device":"hall"}`), rpc("call", `{}`), rpc("other", `{}`), rpc("call", `[`)} {

@@ -1,4 +1,4 @@
-package main
+package peertest
 
 import (
 	"bytes"
@@ -9,41 +9,42 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
 
-// platform stands in for ThingsBoard: it holds what a gateway publishes against
-// the gateway API as it is documented, strictly, and keeps what it was told.
-type platform struct {
+// ThingsBoard stands in for ThingsBoard: it holds what a gateway publishes against
+// the gateway API as it is documented, strictly, and keeps what it was told. It
+// belongs to one goroutine.
+type ThingsBoard struct {
 	tb        testing.TB
-	connected map[string]string // type by device
-	telemetry map[string][]string
-	client    map[string]map[string]string
-	requests  []request
-	answers   []string // of RPCs, as in "hall 1 {...}"
-	own       []string // of RPCs to the gateway, and of calls by it
-	claims    []string
-	topics    []string
-	limit     int
+	Connected map[string]string // type by device
+	Telemetry map[string][]string
+	Client    map[string]map[string]string
+	Requests  []AttributeRequest
+	Answers   []string // of RPCs, as in "hall 1 {...}"
+	Own       []string // of RPCs to the gateway, and of calls by it
+	Claims    []string
+	Topics    []string
+	Limit     int
 }
 
-type request struct {
+// AttributeRequest asks for attributes of a device.
+type AttributeRequest struct {
 	ID     int32    `json:"id"`
 	Device string   `json:"device"`
 	Client *bool    `json:"client"`
 	Keys   []string `json:"keys"`
 }
 
-func newPlatform(tb testing.TB) *platform {
+// NewThingsBoard makes a platform.
+func NewThingsBoard(tb testing.TB) *ThingsBoard {
 	tb.Helper()
-	return &platform{
-		tb: tb, connected: map[string]string{}, telemetry: map[string][]string{}, client: map[string]map[string]string{}, limit: 65_536,
+	return &ThingsBoard{
+		tb: tb, Connected: map[string]string{}, Telemetry: map[string][]string{}, Client: map[string]map[string]string{}, Limit: 65_536,
 	}
 }
 
 // strict reads JSON that holds nothing else, and no name twice.
-func (p *platform) strict(body []byte, into any) {
+func (p *ThingsBoard) strict(body []byte, into any) {
 	p.tb.Helper()
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -92,19 +93,13 @@ func twice(body []byte) string {
 	}
 }
 
-func (p *platform) take(messages ...abi.MQTTMessage) {
+// Take takes a message that a gateway published.
+func (p *ThingsBoard) Take(m MQTTMessage) {
 	p.tb.Helper()
-	for _, m := range messages {
-		p.message(m)
-	}
-}
-
-func (p *platform) message(m abi.MQTTMessage) {
-	p.tb.Helper()
-	if m.QoS != 1 || m.Retain || len(m.Payload) > p.limit {
+	if m.QoS != 1 || m.Retain || len(m.Payload) > p.Limit {
 		p.tb.Errorf("%s with QoS %d, retained %v, %d bytes", m.Topic, m.QoS, m.Retain, len(m.Payload))
 	}
-	p.topics = append(p.topics, strings.TrimPrefix(m.Topic, "v1/"))
+	p.Topics = append(p.Topics, strings.TrimPrefix(m.Topic, "v1/"))
 	switch m.Topic {
 	case "v1/gateway/connect":
 		var is struct{ Device, Type string }
@@ -112,24 +107,24 @@ func (p *platform) message(m abi.MQTTMessage) {
 		if is.Device == "" || is.Type == "" {
 			p.tb.Errorf("connected is %s", m.Payload)
 		}
-		p.connected[is.Device] = is.Type
+		p.Connected[is.Device] = is.Type
 	case "v1/gateway/disconnect":
 		var is struct{ Device string }
 		p.strict(m.Payload, &is)
 		p.need(is.Device)
-		delete(p.connected, is.Device)
+		delete(p.Connected, is.Device)
 	case "v1/gateway/telemetry":
 		p.readings(m.Payload)
 	case "v1/gateway/attributes":
 		p.attributes(m.Payload)
 	case "v1/gateway/attributes/request":
-		var is request
+		var is AttributeRequest
 		p.strict(m.Payload, &is)
 		p.need(is.Device)
 		if is.ID <= 0 || is.Client == nil || len(is.Keys) == 0 {
 			p.tb.Errorf("the request is %s", m.Payload)
 		}
-		p.requests = append(p.requests, is)
+		p.Requests = append(p.Requests, is)
 	case "v1/gateway/rpc":
 		var is struct {
 			Device string
@@ -137,42 +132,42 @@ func (p *platform) message(m abi.MQTTMessage) {
 			Data   json.RawMessage
 		}
 		p.strict(m.Payload, &is)
-		p.answers = append(p.answers, fmt.Sprintf("%s %s %s", is.Device, is.ID, is.Data))
+		p.Answers = append(p.Answers, fmt.Sprintf("%s %s %s", is.Device, is.ID, is.Data))
 	case "v1/gateway/claim":
 		var is map[string]struct {
 			SecretKey  string
 			DurationMs *int64
 		}
 		p.strict(m.Payload, &is)
-		p.claims = append(p.claims, string(m.Payload))
+		p.Claims = append(p.Claims, string(m.Payload))
 	default:
 		p.owned(m)
 	}
 }
 
-func (p *platform) owned(m abi.MQTTMessage) {
+func (p *ThingsBoard) owned(m MQTTMessage) {
 	p.tb.Helper()
 	for _, prefix := range []string{"v1/devices/me/rpc/request/", "v1/devices/me/rpc/response/"} {
 		if id, ok := strings.CutPrefix(m.Topic, prefix); ok {
 			if _, err := strconv.ParseInt(id, 10, 32); err != nil || !json.Valid(m.Payload) {
 				p.tb.Errorf("%s: %s", m.Topic, m.Payload)
 			}
-			p.own = append(p.own, string(m.Payload))
+			p.Own = append(p.Own, string(m.Payload))
 			return
 		}
 	}
 	p.tb.Errorf("no topic of the platform: %s", m.Topic)
 }
 
-func (p *platform) need(device string) {
+func (p *ThingsBoard) need(device string) {
 	p.tb.Helper()
-	if _, ok := p.connected[device]; !ok {
+	if _, ok := p.Connected[device]; !ok {
 		p.tb.Errorf("the device %q is not connected", device)
 	}
 }
 
 // scalar is a value that the platform keeps: no null and no NaN.
-func (p *platform) scalar(raw json.RawMessage) string {
+func (p *ThingsBoard) scalar(raw json.RawMessage) string {
 	p.tb.Helper()
 	text := string(raw)
 	if text == "null" {
@@ -181,7 +176,7 @@ func (p *platform) scalar(raw json.RawMessage) string {
 	return text
 }
 
-func (p *platform) readings(body []byte) {
+func (p *ThingsBoard) readings(body []byte) {
 	p.tb.Helper()
 	var all map[string][]struct {
 		TS     *int64                     `json:"ts"`
@@ -200,23 +195,23 @@ func (p *platform) readings(body []byte) {
 			}
 			slices.Sort(names)
 			for _, name := range names {
-				p.telemetry[device] = append(p.telemetry[device], fmt.Sprintf("%s=%s@%d", name, p.scalar(e.Values[name]), *e.TS))
+				p.Telemetry[device] = append(p.Telemetry[device], fmt.Sprintf("%s=%s@%d", name, p.scalar(e.Values[name]), *e.TS))
 			}
 		}
 	}
 }
 
-func (p *platform) attributes(body []byte) {
+func (p *ThingsBoard) attributes(body []byte) {
 	p.tb.Helper()
 	var all map[string]map[string]json.RawMessage
 	p.strict(body, &all)
 	for device, values := range all {
 		p.need(device)
-		if p.client[device] == nil {
-			p.client[device] = map[string]string{}
+		if p.Client[device] == nil {
+			p.Client[device] = map[string]string{}
 		}
 		for name, value := range values {
-			p.client[device][name] = p.scalar(value)
+			p.Client[device][name] = p.scalar(value)
 		}
 	}
 }
