@@ -32,7 +32,7 @@ import (
 // and never syncs. The goal is set against the durable one.
 func BenchmarkThroughput(b *testing.B) {
 	table := [][]string{{"what", "goal", "median [least..most]", "verdict", "ours, of it"}}
-	for _, r := range []func(*testing.B) race{serialRace} {
+	for _, r := range []func(*testing.B) race{serialRace, opcuaRace} {
 		table = append(table, r(b).run(b)...)
 	}
 	b.ReportMetric(0, "ns/op")

@@ -28,12 +28,18 @@ type plant struct {
 	at      []place        // of the items
 	devices []device
 	filled  []int // indexes of devices that have points, in the order of their first ones
+
+	records, values int    // of the step
+	full            bool   // the step is
+	found           []int  // indexes of the items of an event; -1: none
+	look            uint64 // of fits, at the records that are to be
 }
 
 // place is where the values of an item go.
 type place struct {
 	device int
 	turn   uint64 // of the record that has the last one
+	look   uint64
 }
 
 // device is what the next record of a device is made of.
@@ -41,6 +47,7 @@ type device struct {
 	name   string
 	points []abi.Point
 	turn   uint64 // of that record
+	look   uint64
 }
 
 // The names of the one subscription and of the one timer.
@@ -105,16 +112,17 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // OnEvents makes records of what was published, and polls when it is time.
 func (p *plant) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	p.records, p.values, p.full = 0, 0, false
 	for i := range events {
 		event := &events[i]
 		switch event.Type {
 		case abi.EventData:
-			if err := p.changed(i, event, step); err != nil {
-				return err
-			}
+			p.changed(i, event, step)
 		case abi.EventTimer:
 			if event.Name == timer {
-				p.poll(event.Time, step)
+				if err := p.poll(event.Time, step); err != nil {
+					return err
+				}
 			}
 		case abi.EventDown, abi.EventUp, abi.EventGap:
 			p.report(event)
@@ -125,22 +133,55 @@ func (p *plant) OnEvents(events []abi.Event, step *snaprail.Step) error {
 }
 
 // changed makes records of an event: one for each device, in the order of the
-// values, of which an item may have several.
-func (p *plant) changed(input int, event *abi.Event, step *snaprail.Step) error {
+// values, of which an item may have several. What the step has no room for comes
+// again in the next one.
+func (p *plant) changed(input int, event *abi.Event, step *snaprail.Step) {
 	_, values, err := opcua.Changes(*event)
 	if err != nil {
 		step.Reject(input, err.Error())
-		return nil
+		return
 	}
+	if p.full = p.full || !p.fits(values); p.full {
+		step.Retry(input, 0, "the step is full")
+		return
+	}
+	for i := range values {
+		if at := p.found[i]; at >= 0 {
+			p.put(at, &values[i], event.Time, step)
+		}
+	}
+	p.flush(event.Time, step)
+}
+
+// fits finds the items of values, and reports whether the step has room for the
+// records that they make. One event always fits into a step of its own.
+func (p *plant) fits(values []opcua.Data) bool {
+	p.found = p.found[:0]
+	records, filled := 0, 0
+	p.look++
 	for i := range values {
 		at, there := p.numbers[values[i].Item]
 		if !there {
-			continue // of a version before
+			p.found = append(p.found, -1) // of a version before
+			continue
 		}
-		p.put(at, &values[i], event.Time, step)
+		p.found = append(p.found, at)
+		if p.at[at].look == p.look { // the second value of an item begins new records
+			records, filled = records+filled, 0
+			p.look++
+		}
+		p.at[at].look = p.look
+		if d := &p.devices[p.at[at].device]; d.look != p.look {
+			d.look = p.look
+			filled++
+		}
 	}
-	p.flush(event.Time, step)
-	return nil
+	records += filled
+	if p.records > 0 && (p.records+records > abi.MaxItems || p.values+len(values) > abi.MaxBatchPoints) {
+		return false
+	}
+	p.records, p.values = p.records+records, p.values+len(values)
+	return true
 }
 
 // put adds a value to the record of its device. Another value of an item that is
@@ -182,7 +223,7 @@ func (p *plant) flush(now int64, step *snaprail.Step) {
 
 // poll reads all items. One that fails as a whole is tried again at the next
 // time; the host tells of a connection that is lost.
-func (p *plant) poll(now int64, step *snaprail.Step) {
+func (p *plant) poll(now int64, step *snaprail.Step) error {
 	nodes := make([]opcua.Node, len(p.Items))
 	for i := range p.Items {
 		nodes[i].Node = p.Items[i].Node
@@ -190,12 +231,19 @@ func (p *plant) poll(now int64, step *snaprail.Step) {
 	values, err := p.server.Read(nodes...)
 	if err != nil {
 		log.Warning("poll: " + err.Error())
-		return
+		return nil
 	}
 	for i := range values {
+		if i > 0 && i%abi.MaxItems == 0 { // or there might be more records than a step may have
+			p.flush(now, step)
+			if _, err := snaprail.Emit(step); err != nil {
+				return err
+			}
+		}
 		p.put(i, &values[i], now, step)
 	}
 	p.flush(now, step)
+	return nil
 }
 
 func (p *plant) report(event *abi.Event) {
@@ -212,6 +260,9 @@ func (p *plant) report(event *abi.Event) {
 		log.Warning(p.Endpoint + " is lost: " + why)
 	}
 }
+
+// shown is how many items that cannot be read a test names.
+const shown = 50
 
 // Test connects and reads every item. It shows the certificates of both ends.
 func (p *plant) Test(in *abi.OpenInput) abi.TestResult {
@@ -249,8 +300,14 @@ func (p *plant) Test(in *abi.OpenInput) abi.TestResult {
 		if s := opcua.Status(v.Status); s.Bad() {
 			bad++
 			result.Success = false
+			if bad > shown {
+				continue
+			}
 			detail(c.Items[i].Name, fmt.Sprintf("%s cannot be read: %v", c.Items[i].Node, s))
 		}
+	}
+	if bad > shown {
+		detail("...", fmt.Sprintf("%d more items cannot be read", bad-shown))
 	}
 	result.Message = fmt.Sprintf("connected with %s %s; %d of %d items read", info.Policy, info.Mode, len(values)-bad, len(values))
 	return result

@@ -83,6 +83,46 @@ func TestNumbersFollowTheNodes(t *testing.T) {
 	}
 }
 
+// TestFullStep: what a step has no room for is asked for again, in its order.
+func TestFullStep(t *testing.T) {
+	h, u, _ := opened(t, example)
+	s, _ := u.Subscription("items")
+	var events []abi.Event
+	for i := range 4 {
+		values := make([]abi.OPCUAValue, 100) // of one item, so that each makes a record
+		for k := range values {
+			values[k] = abi.OPCUAValue{Item: s.Items[0].ID, Variant: opcua.Int32(int32(100*i + k))}
+		}
+		events = append(events, u.Change("items", values...))
+	}
+	out := h.MustEvents(events...)
+	if len(out.Batch.Records) != 200 || out.Batch.Records[199].Points[0].Value.Int() != 199 {
+		t.Errorf("%d records", len(out.Batch.Records))
+	}
+	if len(out.Verdicts) != 2 || out.Verdicts[0].Input != 2 || out.Verdicts[1].Input != 3 || out.Verdicts[0].Decision != abi.DecisionRetry {
+		t.Errorf("verdicts %+v", out.Verdicts)
+	}
+	if out = h.MustEvents(events[2:]...); len(out.Batch.Records) != 200 || len(out.Verdicts) != 0 {
+		t.Errorf("%d records, then; %+v", len(out.Batch.Records), out.Verdicts)
+	}
+	values := make([]abi.OPCUAValue, 256)
+	for k := range values {
+		values[k] = abi.OPCUAValue{Item: s.Items[k%5].ID, Variant: opcua.Int32(int32(k))}
+	}
+	events = nil
+	for range 65 {
+		events = append(events, u.Change("items", values...))
+	}
+	out = h.MustEvents(events...)
+	points := 0
+	for _, r := range out.Batch.Records {
+		points += len(r.Points)
+	}
+	if len(out.Batch.Records) > abi.MaxItems || points > abi.MaxBatchPoints || len(out.Verdicts) == 0 {
+		t.Errorf("%d records, %d points, %d verdicts", len(out.Batch.Records), points, len(out.Verdicts))
+	}
+}
+
 func TestPolls(t *testing.T) {
 	h, u, out := opened(t, strings.Replace(example, `"interval":0.5`, `"poll":2`, 1))
 	if len(out.Timers) != 1 || out.Timers[0].Name != "poll" {

@@ -475,7 +475,7 @@ func (s *Session) deliver(ctx context.Context, name string, values []abi.OPCUAVa
 		}
 		part := abi.OPCUAValues{Subscription: name, Values: values[:n]}
 		values = values[n:]
-		err := s.events.push(ctx, capability.Event{Type: abi.EventData, Time: now, Name: name, Data: part.Append(nil)})
+		err := s.events.push(ctx, capability.Event{Type: abi.EventData, Time: now, Name: name, Data: part.Append(nil)}, n)
 		if err != nil {
 			return err
 		}

@@ -17,11 +17,12 @@ type queue struct {
 
 	mu     sync.Mutex
 	events []capability.Event
-	taken  int // of these, handed out and not acknowledged
-	seen   int // of these, handed out at least once
-	data   int // events with data
-	size   int // their bytes
-	most   int // bounds
+	values []int // of each event
+	taken  int   // of these, handed out and not acknowledged
+	seen   int   // of these, handed out at least once
+	data   int   // events with data
+	size   int   // their bytes
+	most   int   // bounds
 	bytes  int
 }
 
@@ -29,9 +30,9 @@ func newQueue(most, bytes int) *queue {
 	return &queue{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), most: most, bytes: bytes}
 }
 
-// push adds data, waiting for room until ctx ends.
-func (q *queue) push(ctx context.Context, e capability.Event) error {
-	for !q.tryPush(e) {
+// push adds data that has so many values, waiting for room until ctx ends.
+func (q *queue) push(ctx context.Context, e capability.Event, values int) error {
+	for !q.tryPush(e, values) {
 		select {
 		case <-q.room:
 		case <-ctx.Done():
@@ -41,7 +42,7 @@ func (q *queue) push(ctx context.Context, e capability.Event) error {
 	return nil
 }
 
-func (q *queue) tryPush(e capability.Event) bool {
+func (q *queue) tryPush(e capability.Event, values int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.data >= q.most || q.data > 0 && q.size+len(e.Data) > q.bytes {
@@ -49,12 +50,12 @@ func (q *queue) tryPush(e capability.Event) bool {
 	}
 	q.data++
 	q.size += len(e.Data)
-	q.add(e)
+	q.add(e, values)
 	return true
 }
 
-func (q *queue) add(e capability.Event) {
-	q.events = append(q.events, e)
+func (q *queue) add(e capability.Event, values int) {
+	q.events, q.values = append(q.events, e), append(q.values, values)
 	signal(q.ready)
 }
 
@@ -73,17 +74,17 @@ func (q *queue) down(e capability.Event) {
 	defer q.mu.Unlock()
 	if last := q.last(); last != nil && last.Type == abi.EventUp {
 		*last = capability.Event{}
-		q.events = q.events[:len(q.events)-1]
+		q.events, q.values = q.events[:len(q.events)-1], q.values[:len(q.values)-1]
 		return
 	}
-	q.add(e)
+	q.add(e, 0)
 }
 
 // up adds that the session works again.
 func (q *queue) up(e capability.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.add(e)
+	q.add(e, 0)
 }
 
 // gap adds that data was dropped, unless the guest is going to be told so anyway.
@@ -93,16 +94,18 @@ func (q *queue) gap(e capability.Event) {
 	if last := q.last(); last != nil && last.Type == abi.EventGap && last.Name == e.Name {
 		return
 	}
-	q.add(e)
+	q.add(e, 0)
 }
 
-// take is capability.Source's Take.
+// take is capability.Source's Take. It hands out no more values at once than a
+// guest can give back as points in one step.
 func (q *queue) take(dst []capability.Event, items, bytes int) []capability.Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	values := abi.MaxBatchPoints
 	for first := true; q.taken < len(q.events) && items > 0; first = false {
 		e := q.events[q.taken]
-		if len(e.Data) > bytes && !first {
+		if values -= q.values[q.taken]; !first && (len(e.Data) > bytes || values < 0) {
 			break
 		}
 		dst = append(dst, e)
@@ -129,9 +132,9 @@ func (q *queue) ack(n int) {
 		}
 		q.events[i] = capability.Event{} // let go of it
 	}
-	q.events = q.events[n:]
+	q.events, q.values = q.events[n:], q.values[n:]
 	if len(q.events) == 0 {
-		q.events = nil
+		q.events, q.values = nil, nil
 	}
 	q.taken -= n
 	q.seen -= n
