@@ -84,13 +84,13 @@ func (c *caller) greet(conn net.Conn, will *abi.MQTTMessage, delay uint32, first
 	case err != nil:
 		return nil, nil, greeted(err)
 	case p.Type == wire.Disconnect:
-		return nil, nil, refused("it", p.Reason, &p.Properties)
+		return nil, nil, refused(p.Reason, &p.Properties)
 	case p.Type != wire.ConnAck:
 		return nil, nil, fault.New(fault.ConfigInvalid, "the broker wants to see more than a user name and a password").
 			WithHint("Authentication in several steps is not supported: let the broker take a password or a certificate.")
 	}
 	if reason := code5(&p, c.set.version); reason != 0 {
-		return nil, nil, refused("it", reason, &p.Properties)
+		return nil, nil, refused(reason, &p.Properties)
 	}
 	return c.newLink(conn, &p, will), r, nil
 }

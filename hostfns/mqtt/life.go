@@ -32,7 +32,7 @@ func (s *session) run(l *link) {
 	b := backoff{pace: s.pace}
 	for {
 		err := s.serve(l)
-		s.lose(err)
+		s.ended(err)
 		s.out.detach()
 		if errors.Is(err, errOver) || errors.Is(err, errRequested) {
 			l.goodbye(0, err)
@@ -144,15 +144,20 @@ func (s *session) works() {
 	}
 }
 
-// lose notes that the connection is of no use any more.
+// ended notes why a connection that worked has ended.
+func (s *session) ended(err error) {
+	switch {
+	case errors.Is(err, errOver):
+	case errors.Is(err, errRequested):
+		s.lose(fault.New(fault.ResourceUnavailable, "%s: %v", s.set.resource(), err))
+	default:
+		s.lose(s.caller.explain(s.quit, err))
+	}
+}
+
+// lose notes that there is no connection.
 func (s *session) lose(err error) {
-	f, ok := s.masked(s.caller.explain(s.quit, err)).(*fault.Fault) //nolint:errorlint // explain answers a fault
-	if !ok || errors.Is(err, errOver) {
-		return
-	}
-	if errors.Is(err, errRequested) {
-		f = fault.New(fault.ResourceUnavailable, "%s: %v", s.set.resource(), err)
-	}
+	f := fault.Of(err)
 	s.mu.Lock()
 	was := s.up
 	s.up, s.reason = false, f.Text
@@ -318,7 +323,7 @@ func (s *session) handle(l *link, p *wire.Packet) error {
 			l.subAck <- p.Codes
 		}
 	case wire.Disconnect:
-		f := refused("it", p.Reason, &p.Properties)
+		f := refused(p.Reason, &p.Properties)
 		if p.Reason == reasonTakenOver {
 			return takenOver{f.WithHint("Another client has the same client id: name another one.")}
 		}

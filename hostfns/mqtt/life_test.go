@@ -90,6 +90,7 @@ func TestWill(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	c.want("down", "up")
+	c.mustPublish(1, "the broker reads")
 	r.cut("rail")
 	c.want("down", "up")
 	want := []string{"out/dead=1", "out/dead=2"}

@@ -82,26 +82,26 @@ func code5(p *wire.Packet, version byte) byte {
 }
 
 // refused is the fault of a CONNACK that lets nobody in.
-func refused(where string, reason byte, p *wire.Properties) *fault.Fault {
+func refused(reason byte, p *wire.Properties) *fault.Fault {
 	text := said(reason, p.ReasonString)
 	switch reason {
 	case reasonVersion, 0x81, reasonProtocol:
-		return fault.New(fault.ConfigInvalid, "%s: the broker says %s", where, text).
+		return fault.New(fault.ConfigInvalid, "the broker says %s", text).
 			WithHint("Set the version of MQTT that the broker speaks: 4 is MQTT 3.1.1.")
 	case reasonClientID:
-		return fault.New(fault.ConfigInvalid, "%s: the broker says %s", where, text).
+		return fault.New(fault.ConfigInvalid, "the broker says %s", text).
 			WithHint("Name another client id; some brokers want one, of letters and digits.")
 	case reasonLogin, reasonNotAuthorized, 0x8a, 0x8c:
-		return fault.New(fault.ConfigInvalid, "%s: the broker does not let the client in: %s", where, text).
+		return fault.New(fault.ConfigInvalid, "the broker does not let the client in: %s", text).
 			WithHint("Check the user name, the password, the client id and the client's certificate.")
 	case reasonOtherServer, reasonServerMoved:
 		other := fault.Clip(p.ServerReference, maxReason)
-		return fault.New(fault.ConfigInvalid, "%s: the broker says %s, and refers to %q", where, text, other).
+		return fault.New(fault.ConfigInvalid, "the broker says %s, and refers to %q", text, other).
 			WithHint("References are not followed: set the URL of the other broker, and grant it, if it is to be trusted.")
 	case reasonUnavailable, reasonBusy, 0x8b, reasonQuota, reasonRate:
-		return fault.New(fault.ResourceUnavailable, "%s: the broker says %s", where, text).WithHint("Try again later.")
+		return fault.New(fault.ResourceUnavailable, "the broker says %s", text).WithHint("Try again later.")
 	}
-	return fault.New(fault.ConfigInvalid, "%s: the broker says %s", where, text)
+	return fault.New(fault.ConfigInvalid, "the broker says %s", text)
 }
 
 // mayRepeat reports whether a message that was refused for this reason may be
