@@ -130,6 +130,16 @@ func TestSchemas(t *testing.T) {
 				`{"profiles":{"m":{"timeout":1}}}`, `{"max_registers":126}`, `{"timeseries":[{"tag":"a","address":0,"type":"int128"}]}`,
 			},
 		},
+		"mtconnect": {
+			good: []string{
+				`{"url":"http://agent:5000"}`,
+				`{"url":"https://a","device":"d","path":"//Axes","count":1,"names":"id","conditions":false,"username":"u","password":"secret://p","timeout":0.5,"max_body":4096}`,
+			},
+			bad: []string{
+				`{}`, `{"url":"agent:5000"}`, `{"url":"http://"}`, `{"url":"http://a","count":0}`, `{"url":"http://a","count":101}`, `{"url":"http://a","names":"both"}`,
+				`{"url":"http://a","timeout":0}`, `{"url":"http://a","max_body":1}`, `{"url":"http://a","interval":1}`,
+			},
+		},
 		"kafkasource": {
 			good: []string{
 				`{"brokers":["k1:9092"],"topic":"t","group":"g"}`,
