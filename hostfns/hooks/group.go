@@ -101,16 +101,17 @@ func (*Group) CheckPattern(pattern string) error {
 
 var _ interface {
 	capability.Matcher
+	capability.Checker
 	capability.Bounded
 } = (*Group)(nil)
 
-// Target reads an encoded abi.HookOpen. The resource is its first path.
+// Target reads an encoded abi.HookOpen. The resource is all of its paths.
 func (*Group) Target(args []byte) (capability.Target, error) {
 	set, err := readSettings(args)
 	if err != nil {
 		return capability.Target{}, err
 	}
-	return capability.Target{Resource: scheme + set.args.Paths[0], Key: set.key}, nil
+	return capability.Target{Resource: scheme + strings.Join(set.args.Paths, between+scheme), Key: set.key}, nil
 }
 
 // Open opens the paths. Requests come from the moment on that the session is read.
@@ -119,18 +120,27 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range set.args.Paths {
-		if !g.granted(scope.Grants, scheme+path) {
-			return nil, fault.New(fault.Denied, "hooks: no grant covers %q with the right to read", scheme+path).
-				WithHint("Add a grant to the connector: `snaprail grants add CONNECTOR hooks %q`.", scheme+path)
-		}
-	}
 	s := newSession(g, set, scope)
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
 	g.desks.add(s)
 	return s, nil
+}
+
+// between stands between the paths of a resource; none holds a space.
+const between = " "
+
+// CheckGrants implements capability.Checker.
+func (g *Group) CheckGrants(grants []spec.Grant, resource string, _ spec.Right) error {
+	for path := range strings.SplitSeq(resource, between) {
+		if !g.granted(grants, path) {
+			shown := fault.Clip(path, 256)
+			return fault.New(fault.Denied, "hooks: no grant covers %q with the right to read", shown).
+				WithHint("Add a grant to the connector: `snaprail grants add CONNECTOR hooks %q`.", shown)
+		}
+	}
+	return nil
 }
 
 func (g *Group) granted(grants []spec.Grant, resource string) bool {

@@ -20,7 +20,7 @@ var errResource = errors.New("want path:/orders/*, where a star is one part of a
 // checkPath says what is wrong with a pattern of paths.
 func checkPath(pattern string) error {
 	parts := strings.Split(pattern, "/")
-	if !plain(pattern) || strings.ContainsAny(pattern, "?#%") {
+	if !plain(pattern) || strings.ContainsAny(pattern, "?#% ") {
 		return errResource
 	}
 	for i, part := range parts[1:] {

@@ -357,6 +357,20 @@ func TestForgottenDesks(t *testing.T) {
 	}
 }
 
+// open opens a session as the actor does.
+func open(t *testing.T, g *Group, scope capability.Scope, args abi.HookOpen) (capability.Session, error) {
+	t.Helper()
+	in := args.Append(nil)
+	target, err := g.Target(in)
+	if err == nil {
+		err = capability.CheckIn(g, scope.Grants, target.Resource, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.Open(t.Context(), scope, in)
+}
+
 func TestOpenIsRefused(t *testing.T) {
 	g := New(Config{})
 	for text, args := range map[string]abi.HookOpen{
@@ -388,7 +402,7 @@ func TestOpenIsRefused(t *testing.T) {
 		"a star stands for a whole par": {Paths: []string{"/a*"}},
 	} {
 		scope := capability.Scope{Owner: plant, Grants: grants("path:/a"), Secrets: known}
-		_, err := g.Open(t.Context(), scope, args.Append(nil))
+		_, err := open(t, g, scope, args)
 		if err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("want %q: %v", text, err)
 		}

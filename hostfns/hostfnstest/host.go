@@ -53,7 +53,7 @@ func (h *host) open(ctx context.Context, f capability.Function, in, out []byte) 
 	if err != nil {
 		return nil, err
 	}
-	if err := capability.Check(h.group.Name(), h.scope.Grants, target.Resource, f.Right); err != nil {
+	if err := capability.CheckIn(h.group, h.scope.Grants, target.Resource, f.Right); err != nil {
 		return nil, err
 	}
 	end, err := h.group.Open(ctx, h.scope, in)

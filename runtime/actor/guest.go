@@ -345,7 +345,7 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 		return nil, fault.New(fault.SessionClosed, "%s: the handle belongs to %s", group, s.group)
 	}
 	f, _ := capability.Find(gr, function)
-	if err := g.mayCall(ctx, group, f, s.resource); err != nil {
+	if err := g.mayCall(ctx, gr, f, s.resource); err != nil {
 		g.refuse(group, function, s.resource, err)
 		return nil, err
 	}
@@ -379,14 +379,15 @@ func (s *surroundings) refuse(group, function, resource string, err error) {
 	})
 }
 
-func (g *guest) mayCall(ctx context.Context, group string, f capability.Function, resource string) error {
+func (g *guest) mayCall(ctx context.Context, gr capability.Group, f capability.Function, resource string) error {
+	group := gr.Name()
 	if f.Right == spec.Write && g.candidate && g.rehearsal == nil {
 		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", group, f.Name)
 	}
 	if f.Right == "" {
 		return nil
 	}
-	err := capability.Check(group, grantsOf(g.grants, group), resource, f.Right)
+	err := capability.CheckIn(gr, grantsOf(g.grants, group), resource, f.Right)
 	if err == nil && f.Right == spec.Write && g.rehearsal == nil {
 		err = g.interlocked(ctx, group, f.Name, resource)
 	}
@@ -451,7 +452,7 @@ func (g *guest) openSession(ctx context.Context, group capability.Group, args, o
 	if err != nil {
 		return nil, err
 	}
-	if err := capability.Check(group.Name(), grantsOf(g.grants, group.Name()), target.Resource, ""); err != nil {
+	if err := capability.CheckIn(group, grantsOf(g.grants, group.Name()), target.Resource, ""); err != nil {
 		g.refuse(group.Name(), capability.OpenFunction, target.Resource, err)
 		return nil, err
 	}

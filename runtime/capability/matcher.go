@@ -17,6 +17,24 @@ type Matcher interface {
 	CheckPattern(pattern string) error
 }
 
+// Checker is a Group whose sessions reach several resources at once, so that it
+// holds them against grants itself: when a session is opened, each time that a guest
+// adopts it, and at each call.
+type Checker interface {
+	Group
+	// CheckGrants is nil if the grants of this group cover all that Target's resource
+	// names, with the right; else the error of Check. An empty right is that to open.
+	CheckGrants(grants []spec.Grant, resource string, right spec.Right) error
+}
+
+// CheckIn is Check in the way of the group.
+func CheckIn(g Group, grants []spec.Grant, resource string, right spec.Right) error {
+	if own, ok := g.(Checker); ok {
+		return own.CheckGrants(grants, resource, right)
+	}
+	return Check(g.Name(), grants, resource, right)
+}
+
 // Bounded is a Group of which no grant, or not every one, opens everything.
 type Bounded interface {
 	Group
