@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// More than 1,024 open files, which go.bug.st/serial's select cannot do.
+// 2,000 open files, which go.bug.st/serial's select cannot do.
 func TestAbuse46ManyOpenFiles(t *testing.T) {
-	for range 1100 {
+	for range 2000 {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Skipf("this system allows fewer open files: %v", err)
@@ -36,10 +36,20 @@ func TestAbuse46ManyOpenFiles(t *testing.T) {
 // Close at any moment of a read and a blocked write: it returns within a
 // second, and nothing is written to a file that got the port's number.
 func TestHammerAbuse46CloseDuringReadAndWrite(t *testing.T) {
-	cycles := map[string]int{"system": 500, "portable": 20}
-	if testing.Short() {
-		cycles = map[string]int{"system": 200, "portable": 4}
+	hammerClose(t, map[string]int{"system": 300, "portable": 8})
+}
+
+// The same as often as the case has it.
+func TestHammerSoakAbuse46Cycles(t *testing.T) {
+	cycles := map[string]int{"system": 100}
+	if os.Getenv("SNAPRAIL_SOAK") != "" {
+		cycles = map[string]int{"system": 10_000, "portable": 100}
 	}
+	hammerClose(t, cycles)
+}
+
+func hammerClose(t *testing.T, cycles map[string]int) {
+	t.Helper()
 	for name, d := range drivers() {
 		t.Run(name, func(t *testing.T) {
 			g := newGroup(Config{}, d)

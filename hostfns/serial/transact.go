@@ -3,6 +3,7 @@ package serial
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -223,6 +224,9 @@ func (t *turn) wait(ctx context.Context, s *Session, set settings, dev device, p
 		case <-until.C:
 			return t.late(set.port, patience)
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
 			return t.late(set.port, patience)
 		case <-s.stopped:
 			return errInterrupted
