@@ -135,6 +135,7 @@ func (f figures) connector(c *control.ConnectorStats) {
 	f.counter("snaprail_skipped_total", "Events that the guest skipped.", float64(n.Skipped), l...)
 	f.counter("snaprail_quarantined_total", "Events and records put aside.", float64(n.Quarantined), l...)
 	f.counter("snaprail_retried_total", "Events to be tried again.", float64(n.Retried), l...)
+	f.counter("snaprail_repeated_total", "Records left out because their source key had come before.", float64(n.Repeated), l...)
 	f.counter("snaprail_traps_total", "Crashes of the guest.", float64(n.Traps), l...)
 	f.counter("snaprail_denied_total", "Host calls refused.", float64(n.Denied), l...)
 	f.counter("snaprail_gaps_total", "Places where records are missing.", float64(n.Gaps), l...)

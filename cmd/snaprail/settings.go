@@ -37,7 +37,7 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringArrayVar(&s.files, "param-file", nil, "set a parameter to a file, which is uploaded: `key=path`")
 	f.StringArrayVar(&s.secrets, "secret", nil, "set a secret parameter: `key` asks for its value or reads it from stdin, key=@path from a file")
 	f.StringSliceVar(&s.from, "from", nil, "`names` of the connectors whose records a sink is handed (default: all)")
-	f.StringVar(&s.start, "start", "", "where a sink begins: `now`, or oldest")
+	f.StringVar(&s.start, "start", "", "`place` where a sink begins: now (the default), or oldest")
 	f.BoolVar(&s.isDefault, "default", false, "make it the default of its category")
 }
 
@@ -106,6 +106,10 @@ func (a *app) made(ctx context.Context, api *client.Client, s *settings, body js
 	}
 	if s.typ != "" && s.module == "" {
 		delete(c, "module")
+	}
+	if feed, ok := c["feed"].(map[string]any); ok && fields["feed"] != nil { // the file has more of it
+		maps.Copy(feed, fields["feed"].(map[string]any))
+		fields["feed"] = feed
 	}
 	maps.Copy(c, fields)
 	if s.parameters() {

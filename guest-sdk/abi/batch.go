@@ -35,7 +35,7 @@ type Record struct {
 	Points      []Point
 	Key         []byte
 	Headers     []Header
-	SourceKey   string
+	SourceKey   string // the source's name for it: a repeat among the lane's last 4,096 of them is left out and counted
 }
 
 // Header is a name with a value.

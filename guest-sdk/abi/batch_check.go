@@ -1,6 +1,10 @@
 package abi
 
-import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
+import (
+	"bytes"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
+)
 
 // sizes are the lengths of a batch's tables, and how many points were seen.
 type sizes struct {
@@ -147,4 +151,25 @@ func CountBatch(src []byte) (records int) {
 		}
 	}
 	return records
+}
+
+// HasSourceKeys reports whether a record of an encoded batch, which was checked
+// before, has a source key. It costs next to nothing where none has.
+func HasSourceKeys(src []byte) bool {
+	if bytes.IndexByte(src, 9<<3|wire.Bytes) < 0 { // the field's tag: it may be text, too
+		return false
+	}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() != 5<<3|wire.Bytes {
+			continue
+		}
+		record := wire.Read(r.Bytes())
+		for record.Next() {
+			if record.Tag() == 9<<3|wire.Bytes && len(record.Bytes()) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

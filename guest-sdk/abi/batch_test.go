@@ -433,3 +433,15 @@ func TestStringsDoNotAliasEarlierBytes(t *testing.T) {
 		t.Errorf("the string became %q", got)
 	}
 }
+
+// TestSourceKeysAreFound, and nothing that looks like one.
+func TestSourceKeysAreFound(t *testing.T) {
+	plain := abi.Batch{Records: []abi.Record{{Device: "J", Payload: []byte("JJJ\x4a\x01x"), Key: []byte("J")}}}
+	if src := plain.Append(nil); abi.HasSourceKeys(src) || abi.CountBatch(src) != 1 {
+		t.Errorf("%x: %d records, one of them with a source key", src, abi.CountBatch(src))
+	}
+	keyed := abi.Batch{Records: []abi.Record{{Device: "d"}, {Device: "d", SourceKey: "7"}}}
+	if src := keyed.Append(nil); !abi.HasSourceKeys(src) || abi.CountBatch(src) != 2 {
+		t.Errorf("%x: %d records, none of them with a source key", src, abi.CountBatch(src))
+	}
+}

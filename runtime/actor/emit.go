@@ -84,6 +84,7 @@ func (l *lane) midway(ctx context.Context, in []byte) error {
 		c.Skipped += t.skipped
 		c.Quarantined += uint64(len(b.Rejects))
 		c.Traps += t.traps
+		c.Repeated += t.repeated
 	})
 	return nil
 }

@@ -21,6 +21,7 @@ type lane struct {
 	idle       *time.Timer
 	turns      schedule // poll mode: when to ask next
 	outlet     *outlet  // of a guest that delivers; nil: it does not
+	repeats    repeats
 	rehearsals rehearsals
 	pending    *installation // run mode: waits for the guest to return
 	broken     error         // run mode: a failure of the host's that ends the run

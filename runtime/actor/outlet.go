@@ -159,6 +159,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
 		c.Traps += tally.traps
+		c.Repeated += tally.repeated
 	})
 	l.delivered(delivered)
 	o.most = min(max(o.most, 1)*2, o.settings.Most())

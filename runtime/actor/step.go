@@ -58,6 +58,7 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 		c.Quarantined += uint64(len(b.Rejects))
 		c.Retried += tally.retried
 		c.Traps += tally.traps
+		c.Repeated += tally.repeated
 	})
 	return nil
 }
@@ -105,7 +106,7 @@ func (l *lane) complete(ctx context.Context, b *outbox.Block, t *tally, fired []
 }
 
 // tally counts the decisions of one step.
-type tally struct{ skipped, retried, traps uint64 }
+type tally struct{ skipped, retried, traps, repeated uint64 }
 
 // judge reads the guest's verdicts. Inputs that it does not name are ok.
 func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) error {
@@ -163,8 +164,12 @@ func checkDevices(changes []abi.DeviceChange) error {
 // convert turns the step's records into what the block holds: through the
 // converters of their devices, if they have any.
 func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
-	records, err := l.env.quota.checkBatch(l.view.Batch)
-	if err != nil || records == 0 {
+	handed, err := l.env.quota.checkBatch(l.view.Batch)
+	if err != nil {
+		return err
+	}
+	records, err := l.first(ctx, handed)
+	if t.repeated = uint64(handed - records); err != nil || records == 0 { //nolint:gosec // positive
 		return err
 	}
 	if l.version.Converters.none() { // they travel as they are, untouched
@@ -196,6 +201,7 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 // it the sources.
 func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 	if b.Count == 0 && b.Cursor == nil && !b.Effects() && len(b.Timers) == 0 && len(b.Rejects) == 0 {
+		l.repeats.keep() // of records that a converter left out
 		return nil
 	}
 	b.Connector, b.Lane, b.Epoch, b.First = l.cfg.Connector, l.cfg.Lane, l.epoch, l.next
@@ -205,6 +211,7 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 		return err
 	}
 	l.next += uint64(b.Count)
+	l.repeats.keep()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b.Cursor != nil {

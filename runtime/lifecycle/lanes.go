@@ -38,6 +38,7 @@ func (c *Counters) Add(o *Counters) {
 	c.Skipped += o.Skipped
 	c.Quarantined += o.Quarantined
 	c.Retried += o.Retried
+	c.Repeated += o.Repeated
 	c.Traps += o.Traps
 	c.LogLines += o.LogLines
 	c.Gaps += o.Gaps

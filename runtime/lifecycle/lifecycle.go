@@ -181,6 +181,7 @@ type Counters struct {
 	Skipped     uint64    `json:"skipped"`
 	Quarantined uint64    `json:"quarantined"`
 	Retried     uint64    `json:"retried"`
+	Repeated    uint64    `json:"repeated"` // records left out because their source key had come before
 	Traps       uint64    `json:"traps"`
 	Denied      uint64    `json:"denied"` // host calls refused
 	LogLines    uint64    `json:"log_lines"`

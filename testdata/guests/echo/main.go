@@ -25,6 +25,7 @@ type config struct {
 	KV      string            `json:"kv"`
 	EveryMS uint64            `json:"every_ms"`
 	Cursor  bool              `json:"cursor"`
+	Keyed   bool              `json:"keyed"`
 	OnOpen  string            `json:"on_open"`
 	Always  string            `json:"always"`
 	On      map[string]string `json:"on"`
@@ -121,7 +122,10 @@ func (e *echo) frame(event *abi.Event, input int, step *snaprail.Step) error {
 		}
 	}
 	if len(step.Outcome().Verdicts) == judged {
-		step.Payload(e.Device, event.Time, "application/octet-stream", event.Data)
+		r := step.Payload(e.Device, event.Time, "application/octet-stream", event.Data)
+		if e.Keyed {
+			r.SourceKey = strings.TrimSpace(string(event.Data))
+		}
 	}
 	if e.Cursor {
 		step.SetCursor(event.Data)
