@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,21 +105,23 @@ func (p *plc) kill() {
 }
 
 // TestOPCUAConnector: the connector that ships, against a server of another make:
-// values come, an update and an RPC are written, a query browses, and a server
-// that was killed leaves one gap and is watched again.
+// values come, an update and an RPC are written, a query browses, another version
+// takes over, an interlock holds, and a server that was killed leaves one gap and
+// is watched again.
 func TestOPCUAConnector(t *testing.T) {
 	p := newPLC(t)
 	n := newNode(t)
 	endpoint := fmt.Sprintf("opc.tcp://127.0.0.1:%d/plant", p.port)
+	count := map[string]any{"name": "count", "node": "nsu=urn:plant;s=counter"}
+	temp := map[string]any{"name": "temp", "node": "ns=2;s=temp", "unit": "Cel", "writable": true}
+	config := func(items ...any) map[string]any {
+		return map[string]any{"endpoint": endpoint, "interval": 0.05, "device": "press", "any_node": true, "items": items}
+	}
+	grant := map[string]any{
+		"group": "opcua", "resources": []string{endpoint, "cidr:127.0.0.0/8"}, "rights": []string{"read", "write"}, "reason": "the press",
+	}
 	c := n.activate(json.Marshal(map[string]any{
-		"name": "plant", "module": n.push("opcua"),
-		"config": map[string]any{"endpoint": endpoint, "interval": 0.05, "device": "press", "any_node": true, "items": []any{
-			map[string]any{"name": "count", "node": "nsu=urn:plant;s=counter"},
-			map[string]any{"name": "temp", "node": "ns=2;s=temp", "unit": "Cel", "writable": true},
-		}},
-		"grants": []any{map[string]any{
-			"group": "opcua", "resources": []string{endpoint, "cidr:127.0.0.0/8"}, "rights": []string{"read", "write"}, "reason": "the press",
-		}},
+		"name": "plant", "module": n.push("opcua"), "config": config(count, temp), "grants": []any{grant},
 	}))
 	counting := func(r client.Record) bool {
 		return r.Kind == "telemetry" && r.Device == "press" && value(r, "count") != ""
@@ -151,6 +154,45 @@ func TestOPCUAConnector(t *testing.T) {
 	if got := ask("query", client.Message{Data: json.RawMessage(`{"node":"ns=2;s=plant"}`)}); strings.Count(got, "browse_name") != 5 {
 		t.Errorf("a query: %s", got)
 	}
+
+	// Another version takes over: no value is taken for another item's, and none is
+	// missing. It watches nothing before, and a lock bounds what it writes.
+	grant["interlock"] = map[string]any{"tags": []any{map[string]any{"tag": "temp", "min": 0, "max": 100}}}
+	patch, err := json.Marshal(map[string]any{"config": config(temp, count), "grants": []any{grant}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = n.api.PatchConnector(t.Context(), c.ID, patch, 0); err != nil {
+		t.Fatal(err)
+	}
+	n.until(c.ID, "swapped", func(s *lifecycle.Status) bool { return s.Swaps == 1 && s.State == lifecycle.Running })
+	if got := ask("attributes", client.Message{Device: "press", Data: json.RawMessage(`{"temp":50.5}`)}); !strings.Contains(got, `{"item":"temp","success":true}`) {
+		t.Errorf("within the bounds: %s", got)
+	}
+	err = n.api.Send(t.Context(), "attributes", c.ID, client.Message{Device: "press", Data: json.RawMessage(`{"temp":200}`)}, func(client.Reply) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "more than 100") {
+		t.Errorf("beyond the bounds: %v", err)
+	}
+	last, warm := 0, false
+	n.history(client.StreamOptions{Connector: c.ID}, func(r client.Record) bool {
+		switch v := value(r, "temp"); v {
+		case "", "1.5", "40.5":
+		case "50.5":
+			warm = true
+		default:
+			t.Errorf("temp is %s", v)
+		}
+		v := value(r, "count")
+		if v == "" {
+			return false
+		}
+		next, err := strconv.Atoi(v)
+		if err != nil || next <= last || last > 0 && next > last+8 {
+			t.Errorf("%d is counted, and then %s", last, v)
+		}
+		last = next
+		return warm
+	})
 
 	p.kill()
 	n.until(c.ID, "degraded", func(s *lifecycle.Status) bool { return s.State == lifecycle.Degraded })
