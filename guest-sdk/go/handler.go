@@ -55,9 +55,12 @@ type Converter interface {
 // connector that names deliver among its entry points). It returns when they
 // have arrived there: then the host counts them as delivered. Verdicts in the
 // step count through the records of all parts; Retry holds its record and all
-// after it, which are handed in again in the same order. An *abi.Error with
-// RetryAfterMS holds all of them, any other error puts all of them in quarantine.
-// A record may come again, also after a restart: DeliverPart.Key names it.
+// after it, which are handed in again in the same order. An error holds all of
+// them, for RetryAfterMS or for a second and then longer, so that nothing is lost
+// while the other side is away. One of kind FaultInvalid or FaultTooLarge says
+// that it will never do: the host hands the records in by halves, until the one
+// that it is about is alone, and puts that one into quarantine. A record may come
+// again, also after a restart: DeliverPart.Key names it.
 type Deliverer interface {
 	Deliver(in *abi.DeliverInput, step *Step) error
 }
