@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,6 +222,9 @@ func changed(was, is *spec.Connector) (parts []string) {
 
 // sameJSON reports whether two texts differ in nothing but blanks.
 func sameJSON(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
 	var x, y bytes.Buffer
 	if len(a) == 0 || len(b) == 0 || json.Compact(&x, a) != nil || json.Compact(&y, b) != nil {
 		return bytes.Equal(a, b)
@@ -238,6 +242,9 @@ func arrow(what, old, now string) string {
 
 // fieldChanges compares two values by their JSON, field by field.
 func fieldChanges(prefix string, was, is any) (list []string) {
+	if reflect.DeepEqual(was, is) {
+		return nil
+	}
 	old, now := fieldsOf(was), fieldsOf(is)
 	for name := range old {
 		if _, there := now[name]; !there {

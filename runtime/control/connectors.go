@@ -203,11 +203,14 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 			return err
 		}
 		ran = c.Enabled
-		before, _ := c.TestKey()
+		was := c
 		if err := do(w, &c); err != nil {
 			return err
 		}
-		retested(&c, before)
+		if !untested(&was) || !untested(&c) {
+			before, _ := was.TestKey()
+			retested(&c, before)
+		}
 		c.Revision++
 		c.Updated = time.Now().UTC()
 		if err := save(w, &c); err != nil {

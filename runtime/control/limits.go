@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,9 @@ type limitCheck struct {
 
 // check looks at the limits that stand at a place of the input.
 func (c *limitCheck) check(at string, l *spec.Limits) {
+	if reflect.ValueOf(l).Elem().IsZero() {
+		return // all of them are the defaults
+	}
 	for _, d := range spec.LimitTable() {
 		if v := d.Of(l); v != 0 {
 			c.one(at+"/"+d.Name, d, v)

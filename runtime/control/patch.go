@@ -69,6 +69,12 @@ func patched(c *spec.Connector, patch json.RawMessage) (in ConnectorInput, err e
 		return in, invalid([]fault.Field{{Pointer: "/config", Detail: "counts only without params, and there are some: change those, or send \"params\": null too"}})
 	}
 	held := inputOf(c)
+	if config && len(said) == 1 { // all else stays as it is
+		if held.Config, err = merge(held.Config, said["config"]); string(bytes.TrimSpace(held.Config)) == "null" {
+			held.Config = nil
+		}
+		return held, err
+	}
 	_, module := said["module"]
 	for _, name := range []string{"category", "provider_type", "version"} {
 		if _, typed := said[name]; typed && !module {

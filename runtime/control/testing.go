@@ -65,6 +65,12 @@ func (t *Tenant) keepTest(ctx context.Context, id, key string, result TestResult
 	})
 }
 
+// untested reports whether a connector is a draft of which no test has said
+// anything: whatever changes, it stays one.
+func untested(c *spec.Connector) bool {
+	return c.Tested == "" && c.Status == spec.StatusDraft && c.StatusMessage == ""
+}
+
 // retested says what is known of a connector whose test key was another: nothing,
 // unless it is again what a test has passed for.
 func retested(c *spec.Connector, before string) {

@@ -94,7 +94,13 @@ type Permission struct {
 // Permissions is the table of permissions. It is a function, so that nobody
 // can change a row.
 func Permissions() []Permission {
-	return []Permission{
+	all := permissions()
+	return all[:]
+}
+
+// permissions is the table itself: an array, since every request asks.
+func permissions() [17]Permission {
+	return [...]Permission{
 		{Area: Account, Read: Viewer, Use: Viewer, Sentence: "who one is, one's own password and one's own tokens"},
 		{Area: Audits, Read: Admin, Sentence: "the audit trail"},
 		{Area: Categories, Read: Viewer, Write: Admin, Sentence: "categories and types"},
@@ -117,9 +123,10 @@ func Permissions() []Permission {
 
 // permission is the row of an area; one that is not there allows nothing.
 func permission(a Area) Permission {
-	for _, p := range Permissions() {
-		if p.Area == a {
-			return p
+	all := permissions()
+	for i := range all {
+		if all[i].Area == a {
+			return all[i]
 		}
 	}
 	return Permission{Area: a}

@@ -69,10 +69,7 @@ func Append(w store.Writer, events ...Event) error {
 				return err
 			}
 		}
-		raw, err := encoded(h)
-		if err == nil {
-			_, err = w.Put(store.Audit, headID, raw)
-		}
+		_, err = w.Put(store.Audit, headID, h.encoded())
 		return err
 	})
 	return nil
@@ -141,6 +138,9 @@ func readHead(r store.Reader) (h head, err error) {
 	}
 	if err != nil {
 		return h, err
+	}
+	if h.decode(e.Value) {
+		return h, nil
 	}
 	if err := json.Unmarshal(e.Value, &h); err != nil {
 		return h, fault.Wrap(fault.Integrity, err, "the head of the audit trail")

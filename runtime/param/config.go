@@ -45,7 +45,7 @@ func (b *Book) rewrite(w store.Writer, s site, old, config json.RawMessage, sche
 	}
 	ed := editor{book: b, w: w, site: s, schema: schema, kept: kept, used: map[string]bool{}}
 	if len(bytes.TrimSpace(config)) > 0 {
-		if config, err = walk(config, nil, ed.visit); err != nil {
+		if config, err = walk(config, ed.visit); err != nil {
 			return nil, err
 		}
 		if err := invalid(ed.bad); err != nil {
@@ -76,12 +76,12 @@ func (b *Book) kept(r store.Reader, at site, config json.RawMessage, schema *Sch
 	if !mayHide(config, schema) {
 		return nil, nil
 	}
-	_, err = walk(config, nil, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
-		pointer := pointerOf(path)
+	_, err = walk(config, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
 		s, sealed := sealOf(raw)
 		_, hidden := schema.at(path)
 		switch {
 		case sealed:
+			pointer := pointerOf(path)
 			value, _, err := b.vault.Unseal(r, at.name(pointer))
 			if fault.Is(err, fault.SecretMissing) {
 				return raw, nil
@@ -89,7 +89,7 @@ func (b *Book) kept(r store.Reader, at site, config json.RawMessage, schema *Sch
 			all = append(all, keptValue{pointer, value, s})
 			return raw, err
 		case hidden && raw[0] != '{' && raw[0] != '[' && !blank(raw):
-			k := keptValue{at: pointer}
+			k := keptValue{at: pointerOf(path)}
 			k.value, k.info.JSON = plain(raw)
 			all = append(all, k)
 			return raw, nil
@@ -111,8 +111,11 @@ type editor struct {
 }
 
 func (ed *editor) visit(path []string, raw json.RawMessage) (json.RawMessage, error) {
-	at := pointerOf(path)
 	_, hidden := ed.schema.at(path)
+	if !hidden && raw[0] != '{' { // neither a secret nor what stands for one
+		return nil, nil
+	}
+	at := pointerOf(path)
 	if info, masked := ed.masked(at, raw, hidden); masked {
 		return ed.keep(at, raw, info)
 	}
@@ -185,10 +188,14 @@ func sealed(s seal) (json.RawMessage, error) {
 }
 
 // sealOf reads what stands for a sealed value.
-func sealOf(raw json.RawMessage) (s seal, ok bool) {
+func sealOf(raw json.RawMessage) (seal, bool) {
 	if len(raw) == 0 || raw[0] != '{' || !bytes.Contains(raw, []byte(sealedKey)) {
-		return s, false
+		return seal{}, false
 	}
+	return readSeal(raw)
+}
+
+func readSeal(raw json.RawMessage) (s seal, ok bool) {
 	var o map[string]json.RawMessage
 	if json.Unmarshal(raw, &o) != nil || len(o) != 1 || o[sealedKey] == nil {
 		return s, false
@@ -229,7 +236,7 @@ func (b *Book) told(r store.Reader, at site, config json.RawMessage, schema *Sch
 		return config, nil
 	}
 	var bad []fault.Field
-	config, err := walk(config, nil, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
+	config, err := walk(config, func(path []string, raw json.RawMessage) (json.RawMessage, error) {
 		s, sealed := sealOf(raw)
 		switch _, hidden := schema.at(path); {
 		case sealed && open:
@@ -305,64 +312,6 @@ func with(config json.RawMessage, path []string, value json.RawMessage) (json.Ra
 	return o.raw(), nil
 }
 
-// walk goes through a JSON value and puts what visit answers in the place of
-// what it was shown; nil: go into it.
-func walk(raw json.RawMessage, path []string, visit func(path []string, raw json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 {
-		return nil, invalid([]fault.Field{{Pointer: pointerOf(path), Detail: "is not JSON"}})
-	}
-	if got, err := visit(path, raw); err != nil || got != nil {
-		return got, err
-	}
-	switch raw[0] {
-	case '{':
-		fields, err := members(raw)
-		if err != nil {
-			return nil, under(err, pointerOf(path))
-		}
-		o := newObject()
-		for _, m := range fields {
-			value, err := walk(m.value, append(slices.Clip(path), m.name), visit)
-			if err != nil {
-				return nil, err
-			}
-			o.add(m.name, member{value: value})
-		}
-		return o.raw(), nil
-	case '[':
-		var items []json.RawMessage
-		if err := json.Unmarshal(raw, &items); err != nil {
-			return nil, under(notJSON(err), pointerOf(path))
-		}
-		for i, item := range items {
-			value, err := walk(item, append(slices.Clip(path), itoa(i)), visit)
-			if err != nil {
-				return nil, err
-			}
-			items[i] = value
-		}
-		return join(items), nil
-	}
-	if !json.Valid(raw) {
-		return nil, invalid([]fault.Field{{Pointer: pointerOf(path), Detail: "is not JSON"}})
-	}
-	return raw, nil
-}
-
-func join(items []json.RawMessage) json.RawMessage {
-	var b bytes.Buffer
-	b.WriteByte('[')
-	for i, item := range items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(item)
-	}
-	b.WriteByte(']')
-	return b.Bytes()
-}
-
 // under is a refusal whose pointers begin at a place.
 func under(err error, at string) error {
 	f := *fault.Of(err)
@@ -386,7 +335,7 @@ func pointerOf(path []string) string {
 // secrets only {"set":true} is left: what an export holds, and what
 // Book.WriteConfig takes for the secret that stands at the same place.
 func Bare(config json.RawMessage) json.RawMessage {
-	bare, err := walk(config, nil, func(_ []string, raw json.RawMessage) (json.RawMessage, error) {
+	bare, err := walk(config, func(_ []string, raw json.RawMessage) (json.RawMessage, error) {
 		if raw[0] != '{' || !bytes.Contains(raw, []byte(`"fingerprint"`)) {
 			return nil, nil
 		}

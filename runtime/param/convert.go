@@ -65,20 +65,37 @@ func (s *Schema) at(path []string) (nodes []*node, secret bool) {
 	if s == nil {
 		return nil, false
 	}
-	nodes = s.root.expand(true)
+	nodes = s.root.whole()
 	secret = anySecret(nodes)
 	for _, part := range path {
-		var next []*node
-		for _, n := range nodes {
-			if c := n.below(part); c != nil {
-				next = append(next, c.expand(true)...)
-			}
+		if nodes = below(nodes, part); len(nodes) == 0 {
+			return nil, secret
 		}
-		slices.SortFunc(next, func(a, b *node) int { return strings.Compare(a.at, b.at) })
-		nodes = slices.CompactFunc(next, func(a, b *node) bool { return a == b })
 		secret = secret || anySecret(nodes)
 	}
 	return nodes, secret
+}
+
+// below are the subschemas that judge a member or an item of what some judge,
+// each once. Nobody may change them.
+func below(nodes []*node, part string) []*node {
+	var first, next []*node
+	for _, n := range nodes {
+		c := n.below(part)
+		switch {
+		case c == nil:
+		case first == nil:
+			first = c.whole()
+		default:
+			next = append(next, c.whole()...)
+		}
+	}
+	if len(next) == 0 {
+		return first
+	}
+	next = append(next, first...)
+	slices.SortFunc(next, func(a, b *node) int { return strings.Compare(a.at, b.at) })
+	return slices.CompactFunc(next, func(a, b *node) bool { return a == b })
 }
 
 // below is the subschema for a member or an item; nil: there is none.
@@ -88,8 +105,10 @@ func (n *node) below(part string) *node {
 			return p.node
 		}
 	}
-	if _, err := strconv.ParseUint(part, 10, 31); err == nil && n.items != nil {
-		return n.items
+	if n.items != nil {
+		if _, err := strconv.ParseUint(part, 10, 31); err == nil {
+			return n.items
+		}
 	}
 	return n.additional
 }

@@ -106,6 +106,17 @@ type field struct {
 // members reads an object without losing its order. A name that comes twice is
 // fault.ConfigInvalid: readers differ in which of the two counts.
 func members(config json.RawMessage) (fields []field, err error) {
+	if trimmed := bytes.TrimSpace(config); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) && utf8.Valid(trimmed) {
+		if config, err = compact(trimmed); err != nil {
+			return nil, err
+		}
+		return split(config)
+	}
+	return read(config)
+}
+
+// read is members of what may be anything, and says what is wrong with it.
+func read(config json.RawMessage) (fields []field, err error) {
 	if !utf8.Valid(config) {
 		return nil, invalid([]fault.Field{{Pointer: "", Detail: "is not UTF-8"}})
 	}

@@ -55,8 +55,9 @@ type node struct {
 	choices    []*node // oneOf, and anyOf of old modules
 	condition  *node   // if
 	then       []*node
-	level      int // the most levels of values under it
-	state      int // of the walk that finds cycles
+	level      int     // the most levels of values under it
+	together   []*node // whole, once the schema is; nil: not yet
+	state      int     // of the walk that finds cycles
 }
 
 type property struct {
@@ -309,9 +310,21 @@ func (n *node) expand(branches bool) (nodes []*node) {
 	return nodes
 }
 
+// whole is n with all that may be applied with it, which nobody may change.
+func (n *node) whole() []*node {
+	if n.together != nil {
+		return n.together
+	}
+	return n.expand(true)
+}
+
 // finish checks what needs the whole schema: the depth, and that one can tell
 // the branches of a choice apart.
 func (s *Schema) finish() {
+	for _, n := range s.nodes {
+		n.together = n.expand(true)
+		slices.SortFunc(n.together, func(a, b *node) int { return strings.Compare(a.at, b.at) })
+	}
 	if s.root.level > maxLevels {
 		s.refuse("", "has values that lie deeper than 6 levels below the config")
 	}

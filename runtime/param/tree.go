@@ -84,3 +84,16 @@ func quoted(text string) json.RawMessage {
 	}
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
+
+func join(items []json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, item := range items {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(item)
+	}
+	b.WriteByte(']')
+	return b.Bytes()
+}

@@ -22,7 +22,7 @@ func (s *space) ahead(ctx context.Context, fn func(Writer) error, q *turn, durab
 			s.store.turns.away(s.name, q)
 		}
 	}()
-	rows, err := s.store.backend.Begin(s.name, false)
+	rows, err := s.begin(false)
 	if err != nil {
 		return nil, err
 	}

@@ -16,17 +16,18 @@ type batch struct {
 	// staged is what they wrote. It is set in the transaction when that commits:
 	// of what all of them write, as the head of the audit trail, only the last.
 	staged
-	rows  BackendTxn
-	began time.Time
-	size  int // updates in it
-	cost  int // of their writes
+	rows   BackendTxn
+	latest *latest
+	began  time.Time
+	size   int // updates in it
+	cost   int // of their writes
 
 	done chan struct{} // closed when err says what came of it
 	err  error
 }
 
-func newBatch(rows BackendTxn) *batch {
-	return &batch{staged: staged{under: newRecall(rows)}, rows: rows, began: time.Now(), done: make(chan struct{})}
+func newBatch(rows BackendTxn, l *latest) *batch {
+	return &batch{staged: staged{under: newRecall(rows)}, rows: rows, latest: l, began: time.Now(), done: make(chan struct{})}
 }
 
 func (b *batch) full() bool {
@@ -50,7 +51,7 @@ func (b *batch) commit() {
 		b.err = b.apply(b.rows)
 	}
 	if b.err == nil && b.cost > 0 {
-		b.err = b.rows.Commit()
+		b.err = b.latest.commit(b.rows, &b.staged)
 	}
 }
 

@@ -116,12 +116,13 @@ func (s *root) Drop(ctx context.Context, id string) error {
 	case <-ctx.Done():
 		return fault.Of(ctx.Err())
 	}
-	rest := &space{store: s, name: id}
+	rest := s.space(id)
 	for _, b := range Buckets() {
 		if err := Empty(ctx, rest, b, ""); err != nil {
 			return err
 		}
 	}
+	rest.latest.forget()
 	s.lives.forget(id, life)
 	return nil
 }

@@ -17,7 +17,8 @@ type root struct {
 
 	mu     sync.Mutex
 	closed bool
-	under  sync.WaitGroup // transactions under way; grows under mu, before closed
+	latest map[string]*latest // by space
+	under  sync.WaitGroup     // transactions under way; grows under mu, before closed
 
 	closing  sync.Once
 	closeErr error
@@ -27,10 +28,24 @@ func (s *root) Tenant(id string) (Space, error) {
 	if err := CheckTenant(id); err != nil {
 		return nil, err
 	}
-	return &living{&space{store: s, name: id}, s.lives.of(id)}, nil
+	return &living{s.space(id), s.lives.of(id)}, nil
 }
 
-func (s *root) System() Space { return &space{store: s} }
+func (s *root) System() Space { return s.space("") }
+
+func (s *root) space(name string) *space {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest == nil {
+		s.latest = map[string]*latest{}
+	}
+	l := s.latest[name]
+	if l == nil { // it stays, since spaces of the same name have to share it
+		l = &latest{}
+		s.latest[name] = l
+	}
+	return &space{store: s, name: name, latest: l}
+}
 
 func (s *root) Close() error {
 	s.mu.Lock()
@@ -55,8 +70,13 @@ func (s *root) enter() error {
 
 // space is one tenant's part of a store, or the system's.
 type space struct {
-	store *root
-	name  string // "" for the system
+	store  *root
+	name   string // "" for the system
+	latest *latest
+}
+
+func (s *space) begin(write bool) (BackendTxn, error) {
+	return s.latest.begin(s.store.backend, s.name, write)
 }
 
 func (s *space) View(ctx context.Context, fn func(Reader) error) error {
@@ -67,7 +87,7 @@ func (s *space) View(ctx context.Context, fn func(Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Of(err)
 	}
-	rows, err := s.store.backend.Begin(s.name, false)
+	rows, err := s.begin(false)
 	if err != nil {
 		return err
 	}
@@ -125,11 +145,11 @@ func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on 
 	}
 	defer s.store.turns.leave(s.name, q) // when fn panics, too
 	if q.batch == nil {
-		rows, err := s.store.backend.Begin(s.name, true)
+		rows, err := s.begin(true)
 		if err != nil {
 			return nil, err
 		}
-		q.batch = newBatch(rows)
+		q.batch = newBatch(rows, s.latest)
 	}
 	if q.batch.size > 0 {
 		on = q.batch
@@ -169,10 +189,10 @@ func (s *space) roomFor(q *turn, cost int) (*batch, error) {
 	if full.commit(); full.err != nil {
 		return nil, full.err
 	}
-	rows, err := s.store.backend.Begin(s.name, true)
+	rows, err := s.begin(true)
 	if err != nil {
 		return nil, err
 	}
-	q.batch = newBatch(rows)
+	q.batch = newBatch(rows, s.latest)
 	return q.batch, nil
 }
