@@ -152,7 +152,7 @@ func (p *Ports) transact(request []byte) ([]byte, error) {
 }
 
 func (p *Ports) read(request []byte) ([]byte, error) {
-	return p.take(request, func(waiting []byte, q *abi.SerialRead) int { return max(int(q.Size), 1) })
+	return p.take(request, func(_ []byte, q *abi.SerialRead) int { return max(int(q.Size), 1) })
 }
 
 func (p *Ports) readUntil(request []byte) ([]byte, error) {

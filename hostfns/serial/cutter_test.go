@@ -237,3 +237,23 @@ func FuzzCutters(f *testing.F) {
 		}
 	})
 }
+
+// A mark in noise that announces more than comes holds up the frames behind it
+// until the line is silent, and loses none of them.
+func TestSilenceFindsWhatAFalseStartHeldUp(t *testing.T) {
+	set := framings(t)["prefixed"]
+	stream := []byte{0xaa, 0x55, 58}
+	for i := range uint32(5) {
+		_, wire := frameOf(set, i)
+		stream = append(stream, wire...)
+	}
+	frames := 0
+	c := newCutter(set, nil)
+	feed(c, stream, false, func() int { return len(stream) }, func([]byte) { frames++ })
+	if frames != 0 || c.idle() {
+		t.Fatalf("%d frames before silence", frames)
+	}
+	if dropped := feed(c, nil, true, nil, func([]byte) { frames++ }); frames != 5 || dropped != 1 || !c.idle() {
+		t.Errorf("%d frames and %d dropped, want 5 and 1", frames, dropped)
+	}
+}

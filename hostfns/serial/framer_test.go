@@ -19,7 +19,7 @@ func cut(delim string, limit int, parts ...[]byte) (frames []string, dropped int
 				frames = append(frames, string(frame))
 			case tooLong:
 				dropped++
-			case more:
+			case more, broken:
 			}
 			in = rest
 		}

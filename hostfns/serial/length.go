@@ -3,6 +3,7 @@ package serial
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -48,8 +49,8 @@ func (l *layout) length(b []byte, longest int) (n int, ok bool) {
 
 func (l *layout) field(b []byte) (v uint32) {
 	if l.little {
-		for i := len(b) - 1; i >= 0; i-- {
-			v = v<<8 | uint32(b[i])
+		for _, c := range slices.Backward(b) {
+			v = v<<8 | uint32(c)
 		}
 		return v
 	}
@@ -157,15 +158,14 @@ func (f *lengthFramer) drop() bool {
 
 // silence gives up a frame that has begun: what stands in it may be whole.
 func (f *lengthFramer) silence() (frame []byte, v verdict) {
-	for f.from < len(f.part) {
+	for {
+		if frame, v = f.scan(); v != more || f.idle() {
+			return frame, v
+		}
 		if f.drop() {
 			return nil, broken
 		}
-		if frame, v = f.scan(); v != more {
-			return frame, v
-		}
 	}
-	return nil, more
 }
 
 func (f *lengthFramer) idle() bool { return f.from == len(f.part) }

@@ -55,6 +55,9 @@ func (s *Session) transact(ctx context.Context, set settings, q *abi.SerialTrans
 	wait, cancel := beforeDeadline(ctx, maxTimeout)
 	defer cancel()
 	if err := s.turns.take(wait, q.Urgent, s.stopped); err != nil {
+		if isFault(err) {
+			s.log.Warn("a lane got no turn on the line", "times", s.turns.waited(), "urgent", q.Urgent)
+		}
 		return s.named(functionTransact, err)
 	}
 	defer s.turns.done()
@@ -259,12 +262,10 @@ func (t *turn) look(interByte time.Duration, dev device) (silence <-chan time.Ti
 func (t *turn) late(port string, patience time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.bytes == 0:
+	if t.bytes == 0 {
 		return fault.New(fault.Timeout, "serial.transact: no answer on %s within %v", port, patience).
 			WithHint("Check the device's address, its power, and the line's speed and parity.")
-	default:
-		return fault.New(fault.Timeout, "serial.transact: no whole answer on %s within %v: %d bytes came, %d frames of %d", port, patience, t.bytes, len(t.frames), t.want).
-			WithHint("Check the line's speed and parity, and that nobody else talks on it.")
 	}
+	return fault.New(fault.Timeout, "serial.transact: no whole answer on %s within %v: %d bytes came, %d frames of %d", port, patience, t.bytes, len(t.frames), t.want).
+		WithHint("Check the line's speed and parity, and that nobody else talks on it.")
 }
