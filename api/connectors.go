@@ -191,7 +191,7 @@ func connectorForm(v control.ConnectorView) client.Connector {
 		Status: c.Status, StatusMessage: c.StatusMessage, LastTestedAt: c.LastTestedAt, OAuth: c.OAuth,
 		Created: c.Created, Updated: c.Updated, Revision: c.Revision, Runtime: &v.Runtime,
 		Consents: c.Consents, Warnings: v.Warnings, Set: c.Set, Remote: c.Remote, DeviceManager: c.DeviceManager, Mapping: c.Mapping,
-		OnChange: c.OnChange, Feed: c.Feed,
+		OnChange: c.OnChange, Feed: c.Feed, Hooks: addressesOf(c.ID, &v.Runtime),
 	}
 }
 

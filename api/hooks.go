@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
 // Hooks takes the requests that come in for connectors.
@@ -83,6 +84,25 @@ func (b *timedBody) Read(p []byte) (int, error) {
 		b.then()
 	}
 	return n, err
+}
+
+// addressesOf is where a connector takes requests now, below the server's own
+// address.
+func addressesOf(connector string, now *lifecycle.Status) (list []string) {
+	if now == nil {
+		return nil
+	}
+	for i := range now.Sessions {
+		if now.Sessions[i].Group != "hooks" {
+			continue
+		}
+		for resource := range strings.FieldsSeq(now.Sessions[i].Resource) {
+			if path, ok := strings.CutPrefix(resource, "path:"); ok {
+				list = append(list, hooksPath+connector+path)
+			}
+		}
+	}
+	return list
 }
 
 func (s *Server) documentHook(method string) {

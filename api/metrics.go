@@ -143,6 +143,7 @@ func (f figures) connector(c *control.ConnectorStats) {
 	f.counter("snaprail_log_dropped_total", "Lines of the guest's log beyond its rate.", float64(n.LogDropped), l...)
 	f.counter("snaprail_restarts_total", "Restarts after a crash.", float64(c.Status.Restarts), l...)
 	f.counter("snaprail_swaps_total", "Changes of version while running.", float64(c.Status.Swaps), l...)
+	f.sessions(c)
 	f.gauge("snaprail_guest_memory_bytes", "Linear memory of the guest.", float64(c.Status.MemoryBytes), l...)
 	if !n.LastRecord.IsZero() {
 		f.gauge("snaprail_last_record_age_seconds", "Since the last record.", time.Since(n.LastRecord).Seconds(), l...)
@@ -164,6 +165,23 @@ func (f figures) delivery(c *control.ConnectorStats) {
 	f.counter("snaprail_delivery_missed_blocks_total", "Blocks gone from the outbox before they could be delivered.", float64(d.Missed), l...)
 	f.gauge("snaprail_delivery_behind_blocks", "Blocks of the outbox that are not done with.", float64(d.Behind), l...)
 	f.gauge("snaprail_delivery_held", "1 while nothing can be delivered.", held, l...)
+}
+
+// sessions are what groups count of their own, of all sessions of a connector
+// together. A group has few names for it, and no guest chooses them.
+func (f figures) sessions(c *control.ConnectorStats) {
+	type event struct{ group, name string }
+	sums := map[event]uint64{}
+	for i := range c.Status.Sessions {
+		s := &c.Status.Sessions[i]
+		for name, n := range s.Counts {
+			sums[event{s.Group, name}] += n
+		}
+	}
+	for e, n := range sums {
+		f.counter("snaprail_session_events_total", "What happened at the connector's sessions, as their groups name it.", float64(n),
+			"tenant", c.Tenant, "connector", c.Connector, "group", e.group, "event", e.name)
+	}
 }
 
 // limits are the connector's limits and what it uses of the processor.

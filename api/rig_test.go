@@ -19,6 +19,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/clock"
 	hostdeploy "github.com/snaprail/snaprail/hostfns/deploy"
 	"github.com/snaprail/snaprail/hostfns/file"
+	"github.com/snaprail/snaprail/hostfns/hooks"
 	hosthttp "github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	hostlog "github.com/snaprail/snaprail/hostfns/log"
@@ -62,7 +63,8 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	secrets, err := secret.Open(ctx, store.System(), secret.KEK{1})
 	r.must(err)
 	out := egress.New(egress.Config{})
-	groups := capability.NewRegistry(hosthttp.New(out), serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hostdeploy.New())
+	requests := hooks.New(hooks.Config{})
+	groups := capability.NewRegistry(requests, hosthttp.New(out), serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hostdeploy.New())
 	eng, err := engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	r.must(err)
 	cat, err := catalog.New(catalog.Config{Dir: filepath.Join(r.dir, "modules"), Store: store, Engine: eng, Groups: groups, Log: log})
@@ -80,7 +82,7 @@ func newRig(t *testing.T, adjust ...func(*Config)) *rig {
 	r.tokens = identity.New(store.System())
 	users := identity.NewUsers(store.System(), audit, identity.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1})
 	cfg := Config{
-		Users: users, Tenant: "plant",
+		Users: users, Tenant: "plant", Hooks: requests,
 		Control: control.New(control.Config{
 			Store: store, Catalog: cat, Supervisor: super, Engine: eng, Groups: groups, Audit: audit, Secrets: secrets, Egress: out, Users: users, Operator: "plant",
 			Adapters: adapter.New(adapter.Config{Dir: filepath.Join(r.dir, "files"), Log: log}),

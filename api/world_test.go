@@ -67,7 +67,8 @@ type world struct {
 	talker string
 	// deployer is the digest of factory, once it is there.
 	deployer string
-	last     string // name of the last thing that was made
+	last     string           // name of the last thing that was made
+	door     client.Connector // that takes requests, once it is there
 }
 
 func newWorld(t *testing.T) *world {

@@ -46,6 +46,7 @@ type Connector struct {
 	Revision      uint64                `json:"revision" readOnly:"true" doc:"Counts changes; the ETag"`
 	Consents      []spec.Consent        `json:"consents,omitempty" readOnly:"true" doc:"Whose word its modules run on, of now and of before"`
 	Runtime       *lifecycle.Status     `json:"runtime,omitempty" readOnly:"true" doc:"What it does now"`
+	Hooks         []string              `json:"hooks,omitempty" readOnly:"true" doc:"Where it takes requests now, below the server's own address; a star is one part of a path, two are all the rest"`
 	Warnings      []string              `json:"warnings,omitempty" readOnly:"true" doc:"Grants that do nothing, and those that are missing; lists do not have it"`
 }
 

@@ -99,6 +99,12 @@ func (a *app) printStatus(v client.Connector) {
 	}
 	for _, session := range s.Sessions {
 		rows = append(rows, []string{"session", sessionLine(session)})
+		for _, name := range sortedKeys(session.Counts) {
+			rows = append(rows, []string{"", strings.ReplaceAll(name, "_", " ") + ": " + strconv.FormatUint(session.Counts[name], 10)})
+		}
+	}
+	for _, address := range v.Hooks {
+		rows = append(rows, []string{"address", strings.TrimRight(a.server, "/") + address})
 	}
 	a.rows(nil, rows)
 	a.printLimits("LIMIT OF THE GUEST", s.Limits)

@@ -99,6 +99,9 @@ func TestWebhookLosesAndDoublesNothing(t *testing.T) {
 		})
 	}
 	c := n.activate(spec(versions[0], 100))
+	if now, err := n.api.Connector(t.Context(), c.ID); err != nil || len(now.Hooks) != 1 || now.Hooks[0] != "/hooks/"+c.ID+"/github" {
+		t.Errorf("addresses %v, %v", now.Hooks, err)
+	}
 	s := newSender(t)
 	point := func() {
 		address := n.url + "/hooks/" + c.ID + "/github"

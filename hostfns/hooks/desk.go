@@ -183,11 +183,4 @@ func (k *desk) leave(s *session) (last bool) {
 	return len(k.sessions) == 0
 }
 
-// figures are the counts, copied.
-func (k *desk) figures() map[string]uint64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return maps.Clone(k.counts)
-}
-
 var _ capability.Judged = (*session)(nil)

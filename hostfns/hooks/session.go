@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -255,10 +256,14 @@ func (*session) Replayable() bool { return true }
 
 // Condition implements capability.Reporter.
 func (s *session) Condition() capability.Condition {
-	counts := s.desk.figures()
-	s.desk.mu.Lock()
-	defer s.desk.mu.Unlock()
-	return capability.Condition{Up: true, Opens: 1, Dropped: counts["full"], Buffered: len(s.tickets), Counts: counts}
+	k := s.desk
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := capability.Condition{Up: true, Opens: 1, Buffered: len(s.tickets)}
+	if n := len(k.sessions); n > 0 && k.sessions[n-1] == s { // they are the connector's: one session shows them
+		c.Dropped, c.Counts = k.counts["full"], maps.Clone(k.counts)
+	}
+	return c
 }
 
 // Call implements capability.Session.
