@@ -162,6 +162,24 @@ func TestSchemas(t *testing.T) {
 				`{"url":"mqtt://b","group":"g","node":"n","writes":"yes"}`,
 			},
 		},
+		"mqttsource": {
+			good: []string{
+				`{"url":"mqtt://b","subscriptions":[{"topic":"a/#"}]}`,
+				`{"url":"mqtts://b:8883","version":4,"client_id":"c","username":"u","password":"secret://p","session_expiry":0,"subscriptions":[{"topic":"a/${device}","qos":2,"format":"values"}],
+				  "rpc_topic":"a/${device}/${method}","any_topic":true,"publish_qos":0,"retained":false,"source_key":"id"}`,
+			},
+			bad: []string{
+				`{}`, `{"url":"mqtt://b"}`, `{"url":"tcp://b","subscriptions":[{"topic":"a"}]}`, `{"url":"mqtt://b","subscriptions":[]}`, `{"url":"mqtt://b/x","subscriptions":[{"topic":"a"}]}`,
+				`{"url":"mqtt://b","subscriptions":[{"topic":"a","qos":3}]}`, `{"url":"mqtt://b","version":3,"subscriptions":[{"topic":"a"}]}`, `{"url":"mqtt://b","subscriptions":[{"topic":"a"}],"format":"xml"}`,
+			},
+		},
+		"mqttsink": {
+			good: []string{
+				`{"url":"mqtt://b","topic":"t"}`,
+				`{"url":"mqtts://b","version":4,"client_id":"c","topic":"p/${device}/${connector}","value":"json","qos":2,"retain":true,"expiry":60,"properties":false,"ca":"c","certificate":"c","key":"secret://k"}`,
+			},
+			bad: []string{`{}`, `{"url":"mqtt://b"}`, `{"url":"http://b","topic":"t"}`, `{"url":"mqtt://b","topic":""}`, `{"url":"mqtt://b","topic":"t","qos":3}`, `{"url":"mqtt://b","topic":"t","value":"xml"}`},
+		},
 		"kafkasink": {
 			good: []string{
 				`{"brokers":["k1:9092"],"topic":"t"}`,
