@@ -119,8 +119,11 @@ func TestARawPortPushesBack(t *testing.T) {
 			t.Fatalf("after %d bytes: %v", got.Len(), err)
 		}
 		got.WriteString(part)
-		if n := len(s.input.buf); n > 8192 {
-			t.Fatalf("%d bytes are kept", n)
+		s.input.mu.Lock()
+		kept := len(s.input.buf)
+		s.input.mu.Unlock()
+		if kept > 8192 {
+			t.Fatalf("%d bytes are kept", kept)
 		}
 	}
 	if err := <-sent; err != nil || got.String() != strings.Repeat("0123456789", all/10) {

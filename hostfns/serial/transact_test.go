@@ -259,33 +259,24 @@ func TestASharedPortGoesAndComesForAll(t *testing.T) {
 func TestTransactEndsWithItsLink(t *testing.T) {
 	r := plugged(t)
 	s := opened(t, New(Config{}), "meter", r.args(quick))
-	for name, end := range map[string]func(){"unplugged": r.unplug, "closed": func() { closeSession(t, s) }} {
-		if name == "closed" {
-			r.plug()
-			eventually(t, "back", func() bool { return s.Condition().Up })
-		}
+	ended := func(what string, kind fault.Kind, end func()) {
+		t.Helper()
 		failed := make(chan error, 1)
 		go func() {
 			_, err := ask(context.Background(), s, abi.SerialTransact{Data: []byte("x\n"), Frames: 1, TimeoutMS: 60_000})
 			failed <- err
 		}()
-		if name == "unplugged" {
-			r.receive(2)
-		} else {
-			eventually(t, "it waits", func() bool { return s.turn.Load() != nil })
-		}
+		r.receive(2)
 		began := time.Now()
 		end()
-		if err := <-failed; !fault.Is(err, fault.ResourceUnavailable) && !fault.Is(err, fault.SessionClosed) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("%s: took %v", name, took)
-		}
-		if name == "closed" {
-			return
+		if err := <-failed; !fault.Is(err, kind) || time.Since(began) > 2*time.Second {
+			t.Errorf("%s: %v after %v", what, err, time.Since(began))
 		}
 	}
+	ended("unplugged", fault.ResourceUnavailable, r.unplug)
+	r.plug()
+	eventually(t, "back", func() bool { return s.Condition().Up })
+	ended("closed", fault.SessionClosed, func() { closeSession(t, s) })
 }
 
 // Commands go before polls, and polls do not starve; who got no turn is counted.
