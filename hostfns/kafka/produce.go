@@ -111,6 +111,7 @@ func (s *session) await(ctx context.Context, w *wait, timeoutMS uint64) error {
 // result is what became of a record.
 func (s *session) result(r *kgo.Record, err error) abi.KafkaResult {
 	if err == nil {
+		s.written()
 		return abi.KafkaResult{Partition: uint32(r.Partition), Offset: uint64(r.Offset)} //nolint:gosec // Kafka has no negative ones
 	}
 	text := s.mask.Text(fault.Clip(err.Error(), maxReason))
@@ -132,7 +133,24 @@ func (s *session) mayNot(known *kerr.Error) {
 	case kerr.TopicAuthorizationFailed.Code, kerr.ClusterAuthorizationFailed.Code:
 		f := refused(s.set.resource(), known)
 		s.setIll(f)
+		s.mu.Lock()
+		s.illWrite = true
+		s.mu.Unlock()
 		s.setDown(f)
+	}
+}
+
+// written shows that the cluster is there, which the next look would: who was
+// told that records are held is told with their end that it is over.
+func (s *session) written() {
+	s.mu.Lock()
+	up := s.up
+	if s.illWrite {
+		s.ill, s.illWrite = nil, false
+	}
+	s.mu.Unlock()
+	if !up && s.quit.Err() == nil {
+		s.setUp()
 	}
 }
 

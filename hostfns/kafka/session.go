@@ -43,6 +43,7 @@ type session struct {
 	reason   string // why it is not up
 	ill      *fault.Fault
 	illSince time.Time
+	illWrite bool     // it is about writing
 	topicID  [16]byte // once a broker has told it
 	remade   bool     // and another since
 }
