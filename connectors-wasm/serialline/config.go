@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -26,7 +27,15 @@ type parameters struct {
 	Exclusive        *bool    `json:"exclusive"`
 	OpenTimeout      float64  `json:"open_timeout"`
 	OpenRetryDelay   float64  `json:"open_retry_delay"`
+	Framing          string   `json:"framing"`
 	Delimiter        string   `json:"delimiter"`
+	FrameLength      uint32   `json:"frame_length"`
+	LengthAt         uint32   `json:"length_at"`
+	LengthSize       uint32   `json:"length_size"`
+	LengthLittle     bool     `json:"length_little"`
+	LengthAdds       int64    `json:"length_adds"`
+	Start            string   `json:"start"`
+	Check            string   `json:"check"`
 	MaxFrame         uint32   `json:"max_frame"`
 	ContentType      string   `json:"content_type"`
 	WriteDelay       float64  `json:"write_delay"`
@@ -44,7 +53,9 @@ func defaults() parameters {
 		Timeout:        1,
 		OpenTimeout:    10,
 		OpenRetryDelay: 0.1,
+		Framing:        "delimiter",
 		Delimiter:      "\n",
+		LengthSize:     1,
 		MaxFrame:       4096,
 		ContentType:    "application/octet-stream",
 		WriteDelay:     0.01,
@@ -70,7 +81,7 @@ func clone[T any](p *T) *T {
 }
 
 func (p parameters) serialOpen() abi.SerialOpen {
-	return abi.SerialOpen{
+	open := abi.SerialOpen{
 		Port:               p.Port,
 		BaudRate:           p.BaudRate,
 		DataBits:           p.ByteSize,
@@ -88,6 +99,30 @@ func (p parameters) serialOpen() abi.SerialOpen {
 		OpenTimeoutMS:      milliseconds(p.OpenTimeout),
 		OpenRetryMS:        milliseconds(p.OpenRetryDelay),
 	}
+	p.frames(&open)
+	return open
+}
+
+// framings are the ways to cut, by their names.
+func framings() map[string]abi.SerialFraming {
+	return map[string]abi.SerialFraming{
+		"delimiter": abi.SerialDelimited, "fixed": abi.SerialFixed, "prefixed": abi.SerialPrefixed, "gap": abi.SerialGap, "slip": abi.SerialSLIP,
+	}
+}
+
+// frames says how the port is cut, where not by a delimiter.
+func (p parameters) frames(open *abi.SerialOpen) {
+	open.Framing = framings()[p.Framing]
+	switch open.Framing {
+	case abi.SerialFixed:
+		open.FrameLength = p.FrameLength
+	case abi.SerialPrefixed:
+		open.LengthAt, open.LengthSize, open.LengthLittle, open.LengthAdds = p.LengthAt, p.LengthSize, p.LengthLittle, p.LengthAdds
+	default:
+		return
+	}
+	open.Start, _ = hex.DecodeString(p.Start) // which check has read
+	open.Check = p.Check
 }
 
 func milliseconds(seconds float64) uint64 { return uint64(math.Round(max(seconds, 0) * 1000)) }
@@ -145,12 +180,21 @@ func check(devices []deviceConfig) error {
 				ports[d.Port], d.Name, d.Port)
 		case d.Delimiter == "":
 			return invalid("devices[%d]: delimiter must not be empty", i)
+		case !d.framed():
+			return invalid("devices[%d]: framing: %q is none of delimiter, fixed, prefixed, gap and slip, or start: %q is no hex", i, d.Framing, d.Start)
 		case d.RPCReply != replySuccess && d.RPCReply != replyFrame:
 			return invalid("devices[%d]: rpc_reply: %q is not %s or %s", i, d.RPCReply, replySuccess, replyFrame)
 		}
 		names[d.Name], ports[d.Port] = true, d.Name
 	}
 	return nil
+}
+
+// framed reports whether a port can be cut as it is said.
+func (p parameters) framed() bool {
+	_, known := framings()[p.Framing]
+	_, err := hex.DecodeString(p.Start)
+	return known && err == nil
 }
 
 func invalid(format string, args ...any) error {

@@ -218,3 +218,36 @@ func TestClose(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFramings: how a port is cut reaches the host as it is configured.
+func TestFramings(t *testing.T) {
+	for config, want := range map[string]abi.SerialOpen{
+		`"framing":"fixed","frame_length":12,"start":"aa55","check":"crc16"`: {
+			Framing: abi.SerialFixed, FrameLength: 12, Start: []byte{0xaa, 0x55}, Check: "crc16",
+		},
+		`"framing":"prefixed","length_at":1,"length_size":2,"length_little":true,"length_adds":-3`: {
+			Framing: abi.SerialPrefixed, LengthAt: 1, LengthSize: 2, LengthLittle: true, LengthAdds: -3,
+		},
+		`"framing":"gap"`:  {Framing: abi.SerialGap},
+		`"framing":"slip"`: {Framing: abi.SerialSLIP},
+		``:                 {},
+	} {
+		h := guesttest.New(t, &line{})
+		ports := h.Serial("/dev/ttyUSB0")
+		h.Log()
+		h.MustOpen(`{"devices":[{"name":"a",` + strings.TrimPrefix(config+",", ",") + `"type":"t"}]}`)
+		got := ports.Opened()[0]
+		if got.Framing != want.Framing || got.FrameLength != want.FrameLength || got.LengthAt != want.LengthAt || got.LengthSize != want.LengthSize ||
+			got.LengthLittle != want.LengthLittle || got.LengthAdds != want.LengthAdds || string(got.Start) != string(want.Start) || got.Check != want.Check {
+			t.Errorf("%s: %+v", config, got)
+		}
+	}
+	for _, config := range []string{`"framing":"lines"`, `"framing":"fixed","start":"xy"`} {
+		h := guesttest.New(t, &line{})
+		h.Serial("/dev/ttyUSB0")
+		h.Log()
+		if _, err := h.Open(guesttest.Opening(`{"devices":[{"name":"a",`+config+`}]}`, abi.ReasonStart)); err == nil || !strings.Contains(err.Error(), "devices[0]: framing") {
+			t.Errorf("%s: %v", config, err)
+		}
+	}
+}
