@@ -116,7 +116,7 @@ func TestRepeatsAfterACrash(t *testing.T) {
 	next := m
 	next.Offset = 18
 	out := again.MustEvents(k.Event(last), k.Event(next))
-	if len(out.Batch.Records) != 1 || out.Batch.Records[0].SourceKey != "plant.readings/2/18" || len(out.Verdicts) != 1 || string(out.Cursor) != "AAE 0:4 2:19" {
+	if len(out.Batch.Records) != 1 || out.Batch.Records[0].SourceKey != "plant.readings/2/18/AAE" || len(out.Verdicts) != 1 || string(out.Cursor) != "AAE 0:4 2:19" {
 		t.Errorf("%+v", out)
 	}
 	m.TopicID, m.Offset = "AAI", 0

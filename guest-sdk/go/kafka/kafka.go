@@ -103,12 +103,17 @@ func Read(event abi.Event) (abi.KafkaRecord, error) {
 	return record, err
 }
 
-// SourceKey names a record that was read, as in readings/3/4711. The host drops
-// what comes twice with the same one.
+// SourceKey names a record that was read, as in readings/3/4711, and behind it the
+// topic's ID, if it has one: a topic that is made anew begins at 0 again. The host
+// drops what comes twice with the same one.
 func SourceKey(record abi.KafkaRecord) string {
 	key := append([]byte(record.Topic), '/')
 	key = strconv.AppendUint(key, uint64(record.Partition), 10)
-	return string(strconv.AppendUint(append(key, '/'), record.Offset, 10))
+	key = strconv.AppendUint(append(key, '/'), record.Offset, 10)
+	if record.TopicID != "" {
+		key = append(append(key, '/'), record.TopicID...)
+	}
+	return string(key)
 }
 
 // Fill gives a record of the guest the key, the headers and the source key of one
