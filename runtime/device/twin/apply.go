@@ -104,7 +104,7 @@ func (t *Twins) record(ctx context.Context, b *outbox.Block, r *abi.Record) {
 		if isJSON != nil {
 			reading.JSON = isJSON[i]
 		}
-		t.take(k, name{r.Kind, p.Name}, reading, b.Seq > t.durable)
+		t.take(k, name{r.Kind, p.Name}, reading.flagged(), b.Seq > t.durable)
 	}
 }
 
@@ -125,7 +125,7 @@ func (t *Twins) take(k key, n name, r Reading, fresh bool) {
 		r.Unit = of.Unit // and not a part of the batch
 	}
 	if n.kind == abi.KindTelemetry {
-		s := Sample{Value: r.Value, JSON: r.JSON, Quality: r.Quality, Time: r.Time}
+		s := Sample{Value: r.Value, JSON: r.JSON, Quality: r.Quality, Time: r.when()}
 		grown, ok := of.past.add(s, t.points(), t.lim.History-t.history)
 		if t.history += grown; !ok {
 			t.dropped(DropHistory)

@@ -13,7 +13,7 @@ type Sample struct {
 	Value   abi.Value
 	JSON    bool
 	Quality uint32
-	Time    int64 // of the device, unix ns
+	Time    int64 // unix ns: the device's, as far as that can be; see Reading.At
 }
 
 // Raw is the value in JSON, as Reading.Raw has it.

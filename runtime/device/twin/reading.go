@@ -18,17 +18,42 @@ type Reading struct {
 	JSON    bool // the value is a text that holds a list or an object
 	Unit    string
 	Quality uint32 // OPC UA StatusCode; 0 is Good
-	Time    int64  // of the device, unix ns
+	Time    int64  // of the device, as it says, unix ns
 	// Received is when it came, unix ns.
 	Received int64
 }
 
+// unset is what the clock of a device shows at most that nobody has set since it
+// lost its power: 2000-01-01, in unix ns. Such clocks start at 1970, or at the
+// year 2000 at best, each time anew.
+const unset = 946_684_800 * int64(time.Second)
+
 // when orders readings: by the device's time, except that none is later than it
-// came, lest a clock that runs ahead shuts out all that follows.
-func (r Reading) when() int64 { return min(r.Time, r.Received) }
+// came, lest a clock that runs ahead shuts out all that follows, and that a clock
+// that was never set counts for nothing, lest its next start is before its last.
+func (r Reading) when() int64 {
+	if r.Time <= unset {
+		return r.Received
+	}
+	return min(r.Time, r.Received)
+}
 
 // At is the time of the reading, which is not later than it came.
 func (r Reading) At() time.Time { return time.Unix(0, r.when()) }
+
+// outOfRange is the quality of what is no number: BadOutOfRange of OPC UA.
+const outOfRange = 0x803C0000
+
+// flagged is the reading with the quality that its value has: NaN and the
+// infinities are kept, and are not good, whatever the device says.
+func (r Reading) flagged() Reading {
+	if r.Value.Type() == abi.ValueDouble && r.Good() {
+		if f := r.Value.Double(); math.IsNaN(f) || math.IsInf(f, 0) {
+			r.Quality = outOfRange
+		}
+	}
+	return r
+}
 
 // Good reports whether the quality is good.
 func (r Reading) Good() bool { return r.Quality&0xC0000000 == 0 }
