@@ -263,6 +263,7 @@ func (l *lane) observe(batch []input) {
 			l.Move(lifecycle.Down, e.Err)
 		case abi.EventUp:
 			l.outages.end(s, e)
+			l.outlet.retry()
 			if up, _ := l.allUp(); up {
 				l.Move(lifecycle.Up, nil)
 			}

@@ -88,6 +88,14 @@ func (l *lane) disconnect() {
 	l.outlet = nil
 }
 
+// retry ends the outlet's pause: something has changed, and what failed may do
+// now.
+func (o *outlet) retry() {
+	if o != nil && !o.until.IsZero() {
+		o.until, o.due, o.failures = time.Time{}, time.Now(), 0
+	}
+}
+
 // arrivals holds a token when there may be more to deliver; nil without a feed.
 func (l *lane) arrivals() <-chan struct{} {
 	if l.outlet == nil {
@@ -98,10 +106,13 @@ func (l *lane) arrivals() <-chan struct{} {
 
 // next is when the outlet has work though no record comes; zero: never.
 func (o *outlet) next() time.Time {
-	if o == nil {
+	switch {
+	case o == nil:
 		return time.Time{}
+	case !o.until.IsZero():
+		return o.until
 	}
-	return later(o.until, o.due)
+	return o.due
 }
 
 // export hands the guest the records that come next, if there are any and it

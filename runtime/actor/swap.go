@@ -94,6 +94,7 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	if err := l.connect(ctx); err != nil {
 		return err
 	}
+	l.outlet.retry()
 	if err := l.gapSinceLastRun(ctx); err != nil {
 		return err
 	}
