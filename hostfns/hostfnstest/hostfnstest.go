@@ -37,6 +37,9 @@ type Case struct {
 	State capability.State
 	// Devices are handed to sessions as they are; nil: there are none.
 	Devices capability.Devices
+	// Notifier and Files are, too.
+	Notifier capability.Notifier
+	Files    capability.Files
 }
 
 // patience is how long the suite waits for what has to happen.
@@ -69,7 +72,7 @@ func (c Case) args() []byte {
 
 func (c Case) scope() capability.Scope {
 	s := capability.Scope{
-		Grants: c.Grants, Owner: "con_suite", State: c.State, Lines: c.Lines, Devices: c.Devices,
+		Grants: c.Grants, Owner: "con_suite", State: c.State, Lines: c.Lines, Devices: c.Devices, Notifier: c.Notifier, Files: c.Files,
 		Log: slog.New(slog.DiscardHandler),
 	}
 	if s.State == nil {

@@ -220,6 +220,7 @@ func (g *guest) scope(group string) capability.Scope {
 	}
 	if g.devices != nil {
 		scope.Devices = &g.stage.devices
+		scope.Notifier = g
 	}
 	if g.sealed != nil {
 		scope.Sealed = g.sealed(group)

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/outbox"
@@ -23,6 +24,7 @@ type stage struct {
 	quota  *quota
 	writes []outbox.KV
 	bytes  int
+	notes  []outbox.KV // notifications
 	// devices are those of the connector; its reader is nil in a converter.
 	devices staged
 }
@@ -51,6 +53,9 @@ func (s *stage) Delete(_ context.Context, key string) error {
 }
 
 func (s *stage) add(w outbox.KV) error {
+	if strings.HasPrefix(w.Key, spec.NotificationPrefix) {
+		return fault.New(fault.Invalid, "kv: a key that the host keeps for itself")
+	}
 	size := len(w.Key) + len(w.Value)
 	if len(s.writes) >= maxStagedWrites || s.bytes+size > maxStagedBytes {
 		return fault.New(fault.TooLarge, "kv: one step may stage %d writes or %d bytes", maxStagedWrites, maxStagedBytes).
@@ -116,8 +121,8 @@ func (s *stage) grows(ctx context.Context) (grown int64, err error) {
 
 // take hands the staged writes over and starts anew.
 func (s *stage) take() []outbox.KV {
-	w := s.writes
-	s.writes, s.bytes = nil, 0
+	w := append(s.writes, s.notes...)
+	s.writes, s.bytes, s.notes = nil, 0, nil
 	s.devices.take(nil) // what was to be kept is in the block already
 	return w
 }

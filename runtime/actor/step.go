@@ -206,6 +206,7 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 	}
 	b.Connector, b.Lane, b.Epoch, b.First = l.cfg.Connector, l.cfg.Lane, l.epoch, l.next
 	b.Received = time.Now().UnixNano()
+	l.announce(b)
 	b.Module, b.Revision = l.version.Connector.Module, l.version.Connector.Revision
 	if err := l.persist(ctx, b); err != nil {
 		return err

@@ -186,6 +186,11 @@ type Scope struct {
 	// Secrets are what a host function may use where a guest names it, and the
 	// guest never sees; nil: there are none.
 	Secrets Secrets
+	// Notifier tells people; nil: the caller is a converter, which has nothing to
+	// say.
+	Notifier Notifier
+	// Files are those of the connector's parameters; nil: there are none.
+	Files Files
 	// Sealed keeps what the group needs for the connector from one session to the
 	// next; nil: nothing is kept.
 	Sealed Sealed
@@ -261,6 +266,24 @@ type Sealed interface {
 	// Keep keeps a value of at most 64 KiB under a name of at most 128 bytes, in the
 	// place of any that is there.
 	Keep(ctx context.Context, name string, value []byte) error
+}
+
+// Notifier tells the tenant's people. It is called by the goroutine that runs the
+// guest.
+type Notifier interface {
+	// Tell stages a notice, which has been checked: it becomes durable with the step,
+	// or not at all. fault.Exhausted: it is too much for one step.
+	Tell(ctx context.Context, n spec.Notice) error
+}
+
+// Files are the files of one connector's parameters, as they were when its config
+// was assembled. It is safe for use by several goroutines.
+type Files interface {
+	// Files are those that are here, in the order of their names, which are the
+	// parameters' keys.
+	Files() []abi.FileInfo
+	// Content is a file's, which nobody may change. fault.NotFound: there is none.
+	Content(ctx context.Context, name string) ([]byte, error)
 }
 
 // Peers are the other connectors of a connector's tenant, as a guest of it calls

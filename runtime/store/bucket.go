@@ -28,12 +28,13 @@ const (
 	Answers     Bucket = "answers"      // Idempotency-Key → what was answered
 	// Twins is connector and device → the latest readings, what is wanted of the
 	// device, and a window of history.
-	Twins       Bucket = "twins"
-	DeviceSyncs Bucket = "device-syncs" // connector → the report of its last sync upstream
-	Deployments Bucket = "deployments"  // device uuid → a deployment with its ledger
-	Permits     Bucket = "permits"      // id → an override or an approval of the write interlock
-	Converters  Bucket = "converters"   // category and provider type → the type's default converter
-	Sets        Bucket = "sets"         // name → spec.Set: those that a probe is of
+	Twins         Bucket = "twins"
+	DeviceSyncs   Bucket = "device-syncs"  // connector → the report of its last sync upstream
+	Deployments   Bucket = "deployments"   // device uuid → a deployment with its ledger
+	Permits       Bucket = "permits"       // id → an override or an approval of the write interlock
+	Converters    Bucket = "converters"    // category and provider type → the type's default converter
+	Notifications Bucket = "notifications" // connector and key → spec.Notification
+	Sets          Bucket = "sets"          // name → spec.Set: those that a probe is of
 )
 
 // The buckets of the system.
@@ -53,7 +54,7 @@ func Buckets() []Bucket {
 	return []Bucket{
 		Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit,
 		Types, Categories, Defaults, Secrets, Files, OAuthStates, Answers,
-		Twins, DeviceSyncs, Deployments, Permits, Converters, Sets,
+		Twins, DeviceSyncs, Deployments, Permits, Converters, Notifications, Sets,
 		Tenants, ModuleRefs, Tokens, TokensByTenant, Users, Logins, Setup, DataKeys,
 	}
 }

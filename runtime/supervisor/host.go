@@ -195,6 +195,12 @@ func (t *Tenant) apply(ctx context.Context, b *outbox.Block) (grown int64, err e
 			return err
 		}
 		for _, kv := range b.KV {
+			if done, err := applyNotification(w, b, kv); done || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			by, err := applyKV(w, statePlace(b.Connector, b.Lane), kv)
 			if err != nil {
 				return err

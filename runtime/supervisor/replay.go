@@ -182,6 +182,9 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 			return err
 		}
 	}
+	if err := store.Empty(ctx, t.space, store.Notifications, connector+"."); err != nil {
+		return err
+	}
 	if err := store.Empty(ctx, t.space, store.DeviceSyncs, within(connector, "")); err != nil {
 		return err
 	}
