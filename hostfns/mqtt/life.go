@@ -32,7 +32,7 @@ func (s *session) run(l *link) {
 	b := backoff{pace: s.pace}
 	for {
 		err := s.serve(l)
-		s.ended(err)
+		s.ended(l, err)
 		s.out.detach()
 		if errors.Is(err, errOver) || errors.Is(err, errRequested) {
 			l.goodbye(0, err)
@@ -145,8 +145,11 @@ func (s *session) works() {
 }
 
 // ended notes why a connection that worked has ended.
-func (s *session) ended(err error) {
+func (s *session) ended(l *link, err error) {
 	switch {
+	case errors.Is(err, errEnded) && s.place != "" && time.Since(l.began) < s.pace.steady:
+		// Not all brokers say so.
+		s.lose(s.caller.explain(s.quit, fault.New(fault.ResourceUnavailable, "%v; another client may have the client id %q", err, fault.Clip(s.set.args.ClientID, 64))))
 	case errors.Is(err, errOver):
 	case errors.Is(err, errRequested):
 		s.lose(fault.New(fault.ResourceUnavailable, "%s: %v", s.set.resource(), err))

@@ -199,11 +199,21 @@ func (l *link) close(err error) {
 	l.over.Wait()
 }
 
+// errEnded is the error of a connection that the broker ended without a word.
+var errEnded error = endedError{}
+
+type endedError struct{}
+
+func (endedError) Error() string { return "the broker ended the connection" }
+
+// Unwrap is what it is to others.
+func (e endedError) Unwrap() error { return fault.New(fault.ResourceUnavailable, "%s", e.Error()) }
+
 // lost is an error of the network as a fault.
 func lost(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.ResourceUnavailable, "the broker ended the connection")
+		return errEnded
 	case errors.Is(err, wire.ErrMalformed):
 		return fault.New(fault.ResourceUnavailable, "the broker does not speak MQTT: %s", fault.Clip(err.Error(), maxReason))
 	}
