@@ -178,14 +178,20 @@ func (l *link) answer(r receipt) bool {
 }
 
 // goodbye ends the connection with a DISCONNECT, after what is to be sent, and
-// waits for the goroutines. The broker does not publish the will.
+// waits for the goroutines. The broker does not publish the will. It has to have
+// read that before another connection takes this one's place, which it shows by
+// ending it.
 func (l *link) goodbye(reason byte, err error) {
 	sent := make(chan struct{})
+	wait := time.NewTimer(goodbyeFor)
+	defer wait.Stop()
 	if l.append(func(dst []byte) []byte { return wire.AppendDisconnect(dst, l.version, reason) }, true, func(bool) { close(sent) }) {
-		wait := time.NewTimer(goodbyeFor)
-		defer wait.Stop()
 		select {
 		case <-sent:
+			select {
+			case <-l.done:
+			case <-wait.C:
+			}
 		case <-wait.C:
 		}
 	}

@@ -161,6 +161,7 @@ func (s *stub) read(conn net.Conn, to chan<- wire.Packet) {
 			_, _ = conn.Write(reply)
 		case wire.Disconnect:
 			to <- wire.Packet{Type: wire.Disconnect}
+			_ = conn.Close()
 		default:
 			whole := append([]byte{kind}, lengthOf(len(body))...)
 			p, err := wire.NewReader(bytes.NewReader(append(whole, body...)), s.version, 1<<20).Next()
