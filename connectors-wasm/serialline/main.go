@@ -41,7 +41,7 @@ func (l *line) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	for _, d := range devices {
 		port, err := serial.Open(d.serialOpen())
 		if err != nil {
-			log.Error(refusal(d, err))
+			d.refused(err)
 			failures = append(failures, err)
 			continue
 		}
@@ -54,10 +54,30 @@ func (l *line) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	return nil
 }
 
-// refusal says for the log why a device has no port.
+// late is how a host says that a port did not open in time, whatever kept it.
+const late = "Connection refused per timeout for device "
+
+// timedOut reports whether a port did not open within open_timeout.
+func timedOut(err error) bool {
+	fault, ok := errors.AsType[*abi.Error](err)
+	return ok && (fault.Kind == abi.FaultTimeout || strings.HasPrefix(fault.Text, late))
+}
+
+// refused logs why a device has no port: as a ThingsBoard gateway does, and what
+// the host knows beside it.
+func (d deviceConfig) refused(err error) {
+	if timedOut(err) {
+		log.Error(late + d.Name)
+	}
+	if said := refusal(d, err); said != late+d.Name {
+		log.Error(said)
+	}
+}
+
+// refusal says why a device has no port.
 func refusal(d deviceConfig, err error) string {
 	if fault, ok := errors.AsType[*abi.Error](err); ok && fault.Kind == abi.FaultTimeout {
-		return "Connection refused per timeout for device " + d.Name
+		return late + d.Name
 	}
 	return fmt.Sprintf("device %s: port %s did not open: %v", d.Name, d.Port, err)
 }
@@ -69,7 +89,7 @@ func noneOpened(devices []deviceConfig, failures []error) error {
 		said = *fault
 	}
 	said.Text = refusal(devices[0], failures[0])
-	if said.Kind == abi.FaultTimeout {
+	if timedOut(failures[0]) {
 		said.Code = "device_connect_timeout"
 	}
 	if n := len(devices) - 1; n > 0 {

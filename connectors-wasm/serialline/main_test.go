@@ -251,3 +251,19 @@ func TestFramings(t *testing.T) {
 		}
 	}
 }
+
+// TestALatePortIsToldAsAGatewayDoes: S2.34, whatever kept the port.
+func TestALatePortIsToldAsAGatewayDoes(t *testing.T) {
+	h := guesttest.New(t, &line{})
+	ports := h.Serial("/dev/ttyUSB0")
+	ports.Refuse("/dev/ttyUSB0", &abi.Error{Kind: abi.FaultNotFound, Code: "port_not_found", Text: "Connection refused per timeout for device /dev/ttyUSB0"})
+	lines := h.Log()
+	_, err := h.Open(guesttest.Opening(`{"devices":[{"name":"roof"}]}`, abi.ReasonStart))
+	fault, ok := errors.AsType[*abi.Error](err)
+	if !ok || fault.Code != "device_connect_timeout" || !strings.Contains(fault.Text, "device roof: port /dev/ttyUSB0 did not open") {
+		t.Errorf("the error: %+v", err)
+	}
+	if len(*lines) != 2 || (*lines)[0].Text != "Connection refused per timeout for device roof" || (*lines)[0].Level != abi.LogError {
+		t.Errorf("the log: %+v", *lines)
+	}
+}
