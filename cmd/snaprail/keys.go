@@ -112,10 +112,19 @@ func absent(name string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// warn says where the key lies, when that is beside what it seals.
+// tokenBeside is what to do about a token in a data directory without its key.
+const tokenBeside = "delete the file once those who need a token have one of their own (`snaprail login`); `snaprail token revoke` ends it everywhere"
+
+// warn says where the key lies, when that is beside what it seals, and that a
+// token lies where the key does not.
 func (k keySource) warn(dir string, log *slog.Logger) {
 	if k.own() {
 		log.Warn("the key that seals all secrets lies beside them: who copies the data directory has both",
 			"file", filepath.Join(dir, keyFile), "hint", "keep it elsewhere with `snaprail secret rotate-key --new-key-file`")
+		return
+	}
+	if keptToken(dir) != "" {
+		log.Warn("a token lies in the data directory, though the key does not: who copies the directory can log in",
+			"file", filepath.Join(dir, tokenFile), "hint", tokenBeside)
 	}
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -162,5 +165,29 @@ func sealed(t *testing.T, o rotation, kek secret.KEK, key badger.Key) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTokenBesideAKeyElsewhere: a server whose key was taken out of the data
+// directory says that a token is left in it.
+func TestTokenBesideAKeyElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	warned := func(k keySource) string {
+		var b bytes.Buffer
+		k.warn(dir, slog.New(slog.NewTextHandler(&b, nil)))
+		return b.String()
+	}
+	elsewhere := keySource{file: "/elsewhere/kek", env: noEnv}
+	if got := warned(elsewhere); got != "" {
+		t.Errorf("with nothing in the directory: %s", got)
+	}
+	if err := keepToken(dir, "snr_x"); err != nil {
+		t.Fatal(err)
+	}
+	if got := warned(elsewhere); !strings.Contains(got, "a token lies in the data directory") || strings.Contains(got, "snr_x") {
+		t.Errorf("with a token in it: %s", got)
+	}
+	if got := warned(keySource{env: noEnv}); !strings.Contains(got, "lies beside them") || strings.Contains(got, "a token") {
+		t.Errorf("with the key in it too: %s", got)
 	}
 }

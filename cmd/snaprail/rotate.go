@@ -51,6 +51,9 @@ func (a *app) secretRotateKey() *cobra.Command {
 				if o.next != "" {
 					fmt.Fprintf(a.err, "from now on: snaprail serve --key-file %s (or SNAPRAIL_KEY_FILE), and so for every command with --data\n", done.KeyFile)
 				}
+				if o.next != "" && keptToken(o.data) != "" {
+					fmt.Fprintf(a.err, "the token in %s is good without the key: %s\n", filepath.Join(o.data, tokenFile), tokenBeside)
+				}
 			})
 		},
 	}

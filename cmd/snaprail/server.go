@@ -57,6 +57,8 @@ type server struct {
 	// token is the one that the first start made, and link the one by which it
 	// gets its first administrator; "" later.
 	token, link string
+	// keepToken keeps a token for the commands on this machine, if any is kept.
+	keepToken func(token string) error
 }
 
 // openServer opens what is kept under dir, and starts nothing yet.
@@ -115,16 +117,22 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 		Secrets: secrets, Egress: s.egress, Audit: s.audit, Users: s.users, Operator: defaultTenant, Log: log,
 	})
 	s.tokens = identity.New(s.store.System())
-	return s, s.firstStart(ctx, dir)
+	return s, s.firstStart(ctx, dir, keys)
 }
 
 // firstStart makes the default tenant and its token, which is kept in the data
-// directory for the commands on this machine before it counts.
-func (s *server) firstStart(ctx context.Context, dir string) error {
+// directory for the commands on this machine before it counts. Where the key is
+// kept elsewhere, so that a copy of the directory is worth nothing, no token is
+// put into it: it is told once.
+func (s *server) firstStart(ctx context.Context, dir string, keys keySource) error {
+	s.keepToken = func(token string) error { return keepToken(dir, token) }
+	if !keys.own() {
+		s.keepToken = func(string) error { return nil }
+	}
 	if err := s.supervisor.AddTenant(ctx, defaultTenant); err != nil {
 		return err
 	}
-	token, info, err := s.tokens.First(ctx, defaultTenant, "first", func(token string) error { return keepToken(dir, token) })
+	token, info, err := s.tokens.First(ctx, defaultTenant, "first", s.keepToken)
 	s.token = token
 	if err != nil || token == "" {
 		return err
@@ -153,7 +161,7 @@ func (s *server) ownToken(ctx context.Context, dir, name string) (string, error)
 	if err := tokenEvent(ctx, s.store, identity.ByServer, identity.TokenCreate, info); err != nil {
 		return "", err
 	}
-	return token, keepToken(dir, token)
+	return token, s.keepToken(token)
 }
 
 // close drains and closes everything, the connectors first (I6).
@@ -297,8 +305,11 @@ func runServe(ctx context.Context, o serveOptions) error {
 	}
 	fmt.Fprintf(o.Terminal.err, "snaprail %s serves %s://%s  (data in %s)\n", o.Version, scheme, ln.Addr(), o.Data)
 	if s.token != "" {
-		fmt.Fprintf(o.Terminal.err, "token: %s\n  (also in %s; status page: %s://%s/?token=%s)\n",
-			s.token, filepath.Join(o.Data, tokenFile), scheme, ln.Addr(), s.token)
+		kept := "also in " + filepath.Join(o.Data, tokenFile)
+		if !o.Keys.own() {
+			kept = "told this once: as the key is kept outside of the data directory, the token is not in it"
+		}
+		fmt.Fprintf(o.Terminal.err, "token: %s\n  (%s; status page: %s://%s/?token=%s)\n", s.token, kept, scheme, ln.Addr(), s.token)
 	}
 	if s.link != "" {
 		fmt.Fprintf(o.Terminal.err, "set-up: %s://%s/setup?link=%s\n  (makes the first administrator; good once, for a day)\n", scheme, ln.Addr(), url.QueryEscape(s.link))
