@@ -324,3 +324,87 @@ func TestTurns(t *testing.T) {
 		t.Errorf("after one that gave up: %v", err)
 	}
 }
+
+// Lanes may want a line set differently: it is, for the turn of each.
+func TestEachTurnHasItsOwnSettings(t *testing.T) {
+	r := plugged(t)
+	g := New(Config{})
+	r.serve(func(line string) string { return line })
+	var lanes []*member
+	for _, baud := range []uint32{9600, 19200} {
+		s, err := g.Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared, func(o *abi.SerialOpen) { o.BaudRate = baud }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeSession(t, s) })
+		lanes = append(lanes, s.(*member))
+	}
+	for range 2 {
+		for i, baud := range []uint32{9600, 19200} {
+			if _, err := ask(t.Context(), lanes[i], abi.SerialTransact{Data: []byte("x\n"), Frames: 1}); err != nil {
+				t.Fatal(err)
+			}
+			if mode := lineOf(t, lanes[i].bus.line); mode.Ospeed != baud {
+				t.Errorf("lane %d: %d baud, want %d", i, mode.Ospeed, baud)
+			}
+		}
+	}
+	if c := lanes[0].Condition(); c.Opens != 1 {
+		t.Errorf("the port was opened %d times", c.Opens)
+	}
+}
+
+// A version that shares the port takes it over from one that did not, and the
+// other way round, without closing it.
+func TestSharedAndNotTakeOverFromEachOther(t *testing.T) {
+	r := plugged(t)
+	g := New(Config{})
+	r.serve(func(line string) string { return line })
+	old := opened(t, g, "con", r.args(quick))
+	candidate, err := g.Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	question := abi.SerialTransact{Data: []byte("x\n"), Frames: 1}
+	if _, err := ask(ctx, candidate, question); !fault.Is(err, fault.ResourceUnavailable) {
+		t.Errorf("while the old one has it: %v", err)
+	}
+	dev, _ := old.current()
+	closeSession(t, old)
+	if got, err := ask(t.Context(), candidate, question); err != nil || len(got) != 1 {
+		t.Fatalf("taken over: %q, %v", got, err)
+	}
+	if now, _ := candidate.(*member).bus.line.current(); now != dev {
+		t.Error("the port was opened anew")
+	}
+	next := opened(t, g, "con", r.args(quick))
+	closeSession(t, candidate)
+	if got, err := ask(t.Context(), next, question); err != nil || len(got) != 1 {
+		t.Fatalf("taken back: %q, %v", got, err)
+	}
+	if now, _ := next.current(); now != dev {
+		t.Error("the port was opened anew")
+	}
+}
+
+// An answer that comes too late is not that to the next question.
+func TestALateAnswerIsThrownAway(t *testing.T) {
+	r := plugged(t)
+	s, err := New(Config{}).Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeSession(t, s) })
+	if _, err := ask(t.Context(), s, abi.SerialTransact{Data: []byte("first\n"), Frames: 1, TimeoutMS: 10}); !fault.Is(err, fault.Timeout) {
+		t.Fatal(err)
+	}
+	r.receive(6)
+	r.send("late\n")
+	eventually(t, "it is counted", func() bool { return s.(*member).Condition().Dropped > 0 })
+	r.serve(func(line string) string { return "re " + line })
+	if got, err := ask(t.Context(), s, abi.SerialTransact{Data: []byte("second\n"), Frames: 1}); err != nil || len(got) != 1 || got[0] != "re second\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
