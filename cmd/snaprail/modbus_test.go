@@ -113,7 +113,13 @@ func TestModbusConnector(t *testing.T) {
 		"config": json.RawMessage(`{"baudrate":19200,"timeout":0.3,"profiles":{"p":` + modbusProfile + `}}`),
 		"grants": []any{
 			map[string]any{"group": "serial", "resources": []string{line}, "rights": []string{"read", "write"}, "reason": "the line"},
-			map[string]any{"group": "tcp", "resources": []string{address, "cidr:127.0.0.0/8"}, "rights": []string{"read", "write"}, "reason": "the controller"},
+			map[string]any{
+				"group": "tcp", "resources": []string{address, "cidr:127.0.0.0/8"}, "rights": []string{"read", "write"}, "reason": "the controller",
+				// Polls write without being asked to; who asks is judged.
+				"interlock": json.RawMessage(`{"unasked": true, "tags": [
+					{"tag": "flow", "min": 0, "max": 10}, {"tag": "lamp"}, {"tag": "volts"},
+					{"tag": "far", "method": "far", "max": 100}, {"tag": "nowhere", "method": "nowhere"}, {"tag": "*", "method": "read", "tag_at": "/tag"}]}`),
+			},
 		},
 	}))
 	for id, d := range map[string]struct {
@@ -183,6 +189,14 @@ func TestModbusConnector(t *testing.T) {
 		}
 		n.history(client.StreamOptions{Connector: c.ID}, func(r client.Record) bool { return r.Device == device && value(r, "flow") == "3.25" })
 		n.history(client.StreamOptions{Connector: c.ID}, func(r client.Record) bool { return r.Device == device && value(r, "lamp") == "false" })
+	}
+	for _, m := range []struct{ kind, method, data string }{{"attributes", "", `{"flow":50}`}, {"rpc", "far", `101`}, {"rpc", "write", `{"tag":"far","value":1}`}} {
+		if got := ask(m.kind, "boiler", m.method, m.data); !strings.Contains(got, "may not be more") && !strings.Contains(got, "interlock") {
+			t.Errorf("%s %s is beyond the interlock: %s", m.method, m.data, got)
+		}
+	}
+	if got := ask("rpc", "boiler", "read", `{"tag":"far"}`); !strings.Contains(got, `"value":77`) {
+		t.Errorf("read back: %s", got)
 	}
 	// The simulator answers for a unit that it does not have.
 	if got := ask("rpc", "gone", "far", `1`); !strings.Contains(got, "Code:server_device_failure") {
