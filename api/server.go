@@ -146,6 +146,7 @@ func (s *Server) routes() {
 	s.streamRoutes()
 	s.twinRoutes()
 	s.writeRoutes()
+	s.notificationRoutes()
 	s.messageRoutes()
 	s.socketRoutes()
 	s.remoteRoutes()

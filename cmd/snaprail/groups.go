@@ -15,6 +15,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/kv"
 	"github.com/snaprail/snaprail/hostfns/log"
 	"github.com/snaprail/snaprail/hostfns/mqtt"
+	"github.com/snaprail/snaprail/hostfns/notify"
 	"github.com/snaprail/snaprail/hostfns/opcua"
 	"github.com/snaprail/snaprail/hostfns/random"
 	"github.com/snaprail/snaprail/hostfns/serial"
@@ -38,7 +39,7 @@ func closedFiles(dir string, keys keySource) []string {
 func groups(out *egress.Egress, closed ...string) capability.Registry {
 	return capability.NewRegistry(
 		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), hooks.New(hooks.Config{}), devices.New(), connectors.New(), deploy.New(),
-		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), udp.New(udp.Config{Egress: out}), random.New(),
+		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), udp.New(udp.Config{Egress: out}), random.New(), notify.New(),
 	)
 }
 
