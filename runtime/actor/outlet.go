@@ -165,7 +165,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	l.sendReplies(ctx)
 	l.startJobs(ctx, l.view.Jobs)
 	l.guest.watchMemory()
-	delivered := uint64(settled-len(b.Rejects)) - tally.skipped //nolint:gosec // both are among the settled
+	delivered := uint64(settled-len(b.Rejects)) - tally.skipped
 	l.count(func(c *lifecycle.Counters) {
 		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
@@ -175,7 +175,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	l.delivered(delivered)
 	o.most = min(max(o.most, 1)*2, o.settings.Most())
 	if settled < o.handed {
-		l.hold(wait, cause, uint64(o.handed-settled)) //nolint:gosec // positive
+		l.hold(wait, cause, uint64(o.handed-settled))
 		return nil
 	}
 	o.failures = 0
@@ -230,7 +230,7 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 	switch {
 	case !never:
 		l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
-		l.hold(retryAfter(cause), f.Text, uint64(o.handed)) //nolint:gosec // positive
+		l.hold(retryAfter(cause), f.Text, uint64(o.handed))
 		return nil
 	case o.handed > 1:
 		o.most = o.handed / 2

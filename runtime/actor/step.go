@@ -169,7 +169,7 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 		return err
 	}
 	records, err := l.first(ctx, handed)
-	if t.repeated = uint64(handed - records); err != nil || records == 0 { //nolint:gosec // positive
+	if t.repeated = uint64(handed - records); err != nil || records == 0 {
 		return err
 	}
 	if l.version.Converters.none() { // they travel as they are, untouched

@@ -214,7 +214,7 @@ func (f *Feed) pieces(b *outbox.Block) []piece {
 		if n > 0 {
 			pieces = append(pieces, piece{head: head, batch: batch, count: n, seq: b.Seq, at: now})
 		}
-		head.First += uint64(n) //nolint:gosec // a count
+		head.First += uint64(n)
 	}
 }
 
@@ -267,7 +267,7 @@ func (f *Feed) Take(now time.Time, most int) (input []byte, records int, due tim
 // append adds records of a piece to an encoded DeliverInput.
 func (f *Feed) append(dst []byte, p *piece, from, to int) []byte {
 	head := p.head
-	head.First += uint64(from) //nolint:gosec // an index
+	head.First += uint64(from)
 	if from == 0 && to == p.count {
 		return head.AppendAround(dst, p.batch)
 	}
