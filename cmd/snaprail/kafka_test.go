@@ -61,7 +61,7 @@ func TestKafkaAwaySoak(t *testing.T) {
 		pause       time.Duration
 	}{
 		{"Frozen", (*peertest.Kafka).Freeze, (*peertest.Kafka).Thaw, time.Minute},
-		{"Killed", (*peertest.Kafka).Kill, (*peertest.Kafka).Start, 10 * 10 * time.Second},
+		{"Killed", (*peertest.Kafka).Kill, (*peertest.Kafka).Start, 10 * time.Minute},
 	} {
 		t.Run(sub.name, func(t *testing.T) {
 			n := &kafkaNode{node: newNode(t), k: peertest.StartKafka(t)}

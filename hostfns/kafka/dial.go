@@ -32,7 +32,7 @@ const maxFailed = 64
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := d.open(ctx, network, address)
-	if err != nil && over(ctx) {
+	if err != nil && (over(ctx) || fault.Is(err, fault.Canceled)) {
 		return nil, err // nobody waits any more
 	}
 	d.mu.Lock()

@@ -43,10 +43,24 @@ func (s *session) watch() {
 	}
 }
 
+// lookAgain is the wait before the second look, which a failure that came at once
+// has to pass too.
+const lookAgain = 200 * time.Millisecond
+
 func (s *session) look() error {
 	ctx, cancel := context.WithTimeout(s.quit, s.pace.answer)
 	defer cancel()
-	if err := s.probe(ctx); err != nil {
+	began := time.Now()
+	err := s.probe(ctx)
+	if err != nil && time.Since(began) < s.pace.answer/4 {
+		// A leader may have moved in this moment, and a connection been given up for it.
+		select {
+		case <-time.After(min(s.pace.retry, lookAgain)):
+			err = s.probe(ctx)
+		case <-ctx.Done():
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.follow()
