@@ -18,6 +18,7 @@ type config struct {
 	Body     string            `json:"body"`
 	Username string            `json:"username"`
 	Password string            `json:"password"`
+	CA       string            `json:"ca"`
 	Timeout  float64           `json:"timeout"` // s
 	Retries  int               `json:"retries"`
 	Interval float64           `json:"interval"` // s

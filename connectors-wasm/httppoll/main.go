@@ -178,6 +178,9 @@ func (p *poller) ask(at *place) (http.Response, error) {
 	for name, value := range c.Headers {
 		q.Headers[name] = value
 	}
+	if c.CA != "" {
+		q.TLS = &http.TLS{CA: c.CA}
+	}
 	if c.Body != "" {
 		q.Body = []byte(c.Body)
 		if q.Headers.Get("Content-Type") == "" {

@@ -41,6 +41,7 @@ type config struct {
 	Headers  map[string]string `json:"headers"`
 	Username string            `json:"username"`
 	Password string            `json:"password"`
+	CA       string            `json:"ca"`
 	Timeout  float64           `json:"timeout"` // s
 	Format   string            `json:"format"`
 	Gzip     bool              `json:"gzip"`
@@ -179,6 +180,9 @@ func (s *sink) request() http.Request {
 	q := http.Request{
 		Method: c.Method, URL: c.URL, Headers: http.Headers{"Content-Type": contentType(c.Format)},
 		Timeout: time.Duration(c.Timeout * float64(time.Second)), Username: c.Username, Password: c.Password, Redirects: -1,
+	}
+	if c.CA != "" {
+		q.TLS = &http.TLS{CA: c.CA}
 	}
 	for name, value := range c.Headers {
 		q.Headers[name] = value
