@@ -100,6 +100,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		w.limits(&stats.Connectors[i])
 		w.messages(&stats.Connectors[i])
 	}
+	c.guests(w, stats)
 	w.engine(stats)
 	w.outboxes(stats)
 	w.tenants(stats)
@@ -171,9 +172,10 @@ func (f figures) delivery(c *control.ConnectorStats) {
 // together. A group has few names for it, and no guest chooses them.
 func (f figures) sessions(c *control.ConnectorStats) {
 	type event struct{ group, name string }
-	sums := map[event]uint64{}
+	sums, dropped := map[event]uint64{}, map[string]uint64{}
 	for i := range c.Status.Sessions {
 		s := &c.Status.Sessions[i]
+		dropped[s.Group] += s.Dropped
 		for name, n := range s.Counts {
 			sums[event{s.Group, name}] += n
 		}
@@ -181,6 +183,10 @@ func (f figures) sessions(c *control.ConnectorStats) {
 	for e, n := range sums {
 		f.counter("snaprail_session_events_total", "What happened at the connector's sessions, as their groups name it.", float64(n),
 			"tenant", c.Tenant, "connector", c.Connector, "group", e.group, "event", e.name)
+	}
+	for group, n := range dropped {
+		f.counter("snaprail_session_dropped_total", "What the connector's sessions lost to a full buffer, a rate or a bad frame.", float64(n),
+			"tenant", c.Tenant, "connector", c.Connector, "group", group)
 	}
 }
 

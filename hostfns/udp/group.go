@@ -29,6 +29,9 @@ type Config struct {
 	// Rate is how many datagrams one session may send in a second, and at once;
 	// default 1000.
 	Rate int
+	// Heard is how many datagrams one session hears in a second, and at once; what
+	// comes beyond that is dropped by the system, counted and told. Default 20000.
+	Heard int
 }
 
 // The defaults and bounds.
@@ -36,6 +39,7 @@ const (
 	defaultEvents   = 4096
 	defaultBytes    = 1 << 20
 	defaultRate     = 1000
+	defaultHeard    = 20_000
 	defaultDatagram = 1472 // what an Ethernet frame holds
 	maxDatagram     = 65507
 	minBuffer       = 4 << 10
@@ -56,6 +60,9 @@ func New(cfg Config) *Group {
 	}
 	if cfg.Rate <= 0 {
 		cfg.Rate = defaultRate
+	}
+	if cfg.Heard <= 0 {
+		cfg.Heard = defaultHeard
 	}
 	cfg.Bytes = max(cfg.Bytes, minBuffer)
 	return &Group{cfg: cfg}

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -19,36 +20,47 @@ type queue struct {
 	size    int // their bytes
 	most    int // bounds
 	bytes   int
-	dropped uint64
+	dropped map[string]uint64 // datagrams, by the names of their gaps
 }
 
-// push adds a datagram, if there is room.
-func (q *queue) push(e capability.Event) {
+// push adds a copy of a datagram, if there is room.
+func (q *queue) push(datagram []byte, now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.events) >= q.most || len(q.events) > 0 && q.size+len(e.Data) > q.bytes {
-		q.drop(capability.Event{Type: abi.EventGap, Time: e.Time, Name: gapOverflow})
+	if len(q.events) >= q.most || len(q.events) > 0 && q.size+len(datagram) > q.bytes {
+		q.drop(1, capability.Event{Type: abi.EventGap, Time: now, Name: gapOverflow})
 		return
 	}
-	q.add(e)
+	q.add(capability.Event{Type: abi.EventData, Time: now, Data: bytes.Clone(datagram)})
+}
+
+// missed counts and tells what the system dropped before it could be read.
+func (q *queue) missed(n uint64, gap capability.Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.drop(n, gap)
 }
 
 // lose counts and tells something that was dropped.
 func (q *queue) lose(e capability.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.drop(e)
+	q.drop(1, e)
 }
 
-// drop adds a gap, unless the guest is going to be told so anyway.
-func (q *queue) drop(gap capability.Event) {
-	q.dropped++
+// drop counts datagrams and adds a gap, unless the guest is going to be told so
+// anyway.
+func (q *queue) drop(n uint64, gap capability.Event) {
+	if q.dropped == nil {
+		q.dropped = map[string]uint64{}
+	}
+	q.dropped[gap.Name] += n
 	if n := len(q.events); n > q.seen {
 		if last := q.events[n-1]; last.Type == abi.EventGap && last.Name == gap.Name {
 			return
 		}
 	}
-	if len(q.events) < 2*q.most { // two kinds of gaps may take turns
+	if len(q.events) < 2*q.most { // kinds of gaps may take turns
 		q.add(gap)
 	}
 }
@@ -107,10 +119,18 @@ func (q *queue) rewind() {
 	}
 }
 
-func (q *queue) counts() (dropped uint64, buffered int) {
+// counts is how much was dropped, also by reason, and what is buffered.
+func (q *queue) counts() (dropped uint64, by map[string]uint64, buffered int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.dropped, len(q.events)
+	for why, n := range q.dropped {
+		if by == nil {
+			by = map[string]uint64{}
+		}
+		by["dropped_"+why] = n
+		dropped += n
+	}
+	return dropped, by, len(q.events)
 }
 
 func signal(token chan struct{}) {

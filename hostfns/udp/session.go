@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 const (
 	gapTooLong  = "datagram_too_long"
 	gapOverflow = "overflow"
+	gapRate     = "rate"
 )
 
 // Session is one connector's socket for one peer. Its goroutine receives; Call
@@ -29,8 +29,11 @@ type Session struct {
 	log    *slog.Logger
 	events queue
 	rate   bucket
+	heard  bucket
+	lost   overflow
 
 	closing sync.Once
+	stop    chan struct{} // closed with the first Close
 	done    chan struct{} // closed when the goroutine has returned
 
 	mu     sync.Mutex // guards what follows
@@ -51,23 +54,31 @@ func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, log *slog.Logger) *S
 		set: set, conn: conn, log: log.With("peer", set.Address),
 		events: queue{ready: make(chan struct{}, 1), most: cfg.Events, bytes: int(set.BufferBytes)}, //nolint:gosec // bounded by the settings
 		rate:   bucket{rate: float64(cfg.Rate), left: float64(cfg.Rate), at: time.Now()},
-		done:   make(chan struct{}),
+		heard:  bucket{rate: float64(cfg.Heard), left: float64(cfg.Heard), at: time.Now()},
+		stop:   make(chan struct{}), done: make(chan struct{}),
 	}
+	s.lost.watch(conn)
 	go s.receive()
 	return s
 }
 
-// receive keeps what the peer sends until the session is closed.
+// receive keeps what the peer sends until the session is closed. A peer that
+// sends more than the session may hear is not read for a while: what the system
+// has no room for then it drops itself, which costs nobody else anything.
 func (s *Session) receive() {
 	defer close(s.done)
 	buf := make([]byte, s.set.MaxDatagram+1)
 	for {
-		n, err := s.conn.Read(buf)
-		now := time.Now().UnixNano()
+		n, err := s.lost.read(s.conn, buf)
+		at := time.Now()
+		now := at.UnixNano()
+		if missed := s.lost.more(); missed > 0 {
+			s.events.missed(missed, capability.Event{Type: abi.EventGap, Time: now, Name: gapRate})
+		}
 		switch {
 		case err == nil && n <= int(s.set.MaxDatagram):
 			s.note("")
-			s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: bytes.Clone(buf[:n])})
+			s.events.push(buf[:n], now)
 		case err == nil:
 			s.note("")
 			s.events.lose(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLong})
@@ -79,6 +90,21 @@ func (s *Session) receive() {
 				return
 			}
 		}
+		if wait := s.heard.take(1, at); wait > 0 && !s.pause(wait) {
+			return
+		}
+	}
+}
+
+// pause waits; false: the session is closed.
+func (s *Session) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.stop:
+		return false
 	}
 }
 
@@ -153,6 +179,7 @@ func (s *Session) Close(ctx context.Context) error {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
+		close(s.stop)
 		_ = s.conn.Close()
 	})
 	select {
@@ -166,10 +193,10 @@ func (s *Session) Close(ctx context.Context) error {
 // Condition is how the socket is doing: it is up, since nobody knows better, unless
 // the network has refused what was sent.
 func (s *Session) Condition() capability.Condition {
-	dropped, buffered := s.events.counts()
+	dropped, counts, buffered := s.events.counts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return capability.Condition{Up: s.reason == "" && !s.closed, Reason: s.reason, Opens: 1, Dropped: dropped, Buffered: buffered}
+	return capability.Condition{Up: s.reason == "" && !s.closed, Reason: s.reason, Opens: 1, Dropped: dropped, Buffered: buffered, Counts: counts}
 }
 
 // Ready holds a token whenever Take may have something to give.
