@@ -119,7 +119,8 @@ func (t *topic) of(part *abi.DeliverPart, r *abi.Record) (string, error) {
 	if t.fixed() {
 		return t.texts[0], nil
 	}
-	name := t.texts[0]
+	var b strings.Builder
+	b.WriteString(t.texts[0])
 	for i, p := range t.parts {
 		value := r.Device
 		switch p {
@@ -128,13 +129,15 @@ func (t *topic) of(part *abi.DeliverPart, r *abi.Record) (string, error) {
 		case "kind":
 			value = kindOf(r.Kind)
 		}
-		name += strings.Map(func(c rune) rune {
+		b.WriteString(strings.Map(func(c rune) rune {
 			if outside(c) {
 				return '_'
 			}
 			return c
-		}, value) + t.texts[i+1]
+		}, value))
+		b.WriteString(t.texts[i+1])
 	}
+	name := b.String()
 	if name == "" || name == "." || name == ".." || len(name) > maxTopic {
 		return "", fmt.Errorf("%.64q is no name of a topic", name)
 	}

@@ -104,6 +104,9 @@ func (a *apache) bothWays(t *testing.T) {
 	if at := a.Committed("line", "both")[0]; at != 2 {
 		t.Errorf("%d is committed before it is acknowledged", at)
 	}
+	if c := condition(source).Counts; c["read"] != 4 || c["acknowledged"] != 2 || c["behind"] != 0 || condition(end).Counts["produced"] != 2 {
+		t.Errorf("%v, %v", c, condition(end).Counts)
+	}
 	source.(capability.Source).Ack(1)
 	eventually(t, "the third is committed", func() bool { return a.Committed("line", "both")[0] == 3 })
 }
@@ -205,6 +208,13 @@ func (a *apache) logins(t *testing.T) {
 			return a.args("login", loggedIn(tt.mechanism, tt.user, secret), func(o *abi.KafkaOpen) { o.Brokers = []string{a.SASL}; o.OpenTimeoutMS = 2000 })
 		}
 		a.Allow(tt.user, kmsg.ACLResourceTypeTopic, "login", kmsg.ACLOperationWrite)
+		eventually(t, "the right is known", func() bool {
+			end, err := group().Open(t.Context(), a.scope(), to("kafka").Append(nil))
+			if err == nil {
+				closeSession(t, end)
+			}
+			return err == nil
+		})
 		end := a.opened(t, to("kafka"))
 		if results, err := produce(t.Context(), end, abi.KafkaProduce{Records: []abi.KafkaRecord{keyed("k", "v")}}); err != nil || results[0].Code != "" {
 			t.Errorf("%s: %+v, %v", tt.mechanism, results, err)
@@ -238,6 +248,13 @@ func (a *apache) rights(t *testing.T) {
 		a.Allow(peertest.KafkaUser, kmsg.ACLResourceTypeGroup, "guards", kmsg.ACLOperationRead)
 	}
 	give()
+	eventually(t, "the rights are known", func() bool {
+		end, err := group().Open(t.Context(), a.scope(), a.args("guarded", as).Append(nil))
+		if err == nil {
+			closeSession(t, end)
+		}
+		return err == nil
+	})
 	end, source := a.opened(t, a.args("guarded", as)), a.opened(t, a.args("guarded", as, inGroup("guards")))
 	send := func(value string) abi.KafkaResult {
 		results, err := produce(t.Context(), end, abi.KafkaProduce{Records: []abi.KafkaRecord{keyed("a", value)}})

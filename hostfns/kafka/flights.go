@@ -26,6 +26,8 @@ type flights struct {
 	records int       // under way
 	bytes   int
 
+	produced, refused, joined uint64
+
 	maxRecords, maxBytes int
 }
 
@@ -71,6 +73,7 @@ func (f *flights) begin(q *abi.KafkaProduce) (w *wait, send []int) {
 	for i := range q.Records {
 		if known := f.byID[recordID(q, i)]; known != nil {
 			w.flights[i] = known
+			f.joined++
 			continue
 		}
 		send = append(send, i)
@@ -122,6 +125,11 @@ func (f *flights) end(b *flight, result abi.KafkaResult) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b.result, b.ended = result, true
+	if result.Code == "" {
+		f.produced++
+	} else {
+		f.refused++
+	}
 	f.records--
 	f.bytes -= b.size
 	for _, w := range b.waiting {
@@ -133,6 +141,14 @@ func (f *flights) end(b *flight, result abi.KafkaResult) {
 		f.miss(b)
 	}
 	b.waiting = nil
+}
+
+// counts are what became of records: confirmed by all replicas, refused or given
+// up, asked for again while they were under way; and how many are.
+func (f *flights) counts() map[string]uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return map[string]uint64{"produced": f.produced, "refused": f.refused, "joined": f.joined, "under_way": uint64(max(f.records, 0))}
 }
 
 // miss remembers a record whose end nobody has heard of.

@@ -25,11 +25,14 @@ type queue struct {
 	taken   int // of these, handed out and not acknowledged
 	bytes   int
 	dropped uint64
+	read    uint64 // records that came in
+	done    uint64 // of these, acknowledged
 
 	assignments uint64
 	owned       map[int32]uint64 // partitions, by the assignment that brought them
 	marks       map[int32]mark
 	next        map[int32]int64 // the offset that is due, where it is known
+	ends        map[int32]int64 // the end of each partition, as of the last fetch
 
 	maxRecords, maxBytes int
 }
@@ -56,7 +59,7 @@ const overhead = 256
 func newQueue(records, bytes int) *queue {
 	return &queue{
 		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), marked: make(chan struct{}, 1),
-		owned: map[int32]uint64{}, marks: map[int32]mark{}, next: map[int32]int64{},
+		owned: map[int32]uint64{}, marks: map[int32]mark{}, next: map[int32]int64{}, ends: map[int32]int64{},
 		maxRecords: records, maxBytes: bytes,
 	}
 }
@@ -90,6 +93,7 @@ func (q *queue) push(e capability.Event, partition int32, behind mark, lost bool
 	if lost {
 		q.dropped++
 	}
+	q.read++
 	q.add(entry{event: e, size: len(e.Data) + overhead, record: true, partition: partition, assignment: assignment, behind: behind})
 	q.next[partition] = behind.offset
 }
@@ -152,6 +156,9 @@ func (q *queue) ack(n int) {
 	for i := range n {
 		e := &q.entries[i]
 		q.bytes -= e.size
+		if e.record {
+			q.done++
+		}
 		if e.record && q.owned[e.partition] == e.assignment && e.assignment != 0 {
 			q.marks[e.partition] = e.behind
 		}
@@ -215,6 +222,7 @@ func (q *queue) lose(partitions []int32) {
 		delete(q.owned, p)
 		delete(q.marks, p)
 		delete(q.next, p)
+		delete(q.ends, p)
 	}
 	q.drop(func(e entry) bool { return e.record && slices.Contains(partitions, e.partition) })
 }
@@ -242,6 +250,28 @@ func (q *queue) committed(done map[int32]mark) {
 			delete(q.marks, p)
 		}
 	}
+}
+
+// end notes where a partition ends.
+func (q *queue) end(partition int32, offset int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, owned := q.owned[partition]; owned && offset >= 0 {
+		q.ends[partition] = offset
+	}
+}
+
+// progress is how many records were read and acknowledged, and how many the
+// partitions have behind those that were read.
+func (q *queue) progress() (read, done, behind uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for p, end := range q.ends {
+		if due, known := q.next[p]; known && end > due {
+			behind += uint64(end - due)
+		}
+	}
+	return q.read, q.done, behind
 }
 
 func (q *queue) counts() (dropped uint64, buffered int) {

@@ -58,6 +58,9 @@ func (s *session) takeIn(fetched kgo.Fetches) (fatal error) {
 		for _, r := range p.Records {
 			s.takeRecord(now, r)
 		}
+		if p.Err == nil {
+			s.events.end(p.Partition, p.HighWatermark)
+		}
 	})
 	return fatal
 }

@@ -194,9 +194,10 @@ func (s *session) masked(err error) error {
 func (s *session) Condition() capability.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens}
+	c := capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens, Counts: s.flights.counts()}
 	if s.events != nil {
 		c.Dropped, c.Buffered = s.events.counts()
+		c.Counts["read"], c.Counts["acknowledged"], c.Counts["behind"] = s.events.progress()
 	}
 	return c
 }
