@@ -11,24 +11,27 @@ import (
 
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // Config is what a Server is made of.
 type Config struct {
-	Control   *control.Service
-	Tokens    Verifier
-	Users     *identity.Users // nil: nobody logs in
-	Provider  LoginProvider   // nil: nobody logs in elsewhere
-	Tenant    string          // of those who name none when they log in
-	Audit     *identity.Audit // nil: who was not let in is noted nowhere
-	Hooks     Hooks           // nil: no requests come in for connectors
-	Log       *slog.Logger
-	MaxModule int64    // bytes of an upload; 0: 64 MiB
-	Version   string   // of this binary
-	PublicURL string   // under which browsers reach it, as https://host; "": as each request says
-	Hosts     []string // names that a Host header may have; none: any
-	Streams   int      // open at once for one tenant; 0: 200
-	Uploads   int      // at once for one tenant; 0: 4
+	Control  *control.Service
+	Tokens   Verifier
+	Users    *identity.Users // nil: nobody logs in
+	Provider LoginProvider   // nil: nobody logs in elsewhere
+	Tenant   string          // of those who name none when they log in
+	Audit    *identity.Audit // nil: who was not let in is noted nowhere
+	Hooks    Hooks           // nil: no requests come in for connectors
+	// GuestMetrics are what the guests of connectors have counted; nil: nothing.
+	GuestMetrics func(connectors []string) map[string]spec.GuestSeries
+	Log          *slog.Logger
+	MaxModule    int64    // bytes of an upload; 0: 64 MiB
+	Version      string   // of this binary
+	PublicURL    string   // under which browsers reach it, as https://host; "": as each request says
+	Hosts        []string // names that a Host header may have; none: any
+	Streams      int      // open at once for one tenant; 0: 200
+	Uploads      int      // at once for one tenant; 0: 4
 }
 
 const (

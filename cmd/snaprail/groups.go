@@ -14,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/kafka"
 	"github.com/snaprail/snaprail/hostfns/kv"
 	"github.com/snaprail/snaprail/hostfns/log"
+	"github.com/snaprail/snaprail/hostfns/metrics"
 	"github.com/snaprail/snaprail/hostfns/mqtt"
 	"github.com/snaprail/snaprail/hostfns/notify"
 	"github.com/snaprail/snaprail/hostfns/opcua"
@@ -23,6 +24,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/udp"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // closedFiles are the places of the server's own that no guest may open,
@@ -39,7 +41,7 @@ func closedFiles(dir string, keys keySource) []string {
 func groups(out *egress.Egress, closed ...string) capability.Registry {
 	return capability.NewRegistry(
 		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), hooks.New(hooks.Config{}), devices.New(), connectors.New(), deploy.New(),
-		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), udp.New(udp.Config{Egress: out}), random.New(), notify.New(),
+		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), udp.New(udp.Config{Egress: out}), random.New(), notify.New(), metrics.New(),
 	)
 }
 
@@ -50,4 +52,10 @@ func offer() capability.Registry { return groups(nil) }
 func hooksOf(groups capability.Registry) api.Hooks {
 	g, _ := groups.Group(hooks.Name)
 	return g.(*hooks.Group) //nolint:forcetypeassert // groups put it there
+}
+
+// metricsOf is the group that guests count by, for whoever shows that.
+func metricsOf(groups capability.Registry) func(connectors []string) map[string]spec.GuestSeries {
+	g, _ := groups.Group("metrics")
+	return g.(*metrics.Group).Series //nolint:forcetypeassert // groups put it there
 }

@@ -42,18 +42,19 @@ const syncsAtOnce = 16
 
 // server is everything of one process, wired.
 type server struct {
-	store      store.Store
-	engine     *engine.Engine
-	supervisor *supervisor.Supervisor
-	control    *control.Service
-	tokens     *identity.Tokens
-	users      *identity.Users
-	audit      *identity.Audit
-	egress     *egress.Egress
-	hooks      api.Hooks
-	probes     *probe.Probes
-	host       string             // of the API, once it listens; probes open their ports there
-	refresher  *control.Refresher // nil before serve
+	store        store.Store
+	engine       *engine.Engine
+	supervisor   *supervisor.Supervisor
+	control      *control.Service
+	tokens       *identity.Tokens
+	users        *identity.Users
+	audit        *identity.Audit
+	egress       *egress.Egress
+	hooks        api.Hooks
+	guestMetrics func(connectors []string) map[string]spec.GuestSeries
+	probes       *probe.Probes
+	host         string             // of the API, once it listens; probes open their ports there
+	refresher    *control.Refresher // nil before serve
 	// token is the one that the first start made, and link the one by which it
 	// gets its first administrator; "" later.
 	token, link string
@@ -86,7 +87,7 @@ func openServer(ctx context.Context, dir string, keys keySource, maxModule int64
 		return nil, err
 	}
 	groups := groups(s.egress, closedFiles(dir, keys)...)
-	s.hooks = hooksOf(groups)
+	s.hooks, s.guestMetrics = hooksOf(groups), metricsOf(groups)
 	compiler, err := worker()
 	if err != nil {
 		return nil, err
@@ -216,7 +217,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	s.refresher = s.control.StartRefresher(context.WithoutCancel(ctx), control.RefresherConfig{Log: o.Log}) // ends with close
 	h := api.New(api.Config{                                                                                //nolint:contextcheck // a handler's context is its request's
 		Control: s.control, Tokens: s.tokens, Users: s.users, Provider: provider, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
-		PublicURL: o.PublicURL, Hooks: s.hooks,
+		PublicURL: o.PublicURL, Hooks: s.hooks, GuestMetrics: s.guestMetrics,
 		Hosts: hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles

@@ -1,6 +1,6 @@
 // Package metrics counts for whoever watches the server (group metrics). A metric
-// named frames is shown as snaprail_guest_frames, with the tenant, the connector
-// and the labels given here.
+// named frames_total is shown as snaprail_guest_metric_frames_total, with the
+// tenant, the connector and the labels given here.
 //
 //	metrics.Add("frames_total", 1, "Frames that were read.", metrics.Label("unit", "31"))
 //
