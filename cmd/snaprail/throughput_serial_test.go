@@ -15,20 +15,20 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-// wire is a serial line with nobody at its far end yet.
-type wire struct {
+// strand is a serial line with nobody at its far end yet.
+type strand struct {
 	near *os.File
 	name string
 }
 
-func newWire(b *testing.B) wire {
+func newStrand(b *testing.B) strand {
 	b.Helper()
 	near, far, err := pty.Open()
 	check(b, err)
 	name := far.Name()
 	raw(b, name)
 	b.Cleanup(func() { check(b, near.Close()); check(b, far.Close()) })
-	return wire{near, name}
+	return strand{near, name}
 }
 
 // raw makes the line carry bytes as they are before anybody writes to it.
@@ -40,7 +40,7 @@ func raw(b *testing.B, name string) {
 }
 
 // send writes n frames of a weather station.
-func (w wire) send(b *testing.B, n int) {
+func (w strand) send(b *testing.B, n int) {
 	b.Helper()
 	frames := bytes.Repeat([]byte("20.5 C;48.1 %;1013.2 hPa;ok\n"), batchItems)
 	for size := len(frames) / batchItems; n > 0; n -= batchItems {
@@ -55,7 +55,7 @@ func (w wire) send(b *testing.B, n int) {
 func serialRace(b *testing.B) race {
 	b.Helper()
 	w := newWorks(b)
-	line := newWire(b)
+	line := newStrand(b)
 	id := w.connect(control.ConnectorInput{
 		Name: "line", Grants: []spec.Grant{{Group: "serial", Resources: []string{line.name}, Rights: []spec.Right{spec.Read}}},
 	}, "serialline", map[string]any{"devices": []any{map[string]any{"name": "roof", "port": line.name}}})
@@ -76,7 +76,7 @@ func serialRace(b *testing.B) race {
 // plainLine reads frames from a line of its own and writes them down.
 func plainLine(b *testing.B, to *ledger) func(n int) {
 	b.Helper()
-	line := newWire(b)
+	line := newStrand(b)
 	port, err := serial.Open(line.name, &serial.Mode{BaudRate: 115200})
 	check(b, err)
 	b.Cleanup(func() { check(b, port.Close()) })
