@@ -141,6 +141,23 @@ func (c *config) unitOf(d *abi.Device) (unit, error) {
 	return u, u.settle(d.ID)
 }
 
+// check looks through the profiles, and what is said of all devices.
+func (c *config) check() error {
+	if _, err := c.unitOf(&abi.Device{}); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+		own, err := json.Marshal(map[string]string{"profile": name})
+		if err != nil {
+			return err
+		}
+		if _, err := c.unitOf(&abi.Device{ID: "of profile " + name, Config: own}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // settle checks what is said, and fills in what is not.
 func (u *unit) settle(device string) error {
 	switch {
@@ -246,9 +263,13 @@ func (it *item) settleWrite() (field, why string) {
 func (it *item) ofBits() bool { return it.function == readCoils || it.function == readDiscrete }
 
 func invalid(device, pointer, format string, args ...any) error {
+	subject := "device " + device
+	if device == "" {
+		subject = "the config"
+	}
 	return &abi.Error{
 		Kind: abi.FaultInvalid, Code: "invalid_config",
-		Text: "device " + device + ": " + pointer + " " + fmt.Sprintf(format, args...),
+		Text: subject + ": " + pointer + " " + fmt.Sprintf(format, args...),
 		Hint: "Correct the config of the device, its profile, or the connector's; the README of modbus says what they hold.",
 	}
 }

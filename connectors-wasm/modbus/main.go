@@ -104,9 +104,9 @@ func (b *bus) poll(d *device, step *snaprail.Step) {
 		d.next++
 		switch err := b.read(d, r, step); {
 		case err == nil:
-			d.told(r, "")
+			d.told(r, "", 0, step)
 			d.silent = 0
-		case !d.failed(r, err):
+		case !d.failed(r, err, step):
 			d.left = 0
 			d.silent++
 			if rest := min(time.Second<<min(d.silent, 6), longestRest); d.silent > 1 && rest > d.interval {
@@ -172,12 +172,18 @@ func (d *device) changed(i int, it *item, v abi.Value) bool {
 	return true
 }
 
+// Qualities of values that could not be read (OPC UA Part 4, 7.39).
+const (
+	badNoCommunication = 0x80310000
+	badDeviceFailure   = 0x808B0000
+)
+
 // failed deals with a read that was refused. It is false when the device does not
 // answer at all.
-func (d *device) failed(r *read, err error) bool {
+func (d *device) failed(r *read, err error, step *snaprail.Step) bool {
 	refused, ok := errors.AsType[*exception](err)
 	if !ok {
-		d.told(r, err.Error())
+		d.told(r, err.Error(), badNoCommunication, step)
 		return false
 	}
 	d.silent = 0
@@ -185,19 +191,31 @@ func (d *device) failed(r *read, err error) bool {
 		d.split(r) // some of what stands between the items is not there
 		return true
 	}
-	d.told(r, err.Error())
+	d.told(r, err.Error(), badDeviceFailure, step)
 	return true
 }
 
-// told logs what became of a read, when it is not what it was the last time.
-func (d *device) told(r *read, text string) {
-	if text == r.trouble {
+// told logs what became of a read when it is not what it was the last time. That
+// its values are not known any more is told once, by points without a value.
+func (d *device) told(r *read, text string, quality uint32, step *snaprail.Step) {
+	before := r.quality
+	if r.quality = quality; quality == before {
 		return
 	}
-	if r.trouble = text; text == "" {
+	if quality == 0 {
 		log.Info(fmt.Sprintf("device %s: %s: answered again", d.id, r))
-	} else {
-		log.Warning(fmt.Sprintf("device %s: %s: %s", d.id, r, text))
+		return
+	}
+	log.Warning(fmt.Sprintf("device %s: %s: %s", d.id, r, text))
+	var points []abi.Point
+	for _, i := range r.items {
+		delete(d.last, i)
+		if it := &d.items[i]; !it.attribute {
+			points = append(points, abi.Point{Name: it.Tag, Unit: it.Unit, Quality: quality})
+		}
+	}
+	if len(points) > 0 {
+		step.Telemetry(d.id, time.Now().UnixNano(), points...)
 	}
 }
 
@@ -248,29 +266,55 @@ func (b *bus) OnEvents(events []abi.Event, _ *snaprail.Step) error {
 	return nil
 }
 
-// Test opens the endpoint and makes the first read of each device.
+// Test looks whether the config holds together, and where it knows of devices
+// whether they answer. To ask is to write, which a test may not where the host
+// says so: then it is enough that the endpoint is there.
 func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
+	c, err := readConfig(in)
+	if err == nil {
+		err = c.check()
+	}
 	var step snaprail.Step
-	if err := b.Open(in, &step); err != nil {
+	if err == nil && len(in.Devices) > 0 {
+		err = b.Open(in, &step)
+	}
+	if err != nil {
 		return snaprail.TestFailed(err)
 	}
-	result := abi.TestResult{Success: true}
+	result := abi.TestResult{Success: true, Message: "the config holds together; devices are asked when the connector runs"}
 	answered := 0
 	for _, d := range b.devices {
-		said := "there is nothing to read"
-		if len(d.reads) > 0 {
-			err := b.read(d, &d.reads[0], &step)
-			if said = "answers"; err != nil {
-				said, result.Success = err.Error(), false
-			} else {
-				answered++
-			}
+		said := d.tried(b, &step)
+		if said == answers {
+			answered++
+		} else if said != untried {
+			result.Success = false
 		}
 		result.Details = append(result.Details, abi.Header{Name: d.id, Value: []byte(said)})
 	}
-	result.Message = fmt.Sprintf("%d of %d devices answer", answered, len(b.devices))
-	if len(b.devices) == 0 {
-		result.Message = "there are no devices yet"
+	if len(b.devices) > 0 {
+		result.Message = fmt.Sprintf("%d of %d devices answer", answered, len(b.devices))
 	}
 	return result
+}
+
+// What a test says of a device that it did not fail with.
+const (
+	answers = "answers"
+	untried = "is not asked by a test: its endpoint is there"
+)
+
+// tried makes the first read of a device.
+func (d *device) tried(b *bus, step *snaprail.Step) string {
+	if len(d.reads) == 0 {
+		return untried
+	}
+	err := b.read(d, &d.reads[0], step)
+	switch {
+	case err == nil:
+		return answers
+	case snaprail.IsError(err, "not_active"):
+		return untried
+	}
+	return err.Error()
 }

@@ -135,6 +135,9 @@ func poll(t *testing.T, h *guesttest.Harness, device string) (*abi.Outcome, stri
 			if r.Kind == abi.KindAttributes {
 				word = "@" + word
 			}
+			if p.Quality != 0 {
+				word = fmt.Sprintf("%s is bad %x", p.Name, p.Quality)
+			}
 			words = append(words, word)
 		}
 	}
@@ -164,15 +167,34 @@ func TestPollSplitsWhatIsRefused(t *testing.T) {
 	s := meter()
 	s.holding = map[int]uint16{0: 1, 3: 2}
 	ports.Answer = serve(s)
-	for range 2 {
-		if _, got := poll(t, h, "d"); got != "a=1 b=2" {
-			t.Errorf("got %s", got)
+	for _, want := range []string{"a=1 b=2 none is bad 808b0000", "a=1 b=2"} {
+		if _, got := poll(t, h, "d"); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 	if r := strings.Join(s.requests, " "); r != "0300000006 0300000001 0300030001 0300050001 0300000001 0300030001 0300050001" {
 		t.Errorf("asked %s", r)
 	}
 	if len(*lines) != 1 || !strings.Contains((*lines)[0].Text, "holding registers 5: the device refused function 3 with exception 2 (illegal data address") {
+		t.Errorf("log %+v", *lines)
+	}
+}
+
+// What was told on change is told again after it was not known for a while.
+func TestValuesAreToldAgainAfterSilence(t *testing.T) {
+	h, ports, lines := opened(t, `{"sendDataOnlyOnChange":true,"timeseries":[{"tag":"a","address":0}]}`, abi.Device{ID: "d", Config: []byte(`{"unitId":7}`)})
+	s := meter()
+	ports.Answer = serve(s)
+	var told []string
+	for _, mangle := range []func([]byte) []byte{nil, nil, func([]byte) []byte { return nil }, nil, nil} {
+		s.mangle = mangle
+		_, got := poll(t, h, "d")
+		told = append(told, got)
+	}
+	if got := strings.Join(told, ", "); got != "a=2150, , a is bad 80310000, a=2150, " {
+		t.Errorf("told %s", got)
+	}
+	if len(*lines) != 2 || !strings.Contains((*lines)[1].Text, "answered again") {
 		t.Errorf("log %+v", *lines)
 	}
 }
@@ -210,7 +232,7 @@ func TestPollSurvivesNoiseAndSilence(t *testing.T) {
 	*lines = nil
 	for i := range 4 {
 		out, got := poll(t, h, "gone")
-		if got != "" || i > 0 && out.NextPollMS < 4000 {
+		if want := map[int]string{0: "a is bad 80310000"}[i]; got != want || i > 0 && out.NextPollMS < 4000 {
 			t.Errorf("silent device: %s, next after %d ms", got, out.NextPollMS)
 		}
 	}
@@ -355,18 +377,31 @@ func TestTestAnswersForEachDevice(t *testing.T) {
 	h := guesttest.New(t, &bus{})
 	h.Log()
 	ports := h.Serial(port)
+	test := func(config string, devices ...abi.Device) (result abi.TestResult) {
+		t.Helper()
+		in := guesttest.Opening(config, abi.ReasonTest)
+		in.Lane, in.Devices = port, devices
+		answer, err := h.Call(abi.EntryTest, in.Append(nil))
+		if err != nil || result.Decode(answer) != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
 	ports.Answer = serve(meter())
-	in := guesttest.Opening(meterConfig, abi.ReasonTest)
-	in.Lane, in.Devices = port, []abi.Device{{ID: "meter"}, {ID: "gone", Config: []byte(`{"unitId":9}`)}}
-	answer, err := h.Call(abi.EntryTest, in.Append(nil))
-	if err != nil {
-		t.Fatal(err)
+	if r := test(meterConfig, abi.Device{ID: "meter"}, abi.Device{ID: "gone", Config: []byte(`{"unitId":9}`)}); r.Success || r.Message != "1 of 2 devices answer" {
+		t.Errorf("%+v", r)
 	}
-	var result abi.TestResult
-	if err := result.Decode(answer); err != nil || result.Success || result.Message != "1 of 2 devices answer" {
-		t.Errorf("%+v, %v", result, err)
+	ports.Answer = func(string, []byte) ([]byte, error) {
+		return nil, &abi.Error{Kind: abi.FaultNotActive, Code: "not_active", Text: "the running version still owns the writes"}
 	}
-	if none, err := h.Test(`{}`); err != nil || !none.Success {
-		t.Errorf("without devices: %+v, %v", none, err)
+	if r := test(meterConfig, abi.Device{ID: "meter"}); !r.Success || string(r.Details[0].Value) != untried {
+		t.Errorf("where a test may not write: %+v", r)
+	}
+	if r := test(`{}`); !r.Success {
+		t.Errorf("without devices: %+v", r)
+	}
+	r := test(`{"profiles":{"m":{"timeseries":[{"tag":"a","address":0,"type":"string","divider":2}]}}}`)
+	if r.Success || !strings.Contains(r.Message, "device of profile m: /timeseries/0/multiplier only numbers are scaled") {
+		t.Errorf("a profile that is wrong: %+v", r)
 	}
 }

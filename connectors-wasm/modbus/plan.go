@@ -11,7 +11,7 @@ type read struct {
 	address  int
 	count    int
 	items    []int  // by their place
-	trouble  string // that was told last
+	quality  uint32 // that was told last; 0: good
 }
 
 func (r *read) String() string {
