@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -218,7 +219,7 @@ func (e endedError) Unwrap() error { return fault.New(fault.ResourceUnavailable,
 // lost is an error of the network as a fault.
 func lost(err error) error {
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errEnded
 	case errors.Is(err, wire.ErrMalformed):
 		return fault.New(fault.ResourceUnavailable, "the broker does not speak MQTT: %s", fault.Clip(err.Error(), maxReason))

@@ -202,9 +202,29 @@ func (m *Mosquitto) Send(args ...string) {
 	}
 }
 
+// Keep has the broker keep what comes for a filter, for a client of that name.
+func (m *Mosquitto) Keep(id, filter string) {
+	m.tb.Helper()
+	_, port, _ := net.SplitHostPort(m.Address) //nolint:errcheck // it is one
+	cmd := exec.CommandContext(m.tb.Context(), "mosquitto_sub", "-p", port, "-c", "-i", id, "-q", "1", "-t", filter, "-E")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.tb.Fatalf("mosquitto_sub: %v\n%s", err, out)
+	}
+}
+
 // Receive waits with a client of another make for n messages, as topic payload.
 // ready is called when it has subscribed.
-func (m *Mosquitto) Receive(n int, ready func(), args ...string) []string {
+func (m *Mosquitto) Receive(n int, ready func(), args ...string) (all []string) {
+	m.tb.Helper()
+	m.ReceiveUntil(func(line string) bool {
+		all = append(all, line)
+		return len(all) >= n
+	}, ready, args...)
+	return all
+}
+
+// ReceiveUntil waits until there were enough.
+func (m *Mosquitto) ReceiveUntil(enough func(line string) bool, ready func(), args ...string) {
 	m.tb.Helper()
 	host, port, _ := net.SplitHostPort(m.Address) //nolint:errcheck // it is one
 	ctx, cancel := context.WithTimeout(m.tb.Context(), 20*time.Second)
@@ -221,12 +241,9 @@ func (m *Mosquitto) Receive(n int, ready func(), args ...string) []string {
 		cancel()
 		_ = cmd.Wait() // it was ended
 	}()
-	var all []string
+	n := 0
 	lines := bufio.NewScanner(out)
-	for len(all) < n {
-		if !lines.Scan() {
-			m.tb.Fatalf("mosquitto_sub %v: %d messages came, want %d: %v", args, len(all), n, all)
-		}
+	for lines.Scan() {
 		line := lines.Text()
 		switch {
 		case strings.HasPrefix(line, "Subscribed"):
@@ -235,10 +252,12 @@ func (m *Mosquitto) Receive(n int, ready func(), args ...string) []string {
 			}
 		case strings.HasPrefix(line, "Client "):
 		default:
-			all = append(all, line)
+			if n++; enough(line) {
+				return
+			}
 		}
 	}
-	return all
+	m.tb.Fatalf("mosquitto_sub %v: %d messages came", args, n)
 }
 
 // certify makes an authority, and certificates of the broker and of a client.
