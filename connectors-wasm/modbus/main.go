@@ -29,14 +29,20 @@ type device struct {
 
 	id     string
 	reads  []read
-	next   int               // the read that comes next
-	left   int               // reads of this round
-	last   map[int]abi.Value // of the items that are told on change, by their place
-	silent int               // polls in a row without an answer
+	next   int           // the read that comes next
+	left   int           // reads of this round
+	last   map[int]known // by the place of the item
+	silent int           // polls in a row without an answer
 
 	began    time.Time     // the last poll
 	booked   bool          // whether it said when the next is to be
 	interval time.Duration // between polls, where it did not
+}
+
+// known is what was told last of an item.
+type known struct {
+	value abi.Value
+	bad   bool // and is not so any more, perhaps
 }
 
 // The bounds of one poll. A call may take five seconds.
@@ -64,7 +70,7 @@ func (b *bus) Open(in *abi.OpenInput, _ *snaprail.Step) error {
 		if err != nil {
 			return err
 		}
-		b.devices = append(b.devices, &device{unit: u, id: d.ID, reads: u.plan(), last: map[int]abi.Value{}})
+		b.devices = append(b.devices, &device{unit: u, id: d.ID, reads: u.plan(), last: map[int]known{}})
 	}
 	b.link, err = openLink(in.Lane, c)
 	return err
@@ -143,7 +149,7 @@ func (b *bus) read(d *device, r *read, step *snaprail.Step) error {
 	for _, i := range r.items {
 		it := &d.items[i]
 		v := it.decode(r.cut(it, data))
-		if it.onChange && !d.changed(i, it, v) {
+		if !d.changed(i, it, v) && it.onChange {
 			continue
 		}
 		point := abi.Point{Name: it.Tag, Unit: it.Unit, Value: v}
@@ -162,13 +168,14 @@ func (b *bus) read(d *device, r *read, step *snaprail.Step) error {
 	return nil
 }
 
-// changed reports whether a value differs from the one that was told last.
+// changed keeps a value, and reports whether it differs from the one that was told
+// last.
 func (d *device) changed(i int, it *item, v abi.Value) bool {
 	last, ok := d.last[i]
-	if ok && near(v, last, it.Deadband) {
+	if ok && !last.bad && it.onChange && near(v, last.value, it.Deadband) {
 		return false
 	}
-	d.last[i] = v
+	d.last[i] = known{value: v}
 	return true
 }
 
@@ -196,7 +203,8 @@ func (d *device) failed(r *read, err error, step *snaprail.Step) bool {
 }
 
 // told logs what became of a read when it is not what it was the last time. That
-// its values are not known any more is told once, by points without a value.
+// its values are not known any more is told once, by the last ones with a quality
+// that is bad.
 func (d *device) told(r *read, text string, quality uint32, step *snaprail.Step) {
 	before := r.quality
 	if r.quality = quality; quality == before {
@@ -209,9 +217,11 @@ func (d *device) told(r *read, text string, quality uint32, step *snaprail.Step)
 	log.Warning(fmt.Sprintf("device %s: %s: %s", d.id, r, text))
 	var points []abi.Point
 	for _, i := range r.items {
-		delete(d.last, i)
+		last := d.last[i]
+		last.bad = true
+		d.last[i] = last
 		if it := &d.items[i]; !it.attribute {
-			points = append(points, abi.Point{Name: it.Tag, Unit: it.Unit, Quality: quality})
+			points = append(points, abi.Point{Name: it.Tag, Unit: it.Unit, Value: last.value, Quality: quality})
 		}
 	}
 	if len(points) > 0 {

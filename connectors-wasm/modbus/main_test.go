@@ -136,7 +136,7 @@ func poll(t *testing.T, h *guesttest.Harness, device string) (*abi.Outcome, stri
 				word = "@" + word
 			}
 			if p.Quality != 0 {
-				word = fmt.Sprintf("%s is bad %x", p.Name, p.Quality)
+				word = fmt.Sprintf("%s=%v is bad %x", p.Name, plain(p.Value), p.Quality)
 			}
 			words = append(words, word)
 		}
@@ -167,7 +167,7 @@ func TestPollSplitsWhatIsRefused(t *testing.T) {
 	s := meter()
 	s.holding = map[int]uint16{0: 1, 3: 2}
 	ports.Answer = serve(s)
-	for _, want := range []string{"a=1 b=2 none is bad 808b0000", "a=1 b=2"} {
+	for _, want := range []string{"a=1 b=2 none=[] is bad 808b0000", "a=1 b=2"} {
 		if _, got := poll(t, h, "d"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -191,7 +191,7 @@ func TestValuesAreToldAgainAfterSilence(t *testing.T) {
 		_, got := poll(t, h, "d")
 		told = append(told, got)
 	}
-	if got := strings.Join(told, ", "); got != "a=2150, , a is bad 80310000, a=2150, " {
+	if got := strings.Join(told, ", "); got != "a=2150, , a=2150 is bad 80310000, a=2150, " {
 		t.Errorf("told %s", got)
 	}
 	if len(*lines) != 2 || !strings.Contains((*lines)[1].Text, "answered again") {
@@ -232,7 +232,7 @@ func TestPollSurvivesNoiseAndSilence(t *testing.T) {
 	*lines = nil
 	for i := range 4 {
 		out, got := poll(t, h, "gone")
-		if want := map[int]string{0: "a is bad 80310000"}[i]; got != want || i > 0 && out.NextPollMS < 4000 {
+		if want := map[int]string{0: "a=[] is bad 80310000"}[i]; got != want || i > 0 && out.NextPollMS < 4000 {
 			t.Errorf("silent device: %s, next after %d ms", got, out.NextPollMS)
 		}
 	}
