@@ -114,6 +114,9 @@ func (b *bus) poll(d *device, step *snaprail.Step) {
 			d.silent = 0
 		case !d.failed(r, err, step):
 			d.left = 0
+			if !worthwhile(err) {
+				return // the endpoint is away, and costs nobody time
+			}
 			d.silent++
 			if rest := min(time.Second<<min(d.silent, 6), longestRest); d.silent > 1 && rest > d.interval {
 				d.booked = true

@@ -242,6 +242,14 @@ func TestPollSurvivesNoiseAndSilence(t *testing.T) {
 	if _, got := poll(t, h, "d"); got != "a=2150" {
 		t.Errorf("the other one: %s", got)
 	}
+	ports.Answer = func(string, []byte) ([]byte, error) {
+		return nil, &abi.Error{Kind: abi.FaultUnavailable, Code: "resource_unavailable", Text: "away"}
+	}
+	for range 3 {
+		if out, _ := poll(t, h, "d"); out.NextPollMS != 0 {
+			t.Errorf("without a port the next poll is after %d ms", out.NextPollMS)
+		}
+	}
 }
 
 func framed(b ...byte) []byte { return binary.LittleEndian.AppendUint16(b, crc16(b)) }
