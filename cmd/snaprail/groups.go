@@ -9,6 +9,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/deploy"
 	"github.com/snaprail/snaprail/hostfns/devices"
 	"github.com/snaprail/snaprail/hostfns/file"
+	"github.com/snaprail/snaprail/hostfns/files"
 	"github.com/snaprail/snaprail/hostfns/hooks"
 	"github.com/snaprail/snaprail/hostfns/http"
 	"github.com/snaprail/snaprail/hostfns/kafka"
@@ -41,7 +42,7 @@ func closedFiles(dir string, keys keySource) []string {
 func groups(out *egress.Egress, closed ...string) capability.Registry {
 	return capability.NewRegistry(
 		serial.New(serial.Config{}), file.New(closed...), http.New(out), log.New(), clock.New(), kv.New(), hooks.New(hooks.Config{}), devices.New(), connectors.New(), deploy.New(),
-		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), udp.New(udp.Config{Egress: out}), random.New(), notify.New(), metrics.New(),
+		opcua.New(opcua.Config{Egress: out}), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), udp.New(udp.Config{Egress: out}), random.New(), notify.New(), metrics.New(), files.New(),
 	)
 }
 

@@ -58,6 +58,8 @@ type Config struct {
 	Purse capability.Purse
 	// Sealed keeps what a group needs for the connector; nil: nothing is kept.
 	Sealed func(group string) capability.Sealed
+	// Files are those of the connector's parameters; nil: there are none.
+	Files capability.Files
 	// Deployment is what a deployment is made of; nil: the actor is not for one.
 	Deployment capability.Deployment
 	// Mask takes the tenant's secrets out of a text; nil: there are none.
@@ -161,6 +163,7 @@ func New(cfg Config) *Actor {
 		deployment: cfg.Deployment,
 		purse:      cfg.Purse,
 		sealed:     cfg.Sealed,
+		files:      cfg.Files,
 	}
 	a.env.devices, _ = cfg.Host.(DeviceReader)
 	a.env.sessions.common = a.pots.sessions

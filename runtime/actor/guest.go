@@ -55,6 +55,7 @@ type surroundings struct {
 	deployment capability.Deployment                // nil: none
 	purse      capability.Purse                     // nil: all of it
 	sealed     func(group string) capability.Sealed // nil: nothing is kept
+	files      capability.Files                     // nil: there are none
 }
 
 // guest is one instance of a module with what it holds. It is called by one
@@ -220,7 +221,7 @@ func (g *guest) scope(group string) capability.Scope {
 	}
 	if g.devices != nil {
 		scope.Devices = &g.stage.devices
-		scope.Notifier = g
+		scope.Notifier, scope.Files = g, g.files
 	}
 	if g.sealed != nil {
 		scope.Sealed = g.sealed(group)

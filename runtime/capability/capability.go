@@ -276,12 +276,12 @@ type Notifier interface {
 	Tell(ctx context.Context, n spec.Notice) error
 }
 
-// Files are the files of one connector's parameters, as they were when its config
-// was assembled. It is safe for use by several goroutines.
+// Files are the files of one connector's parameters, as they are set now. It is safe
+// for use by several goroutines.
 type Files interface {
 	// Files are those that are here, in the order of their names, which are the
-	// parameters' keys.
-	Files() []abi.FileInfo
+	// parameters' keys. The list is the caller's.
+	Files(ctx context.Context) ([]abi.FileInfo, error)
 	// Content is a file's, which nobody may change. fault.NotFound: there is none.
 	Content(ctx context.Context, name string) ([]byte, error)
 }

@@ -375,7 +375,7 @@ func (t *Tenant) actorConfig(id, lane string, h actor.Host) actor.Config {
 	return actor.Config{
 		Connector: id, Lane: lane, Tenant: t.name, Engine: t.super.cfg.Engine, Groups: t.super.cfg.Groups, Host: h,
 		Resume: state, Mask: t.vault.Mask().Text, Log: t.notes.With("connector", id), Locks: t.locksOf(id), Purse: t.purse,
-		Place: t.tests.take, Sealed: t.sealedOf(id),
+		Place: t.tests.take, Sealed: t.sealedOf(id), Files: files{t.space, id},
 	}
 }
 

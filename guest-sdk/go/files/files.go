@@ -1,6 +1,7 @@
 // Package files reads the files that belong to the connector (group files): those
 // that a user has chosen for its parameters. There are no paths and no other files;
-// a name is that of the parameter. They are as they were when the guest was opened.
+// a name is that of the parameter. A file that another one takes the place of is the
+// other one from the next reading on.
 package files
 
 import (
