@@ -184,7 +184,7 @@ func AppendDisconnect(dst []byte, version, reason byte) []byte {
 	if version != V5 || reason == 0 {
 		return head(dst, Disconnect, 0, 0)
 	}
-	return append(head(dst, Disconnect, 0, 1), reason)
+	return append(head(dst, Disconnect, 0, 2), reason, 0) // no properties
 }
 
 func head(dst []byte, t Type, flags byte, rest int) []byte {
