@@ -62,8 +62,12 @@ func (c *config) check() error {
 		name, text string
 		to         *pointer.Pointer
 	}{
-		{"each", c.Each, &c.each}, {"device_pointer", c.DevicePointer, &c.device}, {"time_pointer", c.TimePointer, &c.time},
-		{"id_pointer", c.IDPointer, &c.id}, {"since_pointer", c.SincePointer, &c.since}, {"page_pointer", c.PagePointer, &c.page},
+		{"each", c.Each, &c.each},
+		{"device_pointer", c.DevicePointer, &c.device},
+		{"time_pointer", c.TimePointer, &c.time},
+		{"id_pointer", c.IDPointer, &c.id},
+		{"since_pointer", c.SincePointer, &c.since},
+		{"page_pointer", c.PagePointer, &c.page},
 	} {
 		read, err := pointer.Parse(p.text)
 		if err != nil {

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -175,9 +176,7 @@ func (p *poller) ask(at *place) (http.Response, error) {
 		Method: c.Method, URL: c.URL, Headers: http.Headers{"Accept": "application/json"}, Query: map[string]string{},
 		Timeout: seconds(c.Timeout), Retries: c.Retries, Username: c.Username, Password: c.Password,
 	}
-	for name, value := range c.Headers {
-		q.Headers[name] = value
-	}
+	maps.Copy(q.Headers, c.Headers)
 	if c.CA != "" {
 		q.TLS = &http.TLS{CA: c.CA}
 	}

@@ -75,8 +75,9 @@ func plain(v abi.Value) any {
 		return v.Int()
 	case abi.ValueDouble:
 		return v.Double()
+	default:
+		return v.String()
 	}
-	return v.String()
 }
 
 func TestWorkedExample(t *testing.T) {

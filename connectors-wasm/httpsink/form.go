@@ -223,6 +223,7 @@ func appendValue(dst []byte, v abi.Value) []byte {
 		return appendText(dst, v.String())
 	case abi.ValueBytes:
 		return appendBase64(dst, v.Bytes())
+	case abi.ValueNone:
 	}
 	return append(dst, "null"...)
 }

@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -184,9 +185,7 @@ func (s *sink) request() http.Request {
 	if c.CA != "" {
 		q.TLS = &http.TLS{CA: c.CA}
 	}
-	for name, value := range c.Headers {
-		q.Headers[name] = value
-	}
+	maps.Copy(q.Headers, c.Headers)
 	return q
 }
 

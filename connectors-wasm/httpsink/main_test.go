@@ -134,11 +134,19 @@ func TestWorkedExample(t *testing.T) {
 func TestForms(t *testing.T) {
 	odd := []abi.Record{
 		{Device: "ab\"\n", Kind: abi.KindEvent, Payload: []byte("{\n \"a\": 1}"), ContentType: "application/json; charset=utf-8", Key: []byte{0xff}, Headers: []abi.Header{{Name: "h", Value: []byte{0xff}}, {Name: "i", Value: []byte("j")}}},
-		{Device: "b", Payload: []byte("{"), ContentType: "application/json"}, {Device: "c", Payload: []byte("l1\nl2"), ContentType: "text/plain"}, {Payload: []byte{1, 0xff}},
-		{Kind: abi.KindGap}, {Kind: 99, Time: math.MinInt64},
+		{Device: "b", Payload: []byte("{"), ContentType: "application/json"},
+		{Device: "c", Payload: []byte("l1\nl2"), ContentType: "text/plain"},
+		{Payload: []byte{1, 0xff}},
+		{Kind: abi.KindGap},
+		{Kind: 99, Time: math.MinInt64},
 		{Points: []abi.Point{
-			{Name: "x", Value: abi.Double(math.NaN())}, {Name: "x", Value: abi.Double(math.Inf(1))}, {Name: "y", Value: abi.Bytes([]byte{1})}, {Name: "z"},
-			{Name: "u", Value: abi.Uint(math.MaxUint64), Unit: "V"}, {Name: "b", Value: abi.Bool(true)}, {Name: "s", Value: abi.String("\u2028<&>")},
+			{Name: "x", Value: abi.Double(math.NaN())},
+			{Name: "x", Value: abi.Double(math.Inf(1))},
+			{Name: "y", Value: abi.Bytes([]byte{1})},
+			{Name: "z"},
+			{Name: "u", Value: abi.Uint(math.MaxUint64), Unit: "V"},
+			{Name: "b", Value: abi.Bool(true)},
+			{Name: "s", Value: abi.String("\u2028<&>")},
 		}},
 	}
 	for _, format := range []string{formatJSON, formatLines, formatCloudEvent} {
@@ -182,8 +190,17 @@ func TestHeld(t *testing.T) {
 		header string
 		want   string
 	}{
-		{503, "", "0:retry 1000"}, {503, "", "0:retry 2000"}, {429, "7", "0:retry 7000"}, {500, "", "0:retry 8000"}, {408, "", "0:retry 16000"},
-		{401, "", "0:retry 32000"}, {404, "", "0:retry 60000"}, {302, "", "0:retry 60000"}, {200, "", ""}, {502, "", "0:retry 1000"}, {503, "99999999", "0:retry 2000"},
+		{503, "", "0:retry 1000"},
+		{503, "", "0:retry 2000"},
+		{429, "7", "0:retry 7000"},
+		{500, "", "0:retry 8000"},
+		{408, "", "0:retry 16000"},
+		{401, "", "0:retry 32000"},
+		{404, "", "0:retry 60000"},
+		{302, "", "0:retry 60000"},
+		{200, "", ""},
+		{502, "", "0:retry 1000"},
+		{503, "99999999", "0:retry 2000"},
 	} {
 		status, header = c.status, c.header
 		if said := r.deliver(guesttest.Delivery("a", 0, readings(3)...)); said != c.want {

@@ -113,8 +113,13 @@ func (c *config) preset(o *abi.HookOpen) {
 		to   *string
 		from string
 	}{
-		{&o.Header, p.Header}, {&o.Algorithm, p.Algorithm}, {&o.Encoding, p.Encoding}, {&o.Prefix, p.Prefix},
-		{&o.Field, p.Field}, {&o.Signed, p.Signed}, {&o.Timestamp, p.Timestamp},
+		{&o.Header, p.Header},
+		{&o.Algorithm, p.Algorithm},
+		{&o.Encoding, p.Encoding},
+		{&o.Prefix, p.Prefix},
+		{&o.Field, p.Field},
+		{&o.Signed, p.Signed},
+		{&o.Timestamp, p.Timestamp},
 	} {
 		if *f.to == "" {
 			*f.to = f.from

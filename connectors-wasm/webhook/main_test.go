@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -173,9 +174,7 @@ func TestSeenBefore(t *testing.T) {
 	again := &rig{guesttest.New(t, &webhook{}), t, nil, nil}
 	again.Log()
 	again.hooks, again.kv = again.Hooks(), again.KV()
-	for key, value := range r.kv {
-		again.kv[key] = value
-	}
+	maps.Copy(again.kv, r.kv)
 	again.MustOpen(`{"reply":{"status":201,"body":"made"}}`)
 	if records, answers := again.send(q, abi.HookRequest{Path: "/", Key: "order-2", Body: []byte(`2`)}); strings.Count(records, "\n") != 0 || !strings.Contains(records, "order-2") || answers != "201 made\n201 made" {
 		t.Errorf("%s, %s", records, answers)

@@ -25,7 +25,7 @@ func (r *rig) raw(text string) (statuses []int) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := io.WriteString(conn, text); err != nil {
 		r.t.Fatal(err)
 	}
@@ -38,7 +38,8 @@ func (r *rig) raw(text string) (statuses []int) {
 		if err != nil {
 			return statuses
 		}
-		if _, err := io.Copy(io.Discard, p.Body); err != nil {
+		_, err = io.Copy(io.Discard, p.Body)
+		if _ = p.Body.Close(); err != nil {
 			return statuses
 		}
 		statuses = append(statuses, p.StatusCode)

@@ -45,7 +45,7 @@ func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
 		io.Reader
 		io.Closer
 	}{ended{q.Body, func() { _ = conn.SetReadDeadline(time.Time{}) }}, q.Body}
-	reply, err := r.group.Serve(q, id, "/"+path, func(id string) bool { return id == "con_stopped" })
+	reply, err := r.group.Serve(q, id, "/"+path, func(id string) bool { return id == "con_stopped" }) //nolint:contextcheck // it is the request's
 	if err != nil {
 		f := fault.Of(err)
 		w.Header().Set("Connection", "close")
@@ -93,7 +93,7 @@ func (s secrets) Secret(_ context.Context, name string) ([]byte, error) {
 	return []byte(value), nil
 }
 
-var known = secrets{"key": "It's a Secret to Everybody", "token": "t0ken\n", "empty": "\n"} //nolint:gochecknoglobals // read alone
+var known = secrets{"key": "It's a Secret to Everybody", "token": "t0ken\n", "empty": "\n"}
 
 func (r *rig) scope() capability.Scope {
 	return capability.Scope{Owner: plant, Grants: grants("path:/**"), Secrets: known}

@@ -58,9 +58,14 @@ func TestReplies(t *testing.T) {
 		t.Errorf("handed in as %d, then as %d", q.ID, again.ID)
 	}
 	for _, bad := range []abi.HookReply{
-		{ID: q.ID, Status: 100}, {ID: q.ID, Status: 600}, {ID: q.ID, Status: 204, Body: []byte("x")}, {ID: q.ID, Body: make([]byte, maxReplyBody+1)},
-		{ID: q.ID, Headers: []abi.Header{{Name: "Set-Cookie", Value: []byte("a=b")}}}, {ID: q.ID, Headers: []abi.Header{{Name: "X-A", Value: []byte("b\r\nSet-Cookie: c")}}},
-		{ID: q.ID, Headers: []abi.Header{{Name: "Transfer-Encoding", Value: []byte("chunked")}}}, {ID: q.ID, Headers: []abi.Header{{Name: "X A"}}},
+		{ID: q.ID, Status: 100},
+		{ID: q.ID, Status: 600},
+		{ID: q.ID, Status: 204, Body: []byte("x")},
+		{ID: q.ID, Body: make([]byte, maxReplyBody+1)},
+		{ID: q.ID, Headers: []abi.Header{{Name: "Set-Cookie", Value: []byte("a=b")}}},
+		{ID: q.ID, Headers: []abi.Header{{Name: "X-A", Value: []byte("b\r\nSet-Cookie: c")}}},
+		{ID: q.ID, Headers: []abi.Header{{Name: "Transfer-Encoding", Value: []byte("chunked")}}},
+		{ID: q.ID, Headers: []abi.Header{{Name: "X A"}}},
 		{ID: q.ID, Headers: make([]abi.Header, maxReplyHeaders+1)},
 	} {
 		if err := s.say(bad); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.TooLarge) {

@@ -156,7 +156,7 @@ func (p *FaultProxy) accept() {
 }
 
 func (p *FaultProxy) connect(client *net.TCPConn, to string) {
-	conn, err := net.DialTimeout("tcp", to, 5*time.Second)
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(p.tb.Context(), "tcp", to)
 	if err != nil {
 		_ = client.SetLinger(0) // there is nothing behind it
 		_ = client.Close()

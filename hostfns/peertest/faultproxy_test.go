@@ -28,8 +28,8 @@ func echo(t *testing.T) string {
 				return
 			}
 			go func() {
-				defer c.Close()
 				_, _ = io.Copy(c, c)
+				_ = c.Close()
 			}()
 		}
 	}()

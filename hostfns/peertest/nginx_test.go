@@ -11,7 +11,7 @@ func TestNginx(t *testing.T) {
 	n := StartNginx(t, `location /teapot { return 418; }`)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(n.CA)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true} //nolint:gosec // of a test
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	for address, proto := range map[string]int{n.HTTP: 1, n.HTTPS: 2} {
 		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/teapot", http.NoBody)

@@ -50,7 +50,7 @@ func (p Paths) Handle() uint32 { return p.handle }
 // needs paths that were opened with the reply guest. What was said last counts. The
 // error is an *abi.Error: late_reply when nobody waits any more.
 func (p Paths) Reply(request uint64, status int, body []byte, headers ...abi.Header) error {
-	q := abi.HookReply{Handle: p.handle, ID: request, Status: uint32(status), Headers: headers, Body: body} //nolint:gosec // the host checks it
+	q := abi.HookReply{Handle: p.handle, ID: request, Status: uint32(status), Headers: headers, Body: body}
 	_, err := hostReply(q.Append(hostcall.Request()))
 	return err
 }
