@@ -81,7 +81,8 @@ func (r *reader) patience() time.Duration {
 // feed gives what was read to whoever it is for: a transact, the guest's reads,
 // or the cutter.
 func (r *reader) feed(in []byte) error {
-	r.active.Store(time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	r.active.Store(now)
 	if t := r.turn.Load(); t != nil {
 		t.feed(in)
 		return nil
@@ -103,7 +104,7 @@ func (r *reader) feed(in []byte) error {
 			return nil
 		}
 		in = rest
-		if err := r.found(frame, v); err != nil {
+		if err := r.found(frame, v, now); err != nil {
 			if v == whole {
 				frame = onWire(r.set, frame)
 			}
@@ -114,10 +115,10 @@ func (r *reader) feed(in []byte) error {
 }
 
 // found tells what the cutter found.
-func (r *reader) found(frame []byte, v verdict) error {
+func (r *reader) found(frame []byte, v verdict, now int64) error {
 	switch v {
 	case whole:
-		return r.push(capability.Event{Type: abi.EventData, Time: time.Now().UnixNano()}, frame)
+		return r.push(capability.Event{Type: abi.EventData, Time: now}, frame)
 	case tooLong:
 		return r.gap(gapTooLong)
 	case broken:
@@ -134,7 +135,7 @@ func (r *reader) silence() error {
 		if v == more {
 			return nil
 		}
-		if err := r.found(frame, v); err != nil {
+		if err := r.found(frame, v, time.Now().UnixNano()); err != nil {
 			return err
 		}
 	}
