@@ -16,7 +16,7 @@ const (
 	maxMessage      = 16 << 20 // bytes of any answer
 	fetches         = 2        // at a time
 	fetchWait       = 500 * time.Millisecond
-	linger          = 5 * time.Millisecond
+	linger          = time.Millisecond // what a call hands over comes together
 	requestRetries  = 2
 	requestTime     = 5 * time.Second
 	leastMetadata   = 250 * time.Millisecond
