@@ -20,17 +20,27 @@ type link interface {
 
 // openLink opens a line, whose name begins with a slash (or is COM3), or connects.
 func openLink(endpoint string, c *config) (link, error) {
-	if address, ok := strings.CutPrefix(endpoint, "tcp://"); ok || !onLine(endpoint) {
-		if !strings.Contains(address, ":") {
-			address += ":502"
-		}
-		conn, err := tcp.Open(abi.TCPOpen{
-			Address: address, Pull: true, Background: true, Framing: tcp.Length(4, 2, 0), OpenTimeoutMS: milliseconds(c.OpenTimeout),
-		})
-		return &network{conn: conn, patience: duration(c.Timeout)}, err
+	if onLine(endpoint) {
+		port, err := serial.Open(c.serialOpen(endpoint))
+		return &line{port: port, patience: duration(c.Timeout)}, err
 	}
-	port, err := serial.Open(c.serialOpen(endpoint))
-	return &line{port: port, patience: duration(c.Timeout)}, err
+	if address, ok := strings.CutPrefix(endpoint, "rtu+tcp://"); ok {
+		silence := leastSilence
+		if c.InterByteTimeout != nil {
+			silence = duration(*c.InterByteTimeout)
+		}
+		conn, err := connect(address, tcp.Gap(silence), c)
+		return &tunnel{conn: conn, patience: duration(c.Timeout)}, err
+	}
+	conn, err := connect(strings.TrimPrefix(endpoint, "tcp://"), tcp.Length(4, 2, 0), c)
+	return &network{conn: conn, patience: duration(c.Timeout)}, err
+}
+
+func connect(address string, framing *abi.Framing, c *config) (tcp.Conn, error) {
+	if !strings.Contains(address, ":") {
+		address += ":502"
+	}
+	return tcp.Open(abi.TCPOpen{Address: address, Pull: true, Background: true, Framing: framing, OpenTimeoutMS: milliseconds(c.OpenTimeout)})
 }
 
 func onLine(endpoint string) bool {
@@ -82,6 +92,32 @@ func unframe(unit byte, frame []byte) ([]byte, error) {
 		return nil, damage("unit %d answered in place of unit %d", frame[0], unit)
 	}
 	return frame[1:n], nil
+}
+
+// tunnel is RTU through a server that hands the bytes of a line on over TCP. The
+// end of an answer is silence.
+type tunnel struct {
+	conn     tcp.Conn
+	patience time.Duration
+	frame    []byte
+}
+
+// leastSilence ends an answer where the config does not say otherwise.
+const leastSilence = 20 * time.Millisecond
+
+func (u *tunnel) ask(unit byte, pdu []byte, _ int, _ bool) ([]byte, int64, error) {
+	u.frame = append(append(u.frame[:0], unit), pdu...)
+	u.frame = binary.LittleEndian.AppendUint16(u.frame, crc16(u.frame))
+	if unit == 0 {
+		_, err := u.conn.Write(u.frame)
+		return nil, time.Now().UnixNano(), err
+	}
+	data, err := u.conn.Transact(u.frame, u.patience)
+	if err != nil {
+		return nil, 0, err
+	}
+	answer, err := unframe(unit, data.Data)
+	return append([]byte(nil), answer...), time.Now().UnixNano(), err
 }
 
 // network is Modbus TCP.

@@ -180,6 +180,28 @@ func TestPollSplitsWhatIsRefused(t *testing.T) {
 	}
 }
 
+// RTU through a server that hands on the bytes of a line.
+func TestRTUOverTCP(t *testing.T) {
+	h := guesttest.New(t, &bus{})
+	h.Log()
+	peers := h.TCP("moxa:4001")
+	peers.Answer = serve(meter())
+	in := guesttest.Opening(meterConfig, abi.ReasonStart)
+	in.Lane, in.Devices = "rtu+tcp://moxa:4001", []abi.Device{{ID: "meter"}}
+	if _, err := h.Open(in); err != nil {
+		t.Fatal(err)
+	}
+	if f := peers.Opened()[0].Framing; f.Kind != abi.FramingGap || f.GapUS != 20_000 {
+		t.Errorf("framed %+v", f)
+	}
+	if _, got := poll(t, h, "meter"); !strings.HasPrefix(got, "running=true switches=5 volts=215V") {
+		t.Errorf("got %s", got)
+	}
+	if got := ask(t, h, abi.Message{Type: abi.MessageRPC, Device: "meter", Method: "far", Body: []byte(`5`)}); got != `{"success":true}` {
+		t.Errorf("a write: %s", got)
+	}
+}
+
 // What was told on change is told again after it was not known for a while.
 func TestValuesAreToldAgainAfterSilence(t *testing.T) {
 	h, ports, lines := opened(t, `{"sendDataOnlyOnChange":true,"timeseries":[{"tag":"a","address":0}]}`, abi.Device{ID: "d", Config: []byte(`{"unitId":7}`)})
