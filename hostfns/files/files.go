@@ -123,7 +123,7 @@ func (s *session) stat(ctx context.Context, in, out []byte) ([]byte, error) {
 
 func missing(file string) error {
 	return fault.New(fault.NotFound, "no parameter %q that is a file", fault.Clip(file, 64)).
-		WithHint("Choose a file for the parameter: `snaprail connectors update CONNECTOR --file %s=PATH`.", fault.Clip(file, 64))
+		WithHint("Choose a file for the parameter: `snaprail connectors update CONNECTOR --param-file %s=PATH`.", fault.Clip(file, 64))
 }
 
 func (s *session) read(ctx context.Context, in, out []byte) ([]byte, error) {
