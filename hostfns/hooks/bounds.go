@@ -23,10 +23,12 @@ type bounds struct {
 	waiting int
 	tenants map[capability.Purse]int // requests that wait; a purse is its tenant's
 	bytes   int64
+	names   int64 // bytes of what is remembered
+	kept    map[capability.Purse]int64
 }
 
 func newBounds(cfg Config) *bounds {
-	return &bounds{cfg: cfg, clients: map[netip.Prefix]int{}, tenants: map[capability.Purse]int{}}
+	return &bounds{cfg: cfg, clients: map[netip.Prefix]int{}, tenants: map[capability.Purse]int{}, kept: map[capability.Purse]int64{}}
 }
 
 // enter takes a place for a body; leave gives it back.
@@ -93,6 +95,24 @@ func (b *bounds) hold(p capability.Purse, n int64) bool {
 		return false
 	}
 	b.bytes += n
+	return true
+}
+
+// keep takes room for n bytes of what is remembered; n < 0 gives it back. It is none
+// of the room for requests: what is over holds up nobody.
+func (b *bounds) keep(p capability.Purse, n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > 0 && (b.names+n > b.cfg.Names || p != nil && b.kept[p]+n > b.cfg.Names/tenantShare) {
+		return false
+	}
+	b.names += n
+	if p == nil {
+		return true
+	}
+	if b.kept[p] += n; b.kept[p] == 0 {
+		delete(b.kept, p)
+	}
 	return true
 }
 

@@ -84,7 +84,7 @@ func newDesk(s *session) *desk {
 	b, purse := s.bounds, s.purse
 	return &desk{
 		id: s.owner, counts: map[string]uint64{}, untold: map[string]uint64{},
-		names: newWindow(func(n int64) bool { return b.hold(purse, n) }),
+		names: newWindow(func(n int64) bool { return b.keep(purse, n) }),
 	}
 }
 

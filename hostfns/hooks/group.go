@@ -21,7 +21,8 @@ const (
 type Config struct {
 	Bodies  int           // that are under way at once, of all connectors; 1024
 	Waiting int           // requests that wait, of all connectors; 4096
-	Bytes   int64         // that bodies, waiting requests and kept answers take; 256 MiB
+	Bytes   int64         // that bodies and waiting requests take; 256 MiB
+	Names   int64         // bytes of what is remembered of requests that were answered; 128 MiB
 	Body    time.Duration // that a body may take; 10 s
 	Desks   int           // connectors without a session that are remembered; 1024
 }
@@ -30,7 +31,7 @@ type Config struct {
 const (
 	connectorShare = 4  // bodies of one connector
 	clientShare    = 16 // bodies of one address outside
-	tenantShare    = 4  // requests of one tenant that wait
+	tenantShare    = 4  // requests of one tenant that wait, and what is remembered for it
 )
 
 func (c Config) withDefaults() Config {
@@ -42,6 +43,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Bytes <= 0 {
 		c.Bytes = 256 << 20
+	}
+	if c.Names <= 0 {
+		c.Names = 128 << 20
 	}
 	if c.Body <= 0 {
 		c.Body = 10 * time.Second

@@ -416,3 +416,46 @@ func TestOpenIsRefused(t *testing.T) {
 		t.Error("a desk is left")
 	}
 }
+
+// purse is a tenant's.
+type purse struct{ held int64 }
+
+func (*purse) Request(context.Context) (func(), error) { return func() {}, nil }
+
+func (p *purse) Hold(n int64) error {
+	if p.held += n; p.held > 1<<20 {
+		p.held -= n
+		return fault.New(fault.Exhausted, "no more")
+	}
+	return nil
+}
+
+// What is remembered takes nothing of the room for requests, and of each tenant a
+// part at most.
+func TestTenantsShare(t *testing.T) {
+	p, q := &purse{}, &purse{}
+	b := newBounds(Config{Waiting: 8, Bytes: 2 << 20, Names: 4000}.withDefaults())
+	for range 2 {
+		if !b.wait(p) {
+			t.Fatal("no place")
+		}
+	}
+	if b.wait(p) || !b.wait(q) {
+		t.Error("one tenant has taken all places, or none")
+	}
+	b.done(p)
+	if !b.wait(p) {
+		t.Error("a place that was given back is gone")
+	}
+	if !b.hold(p, 1<<20) || b.hold(p, 1) || !b.hold(q, 1<<20) || b.hold(q, 1) {
+		t.Error("bytes")
+	}
+	if !b.keep(p, 1000) || b.keep(p, 1) || !b.keep(q, 1000) || !b.keep(nil, 2000) || b.keep(nil, 1) {
+		t.Error("names")
+	}
+	b.keep(p, -1000)
+	b.keep(q, -1000)
+	if len(b.kept) != 0 || b.names != 2000 || p.held != 1<<20 {
+		t.Errorf("%v, %d, %d", b.kept, b.names, p.held)
+	}
+}
