@@ -62,7 +62,7 @@ func (s *source) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	if _, err := kafka.Open(args); err != nil {
 		return err
 	}
-	s.before, s.place = readPlace(in.Cursor), readPlace(in.Cursor)
+	s.before, s.place = readPlace(in.Cursor, s.config.Group), readPlace(in.Cursor, s.config.Group)
 	for _, d := range in.Devices {
 		s.known[d.ID] = true
 	}

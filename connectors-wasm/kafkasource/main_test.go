@@ -99,7 +99,7 @@ func TestRepeatsAfterACrash(t *testing.T) {
 	other := m
 	other.Partition, other.Offset = 0, 3
 	cursor := h.MustEvents(k.Event(m), k.Event(last), k.Event(other)).Cursor
-	if string(cursor) != "AAE 0:4 2:18" {
+	if string(cursor) != "snaprail/AAE 0:4 2:18" {
 		t.Fatalf("the cursor is %q", cursor)
 	}
 	if out := h.MustEvents(k.Event(last)); len(out.Batch.Records) != 1 {
@@ -116,12 +116,19 @@ func TestRepeatsAfterACrash(t *testing.T) {
 	next := m
 	next.Offset = 18
 	out := again.MustEvents(k.Event(last), k.Event(next))
-	if len(out.Batch.Records) != 1 || out.Batch.Records[0].SourceKey != "plant.readings/2/18/AAE" || len(out.Verdicts) != 1 || string(out.Cursor) != "AAE 0:4 2:19" {
+	if len(out.Batch.Records) != 1 || out.Batch.Records[0].SourceKey != "plant.readings/2/18/AAE" || len(out.Verdicts) != 1 || string(out.Cursor) != "snaprail/AAE 0:4 2:19" {
 		t.Errorf("%+v", out)
 	}
 	m.TopicID, m.Offset = "AAI", 0
-	if out = again.MustEvents(k.Event(m)); len(out.Batch.Records) != 1 || string(out.Cursor) != "AAI 2:1" {
+	if out = again.MustEvents(k.Event(m)); len(out.Batch.Records) != 1 || string(out.Cursor) != "snaprail/AAI 2:1" {
 		t.Errorf("a topic made anew: %+v", out)
+	}
+	far := readPlace([]byte("snaprail/AAE 2:100000"), "snaprail")
+	if early := (abi.KafkaRecord{TopicID: "AAE", Partition: 2, Offset: 9}); far.has(&early) || far.has(&abi.KafkaRecord{TopicID: "AAE", Partition: 2, Offset: 99_999}) {
+		t.Error("a group that was moved back far reads nothing again")
+	}
+	if other := readPlace(cursor, "another"); other.has(&last) {
+		t.Error("another group has read nothing")
 	}
 	m.TopicID = ""
 	if out = again.MustEvents(k.Event(m)); len(out.Batch.Records) != 1 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,19 +11,29 @@ import (
 
 // place is how far a topic was read, by what the outbox has: the group's offsets
 // are committed a little later, and what lies between comes again after a crash.
-// As a cursor it is a text: the topic's ID, and partitions with the offsets that
-// are due, as in "AAE 0:17 2:4".
+// As a cursor it is a text: the group and the topic's ID, and partitions with the
+// offsets that are due, as in "rail/AAE 0:17 2:4".
 type place struct {
+	group string // escaped
 	topic string
 	due   map[uint32]uint64
 	moved bool
 }
 
-func readPlace(cursor []byte) place {
-	p := place{due: map[uint32]uint64{}}
+// repeats bounds how many records of a partition may come again. Whoever has more
+// of them come has moved the group back, to read them once more.
+const repeats = 1 << 16
+
+// readPlace reads a cursor. That of another group says nothing of this one.
+func readPlace(cursor []byte, group string) place {
+	p := place{group: url.QueryEscape(group), due: map[uint32]uint64{}}
 	for i, part := range strings.Split(string(cursor), " ") {
 		if i == 0 {
-			p.topic = part
+			of, topic, _ := strings.Cut(part, "/")
+			if of != p.group {
+				break
+			}
+			p.topic = topic
 			continue
 		}
 		number, offset, _ := strings.Cut(part, ":")
@@ -40,7 +51,15 @@ func readPlace(cursor []byte) place {
 // has reports whether a record lies before the place. In a cluster whose topics
 // have no IDs nobody can tell: a topic may have been made anew.
 func (p *place) has(m *abi.KafkaRecord) bool {
-	return m.TopicID != "" && m.TopicID == p.topic && m.Offset < p.due[m.Partition]
+	due := p.due[m.Partition]
+	if m.TopicID == "" || m.TopicID != p.topic || m.Offset >= due {
+		return false
+	}
+	if due-m.Offset > repeats {
+		delete(p.due, m.Partition)
+		return false
+	}
+	return true
 }
 
 // pass moves the place behind a record.
@@ -52,7 +71,7 @@ func (p *place) pass(m *abi.KafkaRecord) {
 }
 
 func (p *place) append(dst []byte) []byte {
-	dst = append(dst, p.topic...)
+	dst = append(append(append(dst, p.group...), '/'), p.topic...)
 	var partitions []uint32
 	for partition := range p.due {
 		partitions = append(partitions, partition)
