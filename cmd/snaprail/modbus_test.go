@@ -75,6 +75,17 @@ func nullModem(t *testing.T) (a, b string) {
 	}
 }
 
+// freeAddress is one that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
 // modbusProfile is what both transports are asked for.
 const modbusProfile = `{
 	"sendDataOnlyOnChange": true,
@@ -98,14 +109,11 @@ func TestModbusConnector(t *testing.T) {
 	line, far := nullModem(t)
 	simulator := filepath.Join("..", "..", "connectors-wasm", "modbus", "testdata", "simulator.py")
 	python(t, "pymodbus, serial", simulator, "rtu", far)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	address, tunnel := freeAddress(t), freeAddress(t)
+	for kind, at := range map[string]string{"tcp": address, "rtutcp": tunnel} {
+		_, port, _ := net.SplitHostPort(at)
+		python(t, "pymodbus, serial", simulator, kind, port)
 	}
-	address := l.Addr().String()
-	_ = l.Close()
-	_, tcpPort, _ := net.SplitHostPort(address)
-	python(t, "pymodbus, serial", simulator, "tcp", tcpPort)
 
 	n := newNode(t)
 	c := n.activate(json.Marshal(map[string]any{
@@ -114,7 +122,7 @@ func TestModbusConnector(t *testing.T) {
 		"grants": []any{
 			map[string]any{"group": "serial", "resources": []string{line}, "rights": []string{"read", "write"}, "reason": "the line"},
 			map[string]any{
-				"group": "tcp", "resources": []string{address, "cidr:127.0.0.0/8"}, "rights": []string{"read", "write"}, "reason": "the controller",
+				"group": "tcp", "resources": []string{address, tunnel, "cidr:127.0.0.0/8"}, "rights": []string{"read", "write"}, "reason": "the controller",
 				// Polls write without being asked to; who asks is judged.
 				"interlock": json.RawMessage(`{"unasked": true, "tags": [
 					{"tag": "flow", "min": 0, "max": 10}, {"tag": "lamp"}, {"tag": "volts"},
@@ -125,7 +133,7 @@ func TestModbusConnector(t *testing.T) {
 	for id, d := range map[string]struct {
 		endpoint string
 		unit     int
-	}{"cellar": {line, 1}, "attic": {line, 2}, "gone": {line, 9}, "boiler": {"tcp://" + address, 1}} {
+	}{"cellar": {line, 1}, "attic": {line, 2}, "gone": {line, 9}, "boiler": {"tcp://" + address, 1}, "shed": {"rtu+tcp://" + tunnel, 2}} {
 		in := client.DeviceInput{
 			ID: id, Type: "modbus", Endpoint: d.endpoint,
 			Config: json.RawMessage(fmt.Sprintf(`{"profile":"p","unitId":%d}`, d.unit)), Poll: spec.Poll{Interval: spec.Duration(100 * time.Millisecond)},
@@ -138,6 +146,7 @@ func TestModbusConnector(t *testing.T) {
 
 	want := map[string]string{
 		"cellar": "230.1 V -10 100000 21.5 true Hello", "attic": "230.2 V -10 100000 21.5 true Hello", "boiler": "230.1 V -10 100000 21.5 true Hello",
+		"shed": "230.2 V -10 100000 21.5 true Hello",
 	}
 	got := map[string]map[string]string{}
 	full := func(id string) string {
@@ -174,7 +183,7 @@ func TestModbusConnector(t *testing.T) {
 		}
 		return strings.Join(said, "\n")
 	}
-	for _, device := range []string{"attic", "boiler"} {
+	for _, device := range []string{"attic", "boiler", "shed"} {
 		if got := ask("rpc", device, "far", `77`); !strings.Contains(got, `"success":true`) {
 			t.Errorf("%s: an RPC: %s", device, got)
 		}
@@ -203,7 +212,7 @@ func TestModbusConnector(t *testing.T) {
 		t.Errorf("a device that is not there: %s", got)
 	}
 	s := n.state(c.ID, lifecycle.Running)
-	if s.Lanes == nil || s.Lanes.Total != 2 {
+	if s.Lanes == nil || s.Lanes.Total != 3 {
 		t.Errorf("the lanes: %+v, want one for each endpoint", s.Lanes)
 	}
 }

@@ -1,6 +1,6 @@
 """Modbus units for tests, as pymodbus plays them.
 
-simulator.py rtu PORT | simulator.py tcp PORT
+simulator.py rtu PORT | simulator.py tcp PORT | simulator.py rtutcp PORT
 
 Units 1 and 2 are there. Input register 0 counts the seconds in tenths, so that
 polls see it change. Holding registers 0 to 19 and 100 to 109, coils 0 to 15 and
@@ -44,7 +44,8 @@ async def main():
     if kind == "rtu":
         server = ModbusSerialServer(context, framer=FramerType.RTU, port=where, baudrate=19200)
     else:
-        server = ModbusTcpServer(context, address=("127.0.0.1", int(where)))
+        framer = FramerType.SOCKET if kind == "tcp" else FramerType.RTU
+        server = ModbusTcpServer(context, framer=framer, address=("127.0.0.1", int(where)))
     await server.serve_forever(background=True)
     print("ready", flush=True)
 
