@@ -223,17 +223,25 @@ func (s *session) Ack(n int) {
 	s.taken -= n
 }
 
+// maxDeaths is how many guests may die with a request.
+const maxDeaths = 3
+
 // Rewind implements capability.Source. What was settled is not handed in again, nor
 // is what nobody waits for any more: its caller was told that it may have come to
-// nothing. What a guest said in a step that failed was not said.
+// nothing. What a guest said in a step that failed was not said. A request that several
+// guests have died over, or died with, is given up: whoever sent it may send it again,
+// and the connector does not die of it for ever.
 func (s *session) Rewind() {
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
 	s.desk.readBy(s)
 	s.taken = 0
 	s.tickets = slices.DeleteFunc(s.tickets, func(t *ticket) bool {
+		if t.taken {
+			t.deaths++
+		}
 		t.taken, t.reply = false, nil
-		if !t.settled && t.waiters > 0 {
+		if !t.settled && t.waiters > 0 && t.deaths < maxDeaths {
 			return false
 		}
 		if !t.settled {

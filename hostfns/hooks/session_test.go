@@ -183,6 +183,28 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
+// A request that guests die over is given up, so that the connector lives.
+func TestARequestThatKills(t *testing.T) {
+	r := newRig(t, Config{})
+	s := r.opened(abi.HookOpen{})
+	killer := r.sent("/killer", "")
+	for range maxDeaths {
+		if q := s.take(1)[0]; q.Path != "/killer" {
+			t.Fatal(q.Path)
+		}
+		s.Rewind() // it died
+		s.Rewind() // and the next one began: nobody was handed anything in between
+	}
+	r.wants(r.answer(killer), 503, fault.HookUnavailable)
+	c := r.sent("/next", "")
+	s.take(1)
+	s.settle(1)
+	if g := r.answer(c); g.status != 202 || s.Condition().Counts["abandoned"] != 1 {
+		t.Errorf("%+v, %v", g, s.Condition())
+	}
+	r.empty()
+}
+
 func TestTheCallerGoes(t *testing.T) {
 	r := newRig(t, Config{})
 	s := r.opened(abi.HookOpen{})

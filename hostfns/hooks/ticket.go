@@ -20,6 +20,7 @@ type ticket struct {
 
 	waiters int            // callers that wait
 	taken   bool           // the guest was handed it
+	deaths  int            // guests that were handed it and did not come back
 	settled bool           // its step is durable
 	reply   *abi.HookReply // what the guest said, in a step that is not durable yet
 	answer  answer         // before done is closed
