@@ -64,7 +64,8 @@ func (g *Group) join(ctx context.Context, scope capability.Scope, set settings) 
 		g.buses.leave(b)
 		return nil, b.err
 	}
-	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes), stopped: make(chan struct{})}
+	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes)}
+	m.ended, m.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.mu.Lock()
 	b.members = append(b.members, m)
 	b.mu.Unlock()
@@ -129,7 +130,8 @@ type member struct {
 	events  *queue
 	closing sync.Once
 	closed  error
-	stopped chan struct{}
+	ended   context.Context //nolint:containedctx // it ends with the session, and what waits with it
+	end     context.CancelFunc
 }
 
 var (
@@ -139,14 +141,12 @@ var (
 
 // Call serves transact, and what does not disturb the turn of another.
 func (m *member) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
-	select {
-	case <-m.stopped:
-		return nil, fault.New(fault.SessionClosed, "the session of serial port %s is closed", m.set.port)
-	default:
+	if m.ended.Err() != nil {
+		return nil, m.gone()
 	}
 	switch function {
 	case functionTransact:
-		return m.bus.line.callTransact(ctx, m.set, in, out)
+		return m.transact(ctx, in, out)
 	case functionSignals:
 		return m.bus.line.Call(ctx, function, in, out)
 	case functionWrite, functionDrain, functionFlush, functionRead, functionReadUntil, functionSetSignals, functionBreak:
@@ -156,10 +156,26 @@ func (m *member) Call(ctx context.Context, function string, in, out []byte) ([]b
 	return nil, fault.New(fault.Unsupported, "serial has no function %q", function)
 }
 
+// transact ends with the session as well.
+func (m *member) transact(ctx context.Context, in, out []byte) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.ended, cancel)()
+	reply, err := m.bus.line.callTransact(ctx, m.set, in, out)
+	if err != nil && m.ended.Err() != nil {
+		return nil, m.gone()
+	}
+	return reply, err
+}
+
+func (m *member) gone() error {
+	return fault.New(fault.SessionClosed, "the session of serial port %s is closed", m.set.port)
+}
+
 // Close closes the port when nobody shares it any more.
 func (m *member) Close(ctx context.Context) error {
 	m.closing.Do(func() {
-		close(m.stopped)
+		m.end()
 		b := m.bus
 		b.mu.Lock()
 		b.members = slices.DeleteFunc(b.members, func(o *member) bool { return o == m })

@@ -325,6 +325,46 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// A lane that closes while it waits, for an answer or for its turn, waits no more;
+// the others go on.
+func TestALaneClosesWhileItWaits(t *testing.T) {
+	r := plugged(t)
+	g := New(Config{})
+	var lanes []capability.Session
+	for range 3 {
+		s, err := g.Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeSession(t, s) })
+		lanes = append(lanes, s)
+	}
+	line := lanes[0].(*member).bus.line
+	failed := make(chan error, 2)
+	for i, lane := range lanes[:2] {
+		go func() {
+			_, err := ask(context.Background(), lane, abi.SerialTransact{Data: []byte("x\n"), Frames: 1, TimeoutMS: 60_000})
+			failed <- err
+		}()
+		eventually(t, "it waits", func() bool {
+			line.turns.mu.Lock()
+			defer line.turns.mu.Unlock()
+			return i == 0 && line.turn.Load() != nil || len(line.turns.others) == 1
+		})
+	}
+	for _, lane := range []capability.Session{lanes[1], lanes[0]} {
+		closeSession(t, lane)
+		if err := <-failed; !fault.Is(err, fault.SessionClosed) {
+			t.Errorf("got %v", err)
+		}
+	}
+	r.receive(2)
+	r.serve(func(line string) string { return line })
+	if got, err := ask(t.Context(), lanes[2], abi.SerialTransact{Data: []byte("y\n"), Frames: 1}); err != nil || len(got) != 1 {
+		t.Errorf("the third: %q, %v", got, err)
+	}
+}
+
 // Lanes may want a line set differently: it is, for the turn of each.
 func TestEachTurnHasItsOwnSettings(t *testing.T) {
 	r := plugged(t)
