@@ -37,6 +37,7 @@ type node struct {
 
 	connection uint64 // the last that was looked at; 0: none
 	host       host
+	early      *word // that came before the connection was there
 }
 
 // Open connects, with the death certificate of this connection as its will. The
@@ -46,9 +47,14 @@ func (n *node) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	if err != nil {
 		return err
 	}
-	n.config, n.edge, n.connection, n.host = c, newEdge(c), 0, host{}
+	n.config, n.edge, n.connection, n.host, n.early = c, newEdge(c), 0, host{}, nil
 	if err := n.connect(); err != nil {
 		return err
+	}
+	if in.Reason != abi.ReasonSwap { // the next connection is to have the next number, however soon it comes
+		if err := n.look(); err != nil {
+			log.Warning("after connecting: " + err.Error())
+		}
 	}
 	step.After(timerBirth, 0)
 	if c.DeviceTimeout > 0 {

@@ -323,6 +323,20 @@ func TestPrimaryHost(t *testing.T) {
 	}
 }
 
+// The broker sends what it has retained with the subscription, which may be before
+// the connection counts as there.
+func TestPrimaryHostThatIsHeardEarly(t *testing.T) {
+	r := newRig(t, example(t))
+	r.MustEvents(r.broker.Lost(1))
+	r.MustEvents(r.state(true, 100))
+	up := r.broker.Back(1)
+	r.connected()
+	r.MustEvents(up)
+	if got := r.see().kinds(); got != "NBIRTH" {
+		t.Errorf("after the connection: %q", got)
+	}
+}
+
 func TestRebirth(t *testing.T) {
 	r := newRig(t, small).birth()
 	r.deliver(telemetry("b", 1, point("x", abi.Int(1))), telemetry("a", 1, point("x", abi.Int(2))), telemetry("a", 2, point("x", abi.Int(3))))

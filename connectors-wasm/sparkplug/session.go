@@ -82,7 +82,13 @@ func (n *node) look() error {
 		return err
 	}
 	n.edge.bdSeq, n.connection = current, info.Connections
-	return n.recall()
+	if err := n.recall(); err != nil || n.early == nil {
+		return err
+	}
+	w := *n.early
+	n.early = nil
+	_, err = n.hear(w)
+	return err
 }
 
 // again makes a connection that has a will.
@@ -131,18 +137,12 @@ func (n *node) state(body []byte) error {
 		log.Warning("the STATE of the primary host is none of Sparkplug 3.0: it has no online and timestamp")
 		return nil
 	}
+	w := word{*said.Online, *said.Time}
 	if err := n.look(); err != nil {
+		n.early = &w
 		return err
 	}
-	if n.host.Known && *said.Time < n.host.Time {
-		return nil
-	}
-	n.host.Known, n.host.Online, n.host.Time = true, *said.Online, *said.Time
-	kept, err := json.Marshal(n.host)
-	if err != nil {
-		return err
-	}
-	if err := kv.Put(keyHost, kept); err != nil {
+	if news, err := n.hear(w); err != nil || !news {
 		return err
 	}
 	if n.host.Online {
@@ -153,6 +153,28 @@ func (n *node) state(body []byte) error {
 		return nil
 	}
 	return n.leave()
+}
+
+// word is what a primary host says of itself. One that comes before the connection
+// is there, as the broker sends it with the subscription, waits for it: it is not
+// said twice.
+type word struct {
+	online bool
+	time   uint64
+}
+
+// hear takes the word of the primary host on this connection. An older one than the
+// last is no news.
+func (n *node) hear(w word) (news bool, err error) {
+	if n.host.Known && w.time < n.host.Time {
+		return false, nil
+	}
+	n.host.Known, n.host.Online, n.host.Time = true, w.online, w.time
+	kept, err := json.Marshal(n.host)
+	if err != nil {
+		return false, err
+	}
+	return true, kv.Put(keyHost, kept)
 }
 
 // leave ends the session on purpose: a death, and a connection with the next

@@ -241,7 +241,7 @@ func (g *gateway) publish(items []item, step *snaprail.Step) {
 			case i >= len(results):
 				hold(m)
 			case results[i].Code == "":
-			case results[i].Retry:
+			case results[i].Retry || !forGood(results[i].Code):
 				hold(m)
 				err = refused(results[i])
 			case len(m.items) == 1:
@@ -261,8 +261,19 @@ func (g *gateway) publish(items []item, step *snaprail.Step) {
 	}
 }
 
+// forGood reports whether a code is the word on a message itself: nothing that
+// somebody puts right elsewhere, such as a grant, will get it through.
+func forGood(code string) bool {
+	switch code {
+	case "invalid", "packet_too_large", "payload_format_invalid", "topic_name_invalid":
+		return true
+	default:
+		return false
+	}
+}
+
 func refused(r mqtt.PublishResult) *abi.Error {
-	kind := abi.FaultInvalid
+	kind := abi.FaultDenied
 	if r.Retry {
 		kind = abi.FaultUnavailable
 	}

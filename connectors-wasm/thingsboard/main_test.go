@@ -252,12 +252,13 @@ func TestPublishThatFails(t *testing.T) {
 	r := newRig(t, small)
 	r.deliver(telemetry("m", 1, point("x", abi.Int(1))))
 	for _, c := range []struct {
+		code  string
 		retry bool
 		want  string
-	}{{false, "[{3 2}]"}, {true, "[{0 3}]"}} {
+	}{{"payload_format_invalid", false, "[{3 2}]"}, {"denied", false, "[{0 3}]"}, {"not_acknowledged", true, "[{0 3}]"}} {
 		r.broker.Answer(func(m abi.MQTTMessage) abi.MQTTResult {
 			if strings.Contains(string(m.Payload), "poison") {
-				return abi.MQTTResult{Code: "payload_format_invalid", Text: "no", Retry: c.retry}
+				return abi.MQTTResult{Code: c.code, Text: "no", Retry: c.retry}
 			}
 			return abi.MQTTResult{}
 		})
@@ -280,7 +281,7 @@ func TestPublishThatFails(t *testing.T) {
 			}{v.Input, v.Decision})
 		}
 		if fmt.Sprint(got) != c.want {
-			t.Errorf("retry %v: %v, want %s", c.retry, got, c.want)
+			t.Errorf("%s: %v, want %s", c.code, got, c.want)
 		}
 	}
 	if got := r.platform.Telemetry["m"]; len(got) != 6 {

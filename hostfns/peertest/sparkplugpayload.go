@@ -195,3 +195,31 @@ func SparkplugValue(datatype uint32, v any) any {
 	}
 	return v
 }
+
+// Command is a command of one metric, to a bool or a string.
+func (s *SparkplugSchema) Command(tb testing.TB, metric string, value any) []byte {
+	tb.Helper()
+	list := s.Payload.Fields().ByName("metrics")
+	m := dynamicpb.NewMessage(list.Message())
+	set := func(field string, v any) {
+		m.Set(m.Descriptor().Fields().ByName(protoreflect.Name(field)), protoreflect.ValueOf(v))
+	}
+	set("name", metric)
+	switch value.(type) {
+	case bool:
+		set("datatype", uint32(11))
+		set("boolean_value", value)
+	case string:
+		set("datatype", uint32(12))
+		set("string_value", value)
+	default:
+		tb.Fatalf("a command of %T", value)
+	}
+	p := dynamicpb.NewMessage(s.Payload)
+	p.Mutable(list).List().Append(protoreflect.ValueOfMessage(m))
+	body, err := proto.Marshal(p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return body
+}
