@@ -24,7 +24,8 @@ type Fault struct {
 	Stuck bool
 	// Refuse resets new connections at once.
 	Refuse bool
-	// ResetAfter resets a connection once so many bytes went to the client.
+	// ResetAfter resets a connection once so many bytes went to the client, and no
+	// more.
 	ResetAfter int64
 }
 
@@ -206,6 +207,10 @@ func (p *FaultProxy) pass(x *pair, from, to *net.TCPConn, toClient bool) {
 		if f, _ = p.now(); f.Silent {
 			n = 0
 		}
+		last := toClient && f.ResetAfter > 0 && x.toClient+int64(n) >= f.ResetAfter
+		if last {
+			n = int(max(0, f.ResetAfter-x.toClient))
+		}
 		if n > 0 {
 			p.delay(f, n)
 			if _, err := to.Write(room[:n]); err != nil {
@@ -213,11 +218,12 @@ func (p *FaultProxy) pass(x *pair, from, to *net.TCPConn, toClient bool) {
 				return
 			}
 		}
-		if toClient && f.ResetAfter > 0 {
-			if x.toClient += int64(n); x.toClient >= f.ResetAfter {
-				x.close(true)
-				return
-			}
+		if last {
+			x.close(true)
+			return
+		}
+		if toClient {
+			x.toClient += int64(n)
 		}
 		switch {
 		case errors.Is(err, io.EOF) && !f.Silent:
