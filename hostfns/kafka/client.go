@@ -48,7 +48,7 @@ func (s *session) newClient() (*kgo.Client, error) {
 	if s.login.mechanism != nil {
 		opts = append(opts, kgo.SASL(s.login.mechanism))
 	}
-	if s.events != nil {
+	if s.reads() {
 		opts = append(opts, s.groupOptions()...)
 	}
 	c, err := kgo.NewClient(opts...)

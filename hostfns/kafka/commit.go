@@ -35,7 +35,7 @@ func (s *session) commits() {
 
 // commitLogged is the last commit of a session.
 func (s *session) commitLogged(ctx context.Context) {
-	if s.events == nil {
+	if !s.reads() {
 		return
 	}
 	if err := s.commitBy(ctx, s.current()); err != nil {

@@ -257,3 +257,19 @@ func TestHammerProduce(t *testing.T) {
 		next[caller]++
 	}
 }
+
+// Who only writes is told too when the cluster goes and comes back.
+func TestAProducerIsTold(t *testing.T) {
+	r := cluster(t, kfake.DataDir(t.TempDir()))
+	port := portOf(t, r.address())
+	end := r.opened(group(), r.args())
+	r.cluster.Close()
+	if got := taken(t, end, 1); told(t, got) != "down" || got[0].Err == nil {
+		t.Errorf("got %s, %v", told(t, got), got[0].Err)
+	}
+	end.(capability.Source).Ack(1)
+	r.up(kfake.Ports(port))
+	if got := taken(t, end, 1); told(t, got) != "up" {
+		t.Errorf("got %s", told(t, got))
+	}
+}

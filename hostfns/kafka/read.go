@@ -137,9 +137,7 @@ func (s *session) renew(old *kgo.Client, cause error) {
 	gone, cancel := context.WithTimeout(s.quit, leaveTime)
 	closeClient(gone, old)
 	cancel()
-	if s.events != nil {
-		s.events.loseAll()
-	}
+	s.events.loseAll()
 	for {
 		select {
 		case <-s.quit.Done():

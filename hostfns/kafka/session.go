@@ -26,7 +26,7 @@ type session struct {
 	login  login
 
 	flights *flights
-	events  *queue // nil: nothing is read
+	events  *queue
 
 	committing sync.Mutex
 
@@ -48,12 +48,9 @@ type session struct {
 	remade   bool     // and another since
 }
 
-// source is a session with a group.
-type source struct{ *session }
-
 var (
 	_ capability.Reporter = (*session)(nil)
-	_ capability.Source   = source{}
+	_ capability.Source   = (*session)(nil)
 )
 
 func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
@@ -77,11 +74,9 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 			failed: map[string]*fault.Fault{},
 		},
 		flights: newFlights(g.cfg.Records, g.cfg.Bytes),
+		events:  newQueue(g.cfg.Records, g.cfg.Bytes),
 		closed:  make(chan struct{}),
 		reason:  "no broker has answered yet",
-	}
-	if set.args.Group != "" {
-		s.events = newQueue(g.cfg.Records, g.cfg.Bytes)
 	}
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if s.client, err = s.newClient(); err != nil {
@@ -94,13 +89,16 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 // start begins to look after the session.
 func (s *session) start() capability.Session {
 	s.running.Go(s.watch)
-	if s.events == nil {
-		return s
+	if s.reads() {
+		s.running.Go(s.read)
+		s.running.Go(s.commits)
 	}
-	s.running.Go(s.read)
-	s.running.Go(s.commits)
-	return source{s}
+	return s
 }
+
+// reads reports whether the session reads its topic: without a group its events
+// are words on the cluster alone.
+func (s *session) reads() bool { return s.set.args.Group != "" }
 
 // abandon ends a session that was not started.
 func (s *session) abandon() {
@@ -195,26 +193,25 @@ func (s *session) Condition() capability.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens, Counts: s.flights.counts()}
-	if s.events != nil {
-		c.Dropped, c.Buffered = s.events.counts()
+	if c.Dropped, c.Buffered = s.events.counts(); s.reads() {
 		c.Counts["read"], c.Counts["acknowledged"], c.Counts["behind"] = s.events.progress()
 	}
 	return c
 }
 
 // Ready implements capability.Source.
-func (s source) Ready() <-chan struct{} { return s.events.ready }
+func (s *session) Ready() <-chan struct{} { return s.events.ready }
 
 // Take implements capability.Source.
-func (s source) Take(dst []capability.Event, items, bytes int) []capability.Event {
+func (s *session) Take(dst []capability.Event, items, bytes int) []capability.Event {
 	return s.events.take(dst, items, bytes)
 }
 
 // Ack implements capability.Source: what is acknowledged will be committed.
-func (s source) Ack(n int) { s.events.ack(n) }
+func (s *session) Ack(n int) { s.events.ack(n) }
 
 // Rewind implements capability.Source.
-func (s source) Rewind() { s.events.rewind() }
+func (s *session) Rewind() { s.events.rewind() }
 
 // Replayable implements capability.Source: a group goes on where it committed.
-func (s source) Replayable() bool { return true }
+func (s *session) Replayable() bool { return true }

@@ -165,7 +165,7 @@ func (s *session) follow() {
 	s.mu.Unlock()
 	switch {
 	case !remade:
-	case s.events == nil:
+	case !s.reads():
 		s.renew(s.current(), errRemade)
 	default:
 		gone, cancel := context.WithTimeout(s.quit, leaveTime)
@@ -222,10 +222,8 @@ func (s *session) setDown(f *fault.Fault) {
 
 // tell adds a word on the session to its events.
 func (s *session) tell(e capability.Event) {
-	if s.events != nil {
-		e.Time = time.Now().UnixNano()
-		s.events.note(e)
-	}
+	e.Time = time.Now().UnixNano()
+	s.events.note(e)
 }
 
 // explain makes a fault of an error of the library.
