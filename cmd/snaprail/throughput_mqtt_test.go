@@ -90,8 +90,10 @@ func (p *publisher) publish(r *abi.Record, at int) {
 	}
 	p.buf = wire.AppendMessage(p.buf[:0], wire.V5, &wire.Message{
 		Topic: "bench/" + r.Device, Payload: r.Payload, QoS: 1, Properties: wire.Properties{ContentType: r.ContentType, User: []wire.User{
-			{Name: "snaprail-id", Value: fmt.Sprint("con_bench/1/", at)}, {Name: "snaprail-device", Value: r.Device},
-			{Name: "snaprail-connector", Value: "bench"}, {Name: "snaprail-kind", Value: "telemetry"},
+			{Name: "snaprail-id", Value: fmt.Sprint("con_bench/1/", at)},
+			{Name: "snaprail-device", Value: r.Device},
+			{Name: "snaprail-connector", Value: "bench"},
+			{Name: "snaprail-kind", Value: "telemetry"},
 		}},
 	}, p.id, false)
 	_, err := p.out.Write(p.buf)

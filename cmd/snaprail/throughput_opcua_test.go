@@ -80,7 +80,7 @@ func answerTo(h *ua.RequestHeader) *ua.ResponseHeader {
 func (f *fountain) subscribe(ch *uasc.SecureChannel, q ua.Request, _ uint32) (ua.Response, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r := &reader{channel: ch, id: uint32(len(f.readers) + 1), sequence: 1} //nolint:gosec // a few
+	r := &reader{channel: ch, id: uint32(len(f.readers) + 1), sequence: 1}
 	f.readers = append(f.readers, r)
 	return &ua.CreateSubscriptionResponse{
 		ResponseHeader: answerTo(q.Header()), SubscriptionID: r.id, RevisedPublishingInterval: 100, RevisedLifetimeCount: 10_000, RevisedMaxKeepAliveCount: 600,
@@ -103,7 +103,7 @@ func (f *fountain) monitor(ch *uasc.SecureChannel, request ua.Request, _ uint32)
 	p := &ua.CreateMonitoredItemsResponse{ResponseHeader: answerTo(q.RequestHeader), DiagnosticInfos: []*ua.DiagnosticInfo{}}
 	change := &ua.DataChangeNotification{DiagnosticInfos: []*ua.DiagnosticInfo{}}
 	for i, it := range q.ItemsToCreate {
-		p.Results = append(p.Results, &ua.MonitoredItemCreateResult{MonitoredItemID: uint32(i + 1), FilterResult: ua.NewExtensionObject(nil)}) //nolint:gosec // a few
+		p.Results = append(p.Results, &ua.MonitoredItemCreateResult{MonitoredItemID: uint32(i + 1), FilterResult: ua.NewExtensionObject(nil)})
 		change.MonitoredItems = append(change.MonitoredItems, &ua.MonitoredItemNotification{
 			ClientHandle: it.RequestedParameters.ClientHandle,
 			Value: &ua.DataValue{

@@ -189,7 +189,7 @@ func (w *works) connect(in control.ConnectorInput, module string, config map[str
 }
 
 // records is how many records of a connector are durable.
-func (w *works) records(id string) int { return int(w.lives.Running()[id].Counters.Records) } //nolint:gosec // a count
+func (w *works) records(id string) int { return int(w.lives.Running()[id].Counters.Records) }
 
 // until waits for a condition, and looks often.
 func (w *works) until(what string, met func() bool) {

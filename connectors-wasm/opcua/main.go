@@ -231,7 +231,7 @@ func (p *plant) poll(now int64, step *snaprail.Step) error {
 	values, err := p.server.Read(nodes...)
 	if err != nil {
 		log.Warning("poll: " + err.Error())
-		return nil
+		return nil //nolint:nilerr // the next poll tries again
 	}
 	for i := range values {
 		if i > 0 && i%abi.MaxItems == 0 { // or there might be more records than a step may have

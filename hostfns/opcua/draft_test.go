@@ -97,6 +97,7 @@ func (r *rotating) Secret(context.Context, string) ([]byte, error) {
 // TestSecretsAreReadForEachConnection: a password that is changed at the server
 // and here counts from the next connection on.
 func TestSecretsAreReadForEachConnection(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t, papersOf(t, 2048, tomorrow), freePort(t))
 	secret := &rotating{}
 	secret.value.Store([]byte("geheim"))

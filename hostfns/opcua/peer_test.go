@@ -119,8 +119,10 @@ func (p *peer) endpoint() string { return fmt.Sprintf("opc.tcp://127.0.0.1:%d/pl
 // TestEveryPolicyOfAPeer: a value is read and watched under every policy that the
 // peer has, in every mode, with a key that has the long padding, too.
 func TestEveryPolicyOfAPeer(t *testing.T) {
+	t.Parallel()
 	for _, m := range []maker{asyncua(), nodeOPCUA()} {
 		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
 			everyPolicy(t, m, 2048)
 			if m.folder { // one of them will do
 				everyPolicy(t, m, 3072)
@@ -165,8 +167,13 @@ func everyPolicy(t *testing.T, m maker, bits int) {
 
 // TestPeer does everything once, against servers of other makes.
 func TestPeer(t *testing.T) {
-	t.Run("asyncua", func(t *testing.T) { peerDoesEverything(t, asyncua()) })
-	t.Run("node-opcua", func(t *testing.T) { peerDoesEverything(t, nodeOPCUA()) })
+	t.Parallel()
+	for _, m := range []maker{asyncua(), nodeOPCUA()} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			peerDoesEverything(t, m)
+		})
+	}
 }
 
 // asOperator opens with name and password.
@@ -189,6 +196,7 @@ func (p *peer) asOperator(t *testing.T, policy, password string) (*Session, erro
 // TestKilledPeer: a server that is killed without a word is noticed, and watched
 // again when it is back.
 func TestKilledPeer(t *testing.T) {
+	t.Parallel()
 	own := papersOf(t, 2048, tomorrow)
 	p := nodeOPCUA().start(t, own, freePort(t))
 	s, err := p.asOperator(t, "Aes256_Sha256_RsaPss", "geheim")

@@ -80,6 +80,7 @@ func reads(t *testing.T, s *Session) {
 // TestChoosesTheBest: with nothing said, the strongest that is offered is used;
 // what protects nothing has to be asked for.
 func TestChoosesTheBest(t *testing.T) {
+	t.Parallel()
 	own := papersOf(t, 2048, tomorrow)
 	p := newPeer(t, own, freePort(t))
 	s := opened(t, testGroup(quick()), abi.OPCUAOpen{Endpoint: p.endpoint()})
@@ -116,6 +117,7 @@ func TestChoosesTheBest(t *testing.T) {
 // TestServerCertificateIsPinned: the first certificate is kept over a restart of
 // the host, and another one is refused until somebody says that it is meant.
 func TestServerCertificateIsPinned(t *testing.T) {
+	t.Parallel()
 	first, second := papersOf(t, 2048, tomorrow), papersOf(t, 2048, tomorrow)
 	p := newPeer(t, first, freePort(t))
 	kept := newTrust().place("elsewhere", nil) // outlives the group, as a store does
@@ -161,6 +163,7 @@ func (s secrets) Secret(_ context.Context, name string) ([]byte, error) { return
 
 // TestUserCertificate: with a key that the guest does not see.
 func TestUserCertificate(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t, papersOf(t, 2048, tomorrow), freePort(t))
 	user := papersOf(t, 2048, tomorrow)
 	args := abi.OPCUAOpen{Endpoint: p.endpoint(), Policy: "Basic256Sha256", UserCertificate: certificatePEM(user.certificate.Raw), UserKey: "secret://key"}

@@ -51,7 +51,7 @@ const maxLoose = 1024 // owners, and what each has
 func (l loose) Kept(_ context.Context, name string) ([]byte, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	value, found := l.trust.loose[l.owner][name]
+	value, found := l.loose[l.owner][name]
 	return value, found, nil
 }
 
@@ -59,13 +59,13 @@ func (l loose) Kept(_ context.Context, name string) ([]byte, bool, error) {
 func (l loose) Keep(_ context.Context, name string, value []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of := l.trust.loose[l.owner]
+	of := l.loose[l.owner]
 	if of == nil {
-		if len(l.trust.loose) >= maxLoose {
-			clear(l.trust.loose)
+		if len(l.loose) >= maxLoose {
+			clear(l.loose)
 		}
 		of = map[string][]byte{}
-		l.trust.loose[l.owner] = of
+		l.loose[l.owner] = of
 	}
 	if len(of) >= maxLoose {
 		return fault.New(fault.Exhausted, "opcua: the certificates of %d servers are known already", maxLoose)
