@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/hostfns/peertest"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
@@ -112,6 +115,8 @@ func TestWebhookLosesAndDoublesNothing(t *testing.T) {
 		t.Errorf("a wrong signature: %d, %v", status, err)
 	}
 
+	t.Run("BehindNginx", func(t *testing.T) { behindNginx(t, n, c.ID) })
+
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var taken [clients]int
@@ -187,4 +192,40 @@ func TestWebhookLosesAndDoublesNothing(t *testing.T) {
 		t.Errorf("status %+v", st.Sessions)
 	}
 	t.Logf("%d deliveries over %d kills; other answers: %v", total, kills, s.other)
+}
+
+// behindNginx sends deliveries by HTTP/2 and TLS to a proxy of another make, as they
+// come from outside: signed, wrongly signed, too long, and with a path that hides
+// another.
+func behindNginx(t *testing.T, n *node, connector string) {
+	front := peertest.StartNginx(t, `location /hooks/ { proxy_pass `+n.url+`; }`)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(front.CA)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	body := `{"delivery":"through nginx","repository":{"full_name":"octo/hello"}}`
+	for _, c := range []struct {
+		path, body, signature string
+		want                  int
+	}{
+		{"/github", body, hookSignature(body), http.StatusAccepted},
+		{"/github", body, hookSignature("x"), http.StatusNotFound},
+		{"/other", body, hookSignature(body), http.StatusNotFound},
+		{"/x%2f..%2fgithub", body, hookSignature(body), http.StatusNotFound},
+		{"/github", "no JSON", hookSignature("no JSON"), http.StatusUnprocessableEntity},
+		{"/github", strings.Repeat("x", 300<<10), "", http.StatusRequestEntityTooLarge},
+	} {
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.HTTPS+"/hooks/"+connector+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("X-Hub-Signature-256", "sha256="+c.signature)
+		p, err := transport.RoundTrip(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = p.Body.Close(); p.StatusCode != c.want || p.ProtoMajor != 2 {
+			t.Errorf("%s %.40s: %d by HTTP/%d, want %d", c.path, c.body, p.StatusCode, p.ProtoMajor, c.want)
+		}
+	}
 }
