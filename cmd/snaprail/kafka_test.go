@@ -158,7 +158,7 @@ func (n *kafkaNode) sinkIsRefused() {
 	n.k.Kcat("a:1\n", "-P", "-t", "feed", "-K:")
 	n.until(c.ID, "delivering", arrived(1))
 	n.k.Disallow(peertest.KafkaScramUser)
-	n.until(c.ID, "without the right", func(s *lifecycle.Status) bool { return !s.Sessions[0].Up })
+	n.until(c.ID, "without the right", func(s *lifecycle.Status) bool { return !s.Sessions[0].Up && s.State == lifecycle.Degraded })
 	n.k.Kcat("a:2\na:"+strings.Repeat("x", 5000)+"\na:3\n", "-P", "-t", "feed", "-K:")
 	s := n.until(c.ID, "held", func(s *lifecycle.Status) bool { return s.State == lifecycle.Degraded && s.Delivery.Held != "" })
 	if !strings.Contains(s.Delivery.Held, "TOPIC_AUTHORIZATION_FAILED") {
