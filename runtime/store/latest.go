@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // latest is the present state of the rows of a space that were read lately, so
@@ -10,6 +11,8 @@ import (
 // the disk nor unsealed again and again. A transaction gets a row from it only
 // when the row was just that in the state that the transaction shows: see view.
 type latest struct {
+	all *atomic.Int64 // bytes of the rows of all spaces, about
+
 	mu         sync.Mutex
 	commits    uint64 // those that have ended, well or not
 	committing bool
@@ -23,9 +26,10 @@ type lately struct {
 	since uint64
 }
 
-// The bounds of what is kept of a space.
+// The bounds of what is kept, in bytes.
 const (
-	maxLatest    = 1 << 20 // bytes
+	maxLatestAll = 32 << 20
+	maxLatest    = 1 << 20 // of a space
 	maxLatestRow = 8 << 10
 )
 
@@ -59,7 +63,19 @@ func (l *latest) state() (commits uint64, still bool) {
 func (l *latest) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.clear()
+}
+
+// clear forgets all rows. The caller holds mu.
+func (l *latest) clear() {
+	l.all.Add(-int64(l.bytes))
 	l.rows, l.bytes = nil, 0
+}
+
+// grow counts bytes more, or fewer. The caller holds mu.
+func (l *latest) grow(n int) {
+	l.bytes += n
+	l.all.Add(int64(n))
 }
 
 // commit commits what is staged. What it changes is forgotten before it can be
@@ -89,7 +105,7 @@ func (l *latest) part(s *staged) (known []place) {
 		for id := range rows {
 			at := place{b, id}
 			if old, ok := l.rows[at]; ok {
-				l.bytes -= old.size(at)
+				l.grow(-old.size(at))
 				delete(l.rows, at)
 				known = append(known, at)
 			}
@@ -104,14 +120,17 @@ func (l *latest) put(at place, s sighting, since uint64) {
 	if n > maxLatestRow {
 		return
 	}
-	if l.bytes+n > maxLatest || l.rows == nil {
-		l.rows, l.bytes = map[place]lately{}, 0
+	if l.bytes+n > maxLatest {
+		l.clear()
+	}
+	if l.rows == nil {
+		l.rows = map[place]lately{}
 	}
 	if old, ok := l.rows[at]; ok {
-		l.bytes -= old.size(at)
+		l.grow(-old.size(at))
 	}
 	l.rows[at] = lately{s, since}
-	l.bytes += n
+	l.grow(n)
 }
 
 func (s *sighting) size(at place) int { return len(at.id) + len(s.row.Value) + writeCost }

@@ -22,6 +22,7 @@ func TestHammerWhatIsKeptIsWhatIsThere(t *testing.T) {
 	grounds := map[string]func(t *testing.T) store.Store{
 		"memory": func(*testing.T) store.Store { return memory.New() },
 		"badger": func(t *testing.T) store.Store {
+			t.Helper()
 			s, err := badger.Open(badger.Config{Dir: t.TempDir(), Reserve: 1})
 			if err != nil {
 				t.Fatal(err)

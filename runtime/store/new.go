@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -18,6 +21,8 @@ type root struct {
 	mu     sync.Mutex
 	closed bool
 	latest map[string]*latest // by space
+
+	kept atomic.Int64 // bytes in all of latest
 	under  sync.WaitGroup     // transactions under way; grows under mu, before closed
 
 	closing  sync.Once
@@ -41,7 +46,7 @@ func (s *root) space(name string) *space {
 	}
 	l := s.latest[name]
 	if l == nil { // it stays, since spaces of the same name have to share it
-		l = &latest{}
+		l = &latest{all: &s.kept}
 		s.latest[name] = l
 	}
 	return &space{store: s, name: name, latest: l}
@@ -68,6 +73,17 @@ func (s *root) enter() error {
 	return nil
 }
 
+// forget forgets the rows that are kept of all spaces: there are more than may
+// be, and those that are needed come back.
+func (s *root) forget() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.latest))
+	s.mu.Unlock()
+	for _, l := range all {
+		l.forget()
+	}
+}
+
 // space is one tenant's part of a store, or the system's.
 type space struct {
 	store  *root
@@ -76,6 +92,9 @@ type space struct {
 }
 
 func (s *space) begin(write bool) (BackendTxn, error) {
+	if s.store.kept.Load() > maxLatestAll {
+		s.store.forget()
+	}
 	return s.latest.begin(s.store.backend, s.name, write)
 }
 
