@@ -22,8 +22,8 @@ type root struct {
 	closed bool
 	latest map[string]*latest // by space
 
-	kept atomic.Int64 // bytes in all of latest
-	under  sync.WaitGroup     // transactions under way; grows under mu, before closed
+	kept  atomic.Int64   // bytes in all of latest
+	under sync.WaitGroup // transactions under way; grows under mu, before closed
 
 	closing  sync.Once
 	closeErr error
