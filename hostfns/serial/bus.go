@@ -65,7 +65,6 @@ func (g *Group) join(ctx context.Context, scope capability.Scope, set settings) 
 		return nil, b.err
 	}
 	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes)}
-	m.ended, m.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.mu.Lock()
 	b.members = append(b.members, m)
 	b.mu.Unlock()
@@ -130,8 +129,10 @@ type member struct {
 	events  *queue
 	closing sync.Once
 	closed  error
-	ended   context.Context //nolint:containedctx // it ends with the session, and what waits with it
-	end     context.CancelFunc
+
+	ending sync.Mutex
+	ended  bool
+	cancel context.CancelFunc // ends the transact that is under way, if there is one
 }
 
 var (
@@ -141,7 +142,7 @@ var (
 
 // Call serves transact, and what does not disturb the turn of another.
 func (m *member) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
-	if m.ended.Err() != nil {
+	if m.isEnded() {
 		return nil, m.gone()
 	}
 	switch function {
@@ -160,12 +161,31 @@ func (m *member) Call(ctx context.Context, function string, in, out []byte) ([]b
 func (m *member) transact(ctx context.Context, in, out []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(m.ended, cancel)()
+	m.ending.Lock()
+	if m.cancel = cancel; m.ended {
+		cancel()
+	}
+	m.ending.Unlock()
 	reply, err := m.bus.line.callTransact(ctx, m.set, in, out)
-	if err != nil && m.ended.Err() != nil {
+	if err != nil && m.isEnded() {
 		return nil, m.gone()
 	}
 	return reply, err
+}
+
+func (m *member) isEnded() bool {
+	m.ending.Lock()
+	defer m.ending.Unlock()
+	return m.ended
+}
+
+func (m *member) end() {
+	m.ending.Lock()
+	defer m.ending.Unlock()
+	m.ended = true
+	if m.cancel != nil {
+		m.cancel()
+	}
 }
 
 func (m *member) gone() error {
