@@ -34,4 +34,4 @@ func TestKeptRowsAreBounded(t *testing.T) {
 // nowhere is a ground that holds nothing.
 type nowhere struct{ Backend }
 
-func (nowhere) Begin(string, bool) (BackendTxn, error) { return nil, nil } //nolint:nilnil // nobody uses it
+func (nowhere) Begin(string, bool) (BackendTxn, error) { return nil, nil }
