@@ -65,11 +65,15 @@ func nullModem(t *testing.T) (a, b string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for end := time.After(10 * time.Second); ; {
 		if _, err := os.Stat(b); err == nil {
 			return a, b
 		}
-		if time.Now().After(end) {
+		select {
+		case <-again.C:
+		case <-end:
 			t.Fatal("socat made no line")
 		}
 	}
