@@ -422,6 +422,32 @@ func TestNextGuest(t *testing.T) {
 	}
 }
 
+// A config that makes another node of the connector leaves none behind that hosts
+// take for alive.
+func TestNodeThatBecomesAnother(t *testing.T) {
+	r := newRig(t, small).birth()
+	was := r.broker.Info(1).Will.Payload
+	if err := r.Close(abi.ReasonSwap); err != nil {
+		t.Fatal(err)
+	}
+	r.broker.Forget()
+	r.MustOpen(`{"url":"mqtt://b","group":"plant","node":"yard"}`)
+	for range 2 {
+		r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerBirth})
+	}
+	all := r.broker.Published()
+	if len(r.broker.Opened()) != 2 || len(all) == 0 || all[0].Topic != "spBv1.0/plant/NDEATH/hall" {
+		t.Fatalf("%+v", all)
+	}
+	want, _ := bdSeqOf(was)
+	if got, ok := bdSeqOf(all[0].Payload); !ok || got != want {
+		t.Errorf("the death of %d, want %d", got, want)
+	}
+	if n := len(slices.DeleteFunc(all, func(m abi.MQTTMessage) bool { return !strings.Contains(m.Topic, "NDEATH") })); n != 1 {
+		t.Errorf("%d deaths", n)
+	}
+}
+
 func TestRejectedRecords(t *testing.T) {
 	r := newRig(t, `{"url":"mqtt://b","group":"plant","node":"hall","types":{"n":"Int8"}}`).birth()
 	out := r.deliver(
