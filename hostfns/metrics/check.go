@@ -25,7 +25,7 @@ func (o *owner) check(q *abi.Metric) error {
 		return fmt.Errorf("the name %q: want 1 to %d of a-z, A-Z, 0-9 and _, no digit first", fault.Clip(q.Name, maxName), maxName)
 	case strings.HasSuffix(q.Name, "_bucket") || strings.HasSuffix(q.Name, "_sum") || strings.HasSuffix(q.Name, "_count"):
 		return fmt.Errorf("%s: the end of the name is one of a histogram's own", q.Name)
-	case int(q.Kind) >= len(kinds()):
+	case q.Kind > abi.MetricHistogram:
 		return fmt.Errorf("%s: a kind that this version does not know", q.Name)
 	case math.IsNaN(q.Value) || math.IsInf(q.Value, 0):
 		return fmt.Errorf("%s: the value is no number", q.Name)

@@ -131,11 +131,28 @@ func TestBounds(t *testing.T) {
 		many[i] = label(fmt.Sprintf("l%d", i), "")
 	}
 	for _, bad := range []abi.Metric{
-		{}, {Name: "1a"}, {Name: "h_count"}, {Name: "h_sum"}, {Name: "h_bucket"}, {Name: strings.Repeat("a", maxName+1)}, {Name: "b", Kind: 3}, {Name: "b", Value: -1}, {Name: "b", Value: math.NaN()}, {Name: "b", Kind: 1, Value: math.Inf(1)},
-		{Name: "b", Labels: many}, {Name: "b", Labels: []abi.Header{label("tenant", "x")}}, {Name: "b", Labels: []abi.Header{label("le", "x")}},
-		{Name: "b", Labels: []abi.Header{label("__x", "")}}, {Name: "b", Labels: []abi.Header{label("x", ""), label("x", "")}}, {Name: "b", Labels: []abi.Header{label("x", strings.Repeat("x", maxValue+1))}},
-		{Name: "a", Labels: []abi.Header{label("j", "1")}}, {Name: "a"},
-		{Name: "h", Kind: 2, BucketCount: 1}, {Name: "h", Kind: 2, BucketCount: 33, BucketStart: 1, BucketFactor: 2}, {Name: "h", Kind: 2, BucketCount: 9, BucketStart: 1, BucketFactor: 1}, {Name: "h", Kind: 2, BucketCount: 9, BucketStart: math.NaN(), BucketFactor: 2},
+		{},
+		{Name: "1a"},
+		{Name: "h_count"},
+		{Name: "h_sum"},
+		{Name: "h_bucket"},
+		{Name: strings.Repeat("a", maxName+1)},
+		{Name: "b", Kind: 3},
+		{Name: "b", Value: -1},
+		{Name: "b", Value: math.NaN()},
+		{Name: "b", Kind: 1, Value: math.Inf(1)},
+		{Name: "b", Labels: many},
+		{Name: "b", Labels: []abi.Header{label("tenant", "x")}},
+		{Name: "b", Labels: []abi.Header{label("le", "x")}},
+		{Name: "b", Labels: []abi.Header{label("__x", "")}},
+		{Name: "b", Labels: []abi.Header{label("x", ""), label("x", "")}},
+		{Name: "b", Labels: []abi.Header{label("x", strings.Repeat("x", maxValue+1))}},
+		{Name: "a", Labels: []abi.Header{label("j", "1")}},
+		{Name: "a"},
+		{Name: "h", Kind: 2, BucketCount: 1},
+		{Name: "h", Kind: 2, BucketCount: 33, BucketStart: 1, BucketFactor: 2},
+		{Name: "h", Kind: 2, BucketCount: 9, BucketStart: 1, BucketFactor: 1},
+		{Name: "h", Kind: 2, BucketCount: 9, BucketStart: math.NaN(), BucketFactor: 2},
 	} {
 		if err := record(t, s, bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", bad, err)

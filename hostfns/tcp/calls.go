@@ -54,7 +54,7 @@ func (s *Session) callWrite(ctx context.Context, in, out []byte) ([]byte, error)
 	if err := s.write(wait, functionWrite, q.Data); err != nil {
 		return nil, err
 	}
-	return abi.TCPWritten{Count: uint32(len(q.Data))}.Append(out[:0]), nil //nolint:gosec // a crossing is small
+	return abi.TCPWritten{Count: uint32(len(q.Data))}.Append(out[:0]), nil
 }
 
 // write sends data whole. After an error that leaves the peer with a part of it the
@@ -137,7 +137,7 @@ func (s *Session) callTransact(ctx context.Context, in, out []byte) ([]byte, err
 	wait, cancel := beforeDeadline(ctx, milli(q.TimeoutMS))
 	defer cancel()
 	if s.inbox != nil {
-		s.dropped.Add(uint64(s.inbox.discard())) //nolint:gosec // a count
+		s.dropped.Add(uint64(s.inbox.discard()))
 	}
 	p := &transaction{answer: make(chan answer, 1)}
 	s.begin(p)

@@ -78,7 +78,7 @@ func TestBackground(t *testing.T) {
 		t.Skip("the port is taken:", err)
 	}
 	r.listener = l
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	c := r.accept()
 	send(t, c, "a\n")
 	expect(t, s, `up "a\n"`)
@@ -293,8 +293,12 @@ func TestGuard(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	for _, bad := range []*abi.TCPOpen{
-		{}, {Address: "plc1"}, {Address: "plc1:502", BufferBytes: 1}, {Address: "plc1:502", BufferBytes: 1 << 40},
-		{Address: "plc1:502", Framing: &abi.Framing{Kind: 9}}, {Address: "plc1:502", Framing: &abi.Framing{MaxFrame: 1 << 20}},
+		{},
+		{Address: "plc1"},
+		{Address: "plc1:502", BufferBytes: 1},
+		{Address: "plc1:502", BufferBytes: 1 << 40},
+		{Address: "plc1:502", Framing: &abi.Framing{Kind: 9}},
+		{Address: "plc1:502", Framing: &abi.Framing{MaxFrame: 1 << 20}},
 		{Address: "plc1:502", TLS: &abi.HTTPTLS{Key: "k"}},
 	} {
 		if _, err := group().Target(bad.Append(nil)); !fault.Is(err, fault.Invalid) {

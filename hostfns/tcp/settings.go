@@ -52,7 +52,7 @@ func (g *Group) settings(args []byte) (*settings, error) {
 	if s.buffer, err = g.bufferOf(a.BufferBytes); err != nil {
 		return nil, err
 	}
-	if s.framing, err = framing.Normal(a.Framing, uint32(s.buffer/2)); err != nil { //nolint:gosec // a buffer is small
+	if s.framing, err = framing.Normal(a.Framing, uint32(s.buffer/2)); err != nil {
 		return nil, fault.Wrap(fault.Of(err).Kind, err, "tcp.open")
 	}
 	if t := a.TLS; t != nil && (t.Certificate == "") != (t.Key == "") {
@@ -67,7 +67,7 @@ func (g *Group) bufferOf(asked uint64) (int, error) {
 	switch {
 	case asked == 0:
 		return g.cfg.Bytes, nil
-	case asked < minBuffer || asked > uint64(g.cfg.Bytes): //nolint:gosec // a positive number
+	case asked < minBuffer || asked > uint64(g.cfg.Bytes):
 		return 0, fault.New(fault.Invalid, "tcp.open: buffer_bytes is %d: want %d to %d", asked, minBuffer, g.cfg.Bytes).
 			WithFields(fault.Field{Pointer: "/buffer_bytes", Detail: "out of range"})
 	}
@@ -100,8 +100,8 @@ func (s *settings) canonical() {
 	c.Framing = &s.framing
 	c.WriteTimeoutMS, c.IdleTimeoutMS = milliseconds(s.writeTimeout), milliseconds(s.idle)
 	c.KeepAliveMS, c.RetryMS, c.MaxRetryMS = milliseconds(s.keepAlive), milliseconds(s.retry), milliseconds(s.slow)
-	c.BufferBytes = uint64(s.buffer) //nolint:gosec // a positive number
+	c.BufferBytes = uint64(s.buffer)
 	s.key = string(c.Append(nil))
 }
 
-func milliseconds(d time.Duration) uint64 { return uint64(d.Milliseconds()) } //nolint:gosec // never negative
+func milliseconds(d time.Duration) uint64 { return uint64(d.Milliseconds()) }

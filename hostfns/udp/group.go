@@ -116,13 +116,13 @@ func (g *Group) settings(args []byte) (abi.UDPOpen, error) {
 		a.MaxDatagram = defaultDatagram
 	}
 	if a.BufferBytes == 0 {
-		a.BufferBytes = uint64(g.cfg.Bytes) //nolint:gosec // a positive number
+		a.BufferBytes = uint64(g.cfg.Bytes)
 	}
 	switch {
 	case a.MaxDatagram > maxDatagram:
 		err = fault.New(fault.Invalid, "udp.open: max_datagram is %d: at most %d", a.MaxDatagram, maxDatagram).
 			WithFields(fault.Field{Pointer: "/max_datagram", Detail: "out of range"})
-	case a.BufferBytes < minBuffer || a.BufferBytes > uint64(g.cfg.Bytes): //nolint:gosec // a positive number
+	case a.BufferBytes < minBuffer || a.BufferBytes > uint64(g.cfg.Bytes):
 		err = fault.New(fault.Invalid, "udp.open: buffer_bytes is %d: want %d to %d", a.BufferBytes, minBuffer, g.cfg.Bytes).
 			WithFields(fault.Field{Pointer: "/buffer_bytes", Detail: "out of range"})
 	}
@@ -176,5 +176,5 @@ func rehearse(in, out []byte) (data, reply []byte) {
 	if q.Decode(in) != nil {
 		return nil, out
 	}
-	return bytes.Join(q.Datagrams, []byte("\n")), abi.TCPWritten{Count: uint32(len(q.Datagrams))}.Append(out) //nolint:gosec // at most MaxItems
+	return bytes.Join(q.Datagrams, []byte("\n")), abi.TCPWritten{Count: uint32(len(q.Datagrams))}.Append(out)
 }

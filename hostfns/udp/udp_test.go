@@ -252,7 +252,7 @@ func TestPeerThatIsAway(t *testing.T) {
 	if err != nil {
 		t.Skip("the port is taken:", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	r.conn = conn
 	if err := send(t.Context(), s, "you?"); err != nil || r.receive() != "you?" {
 		t.Fatal(err)

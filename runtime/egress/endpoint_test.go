@@ -35,9 +35,18 @@ func TestEndpointPatterns(t *testing.T) {
 		pattern, resource string
 		want              bool
 	}{
-		{"plc1:502", "plc1:502", true}, {"*.plant:502", "plc1.plant:502", true}, {"*.plant:502", "plc1.plant:503", false},
-		{"plc1:*", "plc1:9", true}, {"plc1:*", "plc1:*", true}, {"*:*", "plc1:*", false}, {`\[::1\]:502`, "[::1]:502", true}, {`\[::1\]:502`, `\[::1\]:502`, true}, {"[::1]:502", "1:502", false},
-		{"cidr:10.0.0.0/8", "cidr:10.1.0.0/16", true}, {"cidr:10.1.0.0/16", "cidr:10.0.0.0/8", false}, {"cidr:10.0.0.0/8", "10.0.0.1:1", false},
+		{"plc1:502", "plc1:502", true},
+		{"*.plant:502", "plc1.plant:502", true},
+		{"*.plant:502", "plc1.plant:503", false},
+		{"plc1:*", "plc1:9", true},
+		{"plc1:*", "plc1:*", true},
+		{"*:*", "plc1:*", false},
+		{`\[::1\]:502`, "[::1]:502", true},
+		{`\[::1\]:502`, `\[::1\]:502`, true},
+		{"[::1]:502", "1:502", false},
+		{"cidr:10.0.0.0/8", "cidr:10.1.0.0/16", true},
+		{"cidr:10.1.0.0/16", "cidr:10.0.0.0/8", false},
+		{"cidr:10.0.0.0/8", "10.0.0.1:1", false},
 		{"*", "plc1", false},
 	} {
 		if got := egress.EndpointMatches(tt.pattern, tt.resource); got != tt.want {
@@ -52,7 +61,7 @@ func TestDialUDP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer peer.Close()
+	defer func() { _ = peer.Close() }()
 	rules := func(resources ...string) egress.Rules {
 		r, err := egress.NetworkRules([]spec.Grant{{Resources: append(resources, "plc1:502")}})
 		if err != nil {
@@ -76,7 +85,7 @@ func TestDialUDP(t *testing.T) {
 	} {
 		conn, err := e.Dialer(tt.rules).DialUDP(t.Context(), tt.to)
 		if err == nil {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 		}
 		if (err == nil) != tt.ok || err != nil && fault.Of(egress.Explain(err)).Kind != fault.EgressForbidden {
 			t.Errorf("%s: %v", tt.to, err)

@@ -114,11 +114,21 @@ func TestNormal(t *testing.T) {
 		t.Errorf("%+v is not %+v, %v", same, want, err)
 	}
 	for _, bad := range []abi.Framing{
-		{Kind: 9}, {MaxFrame: 1 << 30}, {Kind: abi.FramingDelimiter}, {Kind: abi.FramingDelimiter, Delimiter: make([]byte, 17)},
-		{Kind: abi.FramingDelimiter, Delimiter: []byte("ab"), MaxFrame: 2}, {Kind: abi.FramingFixed}, {Kind: abi.FramingFixed, Size: 5000},
-		{Kind: abi.FramingLength, LengthSize: 5}, {Kind: abi.FramingLength, LengthSize: 1 << 31}, {Kind: abi.FramingLength, LengthOffset: 63},
-		{Kind: abi.FramingLength, LengthOffset: 1<<32 - 2}, {Kind: abi.FramingLength, LengthAdjust: 1 << 40}, {Kind: abi.FramingLength, LengthOffset: 3, MaxFrame: 4},
-		{Kind: abi.FramingGap}, {Kind: abi.FramingGap, GapUS: 1 << 40},
+		{Kind: 9},
+		{MaxFrame: 1 << 30},
+		{Kind: abi.FramingDelimiter},
+		{Kind: abi.FramingDelimiter, Delimiter: make([]byte, 17)},
+		{Kind: abi.FramingDelimiter, Delimiter: []byte("ab"), MaxFrame: 2},
+		{Kind: abi.FramingFixed},
+		{Kind: abi.FramingFixed, Size: 5000},
+		{Kind: abi.FramingLength, LengthSize: 5},
+		{Kind: abi.FramingLength, LengthSize: 1 << 31},
+		{Kind: abi.FramingLength, LengthOffset: 63},
+		{Kind: abi.FramingLength, LengthOffset: 1<<32 - 2},
+		{Kind: abi.FramingLength, LengthAdjust: 1 << 40},
+		{Kind: abi.FramingLength, LengthOffset: 3, MaxFrame: 4},
+		{Kind: abi.FramingGap},
+		{Kind: abi.FramingGap, GapUS: 1 << 40},
 	} {
 		if _, err := framing.Normal(&bad, 4096); !fault.Is(err, fault.Invalid) || len(fault.Of(err).Fields) != 1 {
 			t.Errorf("%+v: %v", bad, err)
