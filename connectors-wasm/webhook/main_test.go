@@ -181,6 +181,19 @@ func TestSeenBefore(t *testing.T) {
 	}
 }
 
+// A step that failed was not: its names were not seen.
+func TestAStepThatFailed(t *testing.T) {
+	r := opened(t, `{}`)
+	r.send(abi.HookRequest{Path: "/", Key: "before", Body: []byte(`1`)})
+	kept := maps.Clone(r.kv)
+	r.send(abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)})
+	clear(r.kv)
+	maps.Copy(r.kv, kept) // the host takes back what the step wrote
+	if records, _ := r.send(abi.HookRequest{Path: "/", Key: "before", Body: []byte(`1`)}, abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)}); !strings.Contains(records, "source=lost") || strings.Contains(records, "source=before") {
+		t.Error(records)
+	}
+}
+
 // The names that are remembered are bounded; the newest 7,936 are among them.
 func TestSeenIsBounded(t *testing.T) {
 	r := opened(t, `{}`)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"strconv"
 
@@ -21,7 +22,8 @@ type sum [sumSize]byte
 // seen are the last 7,936 names at least, and 8,192 at most.
 type seen struct {
 	loaded bool
-	at     int // the page that is being filled
+	wrote  bool // in the last step
+	at     int  // the page that is being filled
 	fill   [pages][]byte
 	names  map[sum]int // how often it is in the pages
 	dirty  map[int]bool
@@ -29,11 +31,20 @@ type seen struct {
 
 func pageKey(i int) string { return "seen/" + strconv.Itoa(i) }
 
-// load reads the pages once.
+// load reads the pages once, and again when the last step did not come to be: then
+// what it wrote is not there, and none of its names was seen.
 func (s *seen) load() error {
+	if s.loaded && s.wrote {
+		page, _, err := kv.Get(pageKey(s.at), nil)
+		if err != nil {
+			return err
+		}
+		s.loaded, s.wrote = bytes.Equal(page, s.fill[s.at]), false
+	}
 	if s.loaded {
 		return nil
 	}
+	s.at = 0
 	s.names, s.dirty = map[sum]int{}, map[int]bool{}
 	for i := range pages {
 		page, _, err := kv.Get(pageKey(i), nil)
@@ -94,6 +105,7 @@ func (s *seen) keep() error {
 		}
 	}
 	clear(s.dirty)
+	s.wrote = true
 	if err := kv.Put("seen/at", []byte(strconv.Itoa(s.at))); err != nil {
 		s.loaded = false
 		return err
