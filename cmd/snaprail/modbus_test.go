@@ -122,7 +122,7 @@ func TestModbusConnector(t *testing.T) {
 	n := newNode(t)
 	c := n.activate(json.Marshal(map[string]any{
 		"name": "plant", "module": n.push("modbus"),
-		"config": json.RawMessage(`{"baudrate":19200,"timeout":0.3,"profiles":{"p":` + modbusProfile + `}}`),
+		"config": json.RawMessage(`{"baudrate":19200,"timeout":2,"profiles":{"p":` + modbusProfile + `}}`),
 		"grants": []any{
 			map[string]any{"group": "serial", "resources": []string{line}, "rights": []string{"read", "write"}, "reason": "the line"},
 			map[string]any{
