@@ -113,7 +113,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	}
 	s := newSession(ctx, g, set, d, scope.Log)
 	if set.args.Background {
-		s.start(nil)
+		s.start(nil) //nolint:contextcheck // the session outlives the call
 		return s, nil
 	}
 	conn, err := s.connect(ctx)
@@ -121,7 +121,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 		s.cancel()
 		return nil, err
 	}
-	s.start(conn)
+	s.start(conn) //nolint:contextcheck // the session outlives the call
 	return s, nil
 }
 
