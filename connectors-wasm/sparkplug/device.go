@@ -41,6 +41,8 @@ type thing struct {
 	cost      int
 	tags      []*tag
 	byName    map[string]*tag
+	place     int // where it is kept, if it is
+	placed    bool
 }
 
 func newThing(id, device string) *thing {

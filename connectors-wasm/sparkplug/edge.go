@@ -32,6 +32,10 @@ type edge struct {
 	self    *thing
 	devices map[string]*thing // by id
 
+	places int      // at which devices are kept
+	dirty  []*thing // to be kept
+	unkept bool     // that failed, and was told
+
 	out []outgoing
 	buf []metric
 }
@@ -127,6 +131,9 @@ func (e *edge) deviceBirth(record int, d *thing, now int64) {
 	for _, t := range d.tags {
 		e.buf = append(e.buf, t.birth(now/1e6))
 	}
+	if d.changed || !d.born {
+		e.note(d)
+	}
 	d.born, d.changed = true, false
 	e.send(record, dbirth, d.id, now, e.buf)
 }
@@ -135,6 +142,7 @@ func (e *edge) deviceBirth(record int, d *thing, now int64) {
 // (tck-id-operational-behavior-device-ddeath).
 func (e *edge) deviceDeath(d *thing, now int64) {
 	d.born = false
+	e.note(d)
 	e.send(-1, ddeath, d.id, now, nil)
 }
 

@@ -48,6 +48,7 @@ func (n *node) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return err
 	}
 	n.config, n.edge, n.connection, n.host, n.early = c, newEdge(c), 0, host{}, nil
+	n.edge.load()
 	if err := n.connect(); err != nil {
 		return err
 	}
@@ -183,6 +184,7 @@ func (n *node) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	if failed, err := n.flush(); err != nil {
 		step.Retry(max(failed, 0), pause(err), err.Error())
 	}
+	n.edge.save()
 	return nil
 }
 
@@ -196,8 +198,11 @@ func (n *node) silence(now time.Time) error {
 			n.edge.deviceDeath(d, now.UnixNano())
 		}
 	}
-	_, err := n.flush()
-	return err
+	if _, err := n.flush(); err != nil {
+		return err
+	}
+	n.edge.save()
+	return nil
 }
 
 // Of one call of the host.

@@ -411,7 +411,7 @@ func TestNextGuest(t *testing.T) {
 	}
 	r.MustOpen(example(t))
 	r.birth().deliver(telemetry("m", 2, point("x", abi.Int(2))))
-	if got := r.kinds(); got != "NBIRTH, DBIRTH m, NBIRTH, DBIRTH m" || len(r.broker.Opened()) != 1 {
+	if got := r.kinds(); got != "NBIRTH, DBIRTH m, NBIRTH, DBIRTH m, DDATA m" || len(r.broker.Opened()) != 1 {
 		t.Errorf("%s", got)
 	}
 	if err := r.Close(abi.ReasonStop); err != nil {
@@ -445,6 +445,40 @@ func TestNodeThatBecomesAnother(t *testing.T) {
 	}
 	if n := len(slices.DeleteFunc(all, func(m abi.MQTTMessage) bool { return !strings.Contains(m.Topic, "NDEATH") })); n != 1 {
 		t.Errorf("%d deaths", n)
+	}
+}
+
+// The next guest bears what was alive, with the metrics that it had, and not what was
+// dead.
+func TestDevicesThatAreKept(t *testing.T) {
+	config := `{"url":"mqtt://b","group":"plant","node":"hall","device_timeout":0.001}`
+	r := newRig(t, config).birth()
+	r.deliver(telemetry("dead", 1, point("x", abi.Int(1))))
+	for end := time.Now().Add(10 * time.Second); !slices.Contains(r.host.Kinds, "DDEATH dead") && time.Now().Before(end); {
+		r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerDevices})
+		r.see()
+	}
+	r.deliver(telemetry("a/b", 1, abi.Point{Name: "x", Value: abi.Int(1), Unit: "Cel"}, point("s", abi.String("one"))))
+	r.deliver(telemetry("a/b", 2, point("x", abi.Double(1.5))))
+	r.kinds()
+	r.MustOpen(config)
+	r.birth()
+	if got := r.kinds(); got != "NBIRTH, DBIRTH a%2Fb" || r.host.Datatype("a%2Fb", "x") != uint32(typeDouble) || r.host.Values["a%2Fb/x"] != nil {
+		t.Errorf("%s, %v", got, r.host.Values)
+	}
+	r.Connectors(func(connector string, m *abi.Message) ([]abi.Reply, error) {
+		if connector != "meters" || m.Device != "a/b" {
+			t.Errorf("asked %s for %s", connector, m.Device)
+		}
+		return []abi.Reply{{Status: abi.ReplyEmpty}}, nil
+	})
+	r.command("spBv1.0/plant/DCMD/hall/a%2Fb", metric{Name: "x", Type: typeDouble, Value: abi.Double(2)})
+	r.deliver(telemetry("a/b", 3, point("x", abi.Int(2)), point("s", abi.String("two"))), telemetry("dead", 3, point("x", abi.Int(1))))
+	if got := r.kinds(); got != "DDATA a%2Fb, DBIRTH dead" || r.host.Values["a%2Fb/s"] != "two" {
+		t.Errorf("%s, %v", got, r.host.Values)
+	}
+	if len(*r.log) > 2 {
+		t.Errorf("%+v", *r.log)
 	}
 }
 
@@ -507,6 +541,7 @@ func TestConfigsThatAreWrong(t *testing.T) {
 	} {
 		h := guesttest.New(t, &node{})
 		h.MQTT()
+		h.KV()
 		if _, err := h.Open(guesttest.Opening(config, abi.ReasonStart)); err == nil || !strings.Contains(err.Error(), pointer) {
 			t.Errorf("%s: %v", config, err)
 		}

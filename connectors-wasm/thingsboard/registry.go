@@ -13,7 +13,7 @@ import (
 const (
 	maxDevices = 8192
 	maxName    = 255
-	shelf      = 64 // devices that are kept under one key
+	shelf      = 16 // devices that are kept under one key
 )
 
 // device is a device as both sides know it.
@@ -36,24 +36,26 @@ type registry struct {
 	list   []*device
 	byName map[string]*device
 	dirty  map[int]bool // shelves that are not kept as they are
+	unkept bool         // that failed, and was told
 }
 
 func key(shelf int) string { return "devices/" + strconv.Itoa(shelf) }
 
-// load reads what is kept.
-func load() (*registry, error) {
+// load reads what is kept. Devices that cannot be read are told of when they have
+// records.
+func load() *registry {
 	r := &registry{byName: map[string]*device{}, dirty: map[int]bool{}}
 	for at := 0; at*shelf < maxDevices; at++ {
 		value, found, err := kv.Get(key(at), nil)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
+		if err == nil && !found {
 			break
 		}
 		var kept []*device
-		if wrong := json.Unmarshal(value, &kept); wrong != nil {
-			log.Warning("devices that were kept cannot be read, and are told of when they have records: " + wrong.Error())
+		if err == nil {
+			err = json.Unmarshal(value, &kept)
+		}
+		if err != nil {
+			log.Warning("devices that were kept cannot be read, and are told of when they have records: " + err.Error())
 			break
 		}
 		for _, d := range kept {
@@ -62,7 +64,7 @@ func load() (*registry, error) {
 			}
 		}
 	}
-	return r, nil
+	return r
 }
 
 func (r *registry) put(d *device) {
@@ -71,19 +73,23 @@ func (r *registry) put(d *device) {
 	r.byName[d.Name] = d
 }
 
-// save keeps what has changed, with the step.
-func (r *registry) save() error {
+// save keeps what has changed, with the step. What cannot be kept now is tried
+// again, and holds up nothing.
+func (r *registry) save() {
 	for at := range r.dirty {
 		value, err := json.Marshal(r.list[at*shelf : min((at+1)*shelf, len(r.list))])
-		if err != nil {
-			return err
+		if err == nil {
+			err = kv.Put(key(at), value)
 		}
-		if err := kv.Put(key(at), value); err != nil {
-			return err
+		if err != nil {
+			if !r.unkept {
+				log.Warning("the devices are not kept for the next start: " + err.Error())
+			}
+			r.unkept = true
+			return
 		}
 		delete(r.dirty, at)
 	}
-	return nil
 }
 
 func (r *registry) changed(d *device) { r.dirty[d.place/shelf] = true }

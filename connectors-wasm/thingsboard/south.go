@@ -346,9 +346,7 @@ func (g *gateway) OnRPC(m *abi.Message, step *snaprail.Step) error {
 			return step.Fail(m, "device_unknown", "there is no device {0}", clip(name))
 		}
 		gone := g.disconnect(d)
-		if err := g.devices.save(); err != nil {
-			return err
-		}
+		g.devices.save()
 		return g.done(m, step, gone.Message)
 	default:
 		return step.Fail(m, "method_unknown", "the method {0} is none of call, attributes, claim and disconnect", m.Method)
