@@ -29,8 +29,9 @@ type plant struct {
 	devices []device
 	filled  []int // indexes of devices that have points, in the order of their first ones
 
-	records, values int    // of the step
-	full            bool   // the step is
+	records, values int  // of the step
+	full            bool // the step is
+	changes         []opcua.Data
 	found           []int  // indexes of the items of an event; -1: none
 	look            uint64 // of fits, at the records that are to be
 }
@@ -136,7 +137,8 @@ func (p *plant) OnEvents(events []abi.Event, step *snaprail.Step) error {
 // values, of which an item may have several. What the step has no room for comes
 // again in the next one.
 func (p *plant) changed(input int, event *abi.Event, step *snaprail.Step) {
-	_, values, err := opcua.Changes(*event)
+	_, values, err := opcua.ChangesInto(p.changes, *event)
+	p.changes = values
 	if err != nil {
 		step.Reject(input, err.Error())
 		return

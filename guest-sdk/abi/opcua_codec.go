@@ -227,9 +227,10 @@ func (m *OPCUAValues) Append(dst []byte) []byte {
 	return dst
 }
 
-// Decode reads the encoded message into m. Bytes in it alias src.
+// Decode reads the encoded message into m, whose memory for values is used again.
+// Bytes in it alias src.
 func (m *OPCUAValues) Decode(src []byte) error {
-	*m = OPCUAValues{}
+	*m = OPCUAValues{Values: m.Values[:0]}
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {

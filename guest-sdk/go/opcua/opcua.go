@@ -161,7 +161,12 @@ func (s Server) Browse(q Browse) (page []Reference, cursor uint64, status Status
 // Changes are the values of an EventData of a server, with the name of the
 // subscription that they are of. They are valid as long as the event is.
 func Changes(event abi.Event) (subscription string, values []Data, err error) {
-	var p abi.OPCUAValues
+	return ChangesInto(nil, event)
+}
+
+// ChangesInto is Changes in the memory of values that are of no use any more.
+func ChangesInto(old []Data, event abi.Event) (subscription string, values []Data, err error) {
+	p := abi.OPCUAValues{Values: old}
 	err = p.Decode(event.Data)
 	return p.Subscription, p.Values, err
 }
