@@ -11,10 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/snaprail/snaprail/runtime/control"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
 // figuresOf are the metrics of the server, as a scraper reads them.
@@ -113,8 +117,10 @@ snaprail_outbox_sync_seconds_total counter tenant
 snaprail_outbox_syncs_total counter tenant
 snaprail_quarantined_total counter connector,tenant
 snaprail_records_total counter connector,tenant
+snaprail_repeated_total counter connector,tenant
 snaprail_restarts_total counter connector,tenant
 snaprail_retried_total counter connector,tenant
+snaprail_session_dropped_total counter connector,group,tenant
 snaprail_skipped_total counter connector,tenant
 snaprail_sse_clients gauge
 snaprail_sse_stalled_total counter
@@ -218,5 +224,36 @@ func TestMetricsFollowTheRules(t *testing.T) {
 	r.must(err)
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestSessionMetrics: what sessions lost is shown for each group, and what their
+// groups count by its name.
+func TestSessionMetrics(t *testing.T) {
+	c := control.ConnectorStats{Tenant: "plant", Connector: "con_1"}
+	c.Status.Sessions = []lifecycle.Session{
+		{Group: "udp", Dropped: 3, Counts: map[string]uint64{"dropped_rate": 2, "dropped_overflow": 1}},
+		{Group: "udp", Dropped: 4, Counts: map[string]uint64{"dropped_rate": 4}},
+		{Group: "kv"},
+	}
+	to := make(chan prometheus.Metric, 10)
+	figures{to}.sessions(&c)
+	close(to)
+	got := map[string]float64{}
+	for m := range to {
+		var out dto.Metric
+		if err := m.Write(&out); err != nil {
+			t.Fatal(err)
+		}
+		got[labels(&out)] = out.GetCounter().GetValue()
+	}
+	want := map[string]float64{
+		"connector=con_1,event=dropped_rate,group=udp,tenant=plant":     6,
+		"connector=con_1,event=dropped_overflow,group=udp,tenant=plant": 1,
+		"connector=con_1,group=udp,tenant=plant":                        7,
+		"connector=con_1,group=kv,tenant=plant":                         0,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
