@@ -167,7 +167,8 @@ func (n *node) lost(event *abi.Event) {
 // host is away: the outbox is the store of store and forward.
 func (n *node) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	if err := n.ready(); err != nil {
-		return later(err)
+		step.Retry(0, pause(err), err.Error()) // no error: what was kept of the connection stays
+		return nil
 	}
 	now, at := time.Now().UnixNano(), 0
 	for p := range in.Parts {
@@ -181,8 +182,8 @@ func (n *node) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 			at++
 		}
 	}
-	if failed, err := n.flush(); err != nil {
-		step.Retry(max(failed, 0), pause(err), err.Error())
+	if failed, err := n.flush(); err != nil && failed >= 0 {
+		step.Retry(failed, pause(err), err.Error())
 	}
 	n.edge.save()
 	return nil
@@ -277,17 +278,6 @@ func pause(err error) time.Duration {
 	default:
 		return afterLong
 	}
-}
-
-// later is err with a time after which all is handed in again: what cannot be sent
-// now is not wrong for that.
-func later(err error) error {
-	fault := &abi.Error{Kind: abi.FaultUnavailable, Code: "not_sent", Text: err.Error()}
-	if said, ok := errors.AsType[*abi.Error](err); ok {
-		*fault = *said
-	}
-	fault.RetryAfterMS = uint64(pause(err).Milliseconds())
-	return fault
 }
 
 // keyBDSeq is where the number of the next connection is kept.

@@ -230,8 +230,8 @@ func TestConnectionThatIsLost(t *testing.T) {
 	r.deliver(telemetry("m", 1, point("x", abi.Int(1))))
 	for n := 1; n <= 300; n++ { // around 255
 		r.MustEvents(r.broker.Lost(1))
-		if _, err := r.Deliver(r.part(telemetry("m", 2, point("x", abi.Int(2))))); !retry(err) {
-			t.Fatalf("delivered while away: %v", err)
+		if out := r.MustDeliver(r.part(telemetry("m", 2, point("x", abi.Int(2))))); !held(out) {
+			t.Fatalf("delivered while away: %+v", out)
 		}
 		up := r.broker.Back(1)
 		r.connected()
@@ -259,16 +259,16 @@ func TestConnectionThatIsLost(t *testing.T) {
 	}
 }
 
-func retry(err error) bool {
-	fault, ok := errors.AsType[*abi.Error](err)
-	return ok && fault.RetryAfterMS > 0
+// held reports whether all records of a delivery are to come again.
+func held(out *abi.Outcome) bool {
+	return len(out.Verdicts) == 1 && out.Verdicts[0].Input == 0 && out.Verdicts[0].Decision == abi.DecisionRetry && out.Verdicts[0].RetryAfterMS > 0
 }
 
 func TestPrimaryHost(t *testing.T) {
 	r := newRig(t, example(t))
 	r.birth()
-	if _, err := r.Deliver(r.part(telemetry("m", 1, point("x", abi.Int(1))))); !retry(err) || r.kinds() != "" {
-		t.Fatalf("born before the host was seen: %v", err)
+	if out := r.MustDeliver(r.part(telemetry("m", 1, point("x", abi.Int(1))))); !held(out) || r.kinds() != "" {
+		t.Fatalf("born before the host was seen: %+v", out)
 	}
 	for _, wrong := range []string{`ONLINE`, `{"online":true}`, `{"online":"yes","timestamp":1}`, `{"timestamp":1}`, ``} {
 		r.MustEvents(r.broker.Event(abi.MQTTMessage{Topic: "spBv1.0/STATE/scada", Payload: []byte(wrong)}))
@@ -304,8 +304,8 @@ func TestPrimaryHost(t *testing.T) {
 	stored := []abi.Record{telemetry("m", 2, point("x", abi.Int(2))), telemetry("m", 3, point("x", abi.Int(3))), telemetry("n", 3, point("y", abi.Int(4)))}
 	part := r.part(stored...)
 	part.Received = time.Now().UnixNano()
-	if _, err := r.Deliver(part); !retry(err) {
-		t.Errorf("delivered while the host is away: %v", err)
+	if out := r.MustDeliver(part); !held(out) {
+		t.Errorf("delivered while the host is away: %+v", out)
 	}
 	if r.see(); r.kinds() != "" {
 		t.Error("something was said while the host was away")
@@ -393,6 +393,16 @@ func TestPublishThatFails(t *testing.T) {
 	if got := r.kinds(); got != "NBIRTH, DBIRTH m, DDATA m" || r.host.Values["m/x"] != int64(4) {
 		t.Errorf("%s, %v", got, r.host.Values)
 	}
+	// No record gets two verdicts.
+	r.broker.Answer(func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{Code: "not_connected", Retry: true} })
+	out = r.MustDeliver(r.part(abi.Record{Device: "m", Kind: abi.KindGap}, records[0]))
+	if len(out.Verdicts) != 2 || out.Verdicts[1].Input != 1 || out.Verdicts[1].Decision != abi.DecisionRetry {
+		t.Errorf("%+v", out.Verdicts)
+	}
+	if out = r.MustDeliver(r.part(abi.Record{Device: "m", Kind: abi.KindGap}, records[0])); !held(out) { // the birth fails
+		t.Errorf("%+v", out.Verdicts)
+	}
+	r.broker.Answer(func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{} })
 	r.broker.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant"})
 	out = r.MustDeliver(r.part(records...))
 	if len(out.Verdicts) != 1 || out.Verdicts[0].Input != 0 || out.Verdicts[0].Decision != abi.DecisionRetry || out.Verdicts[0].RetryAfterMS < 5000 {

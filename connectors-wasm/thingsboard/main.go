@@ -169,14 +169,16 @@ func (g *gateway) connect(d *device) []message {
 // Deliver publishes records. It holds them back while the platform is away.
 func (g *gateway) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	if err := g.ready(); err != nil {
-		return later(err)
+		step.Retry(0, pause(err), err.Error())
+		return nil
 	}
 	items, connects := g.items(in, step)
 	if err := g.sendAll(connects...); err != nil {
 		for _, it := range items {
 			g.devices.byName[it.device].connected = false
 		}
-		return later(err)
+		step.Retry(items[0].record, pause(err), err.Error()) // connects are of items
+		return nil
 	}
 	g.publish(items, step)
 	g.devices.save()
@@ -365,17 +367,6 @@ func pause(err error) time.Duration {
 	default:
 		return afterLong
 	}
-}
-
-// later is err with a time after which all is handed in again: what cannot be sent
-// now is not wrong for that.
-func later(err error) error {
-	fault := &abi.Error{Kind: abi.FaultUnavailable, Code: "not_sent", Text: err.Error()}
-	if said, ok := errors.AsType[*abi.Error](err); ok {
-		*fault = *said
-	}
-	fault.RetryAfterMS = uint64(pause(err).Milliseconds())
-	return fault
 }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }
