@@ -228,9 +228,9 @@ func (s *sink) hold(again []end) {
 
 // say logs what is wrong once, and when it is over.
 func (s *sink) say(reason string) {
-	switch {
-	case reason == s.said:
-	case reason == "":
+	switch reason {
+	case s.said:
+	case "":
 		log.Info("records are delivered again")
 	default:
 		log.Warning("records are held: " + reason)

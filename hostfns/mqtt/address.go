@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -182,12 +183,7 @@ func holds(g spec.Grant, right spec.Right) bool {
 	if len(g.Rights) == 0 {
 		return right == spec.Read
 	}
-	for _, r := range g.Rights {
-		if r == right {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(g.Rights, right)
 }
 
 // networksOf are the networks of private addresses that grants name, for egress.

@@ -56,9 +56,9 @@ func (s *session) connect(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	s.group.places.take(s.place, s)
+	s.events.begin(l.hello.Present)
 	if !l.hello.Present {
-		s.events.forget()
-		s.subscribed, s.missed = false, !first
+		s.subscribed, s.missed = false, !first || s.kept(ctx)
 	}
 	s.mu.Lock()
 	s.last = l
@@ -75,8 +75,34 @@ func (s *session) connect(ctx context.Context) (*link, error) {
 	}
 	s.subscribed = true
 	s.noteLoss()
+	s.keep(ctx)
 	s.works()
 	return l, nil
+}
+
+// kept reports whether an earlier process left a session at the broker, which is
+// to be there.
+func (s *session) kept(ctx context.Context) bool {
+	if s.sealed == nil || !s.set.survives() {
+		return false
+	}
+	_, found, err := s.sealed.Kept(ctx, s.mark)
+	if err != nil {
+		s.log.Warn("it is not known whether the MQTT broker is to have a session", "error", err)
+	}
+	return found
+}
+
+// keep notes for later processes that the broker keeps a session.
+func (s *session) keep(ctx context.Context) {
+	if s.sealed == nil || !s.set.survives() || s.noted {
+		return
+	}
+	if err := s.sealed.Keep(ctx, s.mark, []byte{1}); err != nil {
+		s.log.Warn("a session that the MQTT broker keeps was not noted", "error", err)
+		return
+	}
+	s.noted = true
 }
 
 // noteLoss says that the broker had nothing kept.

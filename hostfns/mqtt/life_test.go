@@ -14,6 +14,7 @@ import (
 
 func TestBrokerAwayAndBack(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		r := mochi(t)
 		c := open(t, group(), scope(r.at), args(r.at, version))
 		for range 3 {
@@ -39,12 +40,12 @@ func TestBrokerAwayAndBack(t *testing.T) {
 func TestHalfOpen(t *testing.T) {
 	stub := listen(t)
 	c := stub.open(t, group(paced(testPace())))
-	stub.silent = true
+	stub.silent.Store(true)
 	c.want("down")
 	if cond := c.Condition(); !strings.Contains(cond.Reason, "does not answer") {
 		t.Errorf("%+v", cond)
 	}
-	stub.silent = false
+	stub.silent.Store(false)
 	stub.accept(true, true)
 	c.want("up")
 	if got := c.infoNow(); got.Connections != 2 || !got.SessionPresent {
@@ -202,6 +203,7 @@ func TestQueueFull(t *testing.T) {
 		stub.publish("in/x", string(rune('0'+i)), 0, 0, false)
 	}
 	stub.publish("in/x", "last", 1, 1, false)
+	eventually(t, "the rest is dropped", func() bool { return c.Condition().Dropped == 6 })
 	c.want("in/x=0", "in/x=1", "in/x=2", "gap:queue_full")
 	c.Ack(4)
 	c.want("in/x=last")
@@ -241,6 +243,7 @@ func TestSlowGuest(t *testing.T) {
 
 func TestMessageThatIsTooLarge(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		stub := listen(t)
 		c := stub.open(t, group(), version)
 		for i, size := range []int{abi.MaxRecord, maxPacket + 1} {

@@ -46,7 +46,7 @@ func readLogin(ctx context.Context, out *egress.Egress, secrets capability.Secre
 	}
 	name := a.ServerName
 	if name == "" {
-		name, _, _ = net.SplitHostPort(s.address) //nolint:errcheck // it is canonical
+		name, _, _ = net.SplitHostPort(s.address)
 	}
 	l.tls, err = out.TLSConfig(egress.TLS{CA: []byte(ca), Certificate: []byte(certificate), Key: []byte(key), ServerName: name})
 	return l, err

@@ -19,6 +19,7 @@ import (
 func TestMosquitto(t *testing.T) {
 	m := peertest.StartMosquitto(t)
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		id := strings.NewReplacer("/", "-", ".", "").Replace(t.Name())
 		mine := func(change ...func(*abi.MQTTOpen)) *abi.MQTTOpen {
 			return args(m.Address, append([]func(*abi.MQTTOpen){version, named(id)}, change...)...)
@@ -171,6 +172,7 @@ func TestLoginsOfMosquitto(t *testing.T) {
 		}
 	}
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		if err := try(m.Login, version, login(peertest.MosquittoUser, "secret://right")); err != nil {
 			t.Error(err)
 		}

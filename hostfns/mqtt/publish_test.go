@@ -77,7 +77,8 @@ func TestResultsOfEachMessage(t *testing.T) {
 	}
 	results, err := c.publish(abi.MQTTPublish{Messages: []abi.MQTTMessage{
 		m("out/1", 1), m("out/+", 0), m("in/x", 1), m("other", 0), m("forbidden/x", 1), m("out/2", 2), m("locked", 1),
-		{Topic: "out/p", UserProperties: []abi.Header{{Name: "n", Value: []byte{0xff}}}}, m("out/3", 3), m("out/4", 0),
+		{Topic: "out/p", UserProperties: []abi.Header{{Name: "n", Value: []byte{0xff}}}},
+		m("out/3", 3), m("out/4", 0),
 	}})
 	if err != nil {
 		t.Fatal(err)

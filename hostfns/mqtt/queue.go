@@ -25,11 +25,19 @@ type queue struct {
 	// What the broker has not been told of, by identifier, in the session that it
 	// keeps: the messages that are here, those that are safe and could not be
 	// acknowledged, and those of QoS 2 that it has yet to release.
-	here     map[uint16]uint64 // the serial number of the entry
+	here     map[uint16]held
 	safe     map[uint16]bool
 	released map[uint16]bool
 
+	connection uint64 // the number of the present one
+
 	messages, bytes int // bounds
+}
+
+// held is a message that is here.
+type held struct {
+	serial     uint64 // of its entry
+	connection uint64 // the last over which it came
 }
 
 // entry is an event, and the message that it is of.
@@ -58,7 +66,7 @@ const beyond = 4
 func newQueue(messages, bytes int) *queue {
 	return &queue{
 		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), messages: messages, bytes: bytes,
-		here: map[uint16]uint64{}, safe: map[uint16]bool{}, released: map[uint16]bool{},
+		here: map[uint16]held{}, safe: map[uint16]bool{}, released: map[uint16]bool{},
 	}
 }
 
@@ -75,11 +83,13 @@ func (q *queue) hasRoom(size, factor int) bool {
 func (q *queue) known(p *wire.Packet) (answer receipt, known bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, here := q.here[p.ID]
+	h, here := q.here[p.ID]
 	switch {
 	case p.QoS == 2 && q.released[p.ID]:
 		return receipt{wire.PubRec, p.ID, 0}, true
 	case p.Dup && here:
+		h.connection = q.connection
+		q.here[p.ID] = h
 		return receipt{}, true // it is answered for when it is safe
 	case p.Dup && q.safe[p.ID]:
 		return q.answer(p.ID, p.QoS), true
@@ -114,7 +124,7 @@ func (q *queue) push(e capability.Event, qos byte, id uint16, lost bool) {
 	}
 	q.serial++
 	if qos > 0 {
-		q.here[id] = q.serial
+		q.here[id] = held{q.serial, q.connection}
 	}
 	q.add(entry{event: e, size: len(e.Data) + overhead, qos: qos, id: id, serial: q.serial})
 }
@@ -153,10 +163,15 @@ func (q *queue) note(e capability.Event) {
 	q.add(entry{event: e, size: overhead})
 }
 
-// forget lets go of what is known of the broker's session, which is gone.
-func (q *queue) forget() {
+// begin notes another connection. What is known of the broker's session is let go
+// of if that is gone.
+func (q *queue) begin(present bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.connection++
+	if present {
+		return
+	}
 	clear(q.here)
 	clear(q.safe)
 	clear(q.released)
@@ -204,9 +219,13 @@ func (q *queue) ack(n int) []receipt {
 	for i := range n {
 		e := &q.entries[i]
 		q.size -= e.size
-		if e.qos > 0 && q.here[e.id] == e.serial {
+		if h := q.here[e.id]; e.qos > 0 && h.serial == e.serial {
 			delete(q.here, e.id)
 			q.safe[e.id] = true
+			if h.connection != q.connection {
+				*e = entry{}
+				continue // the broker sends it again, and would not know what it is told of before
+			}
 			kind := wire.PubAck
 			if e.qos == 2 {
 				kind = wire.PubRec

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -104,4 +105,39 @@ func TestSessionThatTheBrokerLost(t *testing.T) {
 	c.Ack(4) // the identifier of a message that the broker does not know
 	r.send("in/x", "2", 1)
 	c.want("in/x=2")
+}
+
+// memory is what a connector keeps beyond a process.
+type memory struct{ kept map[string][]byte }
+
+func (m memory) Kept(_ context.Context, name string) ([]byte, bool, error) {
+	value, found := m.kept[name]
+	return value, found, nil
+}
+
+func (m memory) Keep(_ context.Context, name string, value []byte) error {
+	m.kept[name] = value
+	return nil
+}
+
+// A session that the broker was to keep while the host was away, and has not, is a
+// gap, and the first one is none.
+func TestSessionLostBetweenProcesses(t *testing.T) {
+	r := mochi(t)
+	s := scope(r.at)
+	s.Sealed = memory{map[string][]byte{}}
+	first := open(t, group(), s, args(r.at))
+	r.send("in/x", "1", 1)
+	first.want("in/x=1")
+	first.Ack(1)
+	first.close()
+	kept := open(t, group(), s, args(r.at))
+	r.send("in/x", "2", 1)
+	kept.want("in/x=2")
+	kept.Ack(1)
+	kept.close()
+	r.down()
+	r.up()
+	lost := open(t, group(), s, args(r.at))
+	lost.want("gap:session_lost")
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"sync"
@@ -43,6 +45,10 @@ type session struct {
 	// Of whoever connects: Open, then the session's goroutine.
 	subscribed bool // the broker's session has what is wanted
 	missed     bool // it had kept nothing, and the guest has not been told
+	noted      bool // what later processes are to know is kept
+
+	sealed capability.Sealed // nil: nothing is kept
+	mark   string            // the name of what is
 
 	mu      sync.Mutex // guards what follows
 	up      bool
@@ -73,7 +79,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 		log = slog.New(slog.DiscardHandler)
 	}
 	within := func(asked uint64, most int) int {
-		if asked == 0 || asked > uint64(most) { //nolint:gosec // positive
+		if asked == 0 || asked > uint64(most) {
 			return most
 		}
 		return int(asked) //nolint:gosec // bounded
@@ -87,10 +93,12 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 		},
 		events: newQueue(messages, size), out: newOutbound(set.version, g.cfg.Messages, g.cfg.Bytes),
 		done: make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), changed: make(chan struct{}),
-		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)), //nolint:gosec // bounded
+		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)),
 		reason: "the broker has not answered yet",
 	}
 	if set.args.ClientID != "" {
+		sum := sha256.Sum256([]byte(set.address + "\x00" + set.args.ClientID))
+		s.sealed, s.mark = scope.Sealed, "mqtt/session/"+hex.EncodeToString(sum[:16])
 		s.place = scope.Owner + "\x00" + set.address + "\x00" + set.args.ClientID
 	}
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -272,7 +280,7 @@ func (s *session) info(in, out []byte) ([]byte, error) {
 	i := abi.MQTTInfo{Up: s.up, Reason: s.reason, Connections: s.opens, ClientID: s.set.args.ClientID}
 	if l := s.last; l != nil {
 		i.SessionPresent, i.Will, i.MaximumQoS, i.NoRetain = l.hello.Present, l.will, uint32(l.maxQoS), l.hello.Properties.NoRetain
-		i.MaximumPacket, i.ReceiveMaximum, i.KeepAliveS = uint64(l.maxPacket), uint32(l.window), uint64(l.keepAlive.Seconds()) //nolint:gosec // positive
+		i.MaximumPacket, i.ReceiveMaximum, i.KeepAliveS = uint64(l.maxPacket), uint32(l.window), uint64(l.keepAlive.Seconds())
 		if l.hello.Properties.AssignedID != "" {
 			i.ClientID = l.hello.Properties.AssignedID
 		}

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -64,7 +65,7 @@ func readSettings(args []byte) (*settings, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	s.version = byte(a.Version)
+	s.version = byte(a.Version) //nolint:gosec // 4 or 5
 	a.KeepAliveS = cmp.Or(a.KeepAliveS, uint64(defaultKeepAlive.Seconds()))
 	s.keepAlive = min(max(seconds(a.KeepAliveS), minKeepAlive), maxKeepAlive)
 	if err := s.readFilters(); err != nil {
@@ -151,15 +152,7 @@ func badMessage(m *abi.MQTTMessage) string {
 }
 
 func checkValue(b []byte) error {
-	if len(b) == 0 {
-		return nil
-	}
-	for _, c := range b {
-		if c == 0 {
-			return errText
-		}
-	}
-	if !utf8.Valid(b) {
+	if slices.Contains(b, 0) || !utf8.Valid(b) {
 		return errText
 	}
 	return nil
@@ -175,7 +168,7 @@ func (s *settings) readFilters() error {
 		if err := checkFilter(sub.Filter); err != nil {
 			return fault.New(fault.Invalid, "mqtt.open: the filter %q %v", shown, err)
 		}
-		group, _, _ := unshared(sub.Filter) //nolint:errcheck // checked
+		group, _, _ := unshared(sub.Filter)
 		switch {
 		case group == "+":
 			return fault.New(fault.Invalid, "mqtt.open: the filter %q names no group", shown)
@@ -188,8 +181,8 @@ func (s *settings) readFilters() error {
 		}
 		seen[sub.Filter] = true
 		s.filters = append(s.filters, wire.Filter{
-			Filter: sub.Filter, QoS: byte(sub.QoS), NoLocal: sub.NoLocal,
-			RetainAsPublished: sub.RetainAsPublished, RetainHandling: byte(sub.RetainHandling),
+			Filter: sub.Filter, QoS: byte(sub.QoS), NoLocal: sub.NoLocal, //nolint:gosec // checked
+			RetainAsPublished: sub.RetainAsPublished, RetainHandling: byte(sub.RetainHandling), //nolint:gosec // checked
 		})
 	}
 	return nil
@@ -208,7 +201,7 @@ func (s *settings) wants(topic string) bool {
 
 // messageOf is a message as it is written.
 func messageOf(m *abi.MQTTMessage) *wire.Message {
-	w := &wire.Message{Topic: m.Topic, Payload: m.Payload, QoS: byte(m.QoS), Retain: m.Retain}
+	w := &wire.Message{Topic: m.Topic, Payload: m.Payload, QoS: byte(m.QoS), Retain: m.Retain} //nolint:gosec // whoever calls has checked it
 	w.Properties = wire.Properties{ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, CorrelationData: m.CorrelationData}
 	if m.ExpiryS > 0 {
 		w.Properties.Expiry = new(m.ExpiryS)

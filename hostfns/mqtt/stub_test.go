@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -23,7 +24,7 @@ type stub struct {
 
 	receiveMaximum uint16
 	present        bool
-	silent         bool
+	silent         atomic.Bool
 
 	conn    net.Conn
 	hello   []byte // the CONNECT's body
@@ -150,7 +151,7 @@ func (s *stub) read(conn net.Conn, to chan<- wire.Packet) {
 		}
 		switch wire.Type(kind >> 4) {
 		case wire.PingReq:
-			if !s.silent {
+			if !s.silent.Load() {
 				_, _ = conn.Write([]byte{byte(wire.PingResp) << 4, 0})
 			}
 		case wire.Subscribe:

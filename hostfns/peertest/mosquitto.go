@@ -91,7 +91,7 @@ func (m *Mosquitto) file(name string, content []byte) string {
 func (m *Mosquitto) configure() {
 	m.tb.Helper()
 	port := func(address string) string {
-		_, port, _ := net.SplitHostPort(address) //nolint:errcheck // it is one
+		_, port, _ := net.SplitHostPort(address)
 		return port
 	}
 	passwords := m.file("passwords", []byte(MosquittoUser+":"+MosquittoPassword+"\n"))
@@ -195,7 +195,7 @@ func (m *Mosquitto) gone() {
 // beside the broker.
 func (m *Mosquitto) Send(args ...string) {
 	m.tb.Helper()
-	host, port, _ := net.SplitHostPort(m.Address) //nolint:errcheck // it is one
+	host, port, _ := net.SplitHostPort(m.Address)
 	cmd := exec.CommandContext(m.tb.Context(), "mosquitto_pub", append([]string{"-h", host, "-p", port}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.tb.Fatalf("mosquitto_pub %v: %v\n%s", args, err, out)
@@ -205,7 +205,7 @@ func (m *Mosquitto) Send(args ...string) {
 // Keep has the broker keep what comes for a filter, for a client of that name.
 func (m *Mosquitto) Keep(id, filter string) {
 	m.tb.Helper()
-	_, port, _ := net.SplitHostPort(m.Address) //nolint:errcheck // it is one
+	_, port, _ := net.SplitHostPort(m.Address)
 	cmd := exec.CommandContext(m.tb.Context(), "mosquitto_sub", "-p", port, "-c", "-i", id, "-q", "1", "-t", filter, "-E")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.tb.Fatalf("mosquitto_sub: %v\n%s", err, out)
@@ -226,7 +226,7 @@ func (m *Mosquitto) Receive(n int, ready func(), args ...string) (all []string) 
 // ReceiveUntil waits until there were enough.
 func (m *Mosquitto) ReceiveUntil(enough func(line string) bool, ready func(), args ...string) {
 	m.tb.Helper()
-	host, port, _ := net.SplitHostPort(m.Address) //nolint:errcheck // it is one
+	host, port, _ := net.SplitHostPort(m.Address)
 	ctx, cancel := context.WithTimeout(m.tb.Context(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "stdbuf", append([]string{"-oL", "mosquitto_sub", "-h", host, "-p", port, "-v", "-d", "-F", "%t %p"}, args...)...)

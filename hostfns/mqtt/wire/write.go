@@ -193,7 +193,7 @@ func head(dst []byte, t Type, flags byte, rest int) []byte {
 
 func appendNumber(dst []byte, n int) []byte {
 	for n >= 0x80 {
-		dst = append(dst, byte(n)|0x80)
+		dst = append(dst, byte(n)|0x80) //nolint:gosec // the low bits
 		n >>= 7
 	}
 	return append(dst, byte(n))
