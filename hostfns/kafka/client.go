@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,11 +29,13 @@ const (
 	noTopicTime     = 365 * 24 * time.Hour // a topic that is gone may come back
 )
 
-// newClient makes a client. It does not connect yet.
-func (s *session) newClient() (*kgo.Client, error) {
+// newClient makes a client. It does not connect yet. giveUp ends whatever it
+// waits for: a broker may keep it waiting for long.
+func (s *session) newClient() (made *kgo.Client, giveUp context.CancelFunc, err error) {
 	a := &s.set.args
+	life, giveUp := context.WithCancel(context.WithoutCancel(s.quit))
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(a.Brokers...), kgo.ClientID("snaprail"), kgo.Dialer(s.dialer.dial), kgo.DisableClientMetrics(),
+		kgo.WithContext(life), kgo.SeedBrokers(a.Brokers...), kgo.ClientID("snaprail"), kgo.Dialer(s.dialer.dial), kgo.DisableClientMetrics(),
 		kgo.MetadataMinAge(leastMetadata), kgo.MetadataMaxAge(mostMetadata), kgo.RequestTimeoutOverhead(requestTime),
 		// What goes on failing is told, and tried again by whoever asked: the library
 		// would keep its reason until time is up.
@@ -53,9 +56,10 @@ func (s *session) newClient() (*kgo.Client, error) {
 	}
 	c, err := kgo.NewClient(opts...)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "kafka.open")
+		giveUp()
+		return nil, nil, fault.Wrap(fault.Invalid, err, "kafka.open")
 	}
-	return c, nil
+	return c, giveUp, nil
 }
 
 func (s *session) groupOptions() []kgo.Opt {

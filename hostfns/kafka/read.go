@@ -39,7 +39,7 @@ func (s *session) read() {
 			fatal = errRemade
 		}
 		if fatal != nil && s.quit.Err() == nil {
-			s.renew(client, fatal)
+			s.renew(fatal)
 		}
 	}
 }
@@ -132,10 +132,10 @@ func recordOf(r *kgo.Record) *abi.KafkaRecord {
 
 // renew makes the client anew: the library never again fetches a partition that
 // gave a lasting error, although its cause may have gone.
-func (s *session) renew(old *kgo.Client, cause error) {
+func (s *session) renew(cause error) {
 	s.log.Warn("kafka client made anew", "error", cause)
 	gone, cancel := context.WithTimeout(s.quit, leaveTime)
-	closeClient(gone, old)
+	s.shut(gone)
 	cancel()
 	s.events.loseAll()
 	for {
@@ -144,13 +144,13 @@ func (s *session) renew(old *kgo.Client, cause error) {
 			return
 		case <-time.After(s.pace.retry):
 		}
-		made, err := s.newClient()
+		made, giveUp, err := s.newClient()
 		if err != nil {
 			s.setDown(fault.Of(err))
 			continue
 		}
 		s.mu.Lock()
-		if s.client = made; errors.Is(cause, errRemade) {
+		if s.client, s.giveUp = made, giveUp; errors.Is(cause, errRemade) {
 			s.ill = nil // it was the other topic's
 		}
 		s.mu.Unlock()
@@ -166,7 +166,11 @@ func (s *session) assigned(_ context.Context, _ *kgo.Client, partitions map[stri
 // revoked commits while the partitions are still this member's.
 func (s *session) revoked(ctx context.Context, c *kgo.Client, partitions map[string][]int32) {
 	if gone := partitions[s.set.args.Topic]; len(gone) > 0 {
-		within, cancel := context.WithTimeout(ctx, requestTime)
+		most := requestTime
+		if s.quit.Err() != nil {
+			most = leaveTime / 2 // the session ends, and has tried
+		}
+		within, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		if err := s.commitBy(within, c); err != nil {
 			s.log.Warn("kafka offsets not committed before others read on: some records will come twice", "error", s.masked(err))

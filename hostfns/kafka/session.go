@@ -38,6 +38,7 @@ type session struct {
 
 	mu       sync.Mutex // guards what follows
 	client   *kgo.Client
+	giveUp   context.CancelFunc // ends what the client waits for
 	up       bool
 	opens    uint64
 	reason   string // why it is not up
@@ -79,7 +80,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 		reason:  "no broker has answered yet",
 	}
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if s.client, err = s.newClient(); err != nil {
+	if s.client, s.giveUp, err = s.newClient(); err != nil {
 		s.cancel()
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func (s *session) reads() bool { return s.set.args.Group != "" }
 // abandon ends a session that was not started.
 func (s *session) abandon() {
 	s.cancel()
-	closeClient(s.quit, s.current())
+	s.shut(s.quit)
 }
 
 // Call implements capability.Session.
@@ -129,7 +130,7 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 }
 
 // leaveTime bounds the last commit and the goodbye to the group.
-const leaveTime = 2 * time.Second
+const leaveTime = 1500 * time.Millisecond
 
 // Close implements capability.Session: what was acknowledged is committed, if the
 // cluster is there, and the group left.
@@ -156,14 +157,18 @@ func (s *session) leave(ctx context.Context) {
 	} else {
 		cancel() // nobody would hear
 	}
-	closeClient(ctx, s.current())
+	s.shut(ctx)
 }
 
-// closeClient leaves the group, for which ctx gives the time, and ends all that
-// the client runs.
-func closeClient(ctx context.Context, c *kgo.Client) {
+// shut has the client leave the group, for which ctx gives the time, and ends all
+// that it runs.
+func (s *session) shut(ctx context.Context) {
+	s.mu.Lock()
+	c, giveUp := s.client, s.giveUp
+	s.mu.Unlock()
 	c.AllowRebalance()
 	_ = c.LeaveGroupContext(ctx) // the broker will miss the member by itself
+	giveUp()
 	c.UnsafeAbortBufferedRecords()
 	c.Close()
 }

@@ -166,10 +166,10 @@ func (s *session) follow() {
 	switch {
 	case !remade:
 	case !s.reads():
-		s.renew(s.current(), errRemade)
+		s.renew(errRemade)
 	default:
 		gone, cancel := context.WithTimeout(s.quit, leaveTime)
-		closeClient(gone, s.current())
+		s.shut(gone)
 		cancel()
 	}
 }
