@@ -39,7 +39,7 @@ func TestEveryFaultOfAConnectorIsNamed(t *testing.T) {
 		}, "/config", "65536"},
 		"converter's module": {func(in *control.ConnectorInput) { in.Converter = &spec.Converter{Module: con} }, "/converter/module", "a connector, and a converter"},
 		"converter's config": {func(in *control.ConnectorInput) { in.Converter = &spec.Converter{Module: conv} }, "/converter/config", "'b'"},
-		"unknown group":      {func(in *control.ConnectorInput) { in.Grants = []spec.Grant{{Group: "teleport"}} }, "/grants/0/group", "http, kv, log, serial"},
+		"unknown group":      {func(in *control.ConnectorInput) { in.Grants = []spec.Grant{{Group: "teleport"}} }, "/grants/0/group", "http, kafka, kv, log, serial"},
 		"broken pattern": {func(in *control.ConnectorInput) {
 			in.Grants = []spec.Grant{{Group: "serial", Resources: []string{"/dev/a", "/dev/["}}}
 		}, "/grants/0/resources/1", "pattern"},
