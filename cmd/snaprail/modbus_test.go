@@ -220,3 +220,55 @@ func TestModbusConnector(t *testing.T) {
 		t.Errorf("the lanes: %+v, want one for each endpoint", s.Lanes)
 	}
 }
+
+// TestLanesShareALine: with a lane for each device, devices on one line share it by
+// turns, polls and RPCs alike: no answer goes to another's question.
+func TestLanesShareALine(t *testing.T) {
+	line, far := nullModem(t)
+	python(t, "pymodbus, serial", filepath.Join("..", "..", "connectors-wasm", "modbus", "testdata", "simulator.py"), "rtu", far)
+	n := newNode(t)
+	c := n.activate(json.Marshal(map[string]any{
+		"name": "plant", "module": n.pushBytes(manifested(t, "modbus", func(m map[string]any) { m["lanes"] = "device" })),
+		"config": json.RawMessage(`{"baudrate":19200,"timeout":2,"timeseries":[{"tag":"volts","address":0},{"tag":"flow","address":4,"type":"float32"}],"rpc":[{"tag":"far","address":100}]}`),
+		"grants": []any{map[string]any{"group": "serial", "resources": []string{line}, "rights": []string{"read", "write"}, "reason": "the line"}},
+	}))
+	want := map[string]string{"cellar": "2301", "attic": "2302"}
+	for id, unit := range map[string]int{"cellar": 1, "attic": 2} {
+		in := client.DeviceInput{
+			ID: id, Type: "modbus", Endpoint: line, Config: json.RawMessage(fmt.Sprintf(`{"unitId":%d}`, unit)), Poll: spec.Poll{Interval: spec.Duration(20 * time.Millisecond)},
+		}
+		if _, err := n.api.AddDevice(t.Context(), c.ID, in, client.Patience{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	often := func(times int) {
+		t.Helper()
+		polled := map[string]int{}
+		n.history(client.StreamOptions{Connector: c.ID}, func(r client.Record) bool {
+			if got := value(r, "volts"); got != "" && got != want[r.Device] {
+				t.Errorf("%s says %s, want %s", r.Device, got, want[r.Device])
+			}
+			polled[r.Device]++
+			return polled["cellar"] > times && polled["attic"] > times
+		})
+	}
+	often(1)
+	for i := range 10 {
+		device := []string{"cellar", "attic"}[i%2]
+		m := client.Message{Device: device, Method: "far", Data: json.RawMessage(fmt.Sprint(i))}
+		err := n.api.Send(t.Context(), "rpc", c.ID, m, func(r client.Reply) error {
+			if r.Error != nil {
+				t.Errorf("%s: %+v", device, *r.Error)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	often(20)
+	s := n.state(c.ID, lifecycle.Running)
+	if s.Lanes == nil || s.Lanes.Total != 2 {
+		t.Errorf("the lanes: %+v", s.Lanes)
+	}
+}

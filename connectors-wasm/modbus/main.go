@@ -72,8 +72,17 @@ func (b *bus) Open(in *abi.OpenInput, _ *snaprail.Step) error {
 		}
 		b.devices = append(b.devices, &device{unit: u, id: d.ID, reads: u.plan(), last: map[int]known{}})
 	}
-	b.link, err = openLink(in.Lane, c)
+	b.link, err = openLink(endpointOf(in), c)
 	return err
+}
+
+// endpointOf is what the lane reaches: its own name, unless a manifest divides the
+// connector otherwise.
+func endpointOf(in *abi.OpenInput) string {
+	if len(in.Devices) > 0 && in.Devices[0].Endpoint != "" {
+		return in.Devices[0].Endpoint
+	}
+	return in.Lane
 }
 
 // Poll reads the device whose turn it is.
