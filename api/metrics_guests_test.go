@@ -13,7 +13,7 @@ import (
 func TestGuestMetrics(t *testing.T) {
 	shown := map[string]spec.GuestSeries{}
 	r := newRig(t, func(c *Config) {
-		c.GuestMetrics = func(ids []string) map[string]spec.GuestSeries { return shown }
+		c.GuestMetrics = func([]string) map[string]spec.GuestSeries { return shown }
 	})
 	first, second := r.activated("meter", 1).ID, r.activated("other", 1).ID
 	if first > second {

@@ -40,7 +40,7 @@ func (f files) Files(ctx context.Context) (list []abi.FileInfo, err error) {
 			if err != nil {
 				return err
 			}
-			list = append(list, abi.FileInfo{Name: row.Key, Size: uint64(is.Size), ContentType: is.MIME, SHA256: is.Digest}) //nolint:gosec // never negative
+			list = append(list, abi.FileInfo{Name: row.Key, Size: uint64(is.Size), ContentType: is.MIME, SHA256: is.Digest})
 		}
 		return nil
 	})
