@@ -37,7 +37,7 @@ func (n *node) ready() error {
 			Kind: abi.FaultUnavailable, Code: codeHostOffline,
 			Text:         "the primary host " + n.config.PrimaryHost + " is not online",
 			Hint:         "Records are kept and sent when it is: see that it publishes its STATE.",
-			RetryAfterMS: 2000,
+			RetryAfterMS: 1000,
 		}
 	}
 	if n.edge.born {

@@ -104,6 +104,7 @@ func readSparkplugMetric(m protoreflect.Message) SparkplugMetric {
 			out.Historical = v.Bool()
 		case "is_null":
 			out.Null = v.Bool()
+		case "is_transient": // of no matter here
 		case "properties":
 			out.properties(v.Message())
 		default:
