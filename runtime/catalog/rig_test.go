@@ -16,6 +16,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/clock"
+	"github.com/snaprail/snaprail/hostfns/connectors"
 	"github.com/snaprail/snaprail/hostfns/file"
 	"github.com/snaprail/snaprail/hostfns/hooks"
 	"github.com/snaprail/snaprail/hostfns/http"
@@ -72,7 +73,7 @@ func newRig(t *testing.T) *rig {
 func newRigOn(t *testing.T, s store.Store, maxModule int64) *rig {
 	t.Helper()
 	out := egress.New(egress.Config{})
-	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), opcua.New(opcua.Config{Egress: out}))
+	groups := capability.NewRegistry(serial.New(serial.Config{}), hostlog.New(), clock.New(), connectors.New(), kv.New(), file.New(), hooks.New(hooks.Config{}), http.New(out), kafka.New(kafka.Config{Egress: out}), mqtt.New(mqtt.Config{Egress: out}), tcp.New(tcp.Config{Egress: out}), opcua.New(opcua.Config{Egress: out}))
 	log := slog.New(slog.DiscardHandler)
 	e, err := engine.New(t.Context(), engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log})
 	if err != nil {
