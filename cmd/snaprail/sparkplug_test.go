@@ -136,6 +136,18 @@ func TestSparkplugConnector(t *testing.T) {
 	e.command("NCMD/hall", "Node Control/Rebirth", true)
 	e.sees("the rebirth", func() bool { return strings.Contains(strings.Join(e.host.Kinds, ","), "NBIRTH,DBIRTH a,DBIRTH b") })
 
+	// The guest of another config goes on with the connection.
+	e.host.Kinds = nil
+	wills := len(e.host.Wills)
+	if _, err := e.api.PatchConnector(t.Context(), edge.ID, json.RawMessage(`{"config":{"device_timeout":600}}`), 0); err != nil {
+		t.Fatal(err)
+	}
+	e.sees("the birth by the next guest", func() bool { return strings.Contains(strings.Join(e.host.Kinds, ","), "NBIRTH,DBIRTH a,DBIRTH b") })
+	e.sees("counts by the next guest", both(5))
+	if len(e.host.Wills) != wills {
+		t.Errorf("%d connections for a change of the config", len(e.host.Wills)-wills)
+	}
+
 	bdSeq := e.host.BDSeq
 	e.broker.Cut("plant/hall")
 	e.sees("the will", func() bool { return !e.host.Online })
