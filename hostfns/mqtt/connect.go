@@ -51,6 +51,7 @@ func (c *caller) open(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, egress.Explain(err)
 	}
+	conn = quick(conn)
 	if c.login.tls == nil {
 		return conn, nil
 	}
