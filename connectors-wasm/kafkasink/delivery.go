@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -95,6 +96,13 @@ func (d *delivery) send() {
 			continue
 		}
 		topic, err := d.open(b.name)
+		if errors.Is(err, errTooMany) {
+			b.sent = true
+			for _, at := range b.places {
+				d.ends[at].reason = "topic " + b.name + ": " + err.Error()
+			}
+			continue
+		}
 		if err != nil {
 			d.refuse(b, hostError(err))
 			continue

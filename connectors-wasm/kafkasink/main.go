@@ -74,13 +74,16 @@ func (s *sink) configure(in *abi.OpenInput) error {
 	return s.config.check()
 }
 
+// errTooMany is why a record goes to quarantine: to hold it would hold all others.
+var errTooMany = errors.New("the records name more topics than one sink serves")
+
 // open is the session of a topic. One that is to be made is made.
 func (s *sink) open(name string) (kafka.Topic, error) {
 	if topic, known := s.topics[name]; known {
 		return topic, nil
 	}
 	if len(s.topics) >= maxTopics {
-		return kafka.Topic{}, &abi.Error{Kind: abi.FaultInvalid, Text: "the records name too many topics"}
+		return kafka.Topic{}, errTooMany
 	}
 	topic, err := kafka.Open(s.config.args(name))
 	if err != nil {

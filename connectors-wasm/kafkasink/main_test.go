@@ -218,3 +218,19 @@ func TestTest(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
+
+// One topic too many takes no others along.
+func TestTooManyTopics(t *testing.T) {
+	var topics []string
+	var records []abi.Record
+	for i := range maxTopics + 2 {
+		topics = append(topics, fmt.Sprint("d", i))
+		records = append(records, reading(topics[i], "1"))
+	}
+	records = append(records, reading("d0", "2"))
+	h, k := opened(t, `{"brokers":["k1:9092"],"topic":"${device}"}`, topics...)
+	out := h.MustDeliver(guesttest.Delivery("hall", 1, records...))
+	if len(out.Verdicts) != 2 || out.Verdicts[0].Input != maxTopics || out.Verdicts[0].Decision != abi.DecisionReject || len(k.Stored("d0")) != 2 {
+		t.Errorf("%+v", out.Verdicts)
+	}
+}
