@@ -68,9 +68,9 @@ func (c *caller) greet(conn net.Conn, will *abi.MQTTMessage, delay uint32, first
 	a := &c.set.args
 	h := wire.Hello{
 		ClientID: a.ClientID, Username: c.login.username, Password: []byte(c.login.password), CleanStart: c.set.clean(first),
-		KeepAlive:     uint16(c.set.keepAlive.Seconds()), //nolint:gosec // bounded
+		KeepAlive:     uint16(c.set.keepAlive.Seconds()),
 		SessionExpiry: uint32(min(a.SessionExpiryS, 1<<32-1)),
-		MaximumPacket: maxPacket, ReceiveMaximum: uint16(c.receiveMaximum),
+		MaximumPacket: maxPacket, ReceiveMaximum: uint16(c.receiveMaximum), //nolint:gosec // bounded
 		WillDelay: delay,
 	}
 	if will != nil {

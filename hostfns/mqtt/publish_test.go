@@ -15,6 +15,7 @@ import (
 
 func TestPublish(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		r := mochi(t)
 		c := open(t, group(), scope(r.at), args(r.at, version))
 		for qos := range uint32(3) {
@@ -101,6 +102,7 @@ func TestResultsOfEachMessage(t *testing.T) {
 // once each.
 func TestPublishThroughLosses(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		stub := listen(t)
 		c := stub.open(t, group(), version)
 		q := abi.MQTTPublish{TimeoutMS: 30, Messages: []abi.MQTTMessage{{Topic: "out", Payload: []byte("1"), QoS: 1, ID: "a"}, {Topic: "out", Payload: []byte("2"), QoS: 2, ID: "b"}, {Topic: "out", Payload: []byte("3"), QoS: 1, ID: "c"}}}

@@ -11,6 +11,7 @@ import (
 
 // both runs a test with each version of the protocol.
 func both(t *testing.T, test func(t *testing.T, version func(*abi.MQTTOpen))) {
+	t.Helper()
 	t.Run("5", func(t *testing.T) { test(t, func(*abi.MQTTOpen) {}) })
 	t.Run("3.1.1", func(t *testing.T) { test(t, v311) })
 }
@@ -26,6 +27,7 @@ func (r *rig) holds(n int) {
 
 func TestReceive(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		r := mochi(t)
 		r.send("in/kept", "r", 1, true)
 		c := open(t, group(), scope(r.at), args(r.at, version))
@@ -46,6 +48,7 @@ func TestReceive(t *testing.T) {
 // the next one, as after a restart of the host.
 func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		r := mochi(t)
 		c := open(t, group(), scope(r.at), args(r.at, version))
 		r.send("in/x", "1", 1)
@@ -76,6 +79,7 @@ func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 // What became safe while the broker was away is acknowledged when it asks again.
 func TestAcknowledgedWhileAway(t *testing.T) {
 	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
 		r := mochi(t)
 		c := open(t, group(), scope(r.at), args(r.at, version))
 		r.send("in/x", "1", 1)

@@ -232,7 +232,7 @@ func (s *session) setWill(in, out []byte) ([]byte, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.will, s.delay = q.Will, uint32(min(q.DelayS, 1<<32-1)) //nolint:gosec // bounded
+	s.will, s.delay = q.Will, uint32(min(q.DelayS, 1<<32-1))
 	return out[:0], nil
 }
 

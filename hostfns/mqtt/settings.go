@@ -71,8 +71,8 @@ func readSettings(args []byte) (*settings, error) {
 	if err := s.readFilters(); err != nil {
 		return nil, err
 	}
-	s.openTimeout = cmp.Or(min(time.Duration(min(a.OpenTimeoutMS, 1<<40))*time.Millisecond, maxWait), defaultOpen) //nolint:gosec // bounded
-	a.OpenTimeoutMS = 0                                                                                            // how long somebody waits for a session makes it no other
+	s.openTimeout = cmp.Or(min(time.Duration(min(a.OpenTimeoutMS, 1<<40))*time.Millisecond, maxWait), defaultOpen)
+	a.OpenTimeoutMS = 0 // how long somebody waits for a session makes it no other
 	s.key = s.keyOf()
 	return s, nil
 }
@@ -88,7 +88,7 @@ func (s *settings) keyOf() string {
 }
 
 func seconds(n uint64) time.Duration {
-	return time.Duration(min(n, 1<<32-1)) * time.Second //nolint:gosec // bounded
+	return time.Duration(min(n, 1<<32-1)) * time.Second
 }
 
 func (s *settings) check() error {
@@ -181,8 +181,8 @@ func (s *settings) readFilters() error {
 		}
 		seen[sub.Filter] = true
 		s.filters = append(s.filters, wire.Filter{
-			Filter: sub.Filter, QoS: byte(sub.QoS), NoLocal: sub.NoLocal, //nolint:gosec // checked
-			RetainAsPublished: sub.RetainAsPublished, RetainHandling: byte(sub.RetainHandling), //nolint:gosec // checked
+			Filter: sub.Filter, QoS: byte(sub.QoS), NoLocal: sub.NoLocal,
+			RetainAsPublished: sub.RetainAsPublished, RetainHandling: byte(sub.RetainHandling),
 		})
 	}
 	return nil

@@ -193,10 +193,10 @@ func head(dst []byte, t Type, flags byte, rest int) []byte {
 
 func appendNumber(dst []byte, n int) []byte {
 	for n >= 0x80 {
-		dst = append(dst, byte(n)|0x80) //nolint:gosec // the low bits
+		dst = append(dst, byte(n)|0x80)
 		n >>= 7
 	}
-	return append(dst, byte(n))
+	return append(dst, byte(n)) //nolint:gosec // the low bits
 }
 
 func numberSize(n int) int {
