@@ -81,8 +81,13 @@ func TestPayloadsAndKeys(t *testing.T) {
 	own.Key, own.Headers = []byte("k"), []abi.Header{{Name: "trace", Value: []byte("7")}}
 	h.MustDeliver(guesttest.Delivery("hall", 1, own, reading("pump2", ""), abi.Record{Kind: abi.KindGap},
 		abi.Record{Device: "pump3", Kind: abi.KindAttributes, Points: []abi.Point{
-			{Name: "serial", Value: abi.String("old")}, {Name: "serial", Value: abi.String("a\"ü")}, {Name: "n", Value: abi.Int(-3)},
-			{Name: "u", Value: abi.Uint(1 << 63)}, {Name: "on", Value: abi.Bool(true)}, {Name: "raw", Value: abi.Bytes([]byte{1})}, {Name: "none"},
+			{Name: "serial", Value: abi.String("old")},
+			{Name: "serial", Value: abi.String("a\"ü")},
+			{Name: "n", Value: abi.Int(-3)},
+			{Name: "u", Value: abi.Uint(1 << 63)},
+			{Name: "on", Value: abi.Bool(true)},
+			{Name: "raw", Value: abi.Bytes([]byte{1})},
+			{Name: "none"},
 		}}))
 	stored := k.Stored("out")
 	if len(stored) != 3 || string(stored[0].Key) != "k" || string(stored[0].Value) != "4.2" || !strings.HasPrefix(headers(stored[0]), "trace=7 snaprail-id=hall/1/1 ") {
@@ -175,12 +180,12 @@ func TestAway(t *testing.T) {
 
 // A topic that is not there is waited for, or made.
 func TestATopicThatIsNotThere(t *testing.T) {
-	h, k := opened(t, `{"brokers":["k1:9092"],"topic":"${connector}"}`)
+	h, _ := opened(t, `{"brokers":["k1:9092"],"topic":"${connector}"}`)
 	if out := h.MustDeliver(guesttest.Delivery("hall", 1, reading("a", "1"))); len(out.Verdicts) != 1 || out.Verdicts[0].Decision != abi.DecisionRetry {
 		t.Errorf("%+v", out.Verdicts)
 	}
-	h, k = opened(t, `{"brokers":["k1:9092"],"topic":"made","create":{"partitions":3}}`)
-	h.MustDeliver(guesttest.Delivery("hall", 1, reading("a", "1")))
+	made, k := opened(t, `{"brokers":["k1:9092"],"topic":"made","create":{"partitions":3}}`)
+	made.MustDeliver(guesttest.Delivery("hall", 1, reading("a", "1")))
 	if len(k.Stored("made")) != 1 {
 		t.Error("it is not made")
 	}
