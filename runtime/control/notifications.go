@@ -51,7 +51,7 @@ func (t *Tenant) Notifications(ctx context.Context, p Page, all bool) (list []sp
 }
 
 // Acknowledge says that somebody has seen to a notification. One that was
-// acknowledged already stays as it is.
+// acknowledged already stays as it is. Who was the first is in the audit trail.
 func (t *Tenant) Acknowledge(ctx context.Context, id string) (n spec.Notification, err error) {
 	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
 		return n, err
@@ -75,8 +75,16 @@ func (t *Tenant) Acknowledge(ctx context.Context, id string) (n spec.Notificatio
 		if err != nil {
 			return fault.Wrap(fault.Internal, err, "notification %s", id)
 		}
-		_, err = w.Put(store.Notifications, id, raw)
-		return err
+		if _, err = w.Put(store.Notifications, id, raw); err != nil {
+			return err
+		}
+		c, err := find(w, n.Connector)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		event := t.event(identity.NotificationAck, &c)
+		event.Connector, event.On, event.Detail = n.Connector, id, n.Title
+		return identity.Append(w, event)
 	})
 	return n, err
 }

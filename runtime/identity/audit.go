@@ -121,6 +121,7 @@ const (
 	DeviceDesire        Action = "device.desire"      // what is wanted of a device
 	SetProbe            Action = "set.probe"
 	RemoteAttach        Action = "remote.attach"
+	NotificationAck     Action = "notification.acknowledge"
 	MessageSend         Action = "message.send" // south: a publish, an RPC, a command, attributes
 )
 
@@ -129,7 +130,7 @@ func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
 		ConnectorActivate, ConnectorDeactivate, ConnectorReconnect, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
-		DeploymentDeploy, DeploymentTearDown, DeploymentDismiss, CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach,
+		DeploymentDeploy, DeploymentTearDown, DeploymentDismiss, CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach, NotificationAck,
 	}
 }
 
