@@ -203,6 +203,9 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		if err == nil {
 			err = l.run(ctx)
 		}
+		if failed := l.land(ctx); err == nil {
+			err = failed
+		}
 		l.answer(ctx)
 		l.rehearsals.close() // they may hold sessions
 		if err == nil {

@@ -31,6 +31,9 @@ type staged struct {
 	bytes   int
 }
 
+// holds reports whether any change is staged.
+func (s *staged) holds() bool { return len(s.changes) > 0 }
+
 // Device implements capability.Devices.
 func (s *staged) Device(ctx context.Context, id string) (d abi.Device, found bool, err error) {
 	if d, found, err = s.reader.Device(ctx, id); err != nil {

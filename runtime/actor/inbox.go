@@ -165,6 +165,13 @@ const maxRetryAfterMS = 60 * 60 * 1000
 // those that want to know how each of them ended. It is called when the block
 // that holds them is durable (I1).
 func (b *inbox) acknowledge() {
+	b.release()
+	b.batch = b.batch[:0]
+}
+
+// release is acknowledge while a batch is under way, whose places move with what
+// is taken away before them.
+func (b *inbox) release() {
 	for i := range b.feeds {
 		f := &b.feeds[i]
 		f.tell()
@@ -179,8 +186,12 @@ func (b *inbox) acknowledge() {
 		rest := copy(f.inflight, f.inflight[n:])
 		clear(f.inflight[rest:])
 		f.inflight = f.inflight[:rest]
+		for j := range b.batch {
+			if b.batch[j].feed == i {
+				b.batch[j].index -= n
+			}
+		}
 	}
-	b.batch = b.batch[:0]
 }
 
 // tell says how events ended, each once: also behind one that is held back.

@@ -22,6 +22,9 @@ type lane struct {
 	turns      schedule // poll mode: when to ask next
 	outlet     *outlet  // of a guest that delivers; nil: it does not
 	repeats    repeats
+	aloft      *flight // a block on its way to the disk; nil: none
+	spare      []input // a batch's memory, for the next one
+	most       int     // inputs in a step, while larger ones make too much; 0: as many as may be
 	rehearsals rehearsals
 	pending    *installation // run mode: waits for the guest to return
 	broken     error         // run mode: a failure of the host's that ends the run
@@ -61,6 +64,11 @@ func (l *lane) run(ctx context.Context) error {
 func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 	if l.stopping() { // a closed stop wins over work and over a swap
 		return false, nil
+	}
+	if !worked { // nothing is to be done meanwhile
+		if err := l.land(ctx); err != nil {
+			return false, err
+		}
 	}
 	if in := l.pending; in != nil {
 		l.pending = nil
@@ -170,8 +178,8 @@ func (l *lane) gather(now time.Time) bool {
 	if l.firing = l.timers.due(now); l.draining {
 		l.firing = nil
 	}
-	l.firing = l.firing[:min(len(l.firing), maxFiring)]
-	batch := l.inbox.gather(now, abi.MaxItems-len(l.firing))
+	l.firing = l.firing[:min(len(l.firing), maxFiring, l.room())]
+	batch := l.inbox.gather(now, l.room()-len(l.firing))
 	if len(batch)+len(l.firing) == 0 {
 		return false
 	}

@@ -158,7 +158,10 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := l.complete(ctx, &b, &tally, nil); err != nil {
+	if err := l.convert(ctx, &b, &tally); err != nil {
+		return err
+	}
+	if err := l.complete(ctx, &b, nil); err != nil {
 		return err
 	}
 	o.feed.Settle(settled)

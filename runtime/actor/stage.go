@@ -119,6 +119,9 @@ func (s *stage) grows(ctx context.Context) (grown int64, err error) {
 	return grown, nil
 }
 
+// holds reports whether anything is staged.
+func (s *stage) holds() bool { return len(s.writes)+len(s.notes) > 0 || s.devices.holds() }
+
 // take hands the staged writes over and starts anew.
 func (s *stage) take() []outbox.KV {
 	w := append(s.writes, s.notes...)

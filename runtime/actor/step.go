@@ -28,6 +28,9 @@ const DiskFullWait = time.Second
 // the inputs that it settles. A fault of the guest's leaves everything as it
 // was, so that the caller can decide what becomes of the inputs.
 func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []string) error {
+	if err := l.land(ctx); err != nil {
+		return err
+	}
 	if err := l.read(out); err != nil {
 		return err
 	}
@@ -37,7 +40,16 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 		return err
 	}
 	l.rejected(&b)
-	if err := l.complete(ctx, &b, &tally, fired); err != nil {
+	if err := l.convert(ctx, &b, &tally); err != nil {
+		return err
+	}
+	l.grow()
+	if l.plain(&b, fired) {
+		l.takeOff(ctx, b, tally)
+		l.guest.watchMemory()
+		return nil
+	}
+	if err := l.complete(ctx, &b, fired); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -86,12 +98,9 @@ func (l *lane) read(out []byte) error {
 	return nil
 }
 
-// complete puts everything that the step asks for into its block and makes that
-// durable.
-func (l *lane) complete(ctx context.Context, b *outbox.Block, t *tally, fired []string) error {
-	if err := l.convert(ctx, b, t); err != nil {
-		return err
-	}
+// complete puts what else the step asks for beside its records into their block
+// and makes that durable.
+func (l *lane) complete(ctx context.Context, b *outbox.Block, fired []string) error {
 	b.Devices = l.guest.stage.devices.take(b.Devices)
 	b.KV = l.guest.stage.take()
 	b.Timers = append(l.timers.clearing(fired), l.view.Timers...)
@@ -200,17 +209,31 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 // effect writes nothing. While the disk is full it holds the block, and with
 // it the sources.
 func (l *lane) write(ctx context.Context, b *outbox.Block) error {
+	if err := l.land(ctx); err != nil {
+		return err
+	}
 	if b.Count == 0 && b.Cursor == nil && !b.Effects() && len(b.Timers) == 0 && len(b.Rejects) == 0 {
 		l.repeats.keep() // of records that a converter left out
 		return nil
 	}
-	b.Connector, b.Lane, b.Epoch, b.First = l.cfg.Connector, l.cfg.Lane, l.epoch, l.next
-	b.Received = time.Now().UnixNano()
+	l.place(b)
 	l.announce(b)
-	b.Module, b.Revision = l.version.Connector.Module, l.version.Connector.Revision
 	if err := l.persist(ctx, b); err != nil {
 		return err
 	}
+	l.wrote(b)
+	return nil
+}
+
+// place says where a block belongs that comes next.
+func (l *lane) place(b *outbox.Block) {
+	b.Connector, b.Lane, b.Epoch, b.First = l.cfg.Connector, l.cfg.Lane, l.epoch, l.next
+	b.Received = time.Now().UnixNano()
+	b.Module, b.Revision = l.version.Connector.Module, l.version.Connector.Revision
+}
+
+// wrote notes that a block is durable.
+func (l *lane) wrote(b *outbox.Block) {
 	l.next += uint64(b.Count)
 	l.repeats.keep()
 	l.mu.Lock()
@@ -224,7 +247,6 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 		c.Records += uint64(b.Count)
 		c.LastRecord = time.Unix(0, b.Received)
 	}
-	return nil
 }
 
 // persist commits a block, and tries again for as long as the disk is full.
@@ -291,6 +313,12 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 // when the guest asked for that, else in quarantine with its reason (never
 // dropped).
 func (l *lane) refused(ctx context.Context, cause error) error {
+	if err := l.land(ctx); err != nil {
+		return err
+	}
+	if tooMuch(cause) && l.halve() {
+		return nil
+	}
 	f := fault.Of(cause)
 	if !l.inbox.unheard(cause) {
 		l.env.line(abi.LogError, FromHost, "", "batch refused: "+f.Text)

@@ -45,6 +45,11 @@ func (a *Actor) Swap(ctx context.Context, v Version) error {
 // error only when the lane cannot go on at all.
 func (l *lane) swap(ctx context.Context, in installation) error {
 	old, version, turns := l.guest, l.version, l.turns
+	if err := l.land(ctx); err != nil {
+		l.discard(ctx, in.candidate.guest)
+		in.done <- err
+		return err
+	}
 	err := l.takeOver(ctx, in.candidate)
 	if err == nil {
 		old.loop = nil // what it commits from now on would be the new guest's
