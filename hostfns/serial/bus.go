@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -127,6 +128,7 @@ type member struct {
 	bus     *bus
 	set     settings
 	events  *queue
+	starved atomic.Uint64 // waits of this lane that ended without a turn
 	closing sync.Once
 	closed  error
 
@@ -166,7 +168,7 @@ func (m *member) transact(ctx context.Context, in, out []byte) ([]byte, error) {
 		cancel()
 	}
 	m.ending.Unlock()
-	reply, err := m.bus.line.callTransact(ctx, m.set, in, out)
+	reply, err := m.bus.line.callTransact(ctx, m.set, &m.starved, in, out)
 	if err != nil && m.isEnded() {
 		return nil, m.gone()
 	}
@@ -208,10 +210,10 @@ func (m *member) Close(ctx context.Context) error {
 }
 
 // Condition is how the port is doing. What it received and nobody had asked for
-// is counted as dropped.
+// is counted as dropped. How often the lane got no turn is its own.
 func (m *member) Condition() capability.Condition {
 	c := m.bus.line.Condition()
-	c.Buffered = m.events.buffered()
+	c.Buffered, c.Counts = m.events.buffered(), countsOf(&m.starved)
 	return c
 }
 

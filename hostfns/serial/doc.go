@@ -15,7 +15,8 @@
 // A transact writes and waits for the frames that answer, in a turn of its own:
 // see turns. Lanes of one connector share a port that all of them open with
 // shared (see bus): then a turn is all that they get of the line, each with its own
-// settings, and what nobody asked for is counted and thrown away.
+// settings, and what nobody asked for is counted and thrown away. Waits that ended
+// without a turn are counted, for each lane ("starved").
 //
 // A port has one owner at a time, across all connectors of the process: see
 // claims. Its file descriptor is closed only after the reader and the writer

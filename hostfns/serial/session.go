@@ -29,9 +29,10 @@ type Session struct {
 	first   chan struct{} // closed when the port is open for the first time
 	part    []byte        // what the goroutine read and could not deliver
 
-	lost   atomic.Uint64
-	resync atomic.Bool  // the reader forgets its unfinished frame
-	active atomic.Int64 // when something was last on the line, unix ns
+	lost    atomic.Uint64
+	starved atomic.Uint64 // waits for a turn that ended without one
+	resync  atomic.Bool   // the reader forgets its unfinished frame
+	active  atomic.Int64  // when something was last on the line, unix ns
 
 	input input                // of a raw port: what was received
 	turns turns                // whose transact it is
@@ -79,7 +80,7 @@ func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]
 	case functionWrite:
 		return s.callWrite(ctx, in, out)
 	case functionTransact:
-		return s.callTransact(ctx, s.set, in, out)
+		return s.callTransact(ctx, s.set, &s.starved, in, out)
 	case functionRead, functionReadUntil:
 		return s.callRead(ctx, function, in, out)
 	case functionSignals, functionSetSignals, functionBreak:
@@ -296,8 +297,12 @@ func (s *Session) Condition() capability.Condition {
 	defer s.mu.Unlock()
 	return capability.Condition{
 		Up: s.dev != nil, Reason: s.reason, Opens: s.opens,
-		Dropped: s.lost.Load(), Buffered: s.events.buffered(),
+		Dropped: s.lost.Load(), Buffered: s.events.buffered(), Counts: countsOf(&s.starved),
 	}
+}
+
+func countsOf(starved *atomic.Uint64) map[string]uint64 {
+	return map[string]uint64{"starved": starved.Load()}
 }
 
 // Ready holds a token whenever Take may have something to give.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -13,7 +14,9 @@ import (
 
 const maxFrames = 64 // of one transact
 
-func (s *Session) callTransact(ctx context.Context, set settings, in, out []byte) ([]byte, error) {
+// callTransact serves transact to a lane; starved counts the waits of that lane that
+// ended without a turn.
+func (s *Session) callTransact(ctx context.Context, set settings, starved *atomic.Uint64, in, out []byte) ([]byte, error) {
 	var q abi.SerialTransact
 	if err := q.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "serial.transact: the request cannot be read")
@@ -22,7 +25,7 @@ func (s *Session) callTransact(ctx context.Context, set settings, in, out []byte
 		return nil, err
 	}
 	var t *turn
-	err := s.transact(ctx, set, &q, &t)
+	err := s.transact(ctx, set, starved, &q, &t)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +54,12 @@ func checkTransact(q *abi.SerialTransact, set settings) error {
 }
 
 // transact writes and waits for the frames that answer, in a turn of its own.
-func (s *Session) transact(ctx context.Context, set settings, q *abi.SerialTransact, made **turn) error {
+func (s *Session) transact(ctx context.Context, set settings, starved *atomic.Uint64, q *abi.SerialTransact, made **turn) error {
 	wait, cancel := beforeDeadline(ctx, maxTimeout)
 	defer cancel()
 	if err := s.turns.take(wait, q.Urgent, s.stopped); err != nil {
 		if isFault(err) {
+			starved.Add(1)
 			s.log.Warn("a lane got no turn on the line", "times", s.turns.waited(), "urgent", q.Urgent)
 		}
 		return s.named(functionTransact, err)

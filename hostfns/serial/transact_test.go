@@ -365,6 +365,43 @@ func TestALaneClosesWhileItWaits(t *testing.T) {
 	}
 }
 
+// A lane that others leave no turn shows it.
+func TestStarvationIsCounted(t *testing.T) {
+	r := plugged(t)
+	g := New(Config{})
+	var lanes []capability.Session
+	for range 2 {
+		s, err := g.Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeSession(t, s) })
+		lanes = append(lanes, s)
+	}
+	line := lanes[0].(*member).bus.line
+	failed := make(chan error, 1)
+	go func() {
+		_, err := ask(context.Background(), lanes[0], abi.SerialTransact{Data: []byte("x\n"), Frames: 1, TimeoutMS: 60_000})
+		failed <- err
+	}()
+	eventually(t, "it has the line", func() bool { return line.turn.Load() != nil })
+	for n := range uint64(2) {
+		if got := lanes[1].(capability.Reporter).Condition().Counts["starved"]; got != n {
+			t.Errorf("%d waits without a turn are shown as %d", n, got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		if _, err := ask(ctx, lanes[1], abi.SerialTransact{Data: []byte("y\n"), Frames: 1}); !fault.Is(err, fault.Timeout) {
+			t.Errorf("without a turn: %v", err)
+		}
+		cancel()
+	}
+	if c := lanes[0].(capability.Reporter).Condition(); c.Counts["starved"] != 0 {
+		t.Errorf("the lane that has the line: %v", c.Counts)
+	}
+	closeSession(t, lanes[0])
+	<-failed
+}
+
 // Lanes may want a line set differently: it is, for the turn of each.
 func TestEachTurnHasItsOwnSettings(t *testing.T) {
 	r := plugged(t)
