@@ -17,7 +17,7 @@ const (
 	maxMessage      = 16 << 20 // bytes of any answer
 	fetches         = 2        // at a time
 	fetchWait       = 500 * time.Millisecond
-	linger          = time.Millisecond // what a call hands over comes together
+	linger          = 0 // a call hands over all that it has, and waits for it
 	requestRetries  = 2
 	requestTime     = 5 * time.Second
 	leastMetadata   = 250 * time.Millisecond

@@ -10,5 +10,7 @@
 //
 // Offsets are committed once the records are acknowledged, which is when they are
 // in the outbox, and only for partitions that are still this member's: never by a
-// clock, and never late. What is produced is done when all replicas have it.
+// clock, and never late. Records that are too large, and each hole that retention has
+// made in what was to be read, are told by EventGap and counted by their reason
+// ("dropped_record_too_large", "dropped_data_loss"). What is produced is done when all replicas have it.
 package kafka

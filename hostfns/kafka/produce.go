@@ -57,30 +57,45 @@ func (s *session) launch(w *wait, q *abi.KafkaProduce, send []int) {
 	// The library's own timeout counts from a record's time, which is the device's.
 	ctx, cancel := context.WithTimeout(s.quit, deliveryTime)
 	together := &batch{left: len(send), cancel: cancel}
-	for _, i := range send {
+	records := s.recordsFor(q, send)
+	for k, i := range send {
 		b, until := w.flights[i], ctx
 		if b.id != "" {
 			until = s.quit
 		}
-		client.TryProduce(until, s.recordFor(&q.Records[i]), func(r *kgo.Record, err error) {
+		client.TryProduce(until, &records[k], func(r *kgo.Record, err error) {
 			s.flights.end(b, s.result(r, err))
 			together.ended()
 		})
 	}
 }
 
-func (s *session) recordFor(from *abi.KafkaRecord) *kgo.Record {
-	r := &kgo.Record{Topic: s.set.args.Topic, Key: from.Key, Value: from.Value, Partition: unpinned}
-	if from.Pinned {
-		r.Partition = int32(min(from.Partition, 1<<31-1))
+// recordsFor are the library's records for those that are to be sent, with what
+// they hold beside each other.
+func (s *session) recordsFor(q *abi.KafkaProduce, send []int) []kgo.Record {
+	n := 0
+	for _, i := range send {
+		n += len(q.Records[i].Headers)
 	}
-	if from.Time != 0 {
-		r.Timestamp = time.Unix(0, from.Time)
+	records, headers := make([]kgo.Record, len(send)), make([]kgo.RecordHeader, 0, n)
+	for k, i := range send {
+		from, r := &q.Records[i], &records[k]
+		r.Topic, r.Key, r.Value, r.Partition = s.set.args.Topic, from.Key, from.Value, unpinned
+		if from.Pinned {
+			r.Partition = int32(min(from.Partition, 1<<31-1))
+		}
+		if from.Time != 0 {
+			r.Timestamp = time.Unix(0, from.Time)
+		}
+		first := len(headers)
+		for _, h := range from.Headers {
+			headers = append(headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
+		}
+		if len(headers) > first {
+			r.Headers = headers[first:len(headers):len(headers)]
+		}
 	}
-	for _, h := range from.Headers {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
-	}
-	return r
+	return records
 }
 
 // await waits for the end of all records of a call.

@@ -24,7 +24,7 @@ type queue struct {
 	entries []entry
 	taken   int // of these, handed out and not acknowledged
 	bytes   int
-	dropped uint64
+	dropped map[string]uint64 // by the names of their gaps: records, and holes in a log
 	read    uint64 // records that came in
 	done    uint64 // of these, acknowledged
 
@@ -60,7 +60,7 @@ func newQueue(records, bytes int) *queue {
 	return &queue{
 		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), marked: make(chan struct{}, 1),
 		owned: map[int32]uint64{}, marks: map[int32]mark{}, next: map[int32]int64{}, ends: map[int32]int64{},
-		maxRecords: records, maxBytes: bytes,
+		maxRecords: records, maxBytes: bytes, dropped: map[string]uint64{},
 	}
 }
 
@@ -91,7 +91,7 @@ func (q *queue) push(e capability.Event, partition int32, behind mark, lost bool
 		return
 	}
 	if lost {
-		q.dropped++
+		q.dropped[e.Name]++
 	}
 	q.read++
 	q.add(entry{event: e, size: len(e.Data) + overhead, record: true, partition: partition, assignment: assignment, behind: behind})
@@ -99,10 +99,13 @@ func (q *queue) push(e capability.Event, partition int32, behind mark, lost bool
 }
 
 // note adds a word on the session; it replaces the one before it that nobody has
-// taken.
+// taken. Of a gap there is one each.
 func (q *queue) note(e capability.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if e.Type == abi.EventGap {
+		q.dropped[e.Name]++
+	}
 	if last := len(q.entries) - 1; last >= q.taken && !q.entries[last].record && e.Type != abi.EventGap {
 		q.entries[last].event = e
 		return
@@ -126,7 +129,6 @@ func (q *queue) skipped(partition int32, logStart int64) (from, n int64) {
 		return 0, 0
 	}
 	q.next[partition] = logStart
-	q.dropped++
 	return due, logStart - due
 }
 
@@ -274,10 +276,16 @@ func (q *queue) progress() (read, done, behind uint64) {
 	return q.read, q.done, behind
 }
 
-func (q *queue) counts() (dropped uint64, buffered int) {
+// counts is how much was dropped, which it puts into by for each reason, and what is
+// buffered.
+func (q *queue) counts(by map[string]uint64) (dropped uint64, buffered int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.dropped, len(q.entries)
+	for why, n := range q.dropped {
+		by["dropped_"+why] = n
+		dropped += n
+	}
+	return dropped, len(q.entries)
 }
 
 func (m mark) offsets() kgo.EpochOffset { return kgo.EpochOffset{Epoch: m.epoch, Offset: m.offset} }

@@ -156,7 +156,7 @@ func TestDeletedRecordsAreAGap(t *testing.T) {
 	if told(t, got) != "gap:"+gapDataLoss+" e" || !strings.Contains(got[0].Err.Error(), "2 offsets from 2 on") {
 		t.Errorf("got %s, %v", told(t, got), got[0].Err)
 	}
-	if c := next.(capability.Reporter).Condition(); c.Dropped != 1 {
+	if c := next.(capability.Reporter).Condition(); c.Dropped != 1 || c.Counts["dropped_data_loss"] != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -195,6 +195,9 @@ func TestARecordThatNoGuestCouldBeHanded(t *testing.T) {
 	end := r.opened(group(), r.args(inGroup("g")))
 	if got := taken(t, end, 2); told(t, got) != "gap:"+gapTooLarge+" next" {
 		t.Errorf("got %s", told(t, got))
+	}
+	if c := end.(capability.Reporter).Condition(); c.Dropped != 1 || c.Counts["dropped_record_too_large"] != 1 {
+		t.Errorf("%+v", c)
 	}
 	end.(capability.Source).Ack(2)
 	eventually(t, "both are committed", func() bool { return r.committed("g", 0) == 2 })

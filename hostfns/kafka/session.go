@@ -198,7 +198,7 @@ func (s *session) Condition() capability.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens, Counts: s.flights.counts()}
-	if c.Dropped, c.Buffered = s.events.counts(); s.reads() {
+	if c.Dropped, c.Buffered = s.events.counts(c.Counts); s.reads() {
 		c.Counts["read"], c.Counts["acknowledged"], c.Counts["behind"] = s.events.progress()
 	}
 	return c

@@ -10,7 +10,9 @@
 //
 // A message of QoS 1 or 2 is acknowledged to the broker once its event is, which
 // is when what the guest made of it is in the outbox (I1): what is not
-// acknowledged, the broker sends again. What is published has a result when the
+// acknowledged, the broker sends again. What is dropped (messages of QoS 0 that come
+// faster than they are taken, messages that are too large) is told by EventGap and
+// counted by its reason ("dropped_queue_full", "dropped_message_too_large"). What is published has a result when the
 // broker has acknowledged it.
 //
 // What survives: while the process lives, a session keeps what is under way both

@@ -207,7 +207,7 @@ func TestQueueFull(t *testing.T) {
 	c.want("in/x=0", "in/x=1", "in/x=2", "gap:queue_full")
 	c.Ack(4)
 	c.want("in/x=last")
-	if cond := c.Condition(); cond.Dropped != 6 {
+	if cond := c.Condition(); cond.Dropped != 6 || cond.Counts["dropped_queue_full"] != 6 {
 		t.Errorf("%+v", cond)
 	}
 }
@@ -251,6 +251,9 @@ func TestMessageThatIsTooLarge(t *testing.T) {
 		}
 		stub.publish("in/x", "1", 1, 3, false)
 		c.want("gap:message_too_large", "gap:message_too_large", "in/x=1")
+		if cond := c.Condition(); cond.Dropped != 2 || cond.Counts["dropped_message_too_large"] != 2 {
+			t.Errorf("%+v", cond)
+		}
 		c.Ack(3)
 		if got := stub.expect(wire.PubAck, 3); got[0].ID != 1 || got[2].ID != 3 {
 			t.Errorf("%+v", got)

@@ -20,7 +20,7 @@ type queue struct {
 	seen    int // of these, handed out at least once
 	size    int // bytes
 	serial  uint64
-	dropped uint64
+	dropped map[string]uint64 // messages, by the names of their gaps
 
 	// What the broker has not been told of, by identifier, in the session that it
 	// keeps: the messages that are here, those that are safe and could not be
@@ -65,7 +65,7 @@ const beyond = 4
 
 func newQueue(messages, bytes int) *queue {
 	return &queue{
-		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), messages: messages, bytes: bytes,
+		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), messages: messages, bytes: bytes, dropped: map[string]uint64{},
 		here: map[uint16]held{}, safe: map[uint16]bool{}, released: map[uint16]bool{},
 	}
 }
@@ -120,7 +120,7 @@ func (q *queue) push(e capability.Event, qos byte, id uint16, lost bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if lost {
-		q.dropped++
+		q.dropped[e.Name]++
 	}
 	q.serial++
 	if qos > 0 {
@@ -140,7 +140,7 @@ func (q *queue) add(e entry) {
 func (q *queue) drop(e capability.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.dropped++
+	q.dropped[e.Name]++
 	for i := q.seen; i < len(q.entries); i++ {
 		if q.entries[i].event.Type == abi.EventGap && q.entries[i].event.Name == e.Name {
 			return
@@ -271,10 +271,16 @@ func (q *queue) rewind() {
 	}
 }
 
-func (q *queue) counts() (dropped uint64, buffered int) {
+// counts is how much was dropped, which it puts into by for each reason, and what is
+// buffered.
+func (q *queue) counts(by map[string]uint64) (dropped uint64, buffered int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.dropped, len(q.entries)
+	for why, n := range q.dropped {
+		by["dropped_"+why] = n
+		dropped += n
+	}
+	return dropped, len(q.entries)
 }
 
 func signal(token chan struct{}) {

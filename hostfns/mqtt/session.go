@@ -290,13 +290,13 @@ func (s *session) info(in, out []byte) ([]byte, error) {
 
 // Condition implements capability.Reporter.
 func (s *session) Condition() capability.Condition {
-	dropped, buffered := s.events.counts()
 	sent, under := s.out.counts()
+	counts := map[string]uint64{"received": s.received.Load(), "published": sent, "under_way": under, "unwanted": s.unwanted.Load()}
+	dropped, buffered := s.events.counts(counts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return capability.Condition{
-		Up: s.up, Reason: s.reason, Opens: s.opens, Dropped: dropped, Buffered: buffered,
-		Counts: map[string]uint64{"received": s.received.Load(), "published": sent, "under_way": under, "unwanted": s.unwanted.Load()},
+		Up: s.up, Reason: s.reason, Opens: s.opens, Dropped: dropped, Buffered: buffered, Counts: counts,
 	}
 }
 

@@ -137,7 +137,9 @@ func (s *Session) callTransact(ctx context.Context, in, out []byte) ([]byte, err
 	wait, cancel := beforeDeadline(ctx, milli(q.TimeoutMS))
 	defer cancel()
 	if s.inbox != nil {
-		s.dropped.Add(uint64(s.inbox.discard()))
+		if n := s.inbox.discard(); n > 0 {
+			s.drop(stale, n)
+		}
 	}
 	p := &transaction{answer: make(chan answer, 1)}
 	s.begin(p)

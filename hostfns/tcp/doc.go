@@ -10,7 +10,7 @@
 // keeps those until they are acknowledged or read. When its buffer is full it stops
 // reading, so that the peer is held up: it drops nothing that somebody could still
 // take. What it does drop (frames that are too long or broken, the rest of one when
-// the connection was lost) is counted and told by EventGap. A connection that breaks
+// the connection was lost) is counted by its reason ("dropped_frame_too_long") and told by EventGap. A connection that breaks
 // is made anew, at first after retry_ms, then after longer and longer; one whose
 // peer is gone without a word is found out by the system's keep-alive, by what was
 // sent and not confirmed, and by idle_timeout_ms.

@@ -22,6 +22,9 @@ const (
 	gapBroken     = "frame_broken"
 	gapUnfinished = "unfinished_frame"
 	gapOutOfStep  = "out_of_step"
+
+	// stale is the reason of what a transaction finds and throws away: no gap.
+	stale = "stale"
 )
 
 var (
@@ -238,8 +241,18 @@ func (s *Session) answered(f frame) bool {
 
 // lost tells that something was dropped.
 func (s *Session) lost(name string) {
-	s.dropped.Add(1)
+	s.drop(name, 1)
 	s.events.gap(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name})
+}
+
+// drop counts frames that nobody gets.
+func (s *Session) drop(why string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dropped == nil {
+		s.dropped = map[string]uint64{}
+	}
+	s.dropped[why] += uint64(n) //nolint:gosec // how many there are
 }
 
 // lose gives the connection up and tells so.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -28,10 +27,9 @@ type Session struct {
 	closing sync.Once
 	done    chan struct{} // closed when the goroutine has returned
 
-	dropped atomic.Uint64
-
-	mu      sync.Mutex // guards what follows
-	link    *link      // nil while down
+	mu      sync.Mutex        // guards what follows
+	dropped map[string]uint64 // frames, by why
+	link    *link             // nil while down
 	opens   uint64
 	reason  string       // why it is down
 	pending *transaction // that waits for the next frame; nil: none
@@ -140,13 +138,20 @@ func (s *Session) setDown(why error) {
 
 // Condition is how the connection is doing.
 func (s *Session) Condition() capability.Condition {
-	c := capability.Condition{Dropped: s.dropped.Load(), Buffered: s.events.buffered()}
+	c := capability.Condition{Buffered: s.events.buffered()}
 	if s.inbox != nil {
 		c.Buffered += s.inbox.buffered()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Up, c.Reason, c.Opens = s.link != nil, s.reason, s.opens
+	for why, n := range s.dropped {
+		if c.Counts == nil {
+			c.Counts = map[string]uint64{}
+		}
+		c.Counts["dropped_"+why] = n
+		c.Dropped += n
+	}
 	return c
 }
 

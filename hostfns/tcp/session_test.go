@@ -27,7 +27,7 @@ func TestConnectionIsMadeAnew(t *testing.T) {
 	if err := write(t.Context(), s, "on\n"); err != nil || receive(t, c, 3) != "on\n" {
 		t.Error(err)
 	}
-	if got := s.Condition(); !got.Up || got.Opens != 2 || got.Dropped != 1 {
+	if got := s.Condition(); !got.Up || got.Opens != 2 || got.Dropped != 1 || got.Counts["dropped_unfinished_frame"] != 1 {
 		t.Errorf("condition %+v", got)
 	}
 	send(t, c, "c\n")
@@ -108,7 +108,7 @@ func TestTransactions(t *testing.T) {
 	if got, err := read(t.Context(), s, abi.TCPRead{}); got != "more\n" || err != nil {
 		t.Errorf("what came behind: %q, %v", got, err)
 	}
-	if got := s.Condition(); got.Dropped != 1 {
+	if got := s.Condition(); got.Dropped != 1 || got.Counts["dropped_stale"] != 1 {
 		t.Errorf("the late answer was not counted: %+v", got)
 	}
 	go func() { _ = c.Close() }()
