@@ -273,10 +273,11 @@ func (l *lane) hold(wait time.Duration, cause string, records uint64) {
 	l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause))
 }
 
-// released shows that the outlet works again, if it did not.
+// released shows that the outlet works, if it did not: also when a session was
+// down then that says by its condition alone that it is up.
 func (l *lane) released() {
 	l.mu.Lock()
-	held := l.status.Delivery.Held != ""
+	held := l.status.Delivery.Held != "" || l.status.State == lifecycle.Degraded
 	l.status.Delivery.Held = ""
 	l.mu.Unlock()
 	if !held {
