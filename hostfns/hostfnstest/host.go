@@ -22,6 +22,8 @@ type host struct {
 	group capability.Group
 	scope capability.Scope
 	ends  []capability.Session // the handle is the place, from 1
+
+	candidate bool // the guest is only one
 }
 
 func (h *host) HostCall(ctx context.Context, _, function string, in, out []byte) ([]byte, error) {
@@ -31,6 +33,8 @@ func (h *host) HostCall(ctx context.Context, _, function string, in, out []byte)
 		return nil, fault.New(fault.Unsupported, "no function %s", function)
 	case function == capability.OpenFunction:
 		return h.open(ctx, f, in, out)
+	case h.candidate && f.Withheld(h.group.Name()) != nil:
+		return nil, f.Withheld(h.group.Name())
 	case !capability.Opens(h.group) && len(h.ends) == 0:
 		end, err := h.group.Open(ctx, h.scope, nil)
 		if err != nil {

@@ -32,6 +32,8 @@ type Case struct {
 	Waits *Call
 	// Emit makes n events come, for a group whose sessions are sources.
 	Emit func(t *testing.T, n int)
+	// Pull is a session whose guest fetches what comes; nil: the group has none.
+	Pull *Pull
 	// Lines and State are handed to sessions; nil: the suite's own.
 	Lines capability.Lines
 	State capability.State
@@ -40,6 +42,13 @@ type Case struct {
 	// Notifier and Files are, too.
 	Notifier capability.Notifier
 	Files    capability.Files
+}
+
+// Pull is a session that gives no events: the guest asks.
+type Pull struct {
+	Open Message            // the arguments
+	Emit func(t *testing.T) // makes one thing come
+	Take Call               // that fetches it
 }
 
 // patience is how long the suite waits for what has to happen.
@@ -55,6 +64,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("BadInput", func(t *testing.T) { badInput(t, c) })
 	t.Run("BadPointers", func(t *testing.T) { badPointers(t, c) })
 	t.Run("Close", func(t *testing.T) { closes(t, c) })
+	t.Run("Candidate", func(t *testing.T) { candidate(t, c) })
 	if c.Waits != nil {
 		t.Run("Waits", func(t *testing.T) { waits(t, c) })
 	}

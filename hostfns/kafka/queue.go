@@ -25,8 +25,8 @@ type queue struct {
 	taken   int // of these, handed out and not acknowledged
 	bytes   int
 	dropped map[string]uint64 // by the names of their gaps: records, and holes in a log
-	read    uint64 // records that came in
-	done    uint64 // of these, acknowledged
+	read    uint64            // records that came in
+	done    uint64            // of these, acknowledged
 
 	assignments uint64
 	owned       map[int32]uint64 // partitions, by the assignment that brought them

@@ -103,6 +103,10 @@ func TestContract(t *testing.T) {
 <== error=port_in_use
 `, "PORTLINK", r.link), "PORT", hostfnstest.Quoted(r.link)),
 		Waits: &hostfnstest.Call{Function: "write", Request: abi.SerialWrite{Handle: 1, Data: []byte(huge)}},
+		Pull: &hostfnstest.Pull{
+			Open: port(abi.SerialOpen{Framing: abi.SerialRaw}), Emit: func(*testing.T) { r.send("422498\n") },
+			Take: hostfnstest.Call{Function: "read_until", Request: &abi.SerialRead{Handle: 1, Until: []byte("\n")}},
+		},
 		Emit: func(t *testing.T, n int) {
 			t.Helper()
 			for range n {

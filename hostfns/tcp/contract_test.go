@@ -77,6 +77,10 @@ func TestContract(t *testing.T) {
 <== error=not_found
 `, "ADDRESS", r.address()),
 		Waits: &hostfnstest.Call{Function: "transact", Request: abi.TCPTransact{Handle: 1, Data: []byte("never\n")}},
+		Pull: &hostfnstest.Pull{
+			Open: r.args(pull), Emit: func(*testing.T) { r.tell("422498\n") },
+			Take: hostfnstest.Call{Function: "read", Request: abi.TCPRead{Handle: 1}},
+		},
 		Emit: func(t *testing.T, n int) {
 			t.Helper()
 			r.tell(strings.Repeat("422498\n", n))

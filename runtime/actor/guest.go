@@ -322,6 +322,9 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 		return nil, fault.New(fault.Interlocked, "%s.%s: this is a dry run, and what it takes is the running module's", group, function)
 	}
 	if own.Session != nil {
+		if g.candidate && g.consumes(group, function) {
+			return nil, capability.Function{Name: function, Consumes: true}.Withheld(group)
+		}
 		g.input = in
 		defer func() { g.input = nil }()
 		return own.Call(ctx, function, in, out)
@@ -383,8 +386,10 @@ func (s *surroundings) refuse(group, function, resource string, err error) {
 
 func (g *guest) mayCall(ctx context.Context, gr capability.Group, f capability.Function, resource string) error {
 	group := gr.Name()
-	if f.Right == spec.Write && g.candidate && g.rehearsal == nil {
-		return fault.New(fault.NotActive, "%s.%s: the running version still owns the writes", group, f.Name)
+	if g.candidate && g.rehearsal == nil {
+		if err := f.Withheld(group); err != nil {
+			return err
+		}
 	}
 	if f.Right == "" {
 		return nil

@@ -10,8 +10,8 @@ import (
 )
 
 // A dry run works on the live sessions, and takes nothing from them that the
-// guest that runs would miss.
-func TestDryRunConsumesNothing(t *testing.T) {
+// guest that runs would miss. Nor does a candidate for a swap.
+func TestDryRunsAndCandidatesConsumeNothing(t *testing.T) {
 	t.Parallel()
 	g := &guest{
 		surroundings: &surroundings{groups: capability.NewRegistry(box{}), sessions: newSessions()},
@@ -30,6 +30,11 @@ func TestDryRunConsumesNothing(t *testing.T) {
 		if err := draw(own); !fault.Is(err, fault.Interlocked) {
 			t.Errorf("%s: in a dry run it is answered %v", name, err)
 		}
+		g.rehearsal, g.candidate, g.refusals = nil, true, &refusals{tell: func(Refusal) {}, kinds: map[Refusal]*refusalKind{}}
+		if err := draw(own); !fault.Is(err, fault.NotActive) {
+			t.Errorf("%s: a candidate is answered %v", name, err)
+		}
+		g.candidate = false
 	}
 }
 

@@ -27,7 +27,7 @@ type Function struct {
 	// the right to write.
 	Right spec.Right
 	// Consumes says that a call takes something away that another guest of the
-	// connector would miss. A dry run may not call it.
+	// connector would miss. Neither a dry run nor a candidate for a swap may call it.
 	Consumes bool
 	// Shapes says that a call changes what events the session gives, as a
 	// subscription does: see Shaped.
