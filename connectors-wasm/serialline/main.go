@@ -100,9 +100,12 @@ func noneOpened(devices []deviceConfig, failures []error) error {
 
 // OnEvents makes a record of each frame, with the delimiter that ended it.
 func (l *line) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	var d *device
 	for i := range events {
 		event := &events[i]
-		d := l.devices[event.Handle]
+		if i == 0 || event.Handle != events[i-1].Handle { // frames come in rows from one port
+			d = l.devices[event.Handle]
+		}
 		if d == nil {
 			if event.Type == abi.EventData {
 				step.Reject(i, "no device has this port")

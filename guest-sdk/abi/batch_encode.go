@@ -125,7 +125,12 @@ func (e *encoder) replaceTables(dst []byte, start, end int) []byte {
 func (e *encoder) record(dst []byte, r *Record, base int64) []byte {
 	mark := len(dst) + 1
 	dst = e.lead(dst, r, wire.Zigzag(r.Time-base))
-	for i := range r.Points {
+	for i := 0; i < len(r.Points); i++ {
+		var n int
+		if dst, n = e.knownPoints(dst, r, i); n == len(r.Points) {
+			break
+		}
+		i = n
 		dst = e.point(dst, &r.Points[i], i, r.Time)
 	}
 	dst = wire.AppendBytes(dst, 7, r.Key)
@@ -227,6 +232,62 @@ func (e *encoder) point(dst []byte, p *Point, i int, recordTime int64) []byte {
 		dst = wire.AppendSint(dst, 10, p.SourceTime-recordTime)
 	}
 	return wire.End(dst, mark)
+}
+
+// pointRoom is what knownPoints writes of one at most: a tag and a length, a stub,
+// a value, a quality, and a time of a tag and nine bytes.
+const pointRoom = 2 + 8 + 9 + 8 + 10
+
+// knownPoints writes points of a record, from number i on, up to the first that has
+// another name than the one at its place in the record before, or that is no
+// number, and answers its number.
+func (e *encoder) knownPoints(dst []byte, r *Record, i int) ([]byte, int) {
+	at, out := len(dst), dst[:cap(dst)]
+	last := min(len(r.Points), len(e.points))
+	for ; i < last && at <= len(out)-pointRoom; i++ {
+		p, s := &r.Points[i], &e.points[i]
+		if !identical(p.Name, s.text) || !identical(p.Unit, s.unit) {
+			break
+		}
+		binary.LittleEndian.PutUint64(out[at+2:], s.word)
+		end := at + 2 + s.size
+		if p.Value.kind == ValueDouble {
+			out[end] = 6<<3 | wire.Fixed64
+			binary.LittleEndian.PutUint64(out[end+1:], p.Value.num)
+			end += 9
+		} else {
+			num := p.Value.varint()
+			if !p.Value.isVarint() || num >= wire.MaxWord {
+				break
+			}
+			word, size := wire.Word(p.Value.kind.tag(), num)
+			binary.LittleEndian.PutUint64(out[end:], word)
+			end += size
+		}
+		if p.Quality != 0 {
+			word, size := wire.Word(9<<3|wire.Varint, uint64(p.Quality))
+			binary.LittleEndian.PutUint64(out[end:], word)
+			end += size
+		}
+		if p.SourceTime != 0 && p.SourceTime != r.Time {
+			after := wire.Zigzag(p.SourceTime - r.Time)
+			switch {
+			case after < wire.MaxWord:
+				word, size := wire.Word(10<<3|wire.Varint, after)
+				binary.LittleEndian.PutUint64(out[end:], word)
+				end += size
+			case 1<<56 <= after && after < 1<<63:
+				out[end] = 10<<3 | wire.Varint
+				wire.PutLong(out[end+1:], after)
+				end += 10
+			default:
+				return out[:at], i
+			}
+		}
+		out[at], out[at+1] = 6<<3|wire.Bytes, byte(end-at-2)
+		at = end
+	}
+	return out[:at], i
 }
 
 // isVarint reports whether the value is written as one.

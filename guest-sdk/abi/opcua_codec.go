@@ -1,6 +1,7 @@
 package abi
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
@@ -237,11 +238,81 @@ func (m *OPCUAValues) Decode(src []byte) error {
 		case 1<<3 | wire.Bytes:
 			m.Subscription = r.Text(m.Subscription)
 		case 2<<3 | wire.Bytes:
-			m.Values = append(m.Values, OPCUAValue{})
-			r.Fail(m.Values[len(m.Values)-1].merge(r.Bytes()))
+			n := len(m.Values)
+			if n < cap(m.Values) {
+				m.Values = m.Values[:n+1]
+			} else {
+				m.Values = append(m.Values, OPCUAValue{})
+			}
+			v := &m.Values[n]
+			if from, to := r.Span(); !v.plain(src, from, to) {
+				*v = OPCUAValue{}
+				r.Fail(v.merge(src[from:to:to]))
+			}
 		}
 	}
 	return r.Err()
+}
+
+// plain replaces *m by the value in src[at:to], if it is as append writes it: its
+// fields in their order, each once. It reports false for any other, of which m may
+// hold some fields then. Of servers that have much to tell this is most of what a
+// guest does.
+func (m *OPCUAValue) plain(src []byte, at, to int) bool {
+	m.Item, m.Status, m.Variant, m.SourceTicks, m.SourcePico, m.ServerTicks, m.ServerPico = 0, 0, nil, 0, 0, 0, 0
+	end := len(src) - 10 // up to there a tag and a number of nine bytes can be read
+	if at <= end && src[at] == 1<<3|wire.Varint {
+		v, size := wire.Number(binary.LittleEndian.Uint64(src[at+1:]))
+		if size == 0 {
+			return false
+		}
+		m.Item, at = uint32(v), at+1+size
+	}
+	if at <= end && src[at] == 2<<3|wire.Varint {
+		v, size := wire.Number(binary.LittleEndian.Uint64(src[at+1:]))
+		if size == 0 {
+			return false
+		}
+		m.Status, at = uint32(v), at+1+size
+	}
+	if at <= end && src[at] == 3<<3|wire.Bytes && src[at+1] < 0x80 {
+		from := at + 2
+		at = from + int(src[at+1])
+		if at > to {
+			return false
+		}
+		m.Variant = src[from:at:at]
+	}
+	if at <= end && src[at] == 4<<3|wire.Varint {
+		word := binary.LittleEndian.Uint64(src[at+1:])
+		v, size := wire.Number(word)
+		if size == 0 {
+			if src[at+9] >= 0x80 {
+				return false
+			}
+			v, size = wire.Long(word, src[at+9]), 9
+		}
+		m.SourceTicks, at = v, at+1+size
+	}
+	if at <= end && src[at] == 5<<3|wire.Varint {
+		v, size := wire.Number(binary.LittleEndian.Uint64(src[at+1:]))
+		if size == 0 {
+			return false
+		}
+		m.SourcePico, at = uint32(v), at+1+size
+	}
+	if at <= end && src[at] == 6<<3|wire.Varint {
+		word := binary.LittleEndian.Uint64(src[at+1:])
+		v, size := wire.Number(word)
+		if size == 0 {
+			if src[at+9] >= 0x80 {
+				return false
+			}
+			v, size = wire.Long(word, src[at+9]), 9
+		}
+		m.ServerTicks, at = v, at+1+size
+	}
+	return at == to // what has a server's fractions goes the other way
 }
 
 func (m *OPCUAWriteValue) append(dst []byte) []byte {

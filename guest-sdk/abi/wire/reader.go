@@ -129,8 +129,12 @@ func (r *Reader) malformed() bool {
 // or 0 if there is none.
 func uvarint(src []byte, at int) (v uint64, next int) {
 	if len(src)-at >= 8 {
-		if v, n := Number(binary.LittleEndian.Uint64(src[at:])); n > 0 {
+		word := binary.LittleEndian.Uint64(src[at:])
+		if v, n := Number(word); n > 0 {
 			return v, at + n
+		}
+		if len(src)-at >= 9 && src[at+8] < 0x80 {
+			return Long(word, src[at+8]), at + 9
 		}
 	}
 	if v, n := binary.Uvarint(src[at:]); n > 0 {

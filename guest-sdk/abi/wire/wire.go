@@ -64,6 +64,10 @@ func appendUvarint(dst []byte, v uint64) []byte {
 		binary.LittleEndian.PutUint64(dst[n:n+8], word)
 		return dst[:n+size]
 	}
+	if n := len(dst); v < 1<<63 && cap(dst)-n >= 9 {
+		PutLong(dst[n:n+9], v)
+		return dst[:n+9]
+	}
 	return binary.AppendUvarint(dst, v)
 }
 

@@ -99,6 +99,15 @@ func Value(v Variant) (abi.Value, bool) {
 	}
 }
 
+// Number is the number of a variant that holds a single Double, which most do that
+// come often: Value without its calls.
+func Number(v Variant) (float64, bool) {
+	if len(v) != 9 || v[0] != byte(KindDouble) {
+		return 0, false
+	}
+	return math.Float64frombits(binary.LittleEndian.Uint64(v[1:])), true
+}
+
 func text(kind Kind, b []byte) (abi.Value, bool) {
 	if len(b) < 4 {
 		return abi.Value{}, false
