@@ -64,13 +64,13 @@ func Run(t *testing.T, c Case) {
 	t.Run("BadInput", func(t *testing.T) { badInput(t, c) })
 	t.Run("BadPointers", func(t *testing.T) { badPointers(t, c) })
 	t.Run("Close", func(t *testing.T) { closes(t, c) })
-	t.Run("Candidate", func(t *testing.T) { candidate(t, c) })
 	if c.Waits != nil {
 		t.Run("Waits", func(t *testing.T) { waits(t, c) })
 	}
 	if c.Emit != nil {
 		t.Run("Source", func(t *testing.T) { source(t, c) })
 	}
+	t.Run("Candidate", func(t *testing.T) { candidate(t, c) })
 }
 
 func (c Case) args() []byte {
