@@ -13,8 +13,9 @@ import (
 // flight is a step's block on its way to the disk while the guest works on the
 // next step. A sync takes as long as a full batch takes the guest: one after the
 // other, a lane moves half of what it could. There is one flight at most, and it
-// lands before anything else is written, told, acknowledged or exchanged: what is
-// seen from outside is as if there were none. When it fails, the guest, which may
+// lands before anything else is written, told, acknowledged or exchanged, and
+// before the guest does anything to the world outside: what is seen from there is
+// as if there were none. When it fails, the guest, which may
 // know too much by then, is dropped with the lane's run, and all that was not
 // acknowledged is handed in again.
 type flight struct {
@@ -85,6 +86,16 @@ func (l *lane) land(ctx context.Context) error {
 		c.Repeated += f.tally.repeated
 	})
 	return nil
+}
+
+// settle implements looper: it is land in the middle of a call, behind whose
+// failure the lane ends whatever the guest makes of it.
+func (l *lane) settle(ctx context.Context) error {
+	err := l.land(ctx)
+	if err != nil {
+		l.broken = err
+	}
+	return err
 }
 
 // halve makes the next steps smaller, because the outcome of this one is more

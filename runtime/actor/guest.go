@@ -106,6 +106,8 @@ type end struct {
 type looper interface {
 	receive(ctx context.Context, in, out []byte) ([]byte, error)
 	emit(ctx context.Context, in, out []byte) ([]byte, error)
+	// settle waits until what the guest has answered before is durable.
+	settle(ctx context.Context) error
 }
 
 // newGuest links and instantiates a guest; open has not been called yet.
@@ -325,6 +327,11 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 		if g.candidate && g.consumes(group, function) {
 			return nil, capability.Function{Name: function, Consumes: true}.Withheld(group)
 		}
+		if gr, _ := g.groups.Group(group); !capability.IsContained(gr) {
+			if err := g.settled(ctx); err != nil {
+				return nil, err
+			}
+		}
 		g.input = in
 		defer func() { g.input = nil }()
 		return own.Call(ctx, function, in, out)
@@ -337,6 +344,9 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 		return nil, fault.New(fault.Unsupported, "no group %q", group)
 	}
 	if function == capability.OpenFunction {
+		if err := g.settled(ctx); err != nil {
+			return nil, err
+		}
 		return g.openSession(ctx, gr, in, out)
 	}
 	if d, ok := gr.(capability.Direct); ok && d.Direct(function) {
@@ -362,11 +372,26 @@ func (g *guest) serve(ctx context.Context, own end, group, function string, in, 
 			return d.Call(ctx, function, in, out)
 		}
 	}
+	if f.Right != spec.Read || f.Consumes {
+		if err := g.settled(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.calls.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.calls.leave()
 	return s.end.Call(ctx, function, in, out)
+}
+
+// settled waits until the guest's earlier steps are durable. What it does to the
+// world outside may say that it has taken what it was handed, as an acknowledgement
+// of its protocol does, and nobody may hear that before it is so (I1).
+func (g *guest) settled(ctx context.Context) error {
+	if g.loop == nil {
+		return nil
+	}
+	return g.loop.settle(ctx)
 }
 
 // Denied takes a call to a group that was not granted, which the engine has

@@ -282,6 +282,10 @@ func (worker) receive(context.Context, []byte, []byte) ([]byte, error) {
 	return nil, fault.New(fault.Unsupported, "core.receive: not in a job, which has its input")
 }
 
+// settle implements looper: a job is begun when the step that asked for it is
+// durable, and what it emits is so when emit returns.
+func (worker) settle(context.Context) error { return nil }
+
 func (w worker) emit(ctx context.Context, in, out []byte) ([]byte, error) {
 	sequence, err := w.actor.deposit(ctx, w.guest, in)
 	if err != nil {

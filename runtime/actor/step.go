@@ -317,6 +317,7 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 		return err
 	}
 	if tooMuch(cause) && l.halve() {
+		l.failMail(cause)
 		return nil
 	}
 	f := fault.Of(cause)

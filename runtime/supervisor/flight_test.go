@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -70,6 +71,44 @@ func TestGuestWorksOnWhileABlockIsSynced(t *testing.T) {
 	r.until(v.ID, "done", func(s lifecycle.Status) bool {
 		return s.Sessions[0].Buffered == 0 && s.Counters.Records == uint64(1+len(want)) && s.Counters.Events >= s.Counters.Records
 	})
+}
+
+// TestNothingIsToldBeforeItIsDurable: a guest that works on while its last block
+// is synced writes to the device only when it is: a device takes an answer for the
+// word that its data is safe.
+func TestNothingIsToldBeforeItIsDurable(t *testing.T) {
+	g := &gate{}
+	r := newRig(t, func(r *rig) { r.outbox.Free = g.free })
+	l := newLine(t)
+	v := r.connect(r.echoOn(l, map[string]any{"on": map[string]string{"0400": "log here", "0401": "reply"}}))
+	s := r.stream("")
+	l.send(t, "first\n")
+	s.wants("first\n")
+	g.close()
+	want := make([]string, 500)
+	for i := range want {
+		want[i] = fmt.Sprintf("%04d\n", i)
+	}
+	l.send(t, strings.Join(want, ""))
+	r.logged(v.ID, "here")
+	answer := make(chan string, 1)
+	go func() {
+		buf := make([]byte, 64)
+		n, _ := l.near.Read(buf)
+		answer <- string(buf[:n])
+	}()
+	quiet := time.NewTimer(100 * time.Millisecond)
+	defer quiet.Stop()
+	select {
+	case text := <-answer:
+		t.Errorf("the device was told %q before the last block was on the disk", text)
+	case <-quiet.C:
+	}
+	g.open()
+	if text := <-answer; text != "0401\n" {
+		t.Errorf("the device was told %q", text)
+	}
+	s.wants(want...)
 }
 
 // TestAStepThatIsTooMuchIsHalved: a batch whose outcome is beyond what a step may
