@@ -10,24 +10,26 @@ import (
 
 // queue holds events until they are acknowledged: at most a number of those with
 // data, and of bytes of it. Whoever adds such waits for room; what happened to the
-// session is added at once, and cannot become much: see down.
+// session is added at once, and cannot become much: see down and gap.
 type queue struct {
 	ready chan struct{} // a token whenever there may be something to take
 	room  chan struct{} // a token whenever there may be room again
 
 	mu     sync.Mutex
 	events []capability.Event
-	taken  int // of these, handed out and not acknowledged
-	seen   int // of these, handed out at least once
-	data   int // events with data
-	size   int // their bytes
-	most   int // bounds
+	taken  int               // of these, handed out and not acknowledged
+	seen   int               // of these, handed out at least once
+	gone   uint64            // acknowledged events
+	gaps   map[string]uint64 // where the newest gap of a name is, counted from the first event of all
+	data   int               // events with data
+	size   int               // their bytes
+	most   int               // bounds
 	bytes  int
 	wide   bool // the bounds are twice as large: see widen
 }
 
 func newQueue(most, bytes int) *queue {
-	return &queue{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), most: most, bytes: bytes}
+	return &queue{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), gaps: map[string]uint64{}, most: most, bytes: bytes}
 }
 
 // push adds data, waiting for room until ctx ends.
@@ -100,13 +102,15 @@ func (q *queue) up(e capability.Event) {
 	q.add(e)
 }
 
-// gap adds that data was dropped, unless the guest is going to be told so anyway.
+// gap adds that data was dropped, unless the guest is going to be told so anyway:
+// of each name there is one that it has not seen, wherever the others took turns.
 func (q *queue) gap(e capability.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if last := q.last(); last != nil && last.Type == abi.EventGap && last.Name == e.Name {
+	if at, ok := q.gaps[e.Name]; ok && at >= q.gone+uint64(q.seen) { //nolint:gosec // a length
 		return
 	}
+	q.gaps[e.Name] = q.gone + uint64(len(q.events))
 	q.add(e)
 }
 
@@ -137,11 +141,18 @@ func (q *queue) ack(n int) {
 	defer q.mu.Unlock()
 	n = max(0, min(n, q.taken))
 	for i := range n {
-		if e := &q.events[i]; e.Type == abi.EventData {
+		switch e := &q.events[i]; e.Type {
+		case abi.EventData:
 			q.data--
 			q.size -= len(e.Data)
+		case abi.EventGap:
+			if q.gaps[e.Name] == q.gone {
+				delete(q.gaps, e.Name)
+			}
+		default:
 		}
 		q.events[i] = capability.Event{} // let go of it
+		q.gone++
 	}
 	q.events = q.events[n:]
 	if len(q.events) == 0 {
