@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // What the key of a message is, and its value.
@@ -127,7 +128,7 @@ func (t *topic) of(part *abi.DeliverPart, r *abi.Record) (string, error) {
 		case "connector":
 			value = part.Connector
 		case "kind":
-			value = kindOf(r.Kind)
+			value = recordjson.Kind(r.Kind)
 		}
 		b.WriteString(strings.Map(func(c rune) rune {
 			if outside(c) {
@@ -142,17 +143,4 @@ func (t *topic) of(part *abi.DeliverPart, r *abi.Record) (string, error) {
 		return "", fmt.Errorf("%.64q is no name of a topic", name)
 	}
 	return name, nil
-}
-
-func kindOf(k abi.Kind) string {
-	switch k {
-	case abi.KindTelemetry:
-		return "telemetry"
-	case abi.KindAttributes:
-		return "attributes"
-	case abi.KindEvent:
-		return "event"
-	case abi.KindGap:
-	}
-	return "other"
 }

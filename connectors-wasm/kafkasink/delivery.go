@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,16 +21,25 @@ const (
 // maxCall bounds the bytes of one call, but for a record that is larger.
 const maxCall = 512 << 10
 
-// delivery is one call of deliver.
+// maxKept bounds the memory of a bundle that is kept for the next call, but for the
+// first one's.
+const maxKept = 64 << 10
+
+// delivery is one call of deliver. Its memory is that of the call before.
 type delivery struct {
 	*sink
+	in     *abi.DeliverInput
 	ends   []end // of the records, in the order in which they came
 	bundle []bundle
+
+	id     []byte // of the record that is being put into its bundle
+	value  []byte
+	kafka  abi.KafkaRecord
+	single kafka.Draft
 }
 
 // end is how a record ended: well, unless there is a reason.
 type end struct {
-	key    string
 	reason string
 	skip   bool
 	after  time.Duration // it is to be tried again
@@ -39,51 +49,76 @@ type end struct {
 type bundle struct {
 	name    string
 	topic   kafka.Topic
-	records []abi.KafkaRecord
+	draft   kafka.Draft
 	places  []int // in ends
-	bytes   int
-	sent    bool // the results are there
+	sent    bool  // the results are there
 	refused *abi.Error
+}
+
+// begin makes the delivery that of a call.
+func (d *delivery) begin(s *sink, in *abi.DeliverInput) {
+	d.sink, d.in, d.bundle = s, in, d.bundle[:0]
+	n := in.Count()
+	d.ends = slices.Grow(d.ends[:0], n)[:n]
+	clear(d.ends)
+	if d.value == nil {
+		d.value = []byte{}
+	}
 }
 
 // sort puts a record into the bundle of its topic.
 func (d *delivery) sort(at int, part *abi.DeliverPart, i int) {
-	r, e := &part.Batch.Records[i], &d.ends[at]
-	if r.Kind == abi.KindGap {
+	if part.Batch.Records[i].Kind == abi.KindGap {
+		e := &d.ends[at]
 		e.skip, e.reason = true, "a gap is no record"
 		return
 	}
-	e.key = part.Key(i)
-	if d.done[e.key] {
+	d.id = part.AppendKey(d.id[:0], i)
+	if len(d.done) > 0 && d.done[string(d.id)] {
 		return
 	}
-	name, err := d.config.topic.of(part, r)
-	if err != nil {
-		e.reason = err.Error()
+	f := d.message(part, i)
+	if f.wrong != "" {
+		d.ends[at].reason = f.wrong
 		return
 	}
-	record, err := d.config.record(part, r, e.key)
-	if err != nil {
-		e.reason = err.Error()
-		return
-	}
-	b := d.bundleOf(name)
-	b.records, b.places = append(b.records, record), append(b.places, at)
-	b.bytes += len(record.Key) + len(record.Value)
+	b := d.bundleOf(f.topic)
+	b.draft.Add(&d.kafka, d.id, f.headers)
+	b.places = append(b.places, at)
 }
 
 // bundleOf is the topic's bundle that has room.
 func (d *delivery) bundleOf(name string) *bundle {
 	for i := len(d.bundle) - 1; i >= 0; i-- {
 		if b := &d.bundle[i]; b.name == name {
-			if b.bytes < maxCall {
+			if b.draft.Size() < maxCall {
 				return b
 			}
 			break
 		}
 	}
-	d.bundle = append(d.bundle, bundle{name: name})
-	return &d.bundle[len(d.bundle)-1]
+	n := len(d.bundle)
+	d.bundle = slices.Grow(d.bundle, 1)[:n+1]
+	b, most := &d.bundle[n], maxKept
+	if n == 0 {
+		most = math.MaxInt
+	}
+	b.draft.Reset(most)
+	b.name, b.topic, b.places, b.sent, b.refused = name, kafka.Topic{}, b.places[:0], false, nil
+	return b
+}
+
+// recordAt is the record with this place in ends.
+func (d *delivery) recordAt(at int) (part *abi.DeliverPart, i int) {
+	for p := range d.in.Parts {
+		part = &d.in.Parts[p]
+		if n := len(part.Batch.Records); at < n {
+			return part, at
+		} else {
+			at -= n
+		}
+	}
+	return nil, 0
 }
 
 // send produces all bundles: at first each is put under way, then each is waited
@@ -148,8 +183,8 @@ func (d *delivery) refuse(b *bundle, e *abi.Error) {
 }
 
 func (d *delivery) produce(b *bundle, most time.Duration) {
-	results, err := b.topic.ProduceWithin(most, "", b.records...)
-	if err == nil && len(results) != len(b.records) {
+	results, err := b.topic.ProduceDraft(most, &b.draft)
+	if err == nil && len(results) != b.draft.Len() {
 		err = &abi.Error{Text: "the host does not answer for each record"}
 	}
 	if err != nil {
@@ -161,22 +196,31 @@ func (d *delivery) produce(b *bundle, most time.Duration) {
 		return
 	}
 	b.sent = true
-	for i, r := range results {
-		if r.Code == "MESSAGE_TOO_LARGE" && len(b.records) > 1 {
-			r = d.alone(b, i, r) // together they may have been
+	for i := range results {
+		r := &results[i]
+		if r.Code == "" {
+			continue
 		}
-		d.judge(&d.ends[b.places[i]], b, &r)
+		if r.Code == "MESSAGE_TOO_LARGE" && len(results) > 1 {
+			d.alone(b, i, r) // together they may have been
+		}
+		d.judge(&d.ends[b.places[i]], b, r)
 	}
 }
 
-// alone produces one record by itself.
-func (d *delivery) alone(b *bundle, i int, was abi.KafkaResult) abi.KafkaResult {
-	results, err := b.topic.ProduceWithin(waitTime, "", b.records[i])
+// alone produces one record by itself, whose result it changes.
+func (d *delivery) alone(b *bundle, i int, r *abi.KafkaResult) {
+	part, at := d.recordAt(b.places[i])
+	d.id = part.AppendKey(d.id[:0], at)
+	f := d.message(part, at)
+	d.single.Reset(maxKept)
+	d.single.Add(&d.kafka, d.id, f.headers)
+	results, err := b.topic.ProduceDraft(waitTime, &d.single)
 	if err != nil || len(results) != 1 {
-		was.Retry = err != nil
-		return was
+		r.Retry = err != nil
+		return
 	}
-	return results[0]
+	*r = results[0]
 }
 
 // judge says what becomes of a record. What a person can mend is held until then;

@@ -37,6 +37,10 @@ type sink struct {
 	// Kafka: they are handed in again too.
 	done map[string]bool
 	said string // the last word on what is wrong
+
+	forms map[source]*form
+	form  *form // of the last record
+	call  delivery
 }
 
 // Open connects for the topic, if there is but one.
@@ -67,6 +71,7 @@ func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 
 func (s *sink) configure(in *abi.OpenInput) error {
 	s.topics, s.done, s.said = map[string]kafka.Topic{}, map[string]bool{}, ""
+	s.forms, s.form = map[source]*form{}, nil
 	s.config = config{Value: valuePayload, Key: keyRecord, Headers: true}
 	if err := snaprail.Config(in, &s.config); err != nil {
 		return err
@@ -101,7 +106,8 @@ func (s *sink) open(name string) (kafka.Topic, error) {
 // Deliver produces the records, in their order, and waits until the brokers have
 // them.
 func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
-	d := delivery{sink: s, ends: make([]end, in.Count())}
+	d := &s.call
+	d.begin(s, in)
 	at := 0
 	for p := range in.Parts {
 		part := &in.Parts[p]
@@ -111,7 +117,7 @@ func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 		}
 	}
 	d.send()
-	s.settle(&d, step)
+	s.settle(d, step)
 	return nil
 }
 
@@ -122,7 +128,7 @@ func (s *sink) settle(d *delivery, step *snaprail.Step) {
 		e := &d.ends[i]
 		switch {
 		case e.after > 0:
-			s.hold(d.ends[i:])
+			s.hold(d, i)
 			s.say(e.reason)
 			step.Retry(i, e.after, e.reason)
 			return
@@ -137,11 +143,12 @@ func (s *sink) settle(d *delivery, step *snaprail.Step) {
 }
 
 // hold remembers what of the records that are handed in again is in Kafka.
-func (s *sink) hold(again []end) {
+func (s *sink) hold(d *delivery, from int) {
 	done := map[string]bool{}
-	for i := range again {
-		if e := &again[i]; e.after == 0 && e.reason == "" && !e.skip {
-			done[e.key] = true
+	for at := from; at < len(d.ends); at++ {
+		if e := &d.ends[at]; e.after == 0 && e.reason == "" && !e.skip {
+			part, i := d.recordAt(at)
+			done[part.Key(i)] = true
 		}
 	}
 	s.done = done

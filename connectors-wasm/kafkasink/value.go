@@ -1,14 +1,8 @@
 package main
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"math"
-	"slices"
-	"strconv"
-	"time"
-
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // The headers that each message has beside the record's own.
@@ -20,139 +14,89 @@ const (
 	headerType      = "content-type"
 )
 
-const typeJSON = "application/json"
+// ownHeaders is how many of those there are at most.
+const ownHeaders = 5
 
-// record is the message of a record.
-func (c *config) record(part *abi.DeliverPart, r *abi.Record, id string) (abi.KafkaRecord, error) {
-	m := abi.KafkaRecord{ID: id, Time: r.Time, Key: r.Key}
-	if c.Key == keyDevice || len(m.Key) == 0 {
-		m.Key = []byte(r.Device)
+// source is what the messages of many records have in common.
+type source struct {
+	connector, device, contentType string
+	kind                           abi.Kind
+}
+
+// form is what is made of it once.
+type form struct {
+	source
+
+	topic   string
+	wrong   string // why there is no topic
+	key     []byte // the device
+	headers []byte // encoded
+}
+
+// maxForms bounds the forms that are kept.
+const maxForms = 512
+
+// formOf is the form of a record. Most often it is that of the record before.
+func (s *sink) formOf(part *abi.DeliverPart, r *abi.Record, contentType string) *form {
+	if f := s.form; f != nil && f.device == r.Device && f.connector == part.Connector && f.contentType == contentType && f.kind == r.Kind {
+		return f
 	}
+	from := source{part.Connector, r.Device, contentType, r.Kind}
+	f := s.forms[from]
+	if f == nil {
+		if len(s.forms) >= maxForms {
+			clear(s.forms)
+		}
+		f = s.config.form(part, r, from)
+		s.forms[from] = f
+	}
+	s.form = f
+	return f
+}
+
+func (c *config) form(part *abi.DeliverPart, r *abi.Record, from source) *form {
+	f := &form{source: from, key: []byte(r.Device)}
+	var err error
+	if f.topic, err = c.topic.of(part, r); err != nil {
+		f.wrong = err.Error()
+	}
+	if c.Headers {
+		f.headers = abi.AppendKafkaHeader(f.headers, headerDevice, r.Device)
+		f.headers = abi.AppendKafkaHeader(f.headers, headerConnector, part.Connector)
+		f.headers = abi.AppendKafkaHeader(f.headers, headerKind, recordjson.Kind(r.Kind))
+		if from.contentType != "" {
+			f.headers = abi.AppendKafkaHeader(f.headers, headerType, from.contentType)
+		}
+	}
+	return f
+}
+
+// message makes the message of a record in d.message, but for its headers of the
+// form, which it answers. All of it is good until the next one.
+func (d *delivery) message(part *abi.DeliverPart, i int) *form {
+	r, m := &part.Batch.Records[i], &d.kafka
 	contentType := r.ContentType
 	switch {
-	case c.Value == valueJSON:
-		m.Value, contentType = whole(part, r), typeJSON
-	case r.Payload != nil || len(r.Points) == 0:
-		m.Value = orEmpty(r.Payload)
+	case d.config.Value == valueJSON:
+		d.value = recordjson.Record(d.value[:0], part.Connector, r)
+		m.Value, contentType = d.value, recordjson.ContentType
+	case r.Payload != nil:
+		m.Value = r.Payload
+	case len(r.Points) == 0:
+		m.Value = d.value[:0] // one that is not there is a deletion
 	default:
-		m.Value, contentType = flat(r.Points), typeJSON
+		d.value = recordjson.Values(d.value[:0], r.Points)
+		m.Value, contentType = d.value, recordjson.ContentType
 	}
-	m.Headers = append(slices.Clone(r.Headers), abi.Header{Name: headerID, Value: []byte(id)})
-	if c.Headers {
-		m.Headers = append(m.Headers,
-			abi.Header{Name: headerDevice, Value: []byte(r.Device)}, abi.Header{Name: headerConnector, Value: []byte(part.Connector)},
-			abi.Header{Name: headerKind, Value: []byte(kindOf(r.Kind))})
-		if contentType != "" {
-			m.Headers = append(m.Headers, abi.Header{Name: headerType, Value: []byte(contentType)})
-		}
+	f := d.formOf(part, r, contentType)
+	m.Time, m.Key = r.Time, f.key
+	if d.config.Key == keyRecord && len(r.Key) > 0 {
+		m.Key = r.Key
 	}
-	if len(m.Headers) > abi.MaxHeaders {
-		m.Headers = m.Headers[len(m.Headers)-abi.MaxHeaders:] // those of the record's own that came first are too many
+	own := r.Headers
+	if over := len(own) + ownHeaders - abi.MaxHeaders; over > 0 {
+		own = own[over:] // those that came first are too many
 	}
-	return m, nil
-}
-
-// orEmpty is a value that is there: one that is not is a deletion.
-func orEmpty(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
-}
-
-// flat is a JSON object of the values by their names; of several with one name it
-// is the last.
-func flat(points []abi.Point) []byte {
-	b := []byte{'{'}
-	for i := range points {
-		if slices.ContainsFunc(points[i+1:], func(p abi.Point) bool { return p.Name == points[i].Name }) {
-			continue
-		}
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(text(b, points[i].Name), ':')
-		b = value(b, points[i].Value)
-	}
-	return append(b, '}')
-}
-
-// whole is a JSON object of all that a record says.
-func whole(part *abi.DeliverPart, r *abi.Record) []byte {
-	b := text([]byte(`{"connector":`), part.Connector)
-	b = text(append(b, `,"device":`...), r.Device)
-	b = text(append(b, `,"kind":`...), kindOf(r.Kind))
-	b = at(append(b, `,"time":`...), r.Time)
-	if r.Payload == nil {
-		b = append(b, `,"points":[`...)
-		for i := range r.Points {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = point(b, r, &r.Points[i])
-		}
-		return append(b, "]}"...)
-	}
-	if r.ContentType != "" {
-		b = text(append(b, `,"content_type":`...), r.ContentType)
-	}
-	if abi.IsJSON(r.ContentType) && json.Valid(r.Payload) {
-		b = append(append(b, `,"payload":`...), r.Payload...)
-	} else {
-		b = append(b, `,"payload_base64":"`...)
-		b = append(base64.StdEncoding.AppendEncode(b, r.Payload), '"')
-	}
-	return append(b, '}')
-}
-
-func point(b []byte, r *abi.Record, p *abi.Point) []byte {
-	b = text(append(b, `{"name":`...), p.Name)
-	b = value(append(b, `,"value":`...), p.Value)
-	if p.Unit != "" {
-		b = text(append(b, `,"unit":`...), p.Unit)
-	}
-	if p.Quality != 0 {
-		b = strconv.AppendUint(append(b, `,"quality":`...), uint64(p.Quality), 10)
-	}
-	if p.SourceTime != 0 && p.SourceTime != r.Time {
-		b = at(append(b, `,"time":`...), p.SourceTime)
-	}
-	return append(b, '}')
-}
-
-func at(b []byte, ns int64) []byte {
-	return append(time.Unix(0, ns).UTC().AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
-}
-
-// value is a value in JSON. What JSON has no number for is null.
-func value(b []byte, v abi.Value) []byte {
-	switch v.Type() {
-	case abi.ValueBool:
-		return strconv.AppendBool(b, v.Bool())
-	case abi.ValueInt:
-		return strconv.AppendInt(b, v.Int(), 10)
-	case abi.ValueUint:
-		return strconv.AppendUint(b, v.Uint(), 10)
-	case abi.ValueDouble:
-		if f := v.Double(); !math.IsNaN(f) && !math.IsInf(f, 0) {
-			return strconv.AppendFloat(b, f, 'g', -1, 64)
-		}
-	case abi.ValueString:
-		return text(b, v.String())
-	case abi.ValueBytes:
-		return append(base64.StdEncoding.AppendEncode(append(b, '"'), v.Bytes()), '"')
-	case abi.ValueNone:
-	}
-	return append(b, "null"...)
-}
-
-// text is a text in JSON.
-func text(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
-			quoted, _ := json.Marshal(s) // of a string it cannot fail
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
+	m.Headers = append(append(m.Headers[:0], own...), abi.Header{Name: headerID, Value: d.id})
+	return f
 }

@@ -39,8 +39,12 @@ func (i *DeliverInput) Count() int {
 // epoch and sequence, of which no two records have the same, and which is the
 // same each time that the record is handed in, and wherever else it is shown.
 func (p *DeliverPart) Key(i int) string {
-	buf := make([]byte, 0, len(p.ID)+42)
-	buf = append(buf, p.ID...)
-	buf = strconv.AppendUint(append(buf, '/'), p.Epoch, 10)
-	return string(strconv.AppendUint(append(buf, '/'), p.First+uint64(i), 10))
+	return string(p.AppendKey(make([]byte, 0, len(p.ID)+42), i))
+}
+
+// AppendKey adds the idempotency key of the part's record number i to dst.
+func (p *DeliverPart) AppendKey(dst []byte, i int) []byte {
+	dst = append(dst, p.ID...)
+	dst = strconv.AppendUint(append(dst, '/'), p.Epoch, 10)
+	return strconv.AppendUint(append(dst, '/'), p.First+uint64(i), 10)
 }

@@ -1,6 +1,10 @@
 package abi
 
-import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
+import (
+	"slices"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
+)
 
 // Append adds the encoded message to dst.
 func (m *KafkaOpen) Append(dst []byte) []byte {
@@ -95,6 +99,14 @@ func (m *KafkaRecord) Append(dst []byte) []byte {
 // Decode reads the encoded message into m. Bytes in it alias src.
 func (m *KafkaRecord) Decode(src []byte) error {
 	*m = KafkaRecord{}
+	_, err := m.decode(src, nil, nil)
+	return err
+}
+
+// decode is Decode into m, which is empty. Its headers go behind those that are in
+// headers; a name that before has in the same place is not copied again.
+func (m *KafkaRecord) decode(src []byte, headers, before []Header) ([]Header, error) {
+	from := len(headers)
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -111,7 +123,16 @@ func (m *KafkaRecord) Decode(src []byte) error {
 		case 6<<3 | wire.Bytes:
 			m.Value = r.Bytes()
 		case 7<<3 | wire.Bytes:
-			m.Headers = readHeader(&r, m.Headers)
+			n := len(headers) - from
+			if n >= MaxHeaders {
+				r.Fail(tooLarge("headers", MaxHeaders))
+				continue
+			}
+			headers = append(headers, Header{})
+			if n < len(before) {
+				headers[from+n].Name = before[n].Name
+			}
+			r.Fail(at("header", n, headers[from+n].decode(r.Bytes())))
 		case 8<<3 | wire.Varint:
 			m.Pinned = r.Bool()
 		case 9<<3 | wire.Bytes:
@@ -120,7 +141,10 @@ func (m *KafkaRecord) Decode(src []byte) error {
 			m.TopicID = r.Text(m.TopicID)
 		}
 	}
-	return r.Err()
+	if n := len(headers); n > from {
+		m.Headers = headers[from:n:n]
+	}
+	return headers, r.Err()
 }
 
 // Append adds the encoded message to dst.
@@ -139,6 +163,10 @@ func (m *KafkaProduce) Append(dst []byte) []byte {
 // Decode reads the encoded message into m. Bytes in it alias src.
 func (m *KafkaProduce) Decode(src []byte) error {
 	*m = KafkaProduce{}
+	if n := countRecords(src); n > 0 {
+		m.Records = make([]KafkaRecord, 0, n)
+	}
+	var headers, before []Header // of all records, and of the one before
 	r := wire.Read(src)
 	for r.Next() {
 		switch r.Tag() {
@@ -151,7 +179,12 @@ func (m *KafkaProduce) Decode(src []byte) error {
 			}
 			m.Records = append(m.Records, KafkaRecord{})
 			last := len(m.Records) - 1
-			r.Fail(at("record", last, m.Records[last].Decode(r.Bytes())))
+			var err error
+			headers, err = m.Records[last].decode(r.Bytes(), headers, before)
+			r.Fail(at("record", last, err))
+			if before = m.Records[last].Headers; last == 0 {
+				headers = slices.Grow(headers, min(len(before)*(cap(m.Records)-1), maxHeaderRoom))
+			}
 		case 3<<3 | wire.Bytes:
 			m.ID = r.Text(m.ID)
 		case 4<<3 | wire.Varint:
@@ -159,6 +192,20 @@ func (m *KafkaProduce) Decode(src []byte) error {
 		}
 	}
 	return r.Err()
+}
+
+// maxHeaderRoom bounds the room that is made for headers before they are read.
+const maxHeaderRoom = 4096
+
+// countRecords is how many records a batch has at most.
+func countRecords(src []byte) (n int) {
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 2<<3|wire.Bytes {
+			n++
+		}
+	}
+	return min(n, MaxItems)
 }
 
 // Append adds the encoded message to dst.
@@ -202,21 +249,25 @@ func (m *KafkaProduced) Append(dst []byte) []byte {
 	return dst
 }
 
-// Decode reads the encoded message into m. Bytes in it alias src.
+// Decode reads the encoded message into m, whose memory it uses again.
 func (m *KafkaProduced) Decode(src []byte) error {
-	*m = KafkaProduced{}
+	m.Results = m.Results[:0]
 	r := wire.Read(src)
 	for r.Next() {
-		switch r.Tag() {
-		case 1<<3 | wire.Bytes:
-			if len(m.Results) >= MaxItems {
-				r.Fail(tooLarge("results", MaxItems))
-				continue
-			}
-			m.Results = append(m.Results, KafkaResult{})
-			last := len(m.Results) - 1
-			r.Fail(at("result", last, m.Results[last].Decode(r.Bytes())))
+		if r.Tag() != 1<<3|wire.Bytes {
+			continue
 		}
+		last := len(m.Results)
+		if last >= MaxItems {
+			r.Fail(tooLarge("results", MaxItems))
+			continue
+		}
+		if last < cap(m.Results) {
+			m.Results = m.Results[:last+1]
+		} else {
+			m.Results = append(m.Results, KafkaResult{})
+		}
+		r.Fail(at("result", last, m.Results[last].Decode(r.Bytes())))
 	}
 	return r.Err()
 }

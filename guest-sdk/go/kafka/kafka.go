@@ -59,10 +59,7 @@ func (t Topic) Produce(id string, records ...abi.KafkaRecord) ([]abi.KafkaResult
 // ProduceWithin is Produce that waits no longer than most; 0: as long as the call
 // may take.
 func (t Topic) ProduceWithin(most time.Duration, id string, records ...abi.KafkaRecord) ([]abi.KafkaResult, error) {
-	request := abi.KafkaProduce{Handle: t.handle, ID: id, Records: records}
-	if most > 0 {
-		request.TimeoutMS = uint64(max(most.Milliseconds(), 1))
-	}
+	request := abi.KafkaProduce{Handle: t.handle, ID: id, Records: records, TimeoutMS: timeout(most)}
 	reply, err := hostProduce(request.Append(hostcall.Request()))
 	if err != nil {
 		return nil, err
@@ -70,6 +67,34 @@ func (t Topic) ProduceWithin(most time.Duration, id string, records ...abi.Kafka
 	var produced abi.KafkaProduced
 	err = produced.Decode(reply)
 	return produced.Results, err
+}
+
+// Draft is a batch that is put together record by record, and produced from its
+// encoded form: a sink that keeps one allocates nothing for what it delivers. The
+// zero value is an empty one.
+type Draft struct {
+	abi.KafkaDraft
+
+	produced abi.KafkaProduced
+}
+
+// ProduceDraft is ProduceWithin for the records of a draft, which stays as it is.
+// The results are good until the draft is produced again.
+func (t Topic) ProduceDraft(most time.Duration, d *Draft) ([]abi.KafkaResult, error) {
+	reply, err := hostProduce(d.Append(hostcall.Request(), t.handle, "", timeout(most)))
+	if err != nil {
+		return nil, err
+	}
+	err = d.produced.Decode(reply)
+	return d.produced.Results, err
+}
+
+// timeout is a time to wait in milliseconds; 0: none is said.
+func timeout(most time.Duration) uint64 {
+	if most <= 0 {
+		return 0
+	}
+	return uint64(max(most.Milliseconds(), 1))
 }
 
 // Ensure makes the topic unless it is there. 0 and nil are the broker's defaults;

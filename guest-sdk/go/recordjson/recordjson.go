@@ -1,0 +1,193 @@
+// Package recordjson is what sinks share that make JSON of records: of their
+// values alone, or of all that they say. A guest imports it; it knows no protocol.
+//
+// All functions append, and allocate nothing beside what they append to.
+package recordjson
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// ContentType is that of what the functions make.
+const ContentType = "application/json"
+
+// Values adds an object of values by their names; of several with one name it is
+// the last.
+func Values(dst []byte, points []abi.Point) []byte {
+	dst = append(dst, '{')
+	first := true
+	for i := range points {
+		if Repeated(points, i) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(Text(dst, points[i].Name), ':')
+		dst = Value(dst, points[i].Value)
+	}
+	return append(dst, '}')
+}
+
+// Repeated reports whether a later value has the name of value number i.
+func Repeated(points []abi.Point, i int) bool {
+	for k := i + 1; k < len(points); k++ {
+		if points[k].Name == points[i].Name {
+			return true
+		}
+	}
+	return false
+}
+
+// Record adds an object of all that a record says.
+func Record(dst []byte, connector string, r *abi.Record) []byte {
+	dst = Text(append(dst, `{"connector":`...), connector)
+	dst = Text(append(dst, `,"device":`...), r.Device)
+	dst = Text(append(dst, `,"kind":`...), Kind(r.Kind))
+	dst = Time(append(dst, `,"time":`...), r.Time)
+	if r.Payload == nil {
+		dst = append(dst, `,"points":[`...)
+		for i := range r.Points {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = point(dst, r, &r.Points[i])
+		}
+		return append(dst, "]}"...)
+	}
+	if r.ContentType != "" {
+		dst = Text(append(dst, `,"content_type":`...), r.ContentType)
+	}
+	if abi.IsJSON(r.ContentType) && json.Valid(r.Payload) {
+		dst = append(append(dst, `,"payload":`...), r.Payload...)
+	} else {
+		dst = Base64(append(dst, `,"payload_base64":`...), r.Payload)
+	}
+	return append(dst, '}')
+}
+
+func point(dst []byte, r *abi.Record, p *abi.Point) []byte {
+	dst = Text(append(dst, `{"name":`...), p.Name)
+	dst = Value(append(dst, `,"value":`...), p.Value)
+	if p.Unit != "" {
+		dst = Text(append(dst, `,"unit":`...), p.Unit)
+	}
+	if p.Quality != 0 {
+		dst = strconv.AppendUint(append(dst, `,"quality":`...), uint64(p.Quality), 10)
+	}
+	if p.SourceTime != 0 && p.SourceTime != r.Time {
+		dst = Time(append(dst, `,"time":`...), p.SourceTime)
+	}
+	return append(dst, '}')
+}
+
+// Kind is the name of a kind of records that are delivered.
+func Kind(k abi.Kind) string {
+	switch k {
+	case abi.KindTelemetry:
+		return "telemetry"
+	case abi.KindAttributes:
+		return "attributes"
+	case abi.KindEvent:
+		return "event"
+	case abi.KindGap:
+	}
+	return "other"
+}
+
+// Time adds a time, of unix ns, in UTC as RFC 3339 has it.
+func Time(dst []byte, ns int64) []byte {
+	return append(time.Unix(0, ns).UTC().AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')
+}
+
+// Base64 adds bytes.
+func Base64(dst, src []byte) []byte {
+	return append(base64.StdEncoding.AppendEncode(append(dst, '"'), src), '"')
+}
+
+// Value adds a value. What JSON has no number for is null.
+func Value(dst []byte, v abi.Value) []byte {
+	switch v.Type() {
+	case abi.ValueBool:
+		return strconv.AppendBool(dst, v.Bool())
+	case abi.ValueInt:
+		return strconv.AppendInt(dst, v.Int(), 10)
+	case abi.ValueUint:
+		return strconv.AppendUint(dst, v.Uint(), 10)
+	case abi.ValueDouble:
+		return double(dst, v.Double())
+	case abi.ValueString:
+		return Text(dst, v.String())
+	case abi.ValueBytes:
+		return Base64(dst, v.Bytes())
+	case abi.ValueNone:
+	}
+	return append(dst, "null"...)
+}
+
+// double adds a number in the form that encoding/json gives it.
+func double(dst []byte, f float64) []byte {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(dst, "null"...)
+	}
+	size := math.Abs(f)
+	if size == 0 || size >= 1e-6 && size < 1e21 {
+		return strconv.AppendFloat(dst, f, 'f', -1, 64)
+	}
+	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
+	if n := len(dst); n >= 4 && dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' { // e-09
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
+}
+
+const hex = "0123456789abcdef"
+
+// Text adds a text. What is not UTF-8 in it is replaced.
+func Text(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0 // of what is not in dst yet
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				dst = append(append(dst, s[from:i]...), string(utf8.RuneError)...)
+				from = i + 1
+			}
+			i += size
+			continue
+		case c == '"' || c == '\\':
+			dst = append(append(dst, s[from:i]...), '\\', c)
+			from = i + 1
+		case c < ' ' || c == 0x7f:
+			dst = append(dst, s[from:i]...)
+			dst = control(dst, c)
+			from = i + 1
+		}
+		i++
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+func control(dst []byte, c byte) []byte {
+	switch c {
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
