@@ -389,10 +389,7 @@ func (s *session) message(l *link, p *wire.Packet) error {
 		data = received.Append(make([]byte, 0, len(p.Payload)+len(p.Topic)+64))
 	}
 	if data == nil || len(data) > abi.MaxRecord {
-		f := fault.New(fault.TooLarge, "mqtt: a message for %q has more than %d bytes, or than %d user properties", fault.Clip(p.Topic, 256), abi.MaxRecord, abi.MaxHeaders)
-		s.log.Warn("MQTT message passed over", "error", f)
-		s.events.push(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}, p.QoS, p.ID, true)
-		return nil
+		return s.passOver(l, p, now)
 	}
 	if p.QoS == 0 && !s.events.hasRoom(len(data), 1) {
 		s.events.drop(capability.Event{Type: abi.EventGap, Time: now, Name: gapFull, Err: fault.New(fault.Exhausted,
@@ -406,6 +403,30 @@ func (s *session) message(l *link, p *wire.Packet) error {
 	}
 	s.received.Add(1)
 	s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: data}, p.QoS, p.ID, false)
+	return nil
+}
+
+// saySeldom is the shortest time between two lines of the log on messages that are
+// passed over: whoever may publish a topic sends as many as he likes.
+const saySeldom = time.Minute
+
+// passOver tells of a message that is too large for a guest. One that is to be
+// acknowledged takes room as any other, and the broker waits for it.
+func (s *session) passOver(l *link, p *wire.Packet, now int64) error {
+	f := fault.New(fault.TooLarge, "mqtt: a message for %q has more than %d bytes, or than %d user properties", fault.Clip(p.Topic, 256), abi.MaxRecord, abi.MaxHeaders)
+	if now-s.said.Load() >= int64(saySeldom) {
+		s.said.Store(now)
+		s.log.Warn("MQTT message passed over", "error", f)
+	}
+	gap := capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}
+	if p.QoS == 0 {
+		s.events.drop(gap)
+		return nil
+	}
+	if err := s.waitRoom(l, 0); err != nil {
+		return err // the broker sends it again
+	}
+	s.events.push(gap, p.QoS, p.ID, true)
 	return nil
 }
 

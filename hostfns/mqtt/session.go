@@ -35,6 +35,7 @@ type session struct {
 	out      *outbound
 	received atomic.Uint64
 	unwanted atomic.Uint64
+	said     atomic.Int64 // unix ns: when the log was told of a message that is too large
 
 	quit   context.Context //nolint:containedctx // it ends with the session
 	cancel context.CancelFunc

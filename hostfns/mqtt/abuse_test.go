@@ -1,0 +1,62 @@
+package mqtt
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
+)
+
+// oversized is a PUBLISH of little more than 1 KiB that no guest can take: it has
+// one user property more than there may be.
+func oversized(qos byte, id uint16) []byte {
+	m := wire.Message{Topic: "in/x", QoS: qos}
+	for range abi.MaxHeaders + 1 {
+		m.Properties.User = append(m.Properties.User, wire.User{})
+	}
+	return wire.AppendMessage(nil, wire.V5, &m, id, false)
+}
+
+// small are the bounds of a session that takes little.
+func small(a *abi.MQTTOpen) { a.QueueMessages, a.QueueBytes = 16, 64<<10 }
+
+// Whoever may publish what somebody subscribes to fills no memory with what is too
+// large.
+func TestTooLargeIsBounded(t *testing.T) {
+	stub := listen(t)
+	c := stub.open(t, group(), small)
+	const n = 2000
+	stub.write(bytes.Repeat(oversized(0, 0), n))
+	eventually(t, "all are dropped", func() bool { return c.Condition().Dropped == n })
+	if b := c.Condition().Buffered; b != 1 {
+		t.Errorf("%d events of one gap", b)
+	}
+	c.want("gap:message_too_large")
+	stub.write(oversized(0, 0))
+	c.want("gap:message_too_large")
+	c.none()
+}
+
+// What is to be acknowledged waits for room at the broker, too large or not.
+func TestTooLargeWaitsForRoom(t *testing.T) {
+	pace := calm()
+	pace.stall = time.Minute
+	stub := listen(t)
+	c := stub.open(t, group(paced(pace)), small)
+	for id := range uint16(17) {
+		stub.write(oversized(1, id+1))
+	}
+	eventually(t, "it waits", c.last.stalled.Load)
+	if b := c.Condition().Buffered; b != 16 {
+		t.Errorf("%d events, want 16", b)
+	}
+	c.next(16)
+	c.none()
+	c.Ack(16)
+	stub.expect(wire.PubAck, 16)
+	c.want("gap:message_too_large")
+	c.Ack(1)
+	stub.expect(wire.PubAck, 1)
+}
