@@ -7,6 +7,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
+	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // oversized is a PUBLISH of little more than 1 KiB that no guest can take: it has
@@ -59,4 +60,31 @@ func TestTooLargeWaitsForRoom(t *testing.T) {
 	c.want("gap:message_too_large")
 	c.Ack(1)
 	stub.expect(wire.PubAck, 1)
+}
+
+// Everything that a message holds is counted: a guest with a broker that never
+// acknowledges fills no memory with what is not payload.
+func TestPropertiesCount(t *testing.T) {
+	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
+		stub := listen(t)
+		stub.receiveMaximum = 65535
+		c := stub.open(t, group(paced(calm()), func(c *Config) { c.Bytes = 1 << 20 }), version)
+		value := bytes.Repeat([]byte{'v'}, 60000)
+		heavy := []abi.MQTTMessage{
+			{Topic: "out", QoS: 1, UserProperties: []abi.Header{{Name: "n", Value: value}}},
+			{Topic: "out", QoS: 1, CorrelationData: value},
+			{Topic: "out", QoS: 1, ContentType: string(value)},
+			{Topic: "out", QoS: 1, ResponseTopic: string(value)},
+		}
+		var err error
+		n := 0
+		for ; err == nil && n < 40; n++ {
+			_, err = c.publish(abi.MQTTPublish{TimeoutMS: 1, Messages: heavy[n%len(heavy) : n%len(heavy)+1]})
+		}
+		wantKind(t, "what is too much", err, fault.Exhausted)
+		if n > 18 {
+			t.Errorf("%d messages of 60 KB in 1 MiB", n)
+		}
+	})
 }

@@ -89,7 +89,7 @@ func (o *outbound) begin(messages []*wire.Message, names []string, results []abi
 	for i, m := range messages {
 		if results[i].Code == "" && !o.knows(names[i]) {
 			count++
-			size += itemSize(m)
+			size += itemSize(m, names[i])
 		}
 	}
 	if count > 0 && o.link == nil {
@@ -137,7 +137,7 @@ func (o *outbound) take(f *flight, i int, name string, m *wire.Message) {
 		n.flight, n.index = f, i
 		return
 	}
-	n := &item{flight: f, index: i, name: name, message: m, size: itemSize(m)}
+	n := &item{flight: f, index: i, name: name, message: m, size: itemSize(m, name)}
 	o.items = append(o.items, n)
 	o.bytes += n.size
 	if name != "" {
@@ -161,7 +161,19 @@ func (o *outbound) unheardOf(name string, result abi.MQTTResult) {
 	}
 }
 
-func itemSize(m *wire.Message) int { return len(m.Topic) + len(m.Payload) + overhead }
+// itemSize is how much memory a message takes, about: all that it holds, whether
+// this version of the protocol writes it or not, and what it costs to keep that.
+func itemSize(m *wire.Message, name string) int {
+	p := &m.Properties
+	n := overhead + len(name) + len(m.Topic) + len(m.Payload) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	for i := range p.User {
+		n += len(p.User[i].Name) + len(p.User[i].Value) + perUser
+	}
+	return n
+}
+
+// perUser is what a user property costs beside its text, in bytes.
+const perUser = 64
 
 func (f *flight) ended() {
 	if f.left--; f.left == 0 {

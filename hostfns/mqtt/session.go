@@ -149,7 +149,7 @@ const maxID = 256
 
 func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
 	var q abi.MQTTPublish
-	if err := q.Decode(bytes.Clone(in)); err != nil { // the messages outlive the call
+	if err := q.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "mqtt.publish: the request cannot be read")
 	}
 	if len(q.Messages) == 0 {

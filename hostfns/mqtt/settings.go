@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -199,10 +200,11 @@ func (s *settings) wants(topic string) bool {
 	return false
 }
 
-// messageOf is a message as it is written.
+// messageOf is a message as it is written. It outlives the call, and has its own
+// copy of everything: one that is kept would keep the whole batch.
 func messageOf(m *abi.MQTTMessage) *wire.Message {
-	w := &wire.Message{Topic: m.Topic, Payload: m.Payload, QoS: byte(m.QoS), Retain: m.Retain} //nolint:gosec // whoever calls has checked it
-	w.Properties = wire.Properties{ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, CorrelationData: m.CorrelationData}
+	w := &wire.Message{Topic: m.Topic, Payload: bytes.Clone(m.Payload), QoS: byte(m.QoS), Retain: m.Retain} //nolint:gosec // whoever calls has checked it
+	w.Properties = wire.Properties{ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, CorrelationData: bytes.Clone(m.CorrelationData)}
 	if m.ExpiryS > 0 {
 		w.Properties.Expiry = new(m.ExpiryS)
 	}
