@@ -108,7 +108,18 @@ func (s *Step) Retry(input int, after time.Duration, reason string) {
 	})
 }
 
-func (s *Step) verdict(v abi.Verdict) { s.out.Verdicts = append(s.out.Verdicts, v) }
+// verdict notes a verdict. The last one on an input counts: a handler that skips an
+// input and then finds out that it has to reject it means the second, and two for
+// one input would cost the whole step.
+func (s *Step) verdict(v abi.Verdict) {
+	for i := len(s.out.Verdicts) - 1; i >= 0; i-- {
+		if s.out.Verdicts[i].Input == v.Input {
+			s.out.Verdicts[i] = v
+			return
+		}
+	}
+	s.out.Verdicts = append(s.out.Verdicts, v)
+}
 
 // SetCursor says where the source stands after this step. The cursor is copied.
 func (s *Step) SetCursor(cursor []byte) {

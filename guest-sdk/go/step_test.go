@@ -58,6 +58,25 @@ func TestStepAsksFor(t *testing.T) {
 	}
 }
 
+// The last word on an input counts: two for one would cost the whole step.
+func TestStepJudgesAnInputOnce(t *testing.T) {
+	out := built(t, func(step *snaprail.Step) {
+		step.Skip(1, "a")
+		step.Skip(0, "b")
+		step.Reject(1, "c")
+		step.Reject(2, "d")
+		step.Retry(0, time.Millisecond, "e")
+	})
+	want := []abi.Verdict{
+		{Input: 1, Decision: abi.DecisionReject, Reason: "c"},
+		{Input: 0, Decision: abi.DecisionRetry, Reason: "e", RetryAfterMS: 1},
+		{Input: 2, Decision: abi.DecisionReject, Reason: "d"},
+	}
+	if !reflect.DeepEqual(out.Verdicts, want) {
+		t.Errorf("verdicts are %+v, want %+v", out.Verdicts, want)
+	}
+}
+
 func TestStepRecords(t *testing.T) {
 	out := built(t, func(step *snaprail.Step) {
 		step.Telemetry("a", 1, abi.Point{Name: "x", Value: abi.Int(1)}).Key = []byte("key")
