@@ -18,3 +18,7 @@ func hostEmit(request []byte) ([]byte, error) {
 func hostHealth(request []byte) ([]byte, error) {
 	return hostcall.Native(abi.CoreGroup, "health", request)
 }
+
+func hostStateGet(request []byte) ([]byte, error) { return hostcall.Native("kv", "get", request) }
+
+func hostStatePut(request []byte) ([]byte, error) { return hostcall.Native("kv", "put", request) }

@@ -27,3 +27,17 @@ func hostEmit(request []byte) ([]byte, error) { return hostcall.Do(importEmit, r
 func importHealth(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
 
 func hostHealth(request []byte) ([]byte, error) { return hostcall.Do(importHealth, request) }
+
+// State is of the group kv: only a module that has Known imports it.
+
+//go:wasmimport snaprail:kv get
+//go:noescape
+func importStateGet(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+//go:wasmimport snaprail:kv put
+//go:noescape
+func importStatePut(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+func hostStateGet(request []byte) ([]byte, error) { return hostcall.Do(importStateGet, request) }
+
+func hostStatePut(request []byte) ([]byte, error) { return hostcall.Do(importStatePut, request) }
