@@ -48,9 +48,9 @@ func readLogin(ctx context.Context, out *egress.Egress, secrets capability.Secre
 	case plainText:
 		l.mechanism = plain.Auth{User: username, Pass: password}.AsMechanism()
 	case scramSHA256:
-		l.mechanism = scram.Auth{User: username, Pass: password}.AsSha256Mechanism()
+		l.mechanism = scramLogin{scram.Auth{User: username, Pass: password}.AsSha256Mechanism()}
 	case scramSHA512:
-		l.mechanism = scram.Auth{User: username, Pass: password}.AsSha512Mechanism()
+		l.mechanism = scramLogin{scram.Auth{User: username, Pass: password}.AsSha512Mechanism()}
 	}
 	return l, nil
 }
