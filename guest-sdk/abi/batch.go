@@ -35,7 +35,10 @@ type Record struct {
 	Points      []Point
 	Key         []byte
 	Headers     []Header
-	SourceKey   string // the source's name for it: a repeat among the lane's last 4,096 of them is left out and counted
+	// SourceKey is the source's name for it. A repeat among the newest 4,096 keys
+	// of the lane is left out and counted; after a restart of the server those are
+	// known that stand in the newest blocks of the outbox, as converters left them.
+	SourceKey string
 }
 
 // Header is a name with a value.

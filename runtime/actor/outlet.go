@@ -19,8 +19,8 @@ type Feeder interface {
 	Feed(ctx context.Context, settings spec.Feed) (flow.Feed, error)
 }
 
-// The pause after a delivery that failed without a wish of the guest's: doubled
-// each time, until something is delivered.
+// The pause after a delivery that failed, or got nowhere, without a wish of the
+// guest's: doubled each time, until something is delivered.
 const (
 	firstHold   = time.Second
 	longestHold = time.Minute
@@ -177,11 +177,16 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	})
 	l.delivered(delivered)
 	o.most = min(max(o.most, 1)*2, o.settings.Most())
-	if settled < o.handed {
-		l.hold(wait, cause, uint64(o.handed-settled))
-		return nil
+	if settled > 0 || o.handed == 0 {
+		o.failures = 0
 	}
-	o.failures = 0
+	if left := o.handed - settled; left > 0 {
+		if settled == 0 || wait > 0 {
+			l.hold(wait, cause, uint64(left))
+			return nil
+		}
+		l.count(func(*lifecycle.Counters) { l.status.Delivery.Retried += uint64(left) }) // it got on, and goes on
+	}
 	l.released()
 	return nil
 }
@@ -236,7 +241,7 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 		l.hold(retryAfter(cause), f.Text, uint64(o.handed))
 		return nil
 	case o.handed > 1:
-		o.most = o.handed / 2
+		o.most, o.handed = o.handed/2, 0
 		return nil
 	}
 	o.guilty = f.Text

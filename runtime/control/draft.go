@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -32,6 +33,9 @@ func (d *draft) settle(w store.Writer) error {
 		}
 	}
 	d.apply()
+	if err := d.feed(w); err != nil {
+		return err
+	}
 	if err := d.configure(w); err != nil {
 		return err
 	}
@@ -86,6 +90,30 @@ func (d *draft) apply() {
 	c.Set, c.Remote, c.Mapping, c.Feed = in.Set, in.Remote, in.Mapping, in.Feed
 	c.Grants = settleGrants(c.Grants, in.Grants, d.by(), d.now)
 	d.notes = append(d.notes, unlocked(d.was.Grants, c.Grants)...)
+}
+
+// feed notes which connectors the feed's names are of.
+func (d *draft) feed(r store.Reader) error {
+	f := &d.is.Feed
+	f.IDs = nil
+	if f.Check() != nil { // as the findings say
+		return nil
+	}
+	for _, name := range f.From {
+		id := ""
+		if i := slices.Index(d.was.Feed.From, name); i >= 0 && i < len(d.was.Feed.IDs) {
+			id = d.was.Feed.IDs[i] // of whoever had the name
+		}
+		e, err := r.Get(store.ConnectorNames, nameKey(name))
+		switch {
+		case err == nil:
+			id = string(e.Value)
+		case !fault.Is(err, fault.NotFound):
+			return err
+		}
+		f.IDs = append(f.IDs, id)
+	}
+	return nil
 }
 
 // enable starts or stops it, if the caller says so. What a test has not passed

@@ -165,6 +165,7 @@ func documentOf(c *spec.Connector) connectorDocument {
 		Remote: c.Remote, Set: c.Set, DeviceManager: c.DeviceManager, Mapping: c.Mapping, Feed: c.Feed, OnChange: c.OnChange, Enabled: c.Enabled, Default: c.Default, Limits: c.Limits, Poll: c.Poll,
 		Config: param.Bare(c.Config),
 	}
+	d.Feed.IDs = nil // which are this server's
 	if c.Converter != nil {
 		bare := *c.Converter
 		bare.Config = param.Bare(bare.Config)

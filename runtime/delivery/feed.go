@@ -37,9 +37,9 @@ type Config struct {
 	Log       *outbox.Log
 	Connector string // id of who delivers; its own records are not for it
 	Settings  spec.Feed
-	// Name is what a connector of the tenant is called. It is asked for each
-	// block.
-	Name func(id string) string
+	// Name is what a connector of the tenant is called; one that is gone, by its
+	// id. It is asked for each block; after an error, again.
+	Name func(ctx context.Context, id string) (string, error)
 	// Tell takes a line for the connector's log.
 	Tell func(text string)
 }
@@ -98,8 +98,9 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 		if cfg.Settings.Start == spec.FeedOldest {
 			at = max(cfg.Log.First(), 1) - 1
 		}
-		if err := cfg.Log.SetCursor(f.place, at); err != nil {
-			return nil, err
+		// Durable at once: after a crash, "now" would be another one.
+		if err := errors.Join(cfg.Log.SetCursor(f.place, at), cfg.Log.SaveCursors()); err != nil {
+			return nil, fault.Of(err)
 		}
 	}
 	f.seen = at
@@ -139,20 +140,43 @@ func (f *Feed) read(ctx context.Context) {
 		gap, missing := errors.AsType[*outbox.Gap](err)
 		switch {
 		case err == nil:
-			f.add(b)
+			f.take(ctx, b)
 		case missing:
 			f.miss(gap)
 		case ctx.Err() != nil || fault.Is(err, fault.ShuttingDown):
 			return
 		default:
 			f.cfg.Tell("the outbox cannot be read, and is tried again: " + err.Error())
-			t := time.NewTimer(readAgain)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-			}
+			pause(ctx, readAgain)
 		}
+	}
+}
+
+// take adds a block, once it is known whose it is: what cannot be told to be meant
+// for the connector must not be passed over.
+func (f *Feed) take(ctx context.Context, b *outbox.Block) {
+	for told := false; ; told = true {
+		pieces, err := f.pieces(ctx, b)
+		if err == nil {
+			f.add(b.Seq, pieces)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !told {
+			f.cfg.Tell("the name of a connector cannot be read, and is asked for again: " + err.Error())
+		}
+		pause(ctx, readAgain)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -174,11 +198,10 @@ func (f *Feed) await(ctx context.Context) bool {
 }
 
 // add puts what a block holds for the connector at the end of the queue.
-func (f *Feed) add(b *outbox.Block) {
-	pieces := f.pieces(b)
+func (f *Feed) add(seq uint64, pieces []piece) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen = b.Seq
+	f.seen = seq
 	if len(pieces) == 0 {
 		f.move()
 		return
@@ -192,13 +215,13 @@ func (f *Feed) add(b *outbox.Block) {
 }
 
 // pieces are the batches of a block, if it is meant for the connector.
-func (f *Feed) pieces(b *outbox.Block) []piece {
+func (f *Feed) pieces(ctx context.Context, b *outbox.Block) ([]piece, error) {
 	if b.Count == 0 || b.Connector == f.cfg.Connector {
-		return nil
+		return nil, nil
 	}
-	name := f.cfg.Name(b.Connector)
-	if from := f.cfg.Settings.From; len(from) > 0 && !slices.Contains(from, name) {
-		return nil
+	name, err := f.cfg.Name(ctx, b.Connector)
+	if err != nil || !f.cfg.Settings.Wants(b.Connector, name) {
+		return nil, err
 	}
 	head := abi.DeliverPart{Connector: name, ID: b.Connector, Lane: b.Lane, Epoch: b.Epoch, First: b.First, Received: b.Received}
 	var pieces []piece
@@ -207,7 +230,7 @@ func (f *Feed) pieces(b *outbox.Block) []piece {
 	for {
 		batch, rest, ok := outbox.CutBatch(records)
 		if !ok {
-			return pieces
+			return pieces, nil
 		}
 		records = rest
 		n := abi.CountBatch(batch)

@@ -2,9 +2,12 @@ package delivery_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,19 +24,29 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is an outbox on disk with the feed of the connector "me".
 type rig struct {
 	*testing.T
+	dir  string
 	log  *outbox.Log
 	next map[string]uint64 // sequence of a connector's next record
 	told []string
+	deaf atomic.Int32 // times that names cannot be read
+}
+
+func (r *rig) name(_ context.Context, id string) (string, error) {
+	if r.deaf.Add(-1) >= 0 {
+		return "", errors.New("the store is away")
+	}
+	return "the " + id, nil
 }
 
 func newRig(t *testing.T, cfg outbox.Config) *rig {
 	t.Helper()
-	log, err := outbox.Open(t.TempDir(), cfg)
+	dir := t.TempDir()
+	log, err := outbox.Open(dir, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	return &rig{T: t, log: log, next: map[string]uint64{}}
+	return &rig{T: t, dir: dir, log: log, next: map[string]uint64{}}
 }
 
 // block appends a block of batches of a connector; a batch is its payloads.
@@ -59,7 +72,7 @@ func (r *rig) open(settings spec.Feed) *delivery.Feed {
 	r.Helper()
 	f, err := delivery.Open(context.WithoutCancel(r.Context()), delivery.Config{
 		Log: r.log, Connector: "me", Settings: settings,
-		Name: func(id string) string { return "the " + id },
+		Name: r.name,
 		Tell: func(text string) { r.told = append(r.told, text) },
 	})
 	if err != nil {
@@ -233,6 +246,40 @@ func TestWhatIsGoneIsCounted(t *testing.T) {
 	}
 }
 
+// TestNoBlockIsPassedOverForWantOfAName: a block waits until it is known whose it
+// is, and sources are meant by what they were called when they were named.
+func TestNoBlockIsPassedOverForWantOfAName(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	r.deaf.Store(1)
+	f := r.open(spec.Feed{Start: spec.FeedOldest, From: []string{"the a", "what b was called"}, IDs: []string{"", "b"}})
+	r.block("a", "0")
+	r.block("b", "0")
+	r.block("c", "0")
+	r.wants(r.take(f, 2, 256), "a/0=0", "b/0=0")
+	if len(r.told) != 1 {
+		t.Errorf("told %q", r.told)
+	}
+}
+
+// TestFirstPlaceIsDurable: what "now" was is known after a crash, too.
+func TestFirstPlaceIsDurable(t *testing.T) {
+	r := newRig(t, outbox.Config{CursorEvery: time.Hour})
+	r.block("a", "0")
+	r.open(spec.Feed{})
+	r.block("a", "1")
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(r.dir)); err != nil { // as a crash leaves it
+		t.Fatal(err)
+	}
+	log, err := outbox.Open(dir, outbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	r.log = log
+	r.wants(r.take(r.open(spec.Feed{}), 1, 256), "a/1=1")
+}
+
 // TestForget: retention waits for a place until it is forgotten, and a feed that
 // comes back begins anew.
 func TestForget(t *testing.T) {
@@ -259,7 +306,7 @@ func BenchmarkFeed(b *testing.B) {
 	}
 	block := outbox.Block{Connector: "a", Epoch: 1, Count: abi.MaxItems, Records: outbox.AppendBatch(nil, batch.Append(nil))}
 	f, err := delivery.Open(b.Context(), delivery.Config{
-		Log: log, Connector: "me", Name: func(string) string { return "a" }, Tell: func(string) {},
+		Log: log, Connector: "me", Name: func(context.Context, string) (string, error) { return "a", nil }, Tell: func(string) {},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -70,6 +70,9 @@ func (l *Log) SetCursor(name string, seq uint64) error {
 	return nil
 }
 
+// SaveCursors makes all positions durable now.
+func (l *Log) SaveCursors() error { return l.flushCursors() }
+
 // DropCursor forgets a named reader, so that retention no longer waits for it.
 func (l *Log) DropCursor(name string) {
 	l.mu.Lock()

@@ -27,7 +27,11 @@ const (
 // Feed says which of the tenant's records a connector that delivers is handed.
 // The zero value is everything of all other connectors, from now on, at once.
 type Feed struct {
-	From       []string  `json:"from,omitempty" maxItems:"256" doc:"Names of the connectors whose records are delivered; none: all others of the tenant"`
+	From []string `json:"from,omitempty" maxItems:"256" doc:"Names of the connectors whose records are delivered; none: all others of the tenant"`
+	// IDs are those of the connectors that From names, in its order, as they were
+	// when it was set: a source that gets another name, or is deleted, is still
+	// meant. "": nobody had the name.
+	IDs        []string  `json:"ids,omitempty" readOnly:"true" doc:"Ids of the connectors that from names, as they were when it was set"`
 	Start      FeedStart `json:"start,omitempty" enum:"now,oldest" doc:"Where it begins when it is first activated: now (the default), or with the oldest records that are kept"`
 	MaxRecords int       `json:"max_records,omitempty" minimum:"0" maximum:"256" doc:"Records in one call at most; 0: 256"`
 	MaxWaitMS  int       `json:"max_wait_ms,omitempty" minimum:"0" maximum:"60000" doc:"How long records wait for others to make a call full, in ms; 0: not at all"`
@@ -63,6 +67,15 @@ func (f *Feed) Most() int {
 
 // Wait is how long a record waits for others at most.
 func (f *Feed) Wait() time.Duration { return time.Duration(f.MaxWaitMS) * time.Millisecond }
+
+// Wants reports whether the records of a connector, which is called so now, are
+// handed out.
+func (f *Feed) Wants(id, name string) bool {
+	if len(f.From) == 0 {
+		return true
+	}
+	return slices.Contains(f.From, name) || slices.Contains(f.From, id) || slices.Contains(f.IDs, id)
+}
 
 // Same reports whether two feeds hand out the same in the same way.
 func (f *Feed) Same(o *Feed) bool {

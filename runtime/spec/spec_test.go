@@ -31,7 +31,7 @@ func connector() spec.Connector {
 		OAuth:     &spec.OAuthTokens{Account: "a@b", Scopes: []string{"files"}, ExpiresAt: day(5), Refreshed: day(4), Failure: "late", Stopped: true, RefreshExpiresAt: day(6)},
 		Converter: converter(),
 		OnChange:  spec.ChangeReconnect, Set: "line 3", Remote: true, DeviceManager: spec.ManagerMemory, Owner: "u-1", Mapping: []spec.Mapping{{Tag: "t", Pointer: "/t", Unit: "Cel"}},
-		Feed: spec.Feed{From: []string{"press-7"}, Start: spec.FeedOldest, MaxRecords: 100, MaxWaitMS: 250},
+		Feed: spec.Feed{From: []string{"press-7"}, IDs: []string{"con_2"}, Start: spec.FeedOldest, MaxRecords: 100, MaxWaitMS: 250},
 		Grants: []spec.Grant{{
 			Group: "serial", Resources: []string{"/dev/ttyUSB*"}, Rights: []spec.Right{spec.Read, spec.Write},
 			Reason: "Reads the station.", GrantedBy: "admin", GrantedAt: day(1), Interlock: interlock(),

@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -11,7 +10,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/flow"
-	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -23,7 +21,7 @@ func (h laneHost) Feed(ctx context.Context, settings spec.Feed) (flow.Feed, erro
 	names := names{space: h.space, known: map[string]called{}}
 	return delivery.Open(ctx, delivery.Config{
 		Log: h.log, Connector: h.id, Settings: settings,
-		Name: func(id string) string { return names.of(ctx, id) },
+		Name: names.of,
 		Tell: func(text string) { h.Line(abi.LogWarning, actor.FromHost, "deliver", text) },
 	})
 }
@@ -47,12 +45,11 @@ const (
 	maxNames  = 4096
 )
 
-// of is what a connector is called; one that is gone, or cannot be read now, by
-// its id.
-func (n *names) of(ctx context.Context, id string) string {
+// of is what a connector is called; one that is gone, by its id.
+func (n *names) of(ctx context.Context, id string) (string, error) {
 	now := time.Now()
 	if k, ok := n.known[id]; ok && now.Sub(k.read) < nameHolds {
-		return k.name
+		return k.name, nil
 	}
 	if len(n.known) >= maxNames {
 		clear(n.known)
@@ -68,55 +65,8 @@ func (n *names) of(ctx context.Context, id string) string {
 		return err
 	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		if k, ok := n.known[id]; ok {
-			return k.name
-		}
-		return id // and it is asked for again with the next block
+		return "", err
 	}
 	n.known[id] = called{c.Name, now}
-	return c.Name
-}
-
-var _ actor.KeyReader = laneHost{}
-
-// SourceKeys implements actor.KeyReader: of the records in the newest blocks of
-// the log.
-func (h laneHost) SourceKeys(ctx context.Context, most int) (keys []string, err error) {
-	head := h.log.Head()
-	if _, known := h.log.LaneState(h.id, h.lane.name); !known || head == 0 {
-		return nil, nil
-	}
-	r := h.log.Reader(head - min(head-1, scanned))
-	defer func() { _ = r.Close() }()
-	var records abi.Batch
-	for seq := uint64(0); seq < head; {
-		b, err := r.Next(ctx)
-		if gap, ok := errors.AsType[*outbox.Gap](err); ok {
-			seq = gap.To
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if seq = b.Seq; b.Connector != h.id || b.Lane != h.lane.name {
-			continue
-		}
-		for rest := b.Records; ; {
-			batch, behind, ok := outbox.CutBatch(rest)
-			if !ok {
-				break
-			}
-			rest = behind
-			if !abi.HasSourceKeys(batch) || records.Decode(batch) != nil {
-				continue
-			}
-			for i := range records.Records {
-				if key := records.Records[i].SourceKey; key != "" {
-					keys = append(keys, key)
-				}
-			}
-		}
-		keys = keys[max(0, len(keys)-most):]
-	}
-	return keys, nil
+	return c.Name, nil
 }
