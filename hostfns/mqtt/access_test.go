@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,8 +27,25 @@ func TestWhatMayBeOpened(t *testing.T) {
 		kind   fault.Kind
 		ok     bool
 	}{
-		"to read":                          {grants: []spec.Grant{broker(read, nil), topic(read, nil)}, change: none, ok: true},
-		"a filter that is wider":           {grants: []spec.Grant{broker(read, nil), {Resources: []string{"topic:in/x"}}}, change: none, kind: fault.Denied},
+		"to read":                {grants: []spec.Grant{broker(read, nil), topic(read, nil)}, change: none, ok: true},
+		"a filter that is wider": {grants: []spec.Grant{broker(read, nil), {Resources: []string{"topic:in/x"}}}, change: none, kind: fault.Denied},
+		"a broker to write":      {grants: []spec.Grant{broker([]spec.Right{spec.Write}, nil), topic(read, nil)}, change: none, kind: fault.Denied},
+		"a topic of another broker": {
+			grants: []spec.Grant{
+				{Resources: []string{"broker:" + r.at, "topic:out/#", "cidr:127.0.0.0/8"}, Rights: []spec.Right{spec.Write}},
+				{Resources: []string{"broker:plant:1883", "topic:#"}, Rights: write},
+			}, change: none, kind: fault.Denied,
+		},
+		"a topic of this broker": {
+			grants: []spec.Grant{
+				{Resources: []string{"broker:" + r.at, "topic:in/#", "cidr:127.0.0.0/8"}, Rights: read},
+				{Resources: []string{"broker:plant:1883", "topic:#"}, Rights: write},
+			}, change: none, ok: true,
+		},
+		"a will for another broker": {
+			grants: []spec.Grant{broker(write, nil), topic(read, nil), {Resources: []string{"broker:plant:1883", "topic:#"}, Rights: write}},
+			change: will, kind: fault.Denied,
+		},
 		"a filter to write":                {grants: []spec.Grant{broker(write, nil), topic([]spec.Right{spec.Write}, nil)}, change: none, kind: fault.Denied},
 		"a private address":                {grants: []spec.Grant{{Resources: []string{"broker:" + r.at}}, topic(read, nil)}, change: none, kind: fault.EgressForbidden},
 		"a will":                           {grants: []spec.Grant{broker(write, nil), topic(write, nil)}, change: will, ok: true},
@@ -104,5 +122,35 @@ func TestArguments(t *testing.T) {
 		if err != nil || target.Resource != want {
 			t.Errorf("%s: %+v, %v", url, target, err)
 		}
+	}
+}
+
+// What may be published to one broker may not be published to another.
+func TestTopicsOfAnotherBroker(t *testing.T) {
+	r := mochi(t)
+	s := scope(r.at)
+	write := []spec.Right{spec.Write}
+	s.Grants = []spec.Grant{
+		{Resources: []string{"broker:" + r.at, "topic:out/#", "cidr:127.0.0.0/8"}, Rights: write},
+		{Resources: []string{"broker:plant:1883", "topic:plc/#"}, Rights: write},
+		{Resources: []string{"broker:plant:1883", "topic:out/b"}, Rights: write, Interlock: &spec.Interlock{}},
+		{Resources: []string{"topic:any/#"}, Rights: write},
+	}
+	c := open(t, group(), s, args(r.at, func(a *abi.MQTTOpen) { a.Subscriptions = nil }))
+	results, err := c.publish(abi.MQTTPublish{Messages: []abi.MQTTMessage{
+		{Topic: "out/a", QoS: 1}, {Topic: "out/b", QoS: 1}, {Topic: "any/a", QoS: 1}, {Topic: "plc/valve/open", QoS: 1},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	for _, result := range results {
+		codes = append(codes, result.Code)
+	}
+	if want := []string{"", "", "", codeDenied}; !slices.Equal(codes, want) {
+		t.Errorf("%q, want %q", codes, want)
+	}
+	if got := r.published("plc/#"); len(got) > 0 {
+		t.Errorf("published %v", got)
 	}
 }

@@ -129,35 +129,42 @@ func covers(pattern, resource string) bool {
 	return matched && err == nil
 }
 
-// granted reports whether a grant covers a topic or a filter with a right.
-func granted(grants []spec.Grant, what string, right spec.Right) bool {
+// granted reports whether a grant covers a topic or a filter at a broker with a
+// right. The topics of a grant that names brokers are granted at those; those of one
+// that names none at every broker that another grants.
+func granted(grants []spec.Grant, broker, what string, right spec.Right) bool {
 	for _, g := range grants {
-		if !holds(g, right) {
-			continue
-		}
-		for _, pattern := range g.Resources {
-			if strings.HasPrefix(pattern, topics) && covers(pattern, topics+what) {
-				return true
-			}
+		if holds(g, right) && applies(g, broker) && names(g, topics+what) {
+			return true
 		}
 	}
 	return false
 }
 
-// barred reports whether a topic is that of a grant with an interlock which does
-// not name the broker: it is asked for the broker's grants alone, and so would not
-// be asked.
-func barred(grants []spec.Grant, broker, topic string) bool {
+// readable reports whether a filter may be subscribed to at a broker: both are to be
+// granted to read.
+func readable(grants []spec.Grant, broker, filter string) bool {
+	return slices.ContainsFunc(grants, func(g spec.Grant) bool { return holds(g, spec.Read) && names(g, broker) }) &&
+		granted(grants, broker, filter, spec.Read)
+}
+
+// applies reports whether a grant's topics are those of a broker.
+func applies(g spec.Grant, broker string) bool { return !namesBrokers(g) || names(g, broker) }
+
+func namesBrokers(g spec.Grant) bool {
+	return slices.ContainsFunc(g.Resources, func(pattern string) bool { return strings.HasPrefix(pattern, brokers) })
+}
+
+// names reports whether a resource of the grant covers this one.
+func names(g spec.Grant, resource string) bool {
+	return slices.ContainsFunc(g.Resources, func(pattern string) bool { return covers(pattern, resource) })
+}
+
+// barred reports whether a topic is that of a grant with an interlock which names no
+// broker: it is asked for the broker's grants alone, and so would not be asked.
+func barred(grants []spec.Grant, topic string) bool {
 	for _, g := range grants {
-		if g.Interlock == nil || g.Interlock.Unasked {
-			continue
-		}
-		named, asked := false, false
-		for _, pattern := range g.Resources {
-			named = named || strings.HasPrefix(pattern, topics) && covers(pattern, topics+topic)
-			asked = asked || covers(pattern, broker)
-		}
-		if named && !asked {
+		if g.Interlock != nil && !g.Interlock.Unasked && !namesBrokers(g) && names(g, topics+topic) {
 			return true
 		}
 	}
@@ -170,10 +177,8 @@ func locked(grants []spec.Grant, broker string) bool {
 		if g.Interlock == nil || g.Interlock.Unasked {
 			continue
 		}
-		for _, pattern := range g.Resources {
-			if covers(pattern, broker) {
-				return true
-			}
+		if names(g, broker) {
+			return true
 		}
 	}
 	return false

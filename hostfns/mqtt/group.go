@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -85,8 +86,8 @@ func New(cfg Config) *Group {
 func (*Group) Name() string { return Name }
 
 // Functions lists the host functions. Open needs no right of its own: what a
-// session subscribes to needs the right to read it, and its will the right to
-// write.
+// session subscribes to needs the right to read it, and to read at the broker, and
+// its will the right to write.
 func (*Group) Functions() []capability.Function {
 	return []capability.Function{
 		{Name: capability.OpenFunction, Sentence: "connect to the MQTT brokers that it is granted, and receive the topics that it may read, with secrets that it does not see"},
@@ -102,6 +103,7 @@ func (*Group) Cannot() []string {
 	return []string{
 		"Cannot connect to private addresses, this machine included, unless a grant names their network (as in cidr:192.168.1.0/24).",
 		"Cannot follow an MQTT broker to another one that it refers to.",
+		"Cannot use the topics of a grant that names MQTT brokers at any other broker; topics of a grant without a broker go with all brokers that it is granted.",
 	}
 }
 
@@ -154,8 +156,11 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 // mayOpen holds the subscriptions and the will to the grants.
 func mayOpen(set *settings, grants []spec.Grant) error {
 	for _, f := range set.filters {
-		if !granted(grants, f.Filter, spec.Read) {
-			return capability.Check(Name, nil, topics+f.Filter, spec.Read)
+		switch broker := set.resource(); {
+		case !granted(grants, broker, f.Filter, spec.Read):
+			return notGranted(f.Filter, broker, spec.Read)
+		case !readable(grants, broker, f.Filter):
+			return capability.Check(Name, nil, broker, spec.Read)
 		}
 	}
 	if set.args.Will == nil {
@@ -164,14 +169,21 @@ func mayOpen(set *settings, grants []spec.Grant) error {
 	return mayWill(set, grants, set.args.Will)
 }
 
+// notGranted is the error for a topic that is not granted at a broker.
+func notGranted(topic, broker string, right spec.Right) error {
+	f := fault.Of(capability.Check(Name, nil, topics+topic, right))
+	f.Text += fmt.Sprintf(" at %s", broker)
+	return f
+}
+
 // mayWill holds a will to the grants: nobody is asked when the broker publishes it.
 func mayWill(set *settings, grants []spec.Grant, will *abi.MQTTMessage) error {
 	switch {
 	case !capability.Allows(grants, set.resource(), spec.Write):
 		return capability.Check(Name, grants, set.resource(), spec.Write)
-	case !granted(grants, will.Topic, spec.Write):
-		return capability.Check(Name, nil, topics+will.Topic, spec.Write)
-	case locked(grants, set.resource()) || barred(grants, set.resource(), will.Topic):
+	case !granted(grants, set.resource(), will.Topic, spec.Write):
+		return notGranted(will.Topic, set.resource(), spec.Write)
+	case locked(grants, set.resource()) || barred(grants, will.Topic):
 		return fault.New(fault.Interlocked, "mqtt: the grant has an interlock, and the broker publishes a will without being asked").
 			WithHint("Leave the will out, or set unasked in the grant's interlock.")
 	}

@@ -193,9 +193,9 @@ func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, nam
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a topic " + err.Error()}
 		} else if problem := badMessage(m); problem != "" {
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a message " + problem}
-		} else if !granted(s.grants, m.Topic, spec.Write) {
+		} else if !granted(s.grants, s.set.resource(), m.Topic, spec.Write) {
 			results[i] = abi.MQTTResult{Code: codeDenied, Text: "no grant covers " + topics + fault.Clip(m.Topic, 256) + " with the right to write"}
-		} else if barred(s.grants, s.set.resource(), m.Topic) {
+		} else if barred(s.grants, m.Topic) {
 			results[i] = abi.MQTTResult{Code: codeInterlock, Text: "the grant of the topic has an interlock, and does not name the broker: name both in one grant"}
 		}
 	}

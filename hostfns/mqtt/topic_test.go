@@ -157,7 +157,7 @@ func TestRights(t *testing.T) {
 		{Resources: []string{"topic:rw"}, Rights: []spec.Right{spec.Read, spec.Write}},
 	}
 	for what, want := range map[string][2]bool{"r/x": {true, false}, "w/x": {false, true}, "w/x/y": {false, false}, "rw": {true, true}, "other": {false, false}} {
-		if got := [2]bool{granted(list, what, spec.Read), granted(list, what, spec.Write)}; got != want {
+		if got := [2]bool{granted(list, "broker:b:1", what, spec.Read), granted(list, "broker:b:1", what, spec.Write)}; got != want {
 			t.Errorf("%s: %v", what, got)
 		}
 	}
