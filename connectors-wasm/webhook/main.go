@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,17 +24,14 @@ func main() {}
 // deviceType is that of all devices.
 const deviceType = "webhook"
 
-// Bounds of the guest's own.
-const (
-	maxDevice = 200    // bytes of the name of a device
-	maxKnown  = 10_000 // devices that are named to the host
-)
+// maxDevice bounds the name of a device, in bytes.
+const maxDevice = 200
 
 // webhook is the connector.
 type webhook struct {
 	config config
 	paths  hooks.Paths
-	known  map[string]bool // devices that were named to the host
+	known  snaprail.Known
 	seen   seen
 	room   int // records that the step may still have
 }
@@ -48,9 +46,7 @@ func (w *webhook) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return err
 	}
 	w.paths = paths
-	for _, d := range in.Devices {
-		w.known[d.ID] = true
-	}
+	w.known.Open(in)
 	w.name(w.config.Device, step)
 	return nil
 }
@@ -67,7 +63,7 @@ func (w *webhook) Test(in *abi.OpenInput) abi.TestResult {
 }
 
 func (w *webhook) configure(in *abi.OpenInput) error {
-	*w = webhook{config: usual(), known: map[string]bool{}}
+	*w = webhook{config: usual()}
 	if err := snaprail.Config(in, &w.config); err != nil {
 		return err
 	}
@@ -102,35 +98,69 @@ func (w *webhook) OnEvents(events []abi.Event, step *snaprail.Step) error {
 	return w.seen.keep()
 }
 
+// take makes the records of one request. What the caller is to be told is said
+// before anything is put into the step: a request that cannot be answered leaves
+// nothing there.
 func (w *webhook) take(i int, q *abi.HookRequest, at int64, step *snaprail.Step) error {
 	if said, ok := w.challenged(q); ok {
-		step.Skip(i, "a challenge")
-		return w.paths.Reply(q.ID, 200, said, abi.Header{Name: "Content-Type", Value: []byte("text/plain; charset=utf-8")})
-	}
-	if q.Key != "" && w.seen.has(q.Key) {
-		step.Skip(i, "it came before")
-		return w.reply(q)
-	}
-	if err := w.records(q, at, step); err != nil {
+		err := w.say(q.ID, 200, said, "text/plain; charset=utf-8")
+		if err == nil {
+			step.Skip(i, "a challenge")
+		}
 		return err
 	}
+	request := sumOf(q.Method + " " + q.Path + "?" + q.Query + "\n" + string(q.Body))
 	if q.Key != "" {
-		w.seen.add(q.Key)
+		before, ok := w.seen.find(q.Key)
+		switch {
+		case ok && before != request:
+			return errors.New("another request came under this name")
+		case ok:
+			err := w.reply(q)
+			if err == nil {
+				step.Skip(i, "it came before")
+			}
+			return err
+		}
 	}
-	return w.reply(q)
+	made, err := w.read(q)
+	if err == nil {
+		err = w.reply(q)
+	}
+	if err != nil {
+		return err
+	}
+	source := ""
+	if q.Key != "" {
+		w.seen.add(q.Key, request)
+		source = sourceKey(q.Key, request)
+	}
+	w.records(q, at, &made, source, step)
+	return nil
 }
 
-// reply says what the config does. A caller who has gone is no fault of the request.
+// sourceKey names the records of a request. What it was is part of it: another one
+// under the same name is no repeat.
+func sourceKey(name string, request sum) string {
+	return name + "#" + hex.EncodeToString(request[:])
+}
+
+// reply says what the config does.
 func (w *webhook) reply(q *abi.HookRequest) error {
 	r := w.config.Reply
 	if r == nil {
 		return nil
 	}
+	return w.say(q.ID, r.Status, []byte(r.Body), r.ContentType)
+}
+
+// say answers a caller. One who has gone is no fault of the request.
+func (w *webhook) say(id uint64, status int, body []byte, contentType string) error {
 	var headers []abi.Header
-	if r.ContentType != "" {
-		headers = append(headers, abi.Header{Name: "Content-Type", Value: []byte(r.ContentType)})
+	if contentType != "" {
+		headers = append(headers, abi.Header{Name: "Content-Type", Value: []byte(contentType)})
 	}
-	err := w.paths.Reply(q.ID, r.Status, []byte(r.Body), headers...)
+	err := w.paths.Reply(id, status, body, headers...)
 	if said, ok := errors.AsType[*abi.Error](err); ok && said.Code == "late_reply" {
 		return nil
 	}
@@ -149,76 +179,91 @@ func (w *webhook) challenged(q *abi.HookRequest) ([]byte, bool) {
 	return []byte(ask.Challenge), true
 }
 
-// records makes the records of one request.
-func (w *webhook) records(q *abi.HookRequest, at int64, step *snaprail.Step) error {
-	contentType := w.config.ContentType
-	if contentType == "" {
-		contentType = hooks.Header(q, "Content-Type")
+// reading is what a request says, before it becomes records.
+type reading struct {
+	contentType string
+	payloads    [][]byte
+	devices     []string // of each
+	isList      bool
+}
+
+// read reads a request: all of it, or it is refused.
+func (w *webhook) read(q *abi.HookRequest) (made reading, err error) {
+	if err := w.split(q, &made); err != nil {
+		return made, err
 	}
-	if w.config.Format == "raw" {
-		return w.record(q, at, contentType, q.Body, 0, false, step)
+	if len(made.payloads) > w.room {
+		return made, errRoom
+	}
+	made.devices = make([]string, len(made.payloads))
+	for n, payload := range made.payloads {
+		if made.devices[n], err = w.deviceOf(q, payload); err == nil {
+			continue
+		}
+		if made.isList {
+			err = fmt.Errorf("%s/%d: %w", w.config.Each, n, err)
+		}
+		return made, err
+	}
+	return made, nil
+}
+
+// split finds the payloads of a request.
+func (w *webhook) split(q *abi.HookRequest, made *reading) error {
+	c := &w.config
+	made.contentType, made.payloads = c.ContentType, [][]byte{q.Body}
+	if made.contentType == "" {
+		made.contentType = hooks.Header(q, "Content-Type")
+	}
+	if c.Format == "raw" {
+		return nil
 	}
 	if !json.Valid(q.Body) {
 		return errors.New("the body is not JSON")
 	}
-	if w.config.ContentType == "" {
-		contentType = "application/json"
+	if c.ContentType == "" {
+		made.contentType = "application/json"
 	}
-	if !w.config.isEach {
-		return w.record(q, at, contentType, q.Body, 0, false, step)
+	if !c.isEach {
+		return nil
 	}
-	list, ok := w.config.each.List(q.Body)
+	list, ok := c.each.List(q.Body)
 	switch {
 	case !ok:
-		return fmt.Errorf("%s is no list", w.config.Each)
+		return fmt.Errorf("%s is no list", c.Each)
 	case len(list) > abi.MaxItems:
-		return fmt.Errorf("%s has %d elements, and may have %d", w.config.Each, len(list), abi.MaxItems)
-	case len(list) > w.room:
-		return errRoom
+		return fmt.Errorf("%s has %d elements, and may have %d", c.Each, len(list), abi.MaxItems)
 	}
-	for n, element := range list { // all of them, or none
-		if _, err := w.deviceOf(q, element); err != nil {
-			return fmt.Errorf("%s/%d: %w", w.config.Each, n, err)
-		}
-	}
-	for n, element := range list {
-		if err := w.record(q, at, contentType, element, n, true, step); err != nil {
-			return err
-		}
+	made.isList, made.payloads = true, make([][]byte, len(list))
+	for n := range list {
+		made.payloads[n] = list[n]
 	}
 	return nil
 }
 
-func (w *webhook) record(q *abi.HookRequest, at int64, contentType string, payload []byte, n int, each bool, step *snaprail.Step) error {
-	if w.room == 0 {
-		return errRoom
-	}
-	device, err := w.deviceOf(q, payload)
-	if err != nil {
-		return err
-	}
-	w.name(device, step)
-	w.room--
-	r := step.Payload(device, at, contentType, payload)
-	if q.Key != "" {
-		if r.SourceKey = q.Key; each {
+// records makes the records of a request that was read.
+func (w *webhook) records(q *abi.HookRequest, at int64, made *reading, source string, step *snaprail.Step) {
+	w.room -= len(made.payloads)
+	for n, payload := range made.payloads {
+		w.name(made.devices[n], step)
+		r := step.Payload(made.devices[n], at, made.contentType, payload)
+		if r.SourceKey = source; source != "" && made.isList {
 			r.SourceKey += "/" + strconv.Itoa(n)
 		}
-	}
-	if w.config.key.Set {
-		if text, ok := w.config.key.Text(payload); ok {
-			r.Key = []byte(text)
+		if w.config.key.Set {
+			if text, ok := w.config.key.Text(payload); ok {
+				r.Key = []byte(text)
+			}
+		} else if w.config.KeyHeader != "" {
+			r.Key = []byte(hooks.Header(q, w.config.KeyHeader))
 		}
-	} else if w.config.KeyHeader != "" {
-		r.Key = []byte(hooks.Header(q, w.config.KeyHeader))
-	}
-	r.Headers = append(r.Headers, abi.Header{Name: "path", Value: []byte(q.Path)})
-	for _, name := range w.config.Headers {
-		if value := hooks.Header(q, name); value != "" {
-			r.Headers = append(r.Headers, abi.Header{Name: name, Value: []byte(value)})
+		r.Headers = append(r.Headers, abi.Header{Name: "path", Value: []byte(q.Path)})
+		for _, name := range w.config.Headers {
+			if value := hooks.Header(q, name); value != "" {
+				r.Headers = append(r.Headers, abi.Header{Name: name, Value: []byte(value)})
+			}
 		}
 	}
-	return nil
 }
 
 // deviceOf is the device that a record is of.
@@ -251,13 +296,7 @@ func (w *webhook) deviceOf(q *abi.HookRequest, payload []byte) (string, error) {
 
 // name tells the host of a device when it is first seen.
 func (w *webhook) name(device string, step *snaprail.Step) {
-	if w.known[device] {
-		return
+	if !w.known.Name(step, deviceType, device) {
+		log.Warning("more than " + strconv.Itoa(snaprail.MaxKnown) + " devices: " + device + " and others are not listed")
 	}
-	if len(w.known) >= maxKnown {
-		log.Warning("more than " + strconv.Itoa(maxKnown) + " devices: " + device + " is not listed")
-		return
-	}
-	w.known[device] = true
-	step.PutDevice(device, deviceType, device)
 }

@@ -51,7 +51,7 @@ func (r *rig) send(requests ...abi.HookRequest) (records, answers string) {
 	out := r.MustEvents(events...)
 	var words, said []string
 	for _, rec := range out.Batch.Records {
-		words = append(words, fmt.Sprintf("%s %s %s key=%s source=%s %s", rec.Device, rec.ContentType, rec.Payload, rec.Key, rec.SourceKey, headers(rec.Headers)))
+		words = append(words, fmt.Sprintf("%s %s %s key=%s source=%s %s", rec.Device, rec.ContentType, rec.Payload, rec.Key, sum16.ReplaceAllString(rec.SourceKey, "#sum"), headers(rec.Headers)))
 	}
 	for i, id := range ids {
 		text := "202"
@@ -71,6 +71,9 @@ func (r *rig) send(requests ...abi.HookRequest) (records, answers string) {
 	return strings.Join(words, "\n"), strings.Join(said, "\n")
 }
 
+// sum16 is what a source key says of the request.
+var sum16 = regexp.MustCompile("#[0-9a-f]{32}")
+
 func headers(list []abi.Header) string {
 	words := make([]string, len(list))
 	for i, h := range list {
@@ -89,7 +92,7 @@ func TestWorkedExample(t *testing.T) {
 	}
 	body := `{"action":"opened","repository":{"full_name":"octo/hello"}}`
 	records, answers := r.send(abi.HookRequest{Path: "/github", Key: "72d3", Body: []byte(body), Headers: with("X-Github-Event", "issues")})
-	if want := "octo/hello application/json " + body + " key= source=72d3 path=/github,X-GitHub-Event=issues"; records != want || answers != "202" {
+	if want := "octo/hello application/json " + body + " key= source=72d3#sum path=/github,X-GitHub-Event=issues"; records != want || answers != "202" {
 		t.Errorf("%s\n%s\n%s", records, want, answers)
 	}
 	records, answers = r.send(abi.HookRequest{Path: "/github", Body: []byte(`{}`)}, abi.HookRequest{Path: "/github", Body: []byte(`{`)})
@@ -144,7 +147,7 @@ func TestDevicesAndKeys(t *testing.T) {
 func TestEach(t *testing.T) {
 	r := opened(t, `{"each":"/list","device_pointer":"/id"}`)
 	records, answers := r.send(abi.HookRequest{Path: "/", Key: "k", Body: []byte(`{"list":[{"id":"a"},{"id":"b"}]}`)})
-	want := "a application/json {\"id\":\"a\"} key= source=k/0 path=/\nb application/json {\"id\":\"b\"} key= source=k/1 path=/"
+	want := "a application/json {\"id\":\"a\"} key= source=k#sum/0 path=/\nb application/json {\"id\":\"b\"} key= source=k#sum/1 path=/"
 	if records != want || answers != "202" {
 		t.Errorf("%s\n%s", records, answers)
 	}
@@ -181,6 +184,78 @@ func TestSeenBefore(t *testing.T) {
 	}
 }
 
+// A name is that of one request: another one under it is refused, and not taken for
+// a repeat that made its records already. Its records are no repeats either, when the
+// name was forgotten.
+func TestANameIsThatOfOneRequest(t *testing.T) {
+	r := opened(t, `{"device":"d"}`)
+	first := abi.HookRequest{Method: "POST", Path: "/a", Query: "x=1", Key: "17", Body: []byte(`{"order":1}`)}
+	if records, answers := r.send(first); records == "" || answers != "202" {
+		t.Fatalf("%s, %s", records, answers)
+	}
+	if records, answers := r.send(first); records != "" || answers != "202" {
+		t.Errorf("the same again: %s, %s", records, answers)
+	}
+	for what, change := range map[string]func(*abi.HookRequest){
+		"method": func(q *abi.HookRequest) { q.Method = "PUT" },
+		"path":   func(q *abi.HookRequest) { q.Path = "/b" },
+		"query":  func(q *abi.HookRequest) { q.Query = "x=2" },
+		"body":   func(q *abi.HookRequest) { q.Body = []byte(`{"order":2}`) },
+	} {
+		q := first
+		change(&q)
+		if records, answers := r.send(q); records != "" || answers != "422 another request came under this name" {
+			t.Errorf("another %s: %s, %s", what, records, answers)
+		}
+		if a, b := r.source(first), r.source(q); a == b || !strings.HasPrefix(b, "17#") {
+			t.Errorf("another %s has the source key %s, and the first one %s", what, b, a)
+		}
+	}
+}
+
+// source is the source key of a request's record, at a guest that remembers none.
+func (r *rig) source(q abi.HookRequest) string {
+	r.t.Helper()
+	fresh := opened(r.t, `{"device":"d"}`)
+	e, _ := fresh.hooks.Event(q)
+	return fresh.MustEvents(e).Batch.Records[0].SourceKey
+}
+
+// A caller who has gone costs nobody anything, and what cannot be answered leaves
+// no records.
+func TestCallersWhoHaveGone(t *testing.T) {
+	code := "late_reply"
+	r := opened(t, `{"auth":"slack","secret":"secret://s"}`)
+	r.Host("hooks", "reply", func([]byte) ([]byte, error) {
+		return nil, &abi.Error{Kind: abi.FaultInvalid, Code: code, Text: "nobody waits"}
+	})
+	challenge := abi.HookRequest{Path: "/", Body: []byte(`{"type":"url_verification","challenge":"c"}`)}
+	one := abi.HookRequest{Path: "/", Key: "k", Body: []byte(`1`)}
+	judged := func(want string, requests ...abi.HookRequest) {
+		t.Helper()
+		events := make([]abi.Event, len(requests))
+		for i, q := range requests {
+			events[i], _ = r.hooks.Event(q)
+		}
+		out := r.MustEvents(events...)
+		got := fmt.Sprint(len(out.Batch.Records))
+		for _, v := range out.Verdicts {
+			got += fmt.Sprintf(" %d:%d", v.Input, v.Decision)
+		}
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	code = "broken"
+	reject, skip := fmt.Sprint(abi.DecisionReject), fmt.Sprint(abi.DecisionSkip)
+	judged("0 0:"+reject+" 1:"+reject, challenge, one)
+	code = "late_reply"
+	judged("1 0:"+skip, challenge, one)
+	judged("0 0:"+skip, one)
+	code = "broken"
+	judged("0 0:"+reject, one)
+}
+
 // A step that failed was not: its names were not seen.
 func TestAStepThatFailed(t *testing.T) {
 	r := opened(t, `{}`)
@@ -189,7 +264,7 @@ func TestAStepThatFailed(t *testing.T) {
 	r.send(abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)})
 	clear(r.kv)
 	maps.Copy(r.kv, kept) // the host takes back what the step wrote
-	if records, _ := r.send(abi.HookRequest{Path: "/", Key: "before", Body: []byte(`1`)}, abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)}); !strings.Contains(records, "source=lost") || strings.Contains(records, "source=before") {
+	if records, _ := r.send(abi.HookRequest{Path: "/", Key: "before", Body: []byte(`1`)}, abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)}); !strings.Contains(records, "source=lost#") || strings.Contains(records, "source=before#") {
 		t.Error(records)
 	}
 }
@@ -205,11 +280,11 @@ func TestSeenIsBounded(t *testing.T) {
 			requests = requests[:0]
 		}
 	}
-	if n := len(r.kv); n != pages+1 {
+	if n := len(r.kv); n != pages+2 { // with how far they are, and the mark of the device
 		t.Errorf("%d keys", n)
 	}
 	for key, page := range r.kv {
-		if len(page) > pageSize*sumSize {
+		if len(page) > pageSize*pairSize {
 			t.Errorf("%s has %d bytes", key, len(page))
 		}
 	}

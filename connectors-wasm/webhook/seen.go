@@ -10,11 +10,14 @@ import (
 
 // The names of requests that made records are kept in the connector's state, in the
 // same step as the records: so that a request that comes again after a crash makes
-// none. They are kept as hashes, in pages that are written over in turn.
+// none. With each name goes what the request was, so that another one that takes its
+// name is refused and not taken for it. Both are kept as hashes, in pages that are
+// written over in turn.
 const (
 	pages    = 32
 	pageSize = 256 // names
 	sumSize  = 16  // bytes of a hash
+	pairSize = 2 * sumSize
 )
 
 type sum [sumSize]byte
@@ -25,11 +28,11 @@ type seen struct {
 	wrote  bool // in the last step
 	at     int  // the page that is being filled
 	fill   [pages][]byte
-	names  map[sum]int // how often it is in the pages
+	names  map[sum]sum // of a request by that of its name
 	dirty  map[int]bool
 }
 
-func pageKey(i int) string { return "seen/" + strconv.Itoa(i) }
+func pageKey(i int) string { return "named/" + strconv.Itoa(i) }
 
 // load reads the pages once, and again when the last step did not come to be: then
 // what it wrote is not there, and none of its names was seen.
@@ -45,19 +48,19 @@ func (s *seen) load() error {
 		return nil
 	}
 	s.at = 0
-	s.names, s.dirty = map[sum]int{}, map[int]bool{}
+	s.names, s.dirty = map[sum]sum{}, map[int]bool{}
 	for i := range pages {
 		page, _, err := kv.Get(pageKey(i), nil)
 		if err != nil {
 			return err
 		}
-		page = page[:len(page)-len(page)%sumSize]
+		page = page[:len(page)-len(page)%pairSize]
 		s.fill[i] = append([]byte(nil), page...)
-		for j := 0; j < len(page); j += sumSize {
-			s.names[sum(page[j:])]++
+		for j := 0; j < len(page); j += pairSize {
+			s.names[sum(page[j:])] = sum(page[j+sumSize:])
 		}
 	}
-	at, found, err := kv.Get("seen/at", nil)
+	at, found, err := kv.Get("named/at", nil)
 	if err != nil {
 		return err
 	}
@@ -68,27 +71,29 @@ func (s *seen) load() error {
 	return nil
 }
 
-func sumOf(name string) sum {
-	h := sha256.Sum256([]byte(name))
+func sumOf(text string) sum {
+	h := sha256.Sum256([]byte(text))
 	return sum(h[:sumSize])
 }
 
-func (s *seen) has(name string) bool { return s.names[sumOf(name)] > 0 }
+// find is the request that came under a name.
+func (s *seen) find(name string) (request sum, found bool) {
+	request, found = s.names[sumOf(name)]
+	return request, found
+}
 
-func (s *seen) add(name string) {
-	if len(s.fill[s.at]) >= pageSize*sumSize {
+// add notes a name that is not there.
+func (s *seen) add(name string, request sum) {
+	if len(s.fill[s.at]) >= pageSize*pairSize {
 		s.at = (s.at + 1) % pages
-		for j := 0; j < len(s.fill[s.at]); j += sumSize {
-			old := sum(s.fill[s.at][j:])
-			if s.names[old]--; s.names[old] <= 0 {
-				delete(s.names, old)
-			}
+		for j := 0; j < len(s.fill[s.at]); j += pairSize {
+			delete(s.names, sum(s.fill[s.at][j:]))
 		}
 		s.fill[s.at] = s.fill[s.at][:0]
 	}
 	h := sumOf(name)
-	s.fill[s.at] = append(s.fill[s.at], h[:]...)
-	s.names[h]++
+	s.fill[s.at] = append(append(s.fill[s.at], h[:]...), request[:]...)
+	s.names[h] = request
 	s.dirty[s.at] = true
 }
 
@@ -106,7 +111,7 @@ func (s *seen) keep() error {
 	}
 	clear(s.dirty)
 	s.wrote = true
-	if err := kv.Put("seen/at", []byte(strconv.Itoa(s.at))); err != nil {
+	if err := kv.Put("named/at", []byte(strconv.Itoa(s.at))); err != nil {
 		s.loaded = false
 		return err
 	}
