@@ -70,6 +70,7 @@ func TestDraftIsNothingUntilItIsTaken(t *testing.T) {
 // TestDraftOfALostServer: what is taken while the server is away is there when it
 // is back.
 func TestDraftOfALostServer(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t)
 	s := opened(t, testGroup(quick()), insecurely(p))
 	subscribed(t, s, "a", "ns=1;s=temp")

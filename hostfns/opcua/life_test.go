@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"net"
 	"os"
-	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,14 +20,25 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
 
-// ours counts the goroutines of this package.
-func ours() int {
-	buf := make([]byte, 4<<20)
+// labelled gives a test's goroutines, and those that they start, a name to be
+// counted by.
+func labelled(t *testing.T) {
+	t.Helper()
+	pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("test", t.Name())))
+}
+
+// ours counts the goroutines of this package that a labelled test has.
+func ours(t *testing.T) int {
+	t.Helper()
+	var all bytes.Buffer
+	must(t, pprof.Lookup("goroutine").WriteTo(&all, 1))
 	n := 0
-	for g := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
-		if bytes.Contains(g, []byte("created by github.com/snaprail/snaprail/hostfns/opcua.(*Session)")) ||
-			bytes.Contains(g, []byte("hostfns/opcua/wire.Open in")) {
-			n++
+	for g := range strings.SplitSeq(all.String(), "\n\n") {
+		if strings.Contains(g, strconv.Quote(t.Name())) && (strings.Contains(g, "hostfns/opcua.(*Session)") || strings.Contains(g, "hostfns/opcua/wire.")) {
+			same, _, _ := strings.Cut(strings.TrimSpace(g), " ") // so many are alike
+			k, err := strconv.Atoi(same)
+			must(t, err)
+			n += k
 		}
 	}
 	return n
@@ -36,13 +47,18 @@ func ours() int {
 // restarts restarts the plant, and wants a value after each.
 func restarts(t *testing.T, times int) {
 	t.Helper()
+	t.Parallel()
+	labelled(t)
 	p := newPlant(t)
 	pace := quick()
 	pace.answer = 700 * time.Millisecond // a server that is closed leaves its connections half open
 	s := opened(t, testGroup(pace), insecurely(p))
 	subscribed(t, s, "a", "ns=1;s=temp")
 	next(t, s, "the first value", has("a.1="))
-	before := ours()
+	before := ours(t)
+	if before == 0 {
+		t.Fatal("no goroutines are found")
+	}
 	longest := time.Duration(0)
 	for i := range times {
 		p.stop()
@@ -67,7 +83,7 @@ func restarts(t *testing.T, times int) {
 	if longest > 10*time.Second {
 		t.Errorf("it took %v until there was data again", longest)
 	}
-	eventually(t, "goroutines are as many as before", func() bool { n := ours() - before; return n >= -2 && n <= 2 })
+	eventually(t, "goroutines are as many as before", func() bool { n := ours(t) - before; return n >= -2 && n <= 2 })
 	t.Logf("%d restarts, data again after at most %v", times, longest)
 }
 
@@ -198,6 +214,7 @@ func TestHalfOpenIsNoticed(t *testing.T) {
 // TestSilentSubscriptionIsNoticed: a server that answers requests and publishes
 // nothing is not believed.
 func TestSilentSubscriptionIsNoticed(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t)
 	p.stop()
 	p.handlers = map[uint16]server.Handler{

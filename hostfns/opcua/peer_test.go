@@ -65,6 +65,7 @@ func nodeOPCUA() maker {
 // peer is a server of another make, in another process.
 type peer struct {
 	maker  maker
+	group  *Group
 	own    *identity
 	port   int
 	offers string
@@ -78,7 +79,7 @@ func newPeer(t *testing.T, own *identity, port int) *peer {
 
 func (m maker) start(t *testing.T, own *identity, port int) *peer {
 	t.Helper()
-	p := &peer{maker: m, own: own, port: port}
+	p := &peer{maker: m, group: testGroup(quick()), own: own, port: port}
 	cmd := m.command(t)
 	dir := t.TempDir()
 	certificate, key := filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
@@ -124,17 +125,18 @@ func TestEveryPolicyOfAPeer(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			everyPolicy(t, m, 2048)
-			if m.folder { // one of them will do
-				everyPolicy(t, m, 3072)
-			}
 		})
 	}
+	t.Run("node-opcua, longer keys", func(t *testing.T) {
+		t.Parallel()
+		everyPolicy(t, nodeOPCUA(), 3072)
+	})
 }
 
 func everyPolicy(t *testing.T, m maker, bits int) {
 	t.Helper()
 	p := m.start(t, papersOf(t, bits, tomorrow), freePort(t))
-	g := testGroup(quick())
+	g := p.group
 	tried := 0
 	for _, policy := range allPolicies() {
 		for _, mode := range []string{"None", "Sign", "SignAndEncrypt"} {
@@ -183,7 +185,7 @@ func (p *peer) asOperator(t *testing.T, policy, password string) (*Session, erro
 		Endpoint: p.endpoint(), Policy: policy, OpenTimeoutMS: 3000, Username: "op", Password: "secret://pass",
 		AllowInsecure: policy == "None",
 	}
-	end, err := testGroup(quick()).Open(t.Context(), capability.Scope{
+	end, err := p.group.Open(t.Context(), capability.Scope{
 		Owner: "c", Grants: grantsFor(args.Endpoint), Secrets: secrets{"pass": password},
 	}, args.Append(nil))
 	if err != nil {
