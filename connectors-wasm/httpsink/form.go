@@ -2,15 +2,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"math"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // The forms of a batch.
@@ -59,24 +57,24 @@ func appendRecord(dst []byte, format string, part *abi.DeliverPart, i int) []byt
 		return appendEvent(dst, part, r, i)
 	}
 	dst = append(dst, `{"key":`...)
-	dst = appendText(dst, part.Key(i))
+	dst = recordjson.Text(dst, part.Key(i))
 	dst = append(dst, `,"connector":`...)
-	dst = appendText(dst, part.Connector)
+	dst = recordjson.Text(dst, part.Connector)
 	dst = append(dst, `,"device":`...)
-	dst = appendText(dst, r.Device)
+	dst = recordjson.Text(dst, r.Device)
 	dst = append(dst, `,"kind":`...)
-	dst = appendText(dst, kindOf(r.Kind))
+	dst = recordjson.Text(dst, kindOf(r.Kind))
 	dst = append(dst, `,"time":`...)
-	dst = appendTime(dst, r.Time)
+	dst = recordjson.Time(dst, r.Time)
 	dst = append(dst, `,"received":`...)
-	dst = appendTime(dst, part.Received)
+	dst = recordjson.Time(dst, part.Received)
 	dst = append(dst, `,"epoch":`...)
 	dst = strconv.AppendUint(dst, part.Epoch, 10)
 	dst = append(dst, `,"sequence":`...)
 	dst = strconv.AppendUint(dst, part.First+uint64(i), 10)
 	if len(r.Key) > 0 {
 		dst = append(dst, `,"record_key":`...)
-		dst = appendText(dst, string(r.Key))
+		dst = recordjson.Text(dst, string(r.Key))
 	}
 	dst = appendHeaders(dst, r.Headers)
 	dst = appendContent(dst, r)
@@ -89,36 +87,36 @@ func appendRecord(dst []byte, format string, part *abi.DeliverPart, i int) []byt
 
 func appendEvent(dst []byte, part *abi.DeliverPart, r *abi.Record, i int) []byte {
 	dst = append(dst, `{"specversion":"1.0","id":`...)
-	dst = appendText(dst, part.Key(i))
+	dst = recordjson.Text(dst, part.Key(i))
 	dst = append(dst, `,"source":`...)
-	dst = appendText(dst, "/connectors/"+part.ID)
+	dst = recordjson.Text(dst, "/connectors/"+part.ID)
 	dst = append(dst, `,"type":`...)
-	dst = appendText(dst, eventType+kindOf(r.Kind))
+	dst = recordjson.Text(dst, eventType+kindOf(r.Kind))
 	if r.Device != "" {
 		dst = append(dst, `,"subject":`...)
-		dst = appendText(dst, r.Device)
+		dst = recordjson.Text(dst, r.Device)
 		dst = append(dst, `,"partitionkey":`...)
-		dst = appendText(dst, r.Device)
+		dst = recordjson.Text(dst, r.Device)
 	}
 	dst = append(dst, `,"time":`...)
-	dst = appendTime(dst, r.Time)
+	dst = recordjson.Time(dst, r.Time)
 	switch {
 	case len(r.Points) > 0:
 		dst = append(dst, `,"datacontenttype":"application/json","data":{"kind":`...)
-		dst = appendText(dst, kindOf(r.Kind))
+		dst = recordjson.Text(dst, kindOf(r.Kind))
 		return append(appendContent(dst, r), "}}"...)
 	case len(r.Payload) == 0:
 		return append(dst, '}')
 	}
 	dst = append(dst, `,"datacontenttype":`...)
-	dst = appendText(dst, contentOf(r))
+	dst = recordjson.Text(dst, contentOf(r))
 	switch {
 	case isJSON(r.ContentType) && json.Valid(r.Payload):
 		dst = appendCompact(append(dst, `,"data":`...), r.Payload)
 	case strings.HasPrefix(r.ContentType, "text/") && utf8.Valid(r.Payload):
-		dst = appendText(append(dst, `,"data":`...), string(r.Payload))
+		dst = recordjson.Text(append(dst, `,"data":`...), string(r.Payload))
 	default:
-		dst = appendBase64(append(dst, `,"data_base64":`...), r.Payload)
+		dst = recordjson.Base64(append(dst, `,"data_base64":`...), r.Payload)
 	}
 	return append(dst, '}')
 }
@@ -126,45 +124,28 @@ func appendEvent(dst []byte, part *abi.DeliverPart, r *abi.Record, i int) []byte
 // appendContent writes what a record says: its values, and its payload.
 func appendContent(dst []byte, r *abi.Record) []byte {
 	if len(r.Points) > 0 {
-		dst = append(dst, `,"values":{`...)
-		last := map[string]int{} // an object has each name once: the last value counts
-		for i := range r.Points {
-			last[r.Points[i].Name] = i
-		}
-		comma := false
-		for i := range r.Points {
-			p := &r.Points[i]
-			if last[p.Name] != i {
-				continue
-			}
-			if comma {
-				dst = append(dst, ',')
-			}
-			comma = true
-			dst = append(appendText(dst, p.Name), ':')
-			dst = appendValue(dst, p.Value)
-		}
-		dst = appendUnits(append(dst, '}'), r.Points, last)
+		dst = recordjson.Values(append(dst, `,"values":`...), r.Points)
+		dst = appendUnits(dst, r.Points)
 	}
 	if len(r.Payload) == 0 {
 		return dst
 	}
 	dst = append(dst, `,"content_type":`...)
-	dst = appendText(dst, contentOf(r))
+	dst = recordjson.Text(dst, contentOf(r))
 	switch {
 	case isJSON(r.ContentType) && json.Valid(r.Payload):
 		return appendCompact(append(dst, `,"payload":`...), r.Payload)
 	case strings.HasPrefix(r.ContentType, "text/") && utf8.Valid(r.Payload):
-		return appendText(append(dst, `,"payload":`...), string(r.Payload))
+		return recordjson.Text(append(dst, `,"payload":`...), string(r.Payload))
 	}
-	return appendBase64(append(dst, `,"payload_base64":`...), r.Payload)
+	return recordjson.Base64(append(dst, `,"payload_base64":`...), r.Payload)
 }
 
-func appendUnits(dst []byte, points []abi.Point, last map[string]int) []byte {
-	comma := false
+func appendUnits(dst []byte, points []abi.Point) []byte {
+	comma, names := false, recordjson.IndexOf(points)
 	for i := range points {
 		p := &points[i]
-		if p.Unit == "" || last[p.Name] != i {
+		if p.Unit == "" || !names.Last(i) {
 			continue
 		}
 		if !comma {
@@ -173,8 +154,8 @@ func appendUnits(dst []byte, points []abi.Point, last map[string]int) []byte {
 			dst = append(dst, ',')
 		}
 		comma = true
-		dst = append(appendText(dst, p.Name), ':')
-		dst = appendText(dst, p.Unit)
+		dst = append(recordjson.Text(dst, p.Name), ':')
+		dst = recordjson.Text(dst, p.Unit)
 	}
 	if comma {
 		dst = append(dst, '}')
@@ -192,49 +173,15 @@ func appendHeaders(dst []byte, headers []abi.Header) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, `{"name":`...)
-		dst = appendText(dst, headers[i].Name)
+		dst = recordjson.Text(dst, headers[i].Name)
 		if utf8.Valid(headers[i].Value) {
-			dst = appendText(append(dst, `,"value":`...), string(headers[i].Value))
+			dst = recordjson.Text(append(dst, `,"value":`...), string(headers[i].Value))
 		} else {
-			dst = appendBase64(append(dst, `,"value_base64":`...), headers[i].Value)
+			dst = recordjson.Base64(append(dst, `,"value_base64":`...), headers[i].Value)
 		}
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
-}
-
-func appendValue(dst []byte, v abi.Value) []byte {
-	switch v.Type() {
-	case abi.ValueBool:
-		return strconv.AppendBool(dst, v.Bool())
-	case abi.ValueInt:
-		return strconv.AppendInt(dst, v.Int(), 10)
-	case abi.ValueUint:
-		return strconv.AppendUint(dst, v.Uint(), 10)
-	case abi.ValueDouble:
-		if f := v.Double(); !math.IsNaN(f) && !math.IsInf(f, 0) {
-			text, err := json.Marshal(f)
-			if err == nil {
-				return append(dst, text...)
-			}
-		}
-		return append(dst, "null"...)
-	case abi.ValueString:
-		return appendText(dst, v.String())
-	case abi.ValueBytes:
-		return appendBase64(dst, v.Bytes())
-	case abi.ValueNone:
-	}
-	return append(dst, "null"...)
-}
-
-// appendText writes a text as JSON; what is not UTF-8 in it is replaced.
-func appendText(dst []byte, text string) []byte {
-	raw, err := json.Marshal(strings.ToValidUTF8(text, "\uFFFD"))
-	if err != nil { // texts always can be
-		return append(dst, `""`...)
-	}
-	return append(dst, raw...)
 }
 
 // appendCompact writes JSON, which is valid, on one line.
@@ -245,18 +192,6 @@ func appendCompact(dst, src []byte) []byte {
 	b := bytes.NewBuffer(dst)
 	_ = json.Compact(b, src)
 	return b.Bytes()
-}
-
-func appendBase64(dst, src []byte) []byte {
-	dst = append(dst, '"')
-	dst = base64.StdEncoding.AppendEncode(dst, src)
-	return append(dst, '"')
-}
-
-func appendTime(dst []byte, ns int64) []byte {
-	dst = append(dst, '"')
-	dst = time.Unix(0, ns).UTC().AppendFormat(dst, time.RFC3339Nano)
-	return append(dst, '"')
 }
 
 func contentOf(r *abi.Record) string {

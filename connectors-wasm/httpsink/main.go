@@ -56,6 +56,7 @@ type sink struct {
 
 	// of one call
 	items    []item
+	texts    []byte // of the items, one behind the other
 	requests int
 	until    time.Time
 	step     *snaprail.Step
@@ -63,9 +64,11 @@ type sink struct {
 
 // item is one record on its way.
 type item struct {
-	key  string // by which a receiver knows it again
-	text []byte // as it is sent
+	key      string // by which a receiver knows it again
+	from, to int    // its text, as it is sent, in texts
 }
+
+func (i item) size() int { return i.to - i.from }
 
 // Open reads the config.
 func (s *sink) Open(in *abi.OpenInput, _ *snaprail.Step) error { return s.configure(in) }
@@ -95,11 +98,16 @@ func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 // Deliver sends the records, in order. What the server does not take for now is
 // handed in again with all behind it; a record that it refuses is put aside.
 func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
-	s.items, s.requests, s.until, s.step = s.items[:0], 0, time.Now().Add(worktime), step
+	if cap(s.texts) > 2*maxBody {
+		s.texts = nil
+	}
+	s.items, s.texts, s.requests, s.until, s.step = s.items[:0], s.texts[:0], 0, time.Now().Add(worktime), step
 	for p := range in.Parts {
 		part := &in.Parts[p]
 		for i := range part.Batch.Records {
-			s.items = append(s.items, item{part.Key(i), appendRecord(nil, s.config.Format, part, i)})
+			from := len(s.texts)
+			s.texts = appendRecord(s.texts, s.config.Format, part, i)
+			s.items = append(s.items, item{part.Key(i), from, len(s.texts)})
 		}
 	}
 	for from := 0; from < len(s.items); {
@@ -114,10 +122,10 @@ func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 
 // fit is the end of the batch that begins at from.
 func (s *sink) fit(from int) int {
-	size := len(s.items[from].text)
+	size := s.items[from].size()
 	to := from + 1
-	for to < len(s.items) && size+len(s.items[to].text)+1 <= maxBody {
-		size += len(s.items[to].text) + 1
+	for to < len(s.items) && size+s.items[to].size()+1 <= maxBody {
+		size += s.items[to].size() + 1
 		to++
 	}
 	return to
@@ -191,10 +199,10 @@ func (s *sink) request() http.Request {
 
 // body is a batch as it is sent.
 func (s *sink) body(from, to int) ([]byte, error) {
-	var b []byte
+	b := make([]byte, 0, s.items[to-1].to-s.items[from].from+to-from+2)
 	for i := from; i < to; i++ {
 		b = between(b, s.config.Format, i == from)
-		b = append(b, s.items[i].text...)
+		b = append(b, s.texts[s.items[i].from:s.items[i].to]...)
 	}
 	b = end(b, s.config.Format)
 	if s.config.Gzip {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +60,7 @@ func (d *delivery) begin(s *sink, in *abi.DeliverInput) {
 	n := in.Count()
 	d.ends = slices.Grow(d.ends[:0], n)[:n]
 	clear(d.ends)
-	if d.value == nil {
+	if d.value == nil || cap(d.value) > maxCall {
 		d.value = []byte{}
 	}
 }
@@ -101,7 +100,7 @@ func (d *delivery) bundleOf(name string) *bundle {
 	d.bundle = slices.Grow(d.bundle, 1)[:n+1]
 	b, most := &d.bundle[n], maxKept
 	if n == 0 {
-		most = math.MaxInt
+		most = 2 * maxCall
 	}
 	b.draft.Reset(most)
 	b.name, b.topic, b.places, b.sent, b.refused = name, kafka.Topic{}, b.places[:0], false, nil
@@ -112,11 +111,11 @@ func (d *delivery) bundleOf(name string) *bundle {
 func (d *delivery) recordAt(at int) (part *abi.DeliverPart, i int) {
 	for p := range d.in.Parts {
 		part = &d.in.Parts[p]
-		if n := len(part.Batch.Records); at < n {
+		n := len(part.Batch.Records)
+		if at < n {
 			return part, at
-		} else {
-			at -= n
 		}
+		at -= n
 	}
 	return nil, 0
 }

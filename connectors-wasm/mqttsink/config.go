@@ -8,6 +8,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
+	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // What the payload of a message is.
@@ -77,7 +78,7 @@ func (c *config) topicOf(part *abi.DeliverPart, r *abi.Record) (string, error) {
 		case "connector":
 			value = part.Connector
 		case "kind":
-			value = kindOf(r.Kind)
+			value = recordjson.Kind(r.Kind)
 		}
 		if value == "" {
 			empty = name
@@ -114,17 +115,4 @@ func (c *config) args() mqtt.Config {
 		KeepAlive: time.Duration(c.KeepAlive) * time.Second, OpenTimeout: openTime,
 		TLS: mqtt.TLS{CA: c.CA, Certificate: c.Certificate, Key: c.Key, ServerName: c.ServerName}, AllowInsecure: c.AllowInsecure,
 	}
-}
-
-func kindOf(k abi.Kind) string {
-	switch k {
-	case abi.KindTelemetry:
-		return "telemetry"
-	case abi.KindAttributes:
-		return "attributes"
-	case abi.KindEvent:
-		return "event"
-	case abi.KindGap:
-	}
-	return "other"
 }

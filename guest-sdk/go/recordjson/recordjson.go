@@ -1,7 +1,8 @@
 // Package recordjson is what sinks share that make JSON of records: of their
 // values alone, or of all that they say. A guest imports it; it knows no protocol.
 //
-// All functions append, and allocate nothing beside what they append to.
+// All functions append, and allocate nothing beside what they append to, but for
+// the names of very many values.
 package recordjson
 
 import (
@@ -22,9 +23,9 @@ const ContentType = "application/json"
 // the last.
 func Values(dst []byte, points []abi.Point) []byte {
 	dst = append(dst, '{')
-	first := true
+	first, names := true, IndexOf(points)
 	for i := range points {
-		if Repeated(points, i) {
+		if !names.Last(i) {
 			continue
 		}
 		if !first {
@@ -37,14 +38,39 @@ func Values(dst []byte, points []abi.Point) []byte {
 	return append(dst, '}')
 }
 
-// Repeated reports whether a later value has the name of value number i.
-func Repeated(points []abi.Point, i int) bool {
-	for k := i + 1; k < len(points); k++ {
-		if points[k].Name == points[i].Name {
-			return true
+// Index tells which value is the last of its name.
+type Index struct {
+	points []abi.Point
+	last   map[string]int // nil: they are few
+}
+
+// few values are looked through without a map.
+const few = 32
+
+// IndexOf is the index of values.
+func IndexOf(points []abi.Point) Index {
+	x := Index{points: points}
+	if len(points) > few {
+		x.last = make(map[string]int, len(points))
+		for i := range points {
+			x.last[points[i].Name] = i
 		}
 	}
-	return false
+	return x
+}
+
+// Last reports whether no later value has the name of value number i.
+func (x Index) Last(i int) bool {
+	name := x.points[i].Name
+	if x.last != nil {
+		return x.last[name] == i
+	}
+	for k := i + 1; k < len(x.points); k++ {
+		if x.points[k].Name == name {
+			return false
+		}
+	}
+	return true
 }
 
 // Record adds an object of all that a record says.

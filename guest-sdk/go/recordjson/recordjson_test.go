@@ -50,13 +50,32 @@ func TestDoublesAreAsInJSON(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	got := recordjson.Values(nil, []abi.Point{
-		{Name: "serial", Value: abi.String("old")}, {Name: "serial", Value: abi.String("a\"ü")}, {Name: "n", Value: abi.Int(-3)},
-		{Name: "u", Value: abi.Uint(1 << 63)}, {Name: "on", Value: abi.Bool(true)}, {Name: "raw", Value: abi.Bytes([]byte{1})}, {Name: "none"},
+		{Name: "serial", Value: abi.String("old")},
+		{Name: "serial", Value: abi.String("a\"ü")},
+		{Name: "n", Value: abi.Int(-3)},
+		{Name: "u", Value: abi.Uint(1 << 63)},
+		{Name: "on", Value: abi.Bool(true)},
+		{Name: "raw", Value: abi.Bytes([]byte{1})},
+		{Name: "none"},
 	})
 	if want := `{"serial":"a\"ü","n":-3,"u":9223372036854775808,"on":true,"raw":"AQ==","none":null}`; string(got) != want {
 		t.Errorf("got %s", got)
 	}
 	if got := recordjson.Values(nil, nil); string(got) != "{}" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// However many values there are, the last of each name counts.
+func TestLastOfMany(t *testing.T) {
+	var points []abi.Point
+	for i := range 1000 {
+		points = append(points, abi.Point{Name: string(rune('a' + i%3)), Value: abi.Int(int64(i))})
+	}
+	if got := recordjson.Values(nil, points); string(got) != `{"b":997,"c":998,"a":999}` {
+		t.Errorf("got %s", got)
+	}
+	if got := recordjson.Values(nil, points[:6]); string(got) != `{"a":3,"b":4,"c":5}` {
 		t.Errorf("got %s", got)
 	}
 }
