@@ -95,15 +95,14 @@ func (r *rotating) Secret(context.Context, string) ([]byte, error) {
 	return r.value.Load().([]byte), nil
 }
 
-// TestSecretsAreReadForEachConnection: a password that is changed at the server
-// and here counts from the next connection on.
-func TestSecretsAreReadForEachConnection(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, papersOf(t, 2048, tomorrow), freePort(t))
+// rotatedSecret: a password that is changed at the server and here counts from the
+// next connection on.
+func rotatedSecret(t *testing.T, p *peer) {
+	t.Helper()
 	secret := &rotating{}
 	secret.value.Store([]byte("geheim"))
 	args := abi.OPCUAOpen{Endpoint: p.endpoint(), Policy: "Basic256Sha256", OpenTimeoutMS: 3000, Username: "op", Password: "secret://pass"}
-	end, err := testGroup(quick()).Open(t.Context(), capability.Scope{Owner: "c", Grants: grantsFor(args.Endpoint), Secrets: secret}, args.Append(nil))
+	end, err := p.group.Open(t.Context(), capability.Scope{Owner: "c", Grants: grantsFor(args.Endpoint), Secrets: secret}, args.Append(nil))
 	must(t, err)
 	s := end.(*Session)
 	t.Cleanup(func() { closeSession(t, s) })

@@ -117,26 +117,35 @@ func (m maker) start(t *testing.T, own *identity, port int) *peer {
 
 func (p *peer) endpoint() string { return fmt.Sprintf("opc.tcp://127.0.0.1:%d/plant", p.port) }
 
-// TestEveryPolicyOfAPeer: a value is read and watched under every policy that the
-// peer has, in every mode, with a key that has the long padding, too.
-func TestEveryPolicyOfAPeer(t *testing.T) {
+// TestPeer does everything with servers of other makes. A process takes seconds to
+// start, so one of each make serves all that leaves it as it was.
+func TestPeer(t *testing.T) {
 	t.Parallel()
 	for _, m := range []maker{asyncua(), nodeOPCUA()} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			everyPolicy(t, m, 2048)
+			p := m.start(t, papersOf(t, 2048, tomorrow), freePort(t))
+			for name, test := range map[string]func(*testing.T, *peer){
+				"everything": doesEverything, "every policy": everyPolicy, "user certificate": userCertificate, "rotated secret": rotatedSecret,
+			} {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					test(t, p)
+				})
+			}
 		})
 	}
-	t.Run("node-opcua, longer keys", func(t *testing.T) {
+	t.Run("longer keys", func(t *testing.T) {
 		t.Parallel()
-		everyPolicy(t, nodeOPCUA(), 3072)
+		everyPolicy(t, nodeOPCUA().start(t, papersOf(t, 3072, tomorrow), freePort(t)))
 	})
 }
 
-func everyPolicy(t *testing.T, m maker, bits int) {
+// everyPolicy: a value is read and watched under every policy that the peer has, in
+// every mode, with a key that has the long padding, too.
+func everyPolicy(t *testing.T, p *peer) {
 	t.Helper()
-	p := m.start(t, papersOf(t, bits, tomorrow), freePort(t))
-	g := p.group
+	g, bits := p.group, p.own.key.N.BitLen()
 	tried := 0
 	for _, policy := range allPolicies() {
 		for _, mode := range []string{"None", "Sign", "SignAndEncrypt"} {
@@ -164,17 +173,6 @@ func everyPolicy(t *testing.T, m maker, bits int) {
 	t.Logf("%d bits: %d policies and modes of %s", bits, tried, p.offers)
 	if tried < 5 {
 		t.Errorf("%d ways tried", tried)
-	}
-}
-
-// TestPeer does everything once, against servers of other makes.
-func TestPeer(t *testing.T) {
-	t.Parallel()
-	for _, m := range []maker{asyncua(), nodeOPCUA()} {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			peerDoesEverything(t, m)
-		})
 	}
 }
 
@@ -215,9 +213,9 @@ func TestKilledPeer(t *testing.T) {
 	}
 }
 
-func peerDoesEverything(t *testing.T, m maker) {
+func doesEverything(t *testing.T, p *peer) {
 	t.Helper()
-	p := m.start(t, papersOf(t, 2048, tomorrow), freePort(t))
+	m := p.maker
 	for _, policy := range m.passwords { // each hides it in its own way
 		if s, err := p.asOperator(t, policy, "geheim"); err != nil {
 			t.Errorf("%s: %v", policy, err)

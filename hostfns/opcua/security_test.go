@@ -161,13 +161,12 @@ type secrets map[string]string
 
 func (s secrets) Secret(_ context.Context, name string) ([]byte, error) { return []byte(s[name]), nil }
 
-// TestUserCertificate: with a key that the guest does not see.
-func TestUserCertificate(t *testing.T) {
-	t.Parallel()
-	p := newPeer(t, papersOf(t, 2048, tomorrow), freePort(t))
+// userCertificate: with a key that the guest does not see.
+func userCertificate(t *testing.T, p *peer) {
+	t.Helper()
 	user := papersOf(t, 2048, tomorrow)
 	args := abi.OPCUAOpen{Endpoint: p.endpoint(), Policy: "Basic256Sha256", UserCertificate: certificatePEM(user.certificate.Raw), UserKey: "secret://key"}
-	s, err := testGroup(quick()).Open(t.Context(), capability.Scope{
+	s, err := p.group.Open(t.Context(), capability.Scope{
 		Owner: "c", Grants: grantsFor(args.Endpoint), Secrets: secrets{"key": user.keyPEM()},
 	}, args.Append(nil))
 	must(t, err)
