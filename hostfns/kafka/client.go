@@ -12,12 +12,12 @@ import (
 // The bounds of a client. The library's defaults are for programs that have a
 // machine to themselves.
 const (
-	maxFetch        = 4 << 20  // bytes of one fetch, compressed
-	maxDecompressed = 16 << 20 // bytes of one batch
-	maxMessage      = 16 << 20 // bytes of any answer
-	fetches         = 2        // at a time
+	maxFetch        = 2 << 20        // bytes of one fetch, compressed
+	maxDecompressed = 16 << 20       // bytes of one batch
+	maxMessage      = 2 * maxFetched // bytes of any answer once nothing in it is compressed
+	fetches         = 2              // at a time
 	fetchWait       = 500 * time.Millisecond
-	linger          = 0 // a call hands over all that it has, and waits for it
+	linger          = time.Millisecond // ended by launch, once it has handed over what a call brings
 	requestRetries  = 2
 	requestTime     = 5 * time.Second
 	leastMetadata   = 250 * time.Millisecond
@@ -58,6 +58,9 @@ func (s *session) newClient() (made *kgo.Client, giveUp context.CancelFunc, err 
 	if err != nil {
 		giveUp()
 		return nil, nil, fault.Wrap(fault.Invalid, err, "kafka.open")
+	}
+	if unpack, ok := c.OptValue(kgo.WithDecompressor).(kgo.Decompressor); ok {
+		s.dialer.guard.unpack.Store(&unpack)
 	}
 	return c, giveUp, nil
 }

@@ -68,6 +68,11 @@ func (s *session) launch(w *wait, q *abi.KafkaProduce, send []int) {
 			together.ended()
 		})
 	}
+	// The call holds all that there is: it goes out in one request for each partition.
+	// Nobody waits here, for await does.
+	over, end := context.WithCancel(s.quit)
+	end()
+	_ = client.Flush(over)
 }
 
 // recordsFor are the library's records for those that are to be sent, with what
