@@ -172,10 +172,15 @@ func TestSparkplugConnector(t *testing.T) {
 	e.command("DCMD/hall/valve", "Events/payload", "shut")
 	e.sees("what was written", func() bool { return e.host.Values["valve/Properties/payload"] == `{"Events/payload":"shut"}` })
 
+	e.host.Kinds = nil
 	if _, err := e.api.Deactivate(t.Context(), edge.ID); err != nil {
 		t.Fatal(err)
 	}
 	e.sees("the death at the end", func() bool { return !e.host.Online })
+	e.wait(200 * time.Millisecond)
+	if n := strings.Count(strings.Join(e.host.Kinds, ","), "NDEATH"); n != 1 {
+		t.Errorf("%d deaths at the end", n)
+	}
 }
 
 func (e *edgeNode) command(to, metric string, value any) {

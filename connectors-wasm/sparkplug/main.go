@@ -38,6 +38,7 @@ type node struct {
 	connection uint64 // the last that was looked at; 0: none
 	host       host
 	early      *word // that came before the connection was there
+	dead       bool  // hosts were told, and it was not born since
 }
 
 // Open connects, with the death certificate of this connection as its will. The
@@ -47,7 +48,7 @@ func (n *node) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	if err != nil {
 		return err
 	}
-	n.config, n.edge, n.connection, n.host, n.early = c, newEdge(c), 0, host{}, nil
+	n.config, n.edge, n.connection, n.host, n.early, n.dead = c, newEdge(c), 0, host{}, nil, false
 	n.edge.load()
 	if err := n.connect(); err != nil {
 		return err
@@ -93,14 +94,25 @@ func (n *node) Test(in *abi.OpenInput) abi.TestResult {
 }
 
 // Close says goodbye, unless a newer guest goes on with the session
-// (tck-id-operational-behavior-edge-node-intentional-disconnect-ndeath).
+// (tck-id-operational-behavior-edge-node-intentional-disconnect-ndeath). Hosts see one
+// death: this one, or else the will, which the broker publishes unless it is told
+// goodbye. A node that waits for its host has died before.
 func (n *node) Close(reason string) error {
-	if n.session == nil || n.edge == nil || !n.edge.born || reason == abi.ReasonSwap || reason == abi.ReasonTest {
+	if n.session == nil || n.edge == nil || reason == abi.ReasonSwap || reason == abi.ReasonTest {
+		return nil
+	}
+	if !n.edge.born {
+		if n.dead || n.config.PrimaryHost != "" && n.host.Known && !n.host.Online {
+			return n.session.Close()
+		}
 		return nil
 	}
 	n.edge.born = false
-	_, err := n.session.Publish(n.edge.death(n.edge.bdSeq, time.Now().UnixNano()))
-	return err
+	results, err := n.session.Publish(n.edge.death(n.edge.bdSeq, time.Now().UnixNano()))
+	if err != nil || len(results) != 1 || results[0].Code != "" {
+		return err // the will is what is left
+	}
+	return n.session.Close()
 }
 
 // OnEvents follows the connection and the primary host, and does what hosts say.

@@ -432,30 +432,42 @@ func TestNextGuest(t *testing.T) {
 	}
 }
 
-// A config that makes another node of the connector leaves none behind that hosts
-// take for alive.
+// A config that makes another node of the connector leaves the death of the one
+// before to its will, which the broker publishes when that session is closed.
 func TestNodeThatBecomesAnother(t *testing.T) {
 	r := newRig(t, small).birth()
-	was := r.broker.Info(1).Will.Payload
 	if err := r.Close(abi.ReasonSwap); err != nil {
 		t.Fatal(err)
 	}
 	r.broker.Forget()
 	r.MustOpen(`{"url":"mqtt://b","group":"plant","node":"yard"}`)
-	for range 2 {
-		r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerBirth})
-	}
+	r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerBirth})
 	all := r.broker.Published()
-	if len(r.broker.Opened()) != 2 || len(all) == 0 || all[0].Topic != "spBv1.0/plant/NDEATH/hall" {
+	if len(r.broker.Opened()) != 2 || len(all) == 0 || all[0].Topic != "spBv1.0/plant/NBIRTH/yard" || r.broker.Left(1) {
 		t.Fatalf("%+v", all)
 	}
-	want, _ := bdSeqOf(was)
-	if got, ok := bdSeqOf(all[0].Payload); !ok || got != want {
-		t.Errorf("the death of %d, want %d", got, want)
+}
+
+// A node that ends says one death, and tells the broker to publish no other. What it
+// cannot say is left to the will.
+func TestOneDeathAtTheEnd(t *testing.T) {
+	ends := func(r *rig, deaths int, left bool) {
+		t.Helper()
+		r.broker.Forget()
+		_ = r.Close(abi.ReasonStop)
+		if n := len(r.broker.Published()); n != deaths || r.broker.Left(1) != left {
+			t.Errorf("%d deaths, and a goodbye: %v; want %d, %v", n, r.broker.Left(1), deaths, left)
+		}
 	}
-	if n := len(slices.DeleteFunc(all, func(m abi.MQTTMessage) bool { return !strings.Contains(m.Topic, "NDEATH") })); n != 1 {
-		t.Errorf("%d deaths", n)
-	}
+	ends(newRig(t, small).birth(), 1, true)
+	ends(newRig(t, small), 0, false)
+	r := newRig(t, small).birth()
+	r.broker.Answer(func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{Code: "not_sent"} })
+	ends(r, 0, false)
+	r = newRig(t, example(t))
+	r.MustEvents(r.state(true, 100))
+	r.MustEvents(r.state(false, 200)) // the death of this
+	ends(r, 0, true)
 }
 
 // The next guest bears what was alive, with the metrics that it had, and not what was

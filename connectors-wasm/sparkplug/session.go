@@ -47,6 +47,7 @@ func (n *node) ready() error {
 	if _, err := n.flush(); err != nil {
 		return err
 	}
+	n.dead = false
 	log.Info("born with bdSeq " + strconv.FormatUint(n.edge.bdSeq, 10))
 	return nil
 }
@@ -82,9 +83,6 @@ func (n *node) look() error {
 		return err
 	}
 	n.edge.bdSeq, n.connection = current, info.Connections
-	if err := n.bury(); err != nil {
-		return err
-	}
 	if err := n.recall(); err != nil || n.early == nil {
 		return err
 	}
@@ -108,41 +106,6 @@ func (n *node) again(why string) error {
 		return err
 	}
 	return &abi.Error{Kind: abi.FaultUnavailable, Code: "not_connected", Text: why + ": there is a new one", RetryAfterMS: 100}
-}
-
-// identity is which node this connector was last.
-type identity struct {
-	Group string `json:"group"`
-	Node  string `json:"node"`
-	BDSeq uint64 `json:"bdseq"`
-}
-
-const keyIdentity = "identity"
-
-// bury tells the death of the node that this connector was before its config made
-// another one of it: nobody else does, because that session was closed in order.
-func (n *node) bury() error {
-	value, found, err := kv.Get(keyIdentity, nil)
-	if err != nil {
-		return err
-	}
-	now := identity{n.edge.group, n.edge.node, n.edge.bdSeq}
-	var last identity
-	if found && json.Unmarshal(value, &last) == nil && (last.Group != now.Group || last.Node != now.Node) {
-		old := edge{address: address{last.Group, last.Node}}
-		results, err := n.session.Publish(old.death(last.BDSeq, time.Now().UnixNano()))
-		if err != nil {
-			return err
-		}
-		if len(results) > 0 && results[0].Code != "" {
-			log.Warning("hosts were not told that the node " + last.Group + "/" + last.Node + " is no more: " + results[0].Text)
-		}
-	}
-	kept, err := json.Marshal(now)
-	if err != nil || string(kept) == string(value) {
-		return err
-	}
-	return kv.Put(keyIdentity, kept)
 }
 
 // recall takes what a guest before this one knew of the host, on this connection.
@@ -222,7 +185,7 @@ func (n *node) leave() error {
 	if _, err := n.session.Publish(n.edge.death(n.edge.bdSeq, time.Now().UnixNano())); err != nil {
 		return err
 	}
-	n.connection, n.host = 0, host{}
+	n.connection, n.host, n.dead = 0, host{}, true
 	_, err := n.session.Reconnect()
 	return err
 }

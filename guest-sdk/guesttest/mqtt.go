@@ -24,6 +24,7 @@ type brokerSession struct {
 	args abi.MQTTOpen
 	info abi.MQTTInfo
 	next *abi.MQTTMessage // the will of the next connection
+	left bool             // it has said goodbye
 }
 
 // MQTT grants the group mqtt on all brokers and topics.
@@ -36,6 +37,7 @@ func (h *Harness) MQTT() *Broker {
 	h.Host("mqtt", "publish", b.publish)
 	h.Host("mqtt", "will", b.setWill)
 	h.Host("mqtt", "reconnect", func(request []byte) ([]byte, error) { return b.tell(request, true) })
+	h.Host("mqtt", "close", b.leave)
 	h.Host("mqtt", "info", func(request []byte) ([]byte, error) { return b.tell(request, false) })
 	return b
 }
@@ -65,6 +67,10 @@ func (b *Broker) Forget() { b.published = nil }
 // Info is what the session with this handle is like: the will of its connection,
 // and how many it has had.
 func (b *Broker) Info(handle uint32) abi.MQTTInfo { return b.session(handle).info }
+
+// Left reports whether the session with this handle has said goodbye, so that its will
+// is not published when it ends.
+func (b *Broker) Left(handle uint32) bool { return b.session(handle).left }
 
 // NextWill is the will of the next connection; nil: none.
 func (b *Broker) NextWill(handle uint32) *abi.MQTTMessage { return b.session(handle).next }
@@ -153,7 +159,7 @@ func (b *Broker) publish(request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.info.Up {
+	if s.left = false; !s.info.Up {
 		return nil, unavailable(s.info.Reason)
 	}
 	var reply abi.MQTTPublished
@@ -183,6 +189,18 @@ func (b *Broker) setWill(request []byte) ([]byte, error) {
 	}
 	s.next = q.Will
 	return nil, nil
+}
+
+func (b *Broker) leave(request []byte) ([]byte, error) {
+	var h abi.Handle
+	if err := h.Decode(request); err != nil {
+		return nil, err
+	}
+	s, err := b.find(h.Handle)
+	if err == nil {
+		s.left = true
+	}
+	return nil, err
 }
 
 func (b *Broker) tell(request []byte, reconnect bool) ([]byte, error) {

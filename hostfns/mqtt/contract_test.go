@@ -45,6 +45,7 @@ func TestContract(t *testing.T) {
 			{Function: "will", Request: &abi.MQTTWill{Handle: 1, Will: &abi.MQTTMessage{Topic: "$x"}}},
 			{Function: "reconnect", Request: &abi.Handle{Handle: 1}, Reply: &abi.MQTTInfo{}},
 			{Function: "info", Request: &abi.Handle{Handle: 2}},
+			{Function: "close", Request: &abi.Handle{Handle: 1}},
 		},
 		Log: strings.ReplaceAll(`
 ==> mqtt.publish(handle=1)
@@ -75,6 +76,8 @@ func TestContract(t *testing.T) {
 <== up=true,clientID="rail",sessionPresent=true,connections=2,will={topic="dead",payload="3"},maximumQoS=2,receiveMaximum=1024,keepAliveS=30
 ==> mqtt.info(handle=2)
 <== error=not_found
+==> mqtt.close(handle=1)
+<== ok
 `, "BROKER", r.at),
 		Emit: func(t *testing.T, n int) {
 			t.Helper()

@@ -21,6 +21,7 @@ const (
 	functionWill      = "will"
 	functionReconnect = "reconnect"
 	functionInfo      = "info"
+	functionClose     = "close"
 )
 
 // Config is what the group is made of.
@@ -95,6 +96,7 @@ func (*Group) Functions() []capability.Function {
 		{Name: functionWill, Right: spec.Write, Sentence: "have a last will published to the MQTT topics that it is granted", Rehearse: rehearseSilent},
 		{Name: functionReconnect, Right: spec.Write, Sentence: "connect to its MQTT broker anew", Rehearse: rehearseSilent},
 		{Name: functionInfo, Sentence: "see what its MQTT connection is like"},
+		{Name: functionClose, Consumes: true, Sentence: "end its MQTT connections without their last will"},
 	}
 }
 

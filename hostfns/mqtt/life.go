@@ -34,15 +34,30 @@ func (s *session) run(l *link) {
 		err := s.serve(l)
 		s.ended(l, err)
 		s.out.detach()
-		if errors.Is(err, errOver) || errors.Is(err, errRequested) {
+		switch {
+		case errors.Is(err, errOver):
+			s.depart(l)
+		case errors.Is(err, errRequested):
 			l.goodbye(0, err)
-		} else {
+		default:
 			l.close(err)
 		}
 		if l = s.reconnect(b.after(time.Since(l.began), err), &b); l == nil {
 			return
 		}
 	}
+}
+
+// depart ends the connection with the session. Whoever watches for the will is to
+// learn that nobody is there any more, whatever became of the guest: unless that has
+// said goodbye itself, or was a candidate that never ran, or another session of the
+// connector has the client id.
+func (s *session) depart(l *link) {
+	if l.will == nil || s.left.Load() || !s.owned.Load() || s.group.places.shared(s.place) {
+		l.goodbye(0, errOver)
+		return
+	}
+	l.goodbye(reasonWithWill, errOver)
 }
 
 // connect makes a connection that works: the broker lets it in, and takes the

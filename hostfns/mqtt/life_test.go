@@ -96,9 +96,94 @@ func TestWill(t *testing.T) {
 	c.want("down", "up")
 	want := []string{"out/dead=1", "out/dead=2"}
 	eventually(t, "the new will is published", func() bool { return slices.Equal(r.published("out/dead"), want) })
+	c.sayGoodbye()
 	c.close()
 	if got := r.published("out/dead"); !slices.Equal(got, want) {
 		t.Errorf("after a goodbye: %v", got)
+	}
+}
+
+func (c client) sayGoodbye() {
+	c.t.Helper()
+	if _, err := c.Call(c.t.Context(), "close", abi.Handle{Handle: 1}.Append(nil), nil); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// A session that ends lets the broker publish its will, unless its guest has said
+// goodbye, or it was only a candidate's, or another session goes on with the client
+// id.
+func TestWillAtTheEnd(t *testing.T) {
+	for name, end := range map[string]struct {
+		do   func(client)
+		dead bool
+	}{
+		"its guest is gone":          {client.Own, true},
+		"it has published":           {func(c client) { c.mustPublish(1, "x") }, true},
+		"a candidate":                {func(client) {}, false},
+		"it has said goodbye":        {func(c client) { c.Own(); c.sayGoodbye() }, false},
+		"it goes on after a goodbye": {func(c client) { c.sayGoodbye(); c.mustPublish(1, "x") }, true},
+		"another guest goes on":      {func(c client) { c.sayGoodbye(); c.Own() }, true},
+	} {
+		for version, of := range map[string]func(*abi.MQTTOpen){"5": func(*abi.MQTTOpen) {}, "3.1.1": v311} {
+			t.Run(name+", "+version, func(t *testing.T) {
+				r := mochi(t)
+				c := open(t, group(), scope(r.at), args(r.at, of, func(a *abi.MQTTOpen) {
+					a.Will = &abi.MQTTMessage{Topic: "out/dead", Payload: []byte("gone"), QoS: 1}
+				}))
+				end.do(c)
+				began := time.Now()
+				c.close()
+				if took := time.Since(began); took > goodbyeFor {
+					t.Errorf("the broker does not hang up: it took %v", took)
+				}
+				if end.dead {
+					eventually(t, "the will", func() bool { return len(r.published("out/dead")) == 1 })
+					return
+				}
+				eventually(t, "the broker has read the goodbye", func() bool { cl, ok := r.server.Clients.Get("rail"); return !ok || cl.Closed() })
+				if got := r.published("out/dead"); len(got) > 0 {
+					t.Errorf("got %v", got)
+				}
+			})
+		}
+	}
+	t.Run("another session has the client id", func(t *testing.T) {
+		r := mochi(t)
+		g := group()
+		will := func(topic string) func(*abi.MQTTOpen) {
+			return func(a *abi.MQTTOpen) { a.Will = &abi.MQTTMessage{Topic: topic, Payload: []byte("gone"), QoS: 1} }
+		}
+		older := open(t, g, scope(r.at), args(r.at, will("out/older")))
+		older.Own()
+		newer := open(t, g, scope(r.at), args(r.at, will("out/newer")))
+		newer.Own()
+		older.want("down")
+		newer.close()
+		older.want("up")
+		if got := r.published("out/newer"); len(got) > 0 {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// MQTT 5 has a word for it, MQTT 3.1.1 none.
+func TestTheWordForTheWill(t *testing.T) {
+	for _, of := range []func(*abi.MQTTOpen){func(*abi.MQTTOpen) {}, v311} {
+		stub := listen(t)
+		c := stub.open(t, group(), of, func(a *abi.MQTTOpen) { a.Will = &abi.MQTTMessage{Topic: "out/dead", QoS: 1} })
+		c.Own()
+		over := make(chan struct{})
+		go func() { defer close(over); c.close() }()
+		if c.set.version == wire.V5 {
+			if p := stub.expect(wire.Disconnect, 1)[0]; p.Reason != reasonWithWill {
+				t.Errorf("the reason is %#x", p.Reason)
+			}
+		} else if p, more := <-stub.packets; more {
+			t.Errorf("it says %+v", p)
+		}
+		stub.drop()
+		<-over
 	}
 }
 

@@ -179,16 +179,26 @@ func (l *link) answer(r receipt) bool {
 }
 
 // goodbye ends the connection with a DISCONNECT, after what is to be sent, and
-// waits for the goroutines. The broker does not publish the will. It has to have
-// read that before another connection takes this one's place, which it shows by
-// ending it.
+// waits for the goroutines. The broker does not publish the will, unless the reason
+// is reasonWithWill: in MQTT 3.1.1 it is told so by no DISCONNECT. It has to have read
+// that before another connection takes this one's place, which it shows by ending it.
 func (l *link) goodbye(reason byte, err error) {
 	sent := make(chan struct{})
 	wait := time.NewTimer(goodbyeFor)
 	defer wait.Stop()
-	if l.append(func(dst []byte) []byte { return wire.AppendDisconnect(dst, l.version, reason) }, true, func(bool) { close(sent) }) {
+	silent := l.version != wire.V5 && reason == reasonWithWill
+	last := func(dst []byte) []byte {
+		if silent {
+			return dst
+		}
+		return wire.AppendDisconnect(dst, l.version, reason)
+	}
+	if l.append(last, true, func(bool) { close(sent) }) {
 		select {
 		case <-sent:
+			if half, ok := l.conn.(interface{ CloseWrite() error }); ok && silent {
+				_ = half.CloseWrite() // else it is closed all the same
+			}
 			select {
 			case <-l.done:
 			case <-wait.C:

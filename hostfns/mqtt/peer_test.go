@@ -118,6 +118,10 @@ func TestMosquitto(t *testing.T) {
 				t.Errorf("%v", got)
 			}
 			c.want("down", "up")
+			c.Own()
+			if got := m.Receive(1, c.close, "-t", "out/dead", "-q", "1"); !slices.Equal(got, []string{"out/dead gone"}) {
+				t.Errorf("at the end: %v", got)
+			}
 		})
 	})
 	t.Run("taken over", func(t *testing.T) {

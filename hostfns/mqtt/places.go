@@ -33,6 +33,13 @@ func (p *places) has(key string, s *session) bool {
 	return len(list) == 0 || list[len(list)-1] == s
 }
 
+// shared reports whether several sessions want the place.
+func (p *places) shared(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.by[key]) > 1
+}
+
 // leave gives the place back.
 func (p *places) leave(key string, s *session) {
 	p.mu.Lock()

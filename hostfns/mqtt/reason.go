@@ -9,6 +9,7 @@ import (
 
 // The reason codes of MQTT 5 that mean something here.
 const (
+	reasonWithWill      = 0x04 // of a DISCONNECT of ours
 	reasonProtocol      = 0x82
 	reasonVersion       = 0x84
 	reasonClientID      = 0x85

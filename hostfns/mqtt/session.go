@@ -35,6 +35,8 @@ type session struct {
 	out      *outbound
 	received atomic.Uint64
 	unwanted atomic.Uint64
+	owned    atomic.Bool  // by a guest that runs, now or before
+	left     atomic.Bool  // the guest has said goodbye
 	said     atomic.Int64 // unix ns: when the log was told of a message that is too large
 
 	quit   context.Context //nolint:containedctx // it ends with the session
@@ -64,6 +66,7 @@ type session struct {
 var (
 	_ capability.Source   = (*session)(nil)
 	_ capability.Reporter = (*session)(nil)
+	_ capability.Owned    = (*session)(nil)
 )
 
 func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
@@ -119,6 +122,10 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 	}
 	var err error
 	switch function {
+	case functionPublish, functionWill, functionReconnect:
+		s.Own()
+	}
+	switch function {
 	case functionPublish:
 		out, err = s.publish(ctx, in, out)
 	case functionWill:
@@ -127,6 +134,8 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 		out, err = s.reconnectNow(ctx, in, out)
 	case functionInfo:
 		out, err = s.info(in, out)
+	case functionClose:
+		out, err = s.leave(in, out)
 	default:
 		err = fault.New(fault.Unsupported, "mqtt has no function %q", function)
 	}
@@ -289,6 +298,23 @@ func (s *session) info(in, out []byte) ([]byte, error) {
 	return i.Append(out[:0]), nil
 }
 
+// leave notes that the guest has nothing more to say: when the session is closed, the
+// broker publishes no will. What the guest does later takes it back.
+func (s *session) leave(in, out []byte) ([]byte, error) {
+	var h abi.Handle
+	if err := h.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "mqtt.close: the request cannot be read")
+	}
+	s.left.Store(true)
+	return out[:0], nil
+}
+
+// Own implements capability.Owned. Whoever has it goes on with it.
+func (s *session) Own() {
+	s.owned.Store(true)
+	s.left.Store(false)
+}
+
 // Condition implements capability.Reporter.
 func (s *session) Condition() capability.Condition {
 	sent, under := s.out.counts()
@@ -301,8 +327,7 @@ func (s *session) Condition() capability.Condition {
 	}
 }
 
-// Close implements capability.Session: the broker is told goodbye, and publishes no
-// will.
+// Close implements capability.Session. The broker publishes the will: see depart.
 func (s *session) Close(ctx context.Context) error {
 	s.cancel()
 	select {

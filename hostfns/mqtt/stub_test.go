@@ -161,7 +161,11 @@ func (s *stub) read(conn net.Conn, to chan<- wire.Packet) {
 			}
 			_, _ = conn.Write(reply)
 		case wire.Disconnect:
-			to <- wire.Packet{Type: wire.Disconnect}
+			p := wire.Packet{Type: wire.Disconnect}
+			if len(body) > 0 {
+				p.Reason = body[0]
+			}
+			to <- p
 			_ = conn.Close()
 		default:
 			whole := append([]byte{kind}, lengthOf(len(body))...)

@@ -27,8 +27,14 @@ func (g *guest) draftOf(s *session) capability.Draft {
 	return nil
 }
 
-// shape makes the sessions so as the guest, which works from now on, wants them.
+// shape makes the sessions so as the guest, which works from now on, wants them, and
+// lets them know.
 func (g *guest) shape() {
+	for _, s := range g.handles {
+		if owned, ok := s.end.(capability.Owned); ok {
+			owned.Own()
+		}
+	}
 	for _, d := range g.drafts {
 		d.Take()
 	}

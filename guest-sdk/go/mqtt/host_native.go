@@ -15,3 +15,5 @@ func hostReconnect(request []byte) ([]byte, error) {
 }
 
 func hostInfo(request []byte) ([]byte, error) { return hostcall.Native("mqtt", "info", request) }
+
+func hostClose(request []byte) ([]byte, error) { return hostcall.Native("mqtt", "close", request) }

@@ -37,3 +37,9 @@ func hostReconnect(request []byte) ([]byte, error) { return hostcall.Do(importRe
 func importInfo(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
 
 func hostInfo(request []byte) ([]byte, error) { return hostcall.Do(importInfo, request) }
+
+//go:wasmimport snaprail:mqtt close
+//go:noescape
+func importClose(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+func hostClose(request []byte) ([]byte, error) { return hostcall.Do(importClose, request) }

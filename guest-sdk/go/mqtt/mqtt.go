@@ -45,7 +45,8 @@ type Config struct {
 	CleanStart    bool
 	SessionExpiry time.Duration
 	KeepAlive     time.Duration // 0: 30 s
-	// Will is what the broker publishes when the connection is lost. A guest that
+	// Will is what the broker publishes when the connection is lost, and when the
+	// session ends without a goodbye: see Close. A guest that
 	// takes over a session finds the will that is set there: see SetWill. WillDelay
 	// is MQTT 5's.
 	Will          *Message
@@ -190,8 +191,15 @@ func (s *Session) Info() (Info, error) {
 	return readInfo(hostInfo(abi.Handle{Handle: s.handle}.Append(hostcall.Request())))
 }
 
-// Close does nothing: the host closes a session that no guest has opened again.
-func (s *Session) Close() error { return nil }
+// Close says goodbye: when the host closes the session, which it does when no guest
+// has it any more, the broker publishes no will. Without a goodbye it does, whether
+// the connector was stopped, was deleted or has failed. Whatever the session publishes
+// later takes it back. A guest that is closed for a swap says none, since another goes
+// on with the session, and one that is a candidate for a swap may not.
+func (s *Session) Close() error {
+	_, err := hostClose(abi.Handle{Handle: s.handle}.Append(hostcall.Request()))
+	return err
+}
 
 // Received are the messages of an EventData of a session. They share the event's
 // memory.
