@@ -78,6 +78,7 @@ type call struct {
 	desk    *desk
 	session *session
 	pattern string
+	seal    seal
 }
 
 func (c *call) unavailable() error {
@@ -143,7 +144,7 @@ func (c *call) receive() (body []byte, err error) {
 		c.desk.refuse("no_secret")
 		return give(unavailable("the connector cannot check requests now"))
 	}
-	if why := set.verify(c.request, body, p, time.Now()); why != letIn {
+	if why, c.seal = set.verify(c.request, body, p, time.Now()); why != letIn {
 		c.desk.refuse(why)
 		return give(nothing())
 	}
@@ -245,21 +246,22 @@ func (c *call) admit(body []byte) (*ticket, *answer, error) {
 		k.count("too_many")
 		return nil, nil, fault.New(fault.RateLimited, "the connector takes %d requests a second", s.set.args.Rate).WithRetryAfter(max(wait, retrySoon))
 	}
-	if key != "" {
-		if n := k.names.find(key, now); n != nil {
-			if n.sum != t.sum {
-				k.count("other_request")
-				return nil, nil, fault.New(fault.IdempotencyMismatch, "another request came under this name")
-			}
-			k.count("repeated")
-			if n.ticket != nil {
-				n.ticket.waiters++
-				return n.ticket, nil, nil
-			}
-			again := n.answer
-			again.reply.Headers = append(slices.Clone(again.reply.Headers), abi.Header{Name: "Idempotency-Replayed", Value: []byte("true")})
-			return nil, &again, nil
+	if n := k.names.find(key, c.seal, now); n != nil {
+		if n.sum != t.sum {
+			k.count("other_request")
+			return nil, nil, fault.New(fault.IdempotencyMismatch, "another request came under this name, or with this signature")
 		}
+		k.names.again(n, t, now)
+		k.count("repeated")
+		if n.ticket != nil {
+			n.ticket.waiters++
+			return n.ticket, nil, nil
+		}
+		return nil, replayed(n.answer), nil
+	}
+	if k.names.past(c.seal, now) { // it was taken; with what answer is forgotten
+		k.count("repeated")
+		return nil, replayed(answer{reply: abi.HookReply{Status: http.StatusAccepted}}), nil
 	}
 	k.last++
 	t.id = k.last
@@ -273,18 +275,33 @@ func (c *call) admit(body []byte) (*ticket, *answer, error) {
 		k.count("full")
 		return nil, nil, unavailable("too many requests wait for the connector")
 	}
-	if key != "" {
-		k.names.begin(t)
-	}
+	k.names.begin(t, now)
 	return t, nil, nil
 }
 
+// replayed is an answer that was given before.
+func replayed(a answer) *answer {
+	a.reply.Headers = append(slices.Clone(a.reply.Headers), abi.Header{Name: "Idempotency-Replayed", Value: []byte("true")})
+	return &a
+}
+
+// ticket is the request on its way. It is known again by what it was signed with,
+// too, since the headers that name it are seldom signed: whoever saw it once could
+// send it again under another name. What has neither a name nor a time is not: then
+// a device that says the same twice signs the same twice.
 func (c *call) ticket(key string, body []byte) *ticket {
+	set := c.session.set
 	t := &ticket{
 		method: c.request.Method, path: c.path, pattern: c.pattern, key: key, time: time.Now().UnixNano(),
 		waiters: 1, done: make(chan struct{}),
 	}
-	if key != "" {
+	switch {
+	case set.args.Timestamp != "": // it may be signed in what is the future here, as far as it may be in the past
+		t.seal, t.valid = c.seal, 2*set.skew
+	case key != "":
+		t.seal, t.valid = c.seal, keptFor
+	}
+	if key != "" || c.seal != (seal{}) {
 		h := sha256.New()
 		_, _ = io.WriteString(h, t.method+" "+t.path+"?"+c.request.URL.RawQuery+"\n")
 		_, _ = h.Write(body)

@@ -201,9 +201,7 @@ func (s *session) Settled(i int, rejected string) {
 		s.desk.count("accepted")
 	}
 	t.end(a)
-	if t.key != "" {
-		s.desk.names.end(t, time.Now())
-	}
+	s.desk.names.end(t, time.Now())
 }
 
 // Ack implements capability.Source.

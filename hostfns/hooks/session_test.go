@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -283,28 +284,98 @@ func TestNamesAreBounded(t *testing.T) {
 		return true
 	})
 	now := timeNow()
-	for i := range 3 * maxNames {
+	begun := func(i int, by bool) *ticket {
 		tk := &ticket{key: fmt.Sprint(i), answer: answer{reply: abi.HookReply{Body: make([]byte, i%2000)}}, done: make(chan struct{})}
-		w.begin(tk)
-		w.end(tk, now)
+		if by {
+			tk.seal, tk.valid = seal{byte(i), byte(i >> 8), byte(i >> 16), 1}, time.Hour
+		}
+		w.begin(tk, now)
+		return tk
+	}
+	for i := range 3 * maxNames {
+		w.end(begun(i, false), now)
 		if len(w.order) > maxNames || w.kept > maxKept || len(w.byKey) != len(w.order) || held != w.kept {
 			t.Fatalf("%d names, %d by key, %d bytes, %d held", len(w.order), len(w.byKey), w.kept, held)
 		}
 	}
-	if w.find(fmt.Sprint(3*maxNames-1), now) == nil || w.find("0", now) != nil {
+	none := seal{}
+	if w.find(fmt.Sprint(3*maxNames-1), none, now) == nil || w.find("0", none, now) != nil {
 		t.Error("not the oldest were forgotten")
 	}
-	if w.find(fmt.Sprint(3*maxNames-1), now.Add(keptFor+1)) != nil || held != 0 {
+	if w.find(fmt.Sprint(3*maxNames-1), none, now.Add(keptFor+1)) != nil || held != 0 {
 		t.Errorf("kept for longer than a day, %d bytes held", held)
 	}
+	const all = maxPast + 2*maxNames
+	for i := range all {
+		w.end(begun(i, true), now)
+	}
+	if len(w.gone) != maxPast || len(w.bygone) != maxPast || len(w.bySeal) != len(w.order) || held != w.kept+maxPast*pastCost {
+		t.Errorf("%d seals of the past, %d by seal, %d of names; %d bytes held", len(w.gone), len(w.bygone), len(w.bySeal), held)
+	}
+	at := func(i int) seal { return seal{byte(i), byte(i >> 8), byte(i >> 16), 1} }
+	if w.find("", at(all-1), now) == nil || w.past(at(all-1), now) || !w.past(at(maxPast), now) || w.past(at(0), now) || w.past(none, now) || w.past(at(maxPast), now.Add(time.Hour+1)) {
+		t.Error("not the oldest seals were forgotten")
+	}
+	if w.close(); held != 0 || len(w.bySeal)+len(w.byKey)+len(w.bygone) != 0 {
+		t.Errorf("%d bytes held by nothing", held)
+	}
 	w.hold = func(n int64) bool { return n < 0 }
-	tk := &ticket{key: "k", done: make(chan struct{})}
-	if w.begin(tk); w.find("k", now) == nil {
+	tk := begun(1, true)
+	if w.find("1", none, now) == nil || w.find("", tk.seal, now) == nil {
 		t.Error("what is under way is not known")
 	}
-	if w.end(tk, now); len(w.byKey) != 0 {
+	if w.end(tk, now); len(w.byKey)+len(w.bySeal)+len(w.bygone) != 0 {
 		t.Error("remembered without room")
 	}
+	tk = begun(1, true)
+	if w.drop(tk); len(w.byKey)+len(w.bySeal)+len(w.bygone) != 0 {
+		t.Error("what came to nothing is remembered")
+	}
+}
+
+// What was signed once makes one record, under whatever name it comes again, and for
+// as long as its signature lets in. Without a time and a name there is no telling:
+// who says the same twice signs the same twice.
+func TestSignedRequestsAreNotReplayed(t *testing.T) {
+	r := newRig(t, Config{})
+	stamped := r.opened(abi.HookOpen{Paths: []string{"/s", "/t"}, Auth: "hmac", Secret: secretKey, Header: "Stripe-Signature", Field: "v1", Timestamp: "t", Signed: "{timestamp}.{body}"})
+	bare := r.opened(abi.HookOpen{Paths: []string{"/b"}, Auth: "hmac", Secret: secretKey})
+	signed := func(body string, ago int) func(*http.Request) {
+		stamp := fmt.Sprint(time.Now().Add(-time.Duration(ago) * time.Second).Unix())
+		return with("Stripe-Signature", "t="+stamp+",v1="+hexOf(stamp+"."+body))
+	}
+	named := func(name string) func(*http.Request) { return with("Idempotency-Key", name) }
+	taken := func(s *reader, path, body string, edit ...func(*http.Request)) {
+		t.Helper()
+		c := r.sent(path, body, edit...)
+		s.take(1)
+		s.settle(1)
+		if g := r.answer(c); g.status != 202 || g.header.Get("Idempotency-Replayed") != "" {
+			t.Errorf("the first: %+v", g)
+		}
+	}
+	again := func(path, body string, edit ...func(*http.Request)) {
+		t.Helper()
+		if g := r.answer(r.sent(path, body, edit...)); g.status != 202 || g.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("again: %+v", g)
+		}
+	}
+	pay := signed("pay 100", 10)
+	taken(stamped, "/s", "pay 100", pay)
+	again("/s", "pay 100", pay)
+	again("/s", "pay 100", pay, named("fresh"))
+	r.wants(r.answer(r.sent("/t", "pay 100", pay)), 422, fault.IdempotencyMismatch)
+	taken(stamped, "/s", "pay 100", signed("pay 100", 9), named("1"))
+	later := signed("pay 100", 8) // the same, sent again by its service
+	again("/s", "pay 100", later, named("1"))
+	again("/s", "pay 100", later, named("fresh"))
+
+	own := with("X-Signature", hexOf("21.5"))
+	taken(bare, "/b", "21.5", own)
+	taken(bare, "/b", "21.5", own)
+	taken(bare, "/b", "21.5", own, named("2"))
+	again("/b", "21.5", own, named("3"))
+	again("/b", "21.5", own)
 }
 
 // A guest that opens the same paths otherwise takes over what waits.

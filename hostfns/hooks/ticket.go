@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"crypto/sha256"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -15,7 +16,10 @@ type ticket struct {
 	pattern string
 	key     string // its name; empty: none
 	sum     [sha256.Size]byte
-	data    []byte // what the guest is handed
+	seal    seal          // to know it again by; zero: not
+	valid   time.Duration // how long the seal lets in
+	name    *name         // in the window
+	data    []byte        // what the guest is handed
 	time    int64
 
 	waiters int            // callers that wait

@@ -86,23 +86,27 @@ const (
 	wrongLogin     = "wrong_login"
 )
 
+// seal is the beginning of the signature that a request was let in by. Nobody makes
+// another one without the key. The zero one: it is not signed.
+type seal [16]byte
+
 // verify says whether a request may come in, and if not, why. What decides is
 // compared in constant time, and a header that decides stands in the request once:
 // who sees the first of two does not see what was checked.
-func (s *settings) verify(r *http.Request, body []byte, p *proof, now time.Time) string {
+func (s *settings) verify(r *http.Request, body []byte, p *proof, now time.Time) (why string, by seal) {
 	switch s.args.Auth {
 	case authHMAC:
 		return s.verifyHMAC(r, body, p, now)
 	case authBearer:
-		return s.verifyBearer(r, p)
+		return s.verifyBearer(r, p), seal{}
 	case authBasic:
 		username, password, ok := r.BasicAuth()
 		right := sameText([]byte(username), p.username) & sameText([]byte(password), p.password)
 		if !ok || len(r.Header["Authorization"]) != 1 || right != 1 {
-			return wrongLogin
+			return wrongLogin, seal{}
 		}
 	}
-	return letIn
+	return letIn, seal{}
 }
 
 func (s *settings) verifyBearer(r *http.Request, p *proof) string {
@@ -135,16 +139,16 @@ func sameText(a, b []byte) int {
 // key sends one with each.
 const maxSignatures = 8
 
-func (s *settings) verifyHMAC(r *http.Request, body []byte, p *proof, now time.Time) string {
+func (s *settings) verifyHMAC(r *http.Request, body []byte, p *proof, now time.Time) (why string, by seal) {
 	values := r.Header[s.args.Header]
 	if len(values) != 1 {
-		return wrongSignature
+		return wrongSignature, seal{}
 	}
 	signatures, stamp := s.signatures(values[0])
 	if s.args.Timestamp != "" && s.args.Field == "" {
 		stamps := r.Header[s.args.Timestamp]
 		if len(stamps) != 1 {
-			return wrongSignature
+			return wrongSignature, seal{}
 		}
 		stamp = stamps[0]
 	}
@@ -160,7 +164,7 @@ func (s *settings) verifyHMAC(r *http.Request, body []byte, p *proof, now time.T
 		case pieceHeader:
 			values := r.Header[part.text]
 			if len(values) != 1 {
-				return wrongSignature
+				return wrongSignature, seal{}
 			}
 			_, _ = io.WriteString(mac, values[0])
 		}
@@ -172,12 +176,12 @@ func (s *settings) verifyHMAC(r *http.Request, body []byte, p *proof, now time.T
 		}
 	}
 	if right != 1 {
-		return wrongSignature
+		return wrongSignature, seal{}
 	}
 	if s.args.Timestamp != "" && !s.fresh(stamp, now) {
-		return staleTimestamp
+		return staleTimestamp, seal{}
 	}
-	return letIn
+	return letIn, seal(want)
 }
 
 // signatures are those that a header holds, without their prefix, and with Field
