@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 func (a *app) printConnectors(list []client.Connector) {
@@ -46,6 +48,13 @@ func (a *app) printConnector(v client.Connector) {
 	}
 	if v.Converter != nil {
 		rows = append(rows, []string{"converter", v.Converter.Module})
+	}
+	if f := v.Feed; !f.Same(&spec.Feed{}) {
+		from := "all other connectors"
+		if len(f.From) > 0 {
+			from = strings.Join(f.From, ", ")
+		}
+		rows = append(rows, []string{"feed", "from " + from + "; start " + string(cmp.Or(f.Start, spec.FeedNow))})
 	}
 	rows = append(rows,
 		[]string{"enabled", strconv.FormatBool(v.Enabled())},

@@ -131,6 +131,7 @@ type Actor struct {
 	running    *guest    // nil: none
 	converting *Choice   // the running version's
 	serves     bool      // the running version answers calls
+	failing    string    // why polls fail, when several in a row have; "": they do not
 	feed       flow.Feed // of a lane that delivers; nil: none does
 }
 
@@ -229,6 +230,7 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 
 // begin makes a guest of a version and gives it the lane.
 func (l *lane) begin(ctx context.Context, v Version, reason string) error {
+	l.regrantKept(ctx, v.Connector.Grants)
 	c, err := l.prepare(ctx, v, reason)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -24,6 +25,7 @@ type lane struct {
 	repeats    repeats
 	aloft      *flight // a block on its way to the disk; nil: none
 	spare      []input // a batch's memory, for the next one
+	failed     int     // polls in a row
 	most       int     // inputs in a step, while larger ones make too much; 0: as many as may be
 	rehearsals rehearsals
 	pending    *installation // run mode: waits for the guest to return
@@ -244,7 +246,9 @@ func (l *lane) ask(ctx context.Context, t *turn) error {
 		err = l.commit(ctx, out, nil, nil)
 	}
 	if err == nil {
-		l.polled(t, time.Duration(min(l.view.NextPollMS, maxRetryAfterMS))*time.Millisecond)
+		t.asked = time.Duration(min(l.view.NextPollMS, maxRetryAfterMS)) * time.Millisecond
+		l.polled(t, t.asked)
+		l.pollsAgain()
 		return nil
 	}
 	l.guest.stage.take()
@@ -253,9 +257,53 @@ func (l *lane) ask(ctx context.Context, t *turn) error {
 	}
 	// Nothing was taken from the source, so nothing is lost: ask again later.
 	l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
-	l.polled(t, 0)
-	t.due = later(t.due, time.Now().Add(retryAfter(err)))
+	l.pollFailed(err)
+	l.polled(t, t.asked)
+	t.due = later(t.due, time.Now().Add(max(retryAfter(err), min(firstPollPause<<min(l.failed-1, 6), lastPollPause))))
 	return nil
+}
+
+// A poll that failed is tried again at its interval, and not before a pause that
+// doubles with each failure in a row.
+const (
+	firstPollPause = 500 * time.Millisecond
+	lastPollPause  = 10 * time.Second
+)
+
+// failedPolls in a row make a connector degraded.
+const failedPolls = 3
+
+// pollFailed counts a poll that failed, and shows it when that goes on.
+func (l *lane) pollFailed(err error) {
+	if l.failed++; l.failed < failedPolls {
+		return
+	}
+	text := "polls fail: " + fault.Of(err).Text
+	l.mu.Lock()
+	told := l.failing == text
+	l.failing = text
+	l.mu.Unlock()
+	if !told {
+		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", text).WithHint("%s", fault.Of(err).Advice()))
+	}
+}
+
+// pollsAgain ends a row of failures.
+func (l *lane) pollsAgain() {
+	if l.failed == 0 {
+		return
+	}
+	l.failed = 0
+	l.mu.Lock()
+	shown := l.failing != ""
+	l.failing = ""
+	l.mu.Unlock()
+	if !shown {
+		return
+	}
+	if up, _ := l.allUp(); up {
+		l.Move(lifecycle.Up, nil)
+	}
 }
 
 // observe follows the sessions' condition through their events, each once.
@@ -291,7 +339,8 @@ func (a *Actor) allUp() (up bool, reason string) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.status.Delivery.Held == "", a.status.Delivery.Held
+	reason = cmp.Or(a.status.Delivery.Held, a.failing)
+	return reason == "", reason
 }
 
 // showSessions makes the state tell the truth after a move to running: a

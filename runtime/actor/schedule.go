@@ -21,7 +21,8 @@ const defaultPoll = time.Second
 type turn struct {
 	Poll
 
-	due time.Time
+	due   time.Time
+	asked time.Duration // what the guest asked for in place of the interval; 0: nothing
 }
 
 // schedule is when a guest in poll mode is asked for what. A turn that takes
@@ -41,10 +42,10 @@ func newSchedule(polls []Poll, old schedule, now time.Time, fresh bool) schedule
 		if p.Interval <= 0 {
 			p.Interval = defaultPoll
 		}
-		s[i] = turn{p, now}
+		s[i] = turn{Poll: p, due: now}
 		at := slices.IndexFunc(old, func(t turn) bool { return t.Device == p.Device })
 		if at >= 0 && (!fresh || p.Device != "") {
-			s[i].due = old[at].due
+			s[i].due, s[i].asked = old[at].due, old[at].asked
 			if old[at].Interval != p.Interval && s[i].due.After(now.Add(p.Interval)) {
 				s[i].due = now.Add(p.Interval)
 			}

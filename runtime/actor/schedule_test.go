@@ -22,7 +22,7 @@ func TestScheduleNeverMakesUpForMissedTicks(t *testing.T) {
 		{name: "asked for another time", ended: 35 * time.Second, after: time.Second, next: 36 * time.Second},
 	}
 	for _, tt := range tests {
-		x := turn{Poll{Interval: 10 * time.Second}, start}
+		x := turn{Poll: Poll{Interval: 10 * time.Second}, due: start}
 		if missed := x.advance(at(tt.ended), tt.after); missed != tt.missed || !x.due.Equal(at(tt.next)) {
 			t.Errorf("%s: %d missed, next after %s; want %d, %s", tt.name, missed, x.due.Sub(start), tt.missed, tt.next)
 		}

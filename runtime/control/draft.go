@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -99,6 +100,9 @@ func (d *draft) feed(r store.Reader) error {
 	if f.Check() != nil { // as the findings say
 		return nil
 	}
+	if d.was.ID != "" && d.was.Feed.Start != f.Start && f.Start == spec.FeedOldest {
+		d.notes = append(d.notes, "feed: where it starts counts for the first activation; one that has run goes on where it stands")
+	}
 	for _, name := range f.From {
 		id := ""
 		if i := slices.Index(d.was.Feed.From, name); i >= 0 && i < len(d.was.Feed.IDs) {
@@ -110,6 +114,8 @@ func (d *draft) feed(r store.Reader) error {
 			id = string(e.Value)
 		case !fault.Is(err, fault.NotFound):
 			return err
+		case id == "":
+			d.notes = append(d.notes, fmt.Sprintf("feed: no connector is called %q now; its records are delivered once one is", name))
 		}
 		f.IDs = append(f.IDs, id)
 	}

@@ -219,6 +219,11 @@ func (f *Feed) pieces(ctx context.Context, b *outbox.Block) ([]piece, error) {
 	if b.Count == 0 || b.Connector == f.cfg.Connector {
 		return nil, nil
 	}
+	if len(f.cfg.Settings.From) == 0 { // what sinks say themselves goes to those that name them: two would feed each other
+		if _, delivers := f.cfg.Log.Cursor(place(b.Connector)); delivers {
+			return nil, nil
+		}
+	}
 	name, err := f.cfg.Name(ctx, b.Connector)
 	if err != nil || !f.cfg.Settings.Wants(b.Connector, name) {
 		return nil, err

@@ -280,6 +280,24 @@ func TestFirstPlaceIsDurable(t *testing.T) {
 	r.wants(r.take(r.open(spec.Feed{}), 1, 256), "a/1=1")
 }
 
+// TestSinksDoNotFeedEachOther, unless somebody names them.
+func TestSinksDoNotFeedEachOther(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	other, err := delivery.Open(t.Context(), delivery.Config{Log: r.log, Connector: "other", Name: r.name, Tell: func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	f := r.open(spec.Feed{})
+	r.block("other", "0")
+	r.block("a", "0")
+	r.wants(r.take(f, 1, 256), "a/0=0")
+	f.Close()
+	f = r.open(spec.Feed{From: []string{"the other"}})
+	r.block("other", "1")
+	r.wants(r.take(f, 1, 256), "other/1=1")
+}
+
 // TestForget: retention waits for a place until it is forgotten, and a feed that
 // comes back begins anew.
 func TestForget(t *testing.T) {

@@ -27,7 +27,7 @@ const (
 // Feed says which of the tenant's records a connector that delivers is handed.
 // The zero value is everything of all other connectors, from now on, at once.
 type Feed struct {
-	From []string `json:"from,omitempty" maxItems:"256" doc:"Names of the connectors whose records are delivered; none: all others of the tenant"`
+	From []string `json:"from,omitempty" maxItems:"256" doc:"Names of the connectors whose records are delivered; none: all others of the tenant, but for those that deliver themselves"`
 	// IDs are those of the connectors that From names, in its order, as they were
 	// when it was set: a source that gets another name, or is deleted, is still
 	// meant. "": nobody had the name.
