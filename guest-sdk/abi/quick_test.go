@@ -53,7 +53,8 @@ func TestValuesOfAllSizes(t *testing.T) {
 func TestPointsOfAllSizes(t *testing.T) {
 	const now = 1_700_000_000_000_000_000
 	values := []abi.Value{
-		{}, abi.Bool(false), abi.Bool(true), abi.Int(-1), abi.Int(math.MinInt64), abi.Uint(1 << 48), abi.Uint(1 << 49), abi.Uint(math.MaxUint64),
+		{},
+		abi.Bool(false), abi.Bool(true), abi.Int(-1), abi.Int(math.MinInt64), abi.Uint(1 << 48), abi.Uint(1 << 49), abi.Uint(math.MaxUint64),
 		abi.Double(0), abi.Double(math.Inf(-1)), abi.String("text"), abi.Bytes([]byte{1}),
 	}
 	var points []abi.Point
