@@ -8,6 +8,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // maxSessions bounds the sessions of one lane.
@@ -19,6 +20,7 @@ type session struct {
 	key      string
 	resource string
 	opened   time.Time
+	grants   []spec.Grant // that it is held to
 
 	// calls lets one guest in at a time: in a swap, the old guest works while
 	// the candidate opens, and jobs work beside both.
@@ -70,6 +72,10 @@ func (t *sessions) open(ctx context.Context, g capability.Group, target capabili
 	full := len(t.order) >= maxSessions
 	t.mu.Unlock()
 	if live {
+		if err := s.adopt(scope.Grants); err != nil {
+			t.release(s)
+			return nil, err
+		}
 		return s, nil
 	}
 	if full {
@@ -83,7 +89,7 @@ func (t *sessions) open(ctx context.Context, g capability.Group, target capabili
 		t.common.give(1)
 		return nil, err
 	}
-	s = &session{group: g.Name(), key: key, resource: target.Resource, opened: time.Now(), calls: newGate(), end: end, users: 1}
+	s = &session{group: g.Name(), key: key, resource: target.Resource, opened: time.Now(), grants: scope.Grants, calls: newGate(), end: end, users: 1}
 	if src, ok := end.(capability.Source); ok {
 		s.source, s.quit, s.done = src, make(chan struct{}), make(chan struct{})
 		go t.forward(s)

@@ -106,6 +106,7 @@ func (l *lane) takeOver(ctx context.Context, c *candidate) error {
 	if err := l.commitOpen(ctx, c, first); err != nil {
 		return err
 	}
+	c.guest.regrant(ctx)
 	c.guest.shape()
 	l.letGo()
 	l.turns = newSchedule(c.version.Polls, l.turns, time.Now(), true)
