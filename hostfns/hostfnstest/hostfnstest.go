@@ -32,6 +32,12 @@ type Case struct {
 	Waits *Call
 	// Emit makes n events come, for a group whose sessions are sources.
 	Emit func(t *testing.T, n int)
+	// Less are grants that cover Open and name no network of what it reaches; nil: the
+	// group's sessions reach nothing over a network, or ask for each call.
+	Less []spec.Grant
+	// Short are grants that do not cover what Open asks for beyond its target; nil: it
+	// asks for nothing.
+	Short []spec.Grant
 	// Pull is a session whose guest fetches what comes; nil: the group has none.
 	Pull *Pull
 	// Lines and State are handed to sessions; nil: the suite's own.
@@ -70,6 +76,7 @@ func Run(t *testing.T, c Case) {
 	if c.Emit != nil {
 		t.Run("Source", func(t *testing.T) { source(t, c) })
 	}
+	t.Run("Regrant", func(t *testing.T) { regrant(t, c) })
 	t.Run("Candidate", func(t *testing.T) { candidate(t, c) })
 }
 

@@ -17,7 +17,7 @@ import (
 type caller struct {
 	set            *settings
 	login          login
-	dial           dialFunc
+	out            *egress.Revocable
 	answer         time.Duration // that a broker has for each step
 	receiveMaximum int
 }
@@ -47,7 +47,7 @@ func (c *caller) connect(ctx context.Context, will *abi.MQTTMessage, delay uint3
 }
 
 func (c *caller) open(ctx context.Context) (net.Conn, error) {
-	conn, err := c.dial(ctx, "tcp", c.set.address)
+	conn, err := c.out.DialContext(ctx, "tcp", c.set.address)
 	if err != nil {
 		return nil, egress.Explain(err)
 	}

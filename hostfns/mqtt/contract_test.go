@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/hostfnstest"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 func TestContract(t *testing.T) {
@@ -22,6 +23,8 @@ func TestContract(t *testing.T) {
 	hostfnstest.Run(t, hostfnstest.Case{
 		Group:  group(),
 		Grants: grants(r.at),
+		Less:   []spec.Grant{{Group: Name, Resources: []string{"broker:" + r.at, "topic:#"}, Rights: []spec.Right{spec.Read, spec.Write}}},
+		Short:  []spec.Grant{{Group: Name, Resources: []string{"broker:" + r.at, "topic:dead", "cidr:127.0.0.0/8"}, Rights: []spec.Right{spec.Read, spec.Write}}},
 		Open:   at(will("dead", "1")),
 		Equal: []hostfnstest.Message{
 			at(will("dead", "2")), at(will("dead", "1"), func(a *abi.MQTTOpen) { a.Version, a.KeepAliveS, a.OpenTimeoutMS = 5, 30, 1 }),

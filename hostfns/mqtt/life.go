@@ -53,7 +53,7 @@ func (s *session) run(l *link) {
 // said goodbye itself, or was a candidate that never ran, or another session of the
 // connector has the client id.
 func (s *session) depart(l *link) {
-	if l.will == nil || s.left.Load() || !s.owned.Load() || s.group.places.shared(s.place) {
+	if l.will == nil || mayWill(s.set, s.granted(), l.will) != nil || s.left.Load() || !s.owned.Load() || s.group.places.shared(s.place) {
 		l.goodbye(0, errOver)
 		return
 	}
@@ -267,6 +267,7 @@ func (s *session) pause(wait time.Duration) bool {
 	select {
 	case <-timer.C:
 	case <-s.again:
+	case <-s.regranted:
 	case <-s.quit.Done():
 	}
 	return s.quit.Err() == nil

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -236,5 +235,3 @@ func lost(err error) error {
 	}
 	return egress.Explain(err)
 }
-
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)

@@ -11,7 +11,11 @@ import (
 // told otherwise, holds back a small message until what it has sent is confirmed
 // (Nagle's algorithm), and a peer that confirms late costs 40 ms each time.
 func quick(conn net.Conn) net.Conn {
-	tcp, ok := conn.(*net.TCPConn)
+	inner := conn
+	if of, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		inner = of.NetConn()
+	}
+	tcp, ok := inner.(*net.TCPConn)
 	if !ok {
 		return conn
 	}
@@ -19,16 +23,16 @@ func quick(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn
 	}
-	return &quickConn{tcp, raw}
+	return &quickConn{conn, raw}
 }
 
 type quickConn struct {
-	*net.TCPConn
+	net.Conn
 	raw syscall.RawConn
 }
 
 func (c *quickConn) Read(b []byte) (int, error) {
-	n, err := c.TCPConn.Read(b)
+	n, err := c.Conn.Read(b)
 	_ = c.raw.Control(func(fd uintptr) { // the kernel forgets it again and again; without it things are slow
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 	})

@@ -26,7 +26,6 @@ type session struct {
 	group  *Group
 	set    *settings
 	pace   pace
-	grants []spec.Grant
 	log    *slog.Logger
 	caller *caller
 	place  string // of the client id; empty: it has none
@@ -45,6 +44,8 @@ type session struct {
 	again  chan struct{} // a token: connect anew, now
 	turn   chan struct{} // a token: the client id may be this session's again
 
+	regranted chan struct{} // a token: grants have changed, do not wait
+
 	// Of whoever connects: Open, then the session's goroutine.
 	subscribed bool // the broker's session has what is wanted
 	missed     bool // it had kept nothing, and the guest has not been told
@@ -54,6 +55,7 @@ type session struct {
 	mark   string            // the name of what is
 
 	mu      sync.Mutex // guards what follows
+	grants  []spec.Grant
 	up      bool
 	reason  string // why it is not up
 	opens   uint64
@@ -92,11 +94,11 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 	s := &session{
 		group: g, set: set, pace: g.cfg.pace, grants: scope.Grants, log: log.With("broker", set.address),
 		caller: &caller{
-			set: set, login: login, dial: g.cfg.Egress.Dialer(rules).DialContext, answer: g.cfg.pace.answer,
+			set: set, login: login, out: g.cfg.Egress.Revocable(rules), answer: g.cfg.pace.answer,
 			receiveMaximum: within(uint64(set.args.ReceiveMaximum), min(defaultReceive, messages)),
 		},
 		events: newQueue(messages, size), out: newOutbound(set.version, g.cfg.Messages, g.cfg.Bytes),
-		done: make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), changed: make(chan struct{}),
+		done: make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), regranted: make(chan struct{}, 1), changed: make(chan struct{}),
 		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)),
 		reason: "the broker has not answered yet",
 	}
@@ -193,6 +195,7 @@ func (s *session) away(function string) error {
 // prepare checks messages; what is wrong with one is its result.
 func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, names []string, results []abi.MQTTResult) {
 	messages, names, results = make([]*wire.Message, len(list)), make([]string, len(list)), make([]abi.MQTTResult, len(list))
+	grants := s.granted()
 	for i := range list {
 		m := &list[i]
 		messages[i], names[i] = messageOf(m), m.ID
@@ -202,9 +205,9 @@ func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, nam
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a topic " + err.Error()}
 		} else if problem := badMessage(m); problem != "" {
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a message " + problem}
-		} else if !granted(s.grants, s.set.resource(), m.Topic, spec.Write) {
+		} else if !granted(grants, s.set.resource(), m.Topic, spec.Write) {
 			results[i] = abi.MQTTResult{Code: codeDenied, Text: "no grant covers " + topics + fault.Clip(m.Topic, 256) + " with the right to write"}
-		} else if barred(s.grants, m.Topic) {
+		} else if barred(grants, m.Topic) {
 			results[i] = abi.MQTTResult{Code: codeInterlock, Text: "the grant of the topic has an interlock, and does not name the broker: name both in one grant"}
 		}
 	}
@@ -236,7 +239,7 @@ func (s *session) setWill(in, out []byte) ([]byte, error) {
 		if err := checkWill(q.Will); err != nil {
 			return nil, err
 		}
-		if err := mayWill(s.set, s.grants, q.Will); err != nil {
+		if err := mayWill(s.set, s.granted(), q.Will); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/opcua/wire"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -25,7 +26,7 @@ type caller struct {
 	trust  *trust
 	kept   capability.Sealed
 	secret capability.Secrets // nil: there are none
-	dial   dialFunc
+	out    *egress.Revocable
 	answer time.Duration // that the server has
 	alive  time.Duration // the longest that a subscription is to be silent
 
@@ -85,7 +86,7 @@ func (i *identity) uri() string {
 
 // channel opens a channel of its own.
 func (c *caller) channel(ctx context.Context, sec wire.Security) (*wire.Channel, error) {
-	conn, err := c.dial(ctx, "tcp", addressOf(c.set.endpoint))
+	conn, err := c.out.DialContext(ctx, "tcp", addressOf(c.set.endpoint))
 	if err != nil {
 		return nil, err
 	}

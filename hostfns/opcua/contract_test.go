@@ -8,6 +8,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/hostfnstest"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // recording knows the session that was opened last.
@@ -35,6 +36,7 @@ func TestContract(t *testing.T) {
 	hostfnstest.Run(t, hostfnstest.Case{
 		Group:  g,
 		Grants: grantsFor(p.endpoint()),
+		Less:   []spec.Grant{{Group: Name, Resources: []string{p.endpoint()}}},
 		Open:   open(abi.OPCUAOpen{}),
 		Equal:  []hostfnstest.Message{&abi.OPCUAOpen{Endpoint: strings.ToUpper(p.endpoint()[:8]) + p.endpoint()[8:] + "/", AllowInsecure: true, OpenTimeoutMS: 300, OpenRetryMS: 10, SessionTimeoutMS: 60_000}},
 		Others: []hostfnstest.Message{open(abi.OPCUAOpen{Policy: "None"}), open(abi.OPCUAOpen{Username: "a"})},

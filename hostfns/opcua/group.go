@@ -3,7 +3,6 @@ package opcua
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"time"
 
@@ -133,7 +132,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	}
 	who := &caller{
 		set: set, owner: scope.Owner, trust: g.trust, kept: g.trust.place(scope.Owner, scope.Sealed), secret: scope.Secrets, answer: g.cfg.pace.answer, alive: g.cfg.pace.alive,
-		dial: g.cfg.Egress.Dialer(rules).DialContext,
+		out: g.cfg.Egress.Revocable(rules),
 	}
 	l, err := g.connect(ctx, who)
 	if err != nil {
@@ -200,5 +199,3 @@ func networksOf(grants []spec.Grant) []spec.Grant {
 	}
 	return []spec.Grant{{Resources: all}}
 }
-
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)

@@ -49,12 +49,13 @@ func (s *Session) run(ctx context.Context, l *link) {
 // firstWait is the pause before a second attempt.
 const firstWait = 100 * time.Millisecond
 
-// rest waits.
-func (*Session) rest(ctx context.Context, wait time.Duration) {
+// rest waits, unless the grants change.
+func (s *Session) rest(ctx context.Context, wait time.Duration) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-s.again:
 	case <-ctx.Done():
 	}
 }

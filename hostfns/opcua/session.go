@@ -43,6 +43,7 @@ type Session struct {
 	last    *link  // the newest, which may be broken
 
 	shaped chan struct{} // a token when a draft was taken
+	again  chan struct{} // a token: grants have changed, do not wait
 }
 
 var (
@@ -57,7 +58,7 @@ func newSession(g *Group, who *caller, log *slog.Logger) *Session {
 	}
 	return &Session{
 		group: g, who: who, log: log.With("endpoint", who.set.endpoint), events: newQueue(g.cfg.Events, g.cfg.Bytes),
-		done: make(chan struct{}), shaped: make(chan struct{}, 1), pages: map[uint64]*page{},
+		done: make(chan struct{}), shaped: make(chan struct{}, 1), again: make(chan struct{}, 1), pages: map[uint64]*page{},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/hostfnstest"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 func TestContract(t *testing.T) {
@@ -21,6 +22,7 @@ func TestContract(t *testing.T) {
 	hostfnstest.Run(t, hostfnstest.Case{
 		Group:  g,
 		Grants: r.grants(),
+		Less:   []spec.Grant{{Group: Name, Resources: []string{r.address()}}},
 		Open:   r.args(func(a *abi.TCPOpen) { a.OpenTimeoutMS = 100 }),
 		Equal: []hostfnstest.Message{r.args(func(a *abi.TCPOpen) {
 			a.OpenTimeoutMS, a.Background, a.KeepAliveMS, a.BufferBytes = 9, true, 15_000, 1<<20

@@ -17,7 +17,7 @@ import (
 // dialer makes the connections of one session.
 type dialer struct {
 	set  *settings
-	out  *egress.Dialer
+	out  *egress.Revocable
 	tls  *tls.Config // nil: none
 	mask *mask.Mask  // of the secrets in it; nil: there are none
 }
@@ -34,7 +34,7 @@ func newDialer(ctx context.Context, out *egress.Egress, set *settings, scope cap
 	if err != nil {
 		return nil, err
 	}
-	d := &dialer{set: set, out: out.Dialer(rules)}
+	d := &dialer{set: set, out: out.Revocable(rules)}
 	if set.args.TLS == nil {
 		return d, nil
 	}
@@ -82,6 +82,9 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 
 // tune sets what finds out that a peer is gone without a word.
 func tune(conn net.Conn, set *settings) error {
+	if inner, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = inner.NetConn()
+	}
 	c, ok := conn.(*net.TCPConn)
 	if !ok {
 		return nil

@@ -104,6 +104,8 @@ func (s *Session) sleep(d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
+	case <-s.again:
+		return true
 	case <-s.quit.Done():
 		return false
 	}
@@ -283,6 +285,9 @@ func (s *Session) why(cause error) error {
 		return fault.New(fault.ResourceUnavailable, "the connection to %s was given up, because a part of what was written could not be sent", address)
 	}
 	explained := fault.Of(egress.Explain(cause))
+	if explained.Kind == fault.EgressForbidden {
+		return s.dialer.named(explained)
+	}
 	lost := fault.New(fault.ResourceUnavailable, "the connection to %s was lost: %s", address, explained.Text).
 		WithHint("Check the network and the peer; the connection is made again by itself.")
 	return s.dialer.masked(lost)

@@ -26,6 +26,7 @@ type Session struct {
 	cancel  context.CancelFunc
 	closing sync.Once
 	done    chan struct{} // closed when the goroutine has returned
+	again   chan struct{} // a token: grants have changed, do not wait
 
 	mu      sync.Mutex        // guards what follows
 	dropped map[string]uint64 // frames, by why
@@ -57,7 +58,7 @@ func newSession(ctx context.Context, g *Group, set *settings, d *dialer, log *sl
 	s := &Session{
 		set: set, dialer: d, log: log.With("peer", set.args.Address),
 		events: newQueue(g.cfg.Events, set.buffer), frames: framing.New(set.framing),
-		done: make(chan struct{}), reason: "there was no connection yet",
+		done: make(chan struct{}), again: make(chan struct{}, 1), reason: "there was no connection yet",
 	}
 	if set.args.Pull {
 		s.inbox = newInbox(g.cfg.Events, set.buffer)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -26,6 +27,7 @@ const (
 type Session struct {
 	set    abi.UDPOpen
 	conn   net.Conn
+	out    *egress.Egress
 	log    *slog.Logger
 	events queue
 	rate   bucket
@@ -39,6 +41,7 @@ type Session struct {
 	mu     sync.Mutex // guards what follows
 	reason string     // what the system said of the peer last; empty: nothing since it was heard
 	closed bool
+	denied *fault.Fault // the grants do not name the peer's network any more; nil: they do
 }
 
 var (
@@ -51,7 +54,7 @@ func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, log *slog.Logger) *S
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{
-		set: set, conn: conn, log: log.With("peer", set.Address),
+		set: set, conn: conn, out: cfg.Egress, log: log.With("peer", set.Address),
 		events: queue{ready: make(chan struct{}, 1), most: cfg.Events, bytes: int(set.BufferBytes)}, //nolint:gosec // bounded by the settings
 		rate:   bucket{rate: float64(cfg.Rate), left: float64(cfg.Rate), at: time.Now()},
 		heard:  bucket{rate: float64(cfg.Heard), left: float64(cfg.Heard), at: time.Now()},
@@ -76,6 +79,7 @@ func (s *Session) receive() {
 			s.events.missed(missed, capability.Event{Type: abi.EventGap, Time: now, Name: gapRate})
 		}
 		switch {
+		case err == nil && s.refusal() != nil: // nobody may hear it
 		case err == nil && n <= int(s.set.MaxDatagram):
 			s.note("")
 			s.events.push(buf[:n], now)
@@ -141,6 +145,9 @@ func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]
 	if closed {
 		return nil, fault.New(fault.SessionClosed, "the session of %s is closed", s.set.Address)
 	}
+	if f := s.refusal(); f != nil {
+		return nil, f
+	}
 	for _, d := range q.Datagrams {
 		if len(d) > int(s.set.MaxDatagram) {
 			return nil, fault.New(fault.TooLarge, "udp.send: a datagram of %d bytes: at most %d", len(d), s.set.MaxDatagram).
@@ -196,7 +203,11 @@ func (s *Session) Condition() capability.Condition {
 	dropped, counts, buffered := s.events.counts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return capability.Condition{Up: s.reason == "" && !s.closed, Reason: s.reason, Opens: 1, Dropped: dropped, Buffered: buffered, Counts: counts}
+	reason := s.reason
+	if s.denied != nil {
+		reason = s.denied.Text
+	}
+	return capability.Condition{Up: reason == "" && !s.closed, Reason: reason, Opens: 1, Dropped: dropped, Buffered: buffered, Counts: counts}
 }
 
 // Ready holds a token whenever Take may have something to give.

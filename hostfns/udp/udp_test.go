@@ -162,6 +162,7 @@ func TestContract(t *testing.T) {
 	hostfnstest.Run(t, hostfnstest.Case{
 		Group:  greeting{group(), r},
 		Grants: r.grants(),
+		Less:   []spec.Grant{{Group: Name, Resources: []string{r.address()}}},
 		Open:   open,
 		Equal:  []hostfnstest.Message{abi.UDPOpen{Address: r.address(), MaxDatagram: 6, BufferBytes: 1 << 20}},
 		Others: []hostfnstest.Message{abi.UDPOpen{Address: r.address(), MaxDatagram: 100}, abi.UDPOpen{Address: r.address(), MaxDatagram: 6, BufferBytes: 5000}},
