@@ -28,7 +28,7 @@ const deviceType = "httppoll"
 // Bounds of the guest's own.
 const (
 	maxDevice = 200
-	maxKnown  = 10_000
+	maxTries  = 10               // of a page that the server cannot answer
 	inOneStep = abi.MaxItems - 8 // records; an element is two at most
 )
 
@@ -36,26 +36,34 @@ const (
 type poller struct {
 	config config
 	set    *reading.Set
-	known  map[string]bool
+	known  snaprail.Known
+	tries  int // of the page that is next, in a row
 }
 
 // place is how far the source was read: the cursor of the connector.
 type place struct {
+	validators            // of the last round that was read to its end
+	Since      string     `json:"since,omitempty"` // of the last page of a round
+	Page       string     `json:"page,omitempty"`  // the next one of this round
+	Pages      int        `json:"pages,omitempty"` // of this round
+	Round      validators `json:"round,omitzero"`  // of this round: until its last page was read, what has not changed has not been read
+}
+
+// validators are what the server knows the first page by.
+type validators struct {
 	ETag     string `json:"etag,omitempty"`
 	Modified string `json:"modified,omitempty"`
-	Since    string `json:"since,omitempty"` // of the last page of a round
-	Page     string `json:"page,omitempty"`  // the next one of this round
-	Pages    int    `json:"pages,omitempty"` // of this round
 }
+
+// anew begins a round that reads all.
+func (at *place) anew() { *at = place{Since: at.Since} }
 
 // Open reads the config.
 func (p *poller) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	if err := p.configure(in); err != nil {
 		return err
 	}
-	for _, d := range in.Devices {
-		p.known[d.ID] = true
-	}
+	p.known.Open(in)
 	p.name(p.config.Device, step)
 	return nil
 }
@@ -79,7 +87,7 @@ func (p *poller) Test(in *abi.OpenInput) abi.TestResult {
 }
 
 func (p *poller) configure(in *abi.OpenInput) (err error) {
-	*p = poller{config: usual(), known: map[string]bool{}}
+	*p = poller{config: usual()}
 	if err := snaprail.Config(in, &p.config); err != nil {
 		return err
 	}
@@ -115,14 +123,9 @@ func (p *poller) Poll(cursor []byte, step *snaprail.Step) error {
 		return nil
 	}
 	if err := refused(&reply); err != nil {
-		if at.Page != "" { // the place in a list may be gone
-			log.Warning("page " + at.Page + ": " + err.Error() + "; the next round begins anew")
-			at.Page, at.Pages = "", 0
-			keep(&at, step)
-			return nil
-		}
-		return err
+		return p.refusedPage(&at, &reply, err, step)
 	}
+	p.tries = 0
 	if p.config.Format == "json" && !json.Valid(reply.Body) {
 		return failed("bad_answer", fmt.Sprintf("the answer %q is not JSON", reading.Clip(reply.Body)), 0)
 	}
@@ -133,11 +136,33 @@ func (p *poller) Poll(cursor []byte, step *snaprail.Step) error {
 	return nil
 }
 
+// refusedPage keeps the place in a list while the server is away, busy or refuses the
+// login. When it says that the place is gone, or has failed at it for long, the next
+// round begins anew.
+func (p *poller) refusedPage(at *place, reply *http.Response, err error, step *snaprail.Step) error {
+	if at.Page == "" {
+		return err
+	}
+	switch status := reply.Status; {
+	case status == 401, status == 402, status == 403, status == 407:
+		return err
+	case status < 400, status == 408, status == 425, status == 429, status >= 500:
+		if p.tries++; p.tries < maxTries {
+			return err
+		}
+	}
+	log.Warning("page " + at.Page + ": " + err.Error() + "; the next round begins anew")
+	p.tries = 0
+	at.anew()
+	keep(at, step)
+	return nil
+}
+
 // move notes what was read, and goes on with the next page at once.
 func (p *poller) move(at *place, reply *http.Response, step *snaprail.Step) {
 	c := &p.config
 	if at.Page == "" { // of the first page of a round: of the others nobody asks again
-		at.ETag, at.Modified = reply.Headers.Get("ETag"), reply.Headers.Get("Last-Modified")
+		at.Round = validators{reply.Headers.Get("ETag"), reply.Headers.Get("Last-Modified")}
 	}
 	if c.since.Set {
 		if since, ok := c.since.Text(reply.Body); ok {
@@ -150,10 +175,14 @@ func (p *poller) move(at *place, reply *http.Response, step *snaprail.Step) {
 	}
 	switch {
 	case !more || page == "" || page == at.Page:
-		at.Page, at.Pages = "", 0
+		*at = place{validators: at.Round, Since: at.Since}
 	case at.Pages+1 >= c.MaxPages:
-		log.Warning("a round has more than " + strconv.Itoa(c.MaxPages) + " pages: the rest waits for the next one")
-		at.Page, at.Pages = "", 0
+		rest := "the rest is not read: raise max_pages, or give since_pointer, from where the next round goes on"
+		if c.since.Set {
+			rest = "the rest waits for the next one"
+		}
+		log.Warning("a round has more than " + strconv.Itoa(c.MaxPages) + " pages: " + rest)
+		at.anew()
 	default:
 		at.Page = page
 		at.Pages++
@@ -254,7 +283,8 @@ func (p *poller) records(reply *http.Response, step *snaprail.Step) error {
 			return failed("bad_answer", c.Each+" is no list in the answer", 0)
 		}
 	}
-	now := time.Now().UnixNano()
+	now, unread := time.Now().UnixNano(), 0
+	var why error
 	for i, element := range elements {
 		if len(step.Outcome().Batch.Records) >= inOneStep {
 			if _, err := snaprail.Emit(step); err != nil {
@@ -262,38 +292,72 @@ func (p *poller) records(reply *http.Response, step *snaprail.Step) error {
 			}
 		}
 		if err := p.record(element, now, step); err != nil {
-			// One that does not fit does not hold up the others, of which the source
-			// would say the same again and again.
-			log.Warning("element " + strconv.Itoa(i) + " is left out: " + err.Error())
+			if p.unread(element, now, err, step); unread == 0 {
+				why = fmt.Errorf("the first is element %d: %w", i, err)
+			}
+			unread++
 		}
+	}
+	if unread > 0 {
+		log.Warning(strconv.Itoa(unread) + " elements do not fit, and were recorded as events: " + why.Error())
 	}
 	return nil
 }
 
+// unread records an element that does not fit as it came, as an event that says why:
+// the source has it no longer when the cursor has moved. It does not hold up the
+// others, of which the source would say the same again and again.
+func (p *poller) unread(element json.RawMessage, now int64, why error, step *snaprail.Step) {
+	device, err := p.deviceOf(element)
+	if err != nil {
+		device = p.config.Device
+	}
+	p.name(device, step)
+	r := step.Record(abi.KindEvent, device, now)
+	r.ContentType, r.Payload = "application/json", element
+	r.Headers = append(r.Headers, abi.Header{Name: "unread", Value: []byte(why.Error())})
+	if id := p.idOf(element); id != "" {
+		r.SourceKey = "unread/" + id // it is no repeat of it when it fits, one day
+	}
+}
+
+func (p *poller) deviceOf(element json.RawMessage) (string, error) {
+	c := &p.config
+	if !c.device.Set {
+		return c.Device, nil
+	}
+	text, ok := c.device.Text(element)
+	if !ok || text == "" || len(text) > maxDevice || !utf8.ValidString(text) {
+		return "", fmt.Errorf("there is no device at %s", c.DevicePointer)
+	}
+	return text, nil
+}
+
+func (p *poller) idOf(element json.RawMessage) string {
+	if !p.config.id.Set {
+		return ""
+	}
+	id, _ := p.config.id.Text(element)
+	return id
+}
+
 func (p *poller) record(element json.RawMessage, now int64, step *snaprail.Step) error {
 	c := &p.config
-	device, at := c.Device, now
-	if c.device.Set {
-		text, ok := c.device.Text(element)
-		if !ok || text == "" || len(text) > maxDevice || !utf8.ValidString(text) {
-			return fmt.Errorf("there is no device at %s", c.DevicePointer)
-		}
-		device = text
+	device, err := p.deviceOf(element)
+	if err != nil {
+		return err
 	}
+	at := now
 	if c.time.Set {
 		text, ok := c.time.Text(element)
 		if !ok {
 			return fmt.Errorf("there is no time at %s", c.TimePointer)
 		}
-		var err error
 		if at, err = parseTime(text, c.TimeFormat); err != nil {
 			return err
 		}
 	}
-	id := ""
-	if c.id.Set {
-		id, _ = c.id.Text(element)
-	}
+	id := p.idOf(element)
 	if p.set.Len() == 0 {
 		p.payload(device, at, "application/json", element, id, step)
 		return nil
@@ -342,13 +406,7 @@ func parseTime(text, format string) (int64, error) {
 
 // name tells the host of a device when it is first seen.
 func (p *poller) name(device string, step *snaprail.Step) {
-	if p.known[device] {
-		return
+	if !p.known.Name(step, deviceType, device) {
+		log.Warning("more than " + strconv.Itoa(snaprail.MaxKnown) + " devices: " + device + " and others are not listed")
 	}
-	if len(p.known) >= maxKnown {
-		log.Warning("more than " + strconv.Itoa(maxKnown) + " devices: " + device + " is not listed")
-		return
-	}
-	p.known[device] = true
-	step.PutDevice(device, deviceType, device)
 }

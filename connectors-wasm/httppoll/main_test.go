@@ -38,6 +38,7 @@ func opened(t *testing.T, config string, answer http.HandlerFunc) *rig {
 	t.Helper()
 	h := guesttest.New(t, &poller{})
 	r := &rig{h, t, h.Web(answer), h.Log(), nil, 0}
+	r.KV()
 	r.web.Secrets["api"] = "s3cret"
 	r.MustOpen(config)
 	return r
@@ -103,7 +104,7 @@ func TestWorkedExample(t *testing.T) {
 func TestUnchangedAndPages(t *testing.T) {
 	changed := 1
 	var asked []string
-	r := opened(t, `{"url":"https://a.example/x?k=v","each":"/items","page_pointer":"/links/next","id_pointer":"","max_pages":3}`, func(w http.ResponseWriter, q *http.Request) {
+	r := opened(t, `{"url":"https://a.example/x?k=v","each":"/items","page_pointer":"/links/next","id_pointer":"","max_pages":4}`, func(w http.ResponseWriter, q *http.Request) {
 		asked = append(asked, q.URL.RequestURI()+" "+q.Header.Get("If-None-Match"))
 		tag := fmt.Sprintf(`"v%d"`, changed)
 		switch {
@@ -115,7 +116,7 @@ func TestUnchangedAndPages(t *testing.T) {
 		case q.URL.Path == "/x/2":
 			fmt.Fprint(w, `{"items":[2],"links":{"next":"https://a.example/x/3"}}`)
 		case q.URL.Path == "/x/3":
-			fmt.Fprint(w, `{"items":[3],"links":{"next":"/x/4"}}`)
+			fmt.Fprint(w, `{"items":[3],"links":{}}`)
 		}
 	})
 	var records []string
@@ -133,12 +134,65 @@ func TestUnchangedAndPages(t *testing.T) {
 	if want := `/x?k=v |/x/2 |/x/3 |/x?k=v "v1"`; strings.Join(asked, "|") != want {
 		t.Errorf("asked %q", asked)
 	}
-	if len(*r.lines) != 1 || !strings.Contains((*r.lines)[0].Text, "more than 3 pages") {
-		t.Errorf("log %v", *r.lines)
-	}
 	changed = 2
 	if got, err := r.round(); got == "" || err != nil {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What has not changed was read only when all its pages were: a page that fails for
+// now is asked for again, one that is gone begins a new round, which reads all.
+func TestARoundIsReadToItsEnd(t *testing.T) {
+	for _, c := range []struct {
+		more   string
+		status int // of the second page, at first
+		times  int
+		want   string // that is asked for
+	}{
+		{"", 503, 1, "/x|/x/2|/x/2|/x v1"},
+		{"", 429, 3, "/x|/x/2|/x/2|/x/2|/x/2|/x v1"},
+		{"", 401, 12, "/x" + strings.Repeat("|/x/2", 13) + "|/x v1"},
+		{"", 404, 1, "/x|/x/2|/x|/x/2|/x v1"},
+		{"", 400, 1, "/x|/x/2|/x|/x/2|/x v1"},
+		{"", 500, 10, "/x" + strings.Repeat("|/x/2", 10) + "|/x|/x/2|/x v1"},
+		{`,"max_pages":1`, 200, 0, "/x|/x|/x"},
+	} {
+		var asked []string
+		left := c.times
+		r := opened(t, `{"url":"https://a.example/x","each":"/items","retries":0,"page_pointer":"/links/next"`+c.more+`}`, func(w http.ResponseWriter, q *http.Request) {
+			tag := q.Header.Get("If-None-Match")
+			asked = append(asked, strings.TrimSpace(q.URL.Path+" "+strings.Trim(tag, `"`)))
+			switch {
+			case tag == `"v1"`:
+				w.WriteHeader(304)
+			case q.URL.Path == "/x":
+				w.Header().Set("ETag", `"v1"`)
+				fmt.Fprint(w, `{"items":[1],"links":{"next":"/x/2"}}`)
+			case left > 0:
+				left--
+				w.WriteHeader(c.status)
+			default:
+				fmt.Fprint(w, `{"items":[2]}`)
+			}
+		})
+		n := strings.Count(c.want, "|") + 1
+		read := ""
+		for range n {
+			got, err := r.round()
+			if said, ok := errors.AsType[*abi.Error](err); err != nil && (!ok || said.Code != fmt.Sprintf("http_%d", c.status)) {
+				t.Fatal(err)
+			}
+			read += got
+		}
+		if got := strings.Join(asked, "|"); got != c.want {
+			t.Errorf("%d, %d times: asked %s, want %s", c.status, c.times, got, c.want)
+		}
+		if c.more == "" && !strings.Contains(read, " 2") {
+			t.Errorf("%d, %d times: read %s", c.status, c.times, read)
+		}
+		if c.more != "" && (len(*r.lines) != n || !strings.Contains((*r.lines)[0].Text, "more than 1 pages: the rest is not read")) {
+			t.Errorf("log %v", *r.lines)
+		}
 	}
 }
 
@@ -196,9 +250,29 @@ func TestElements(t *testing.T) {
 	answer := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }
 	r := opened(t, `{"url":"https://a.example/x","each":"/l","time_pointer":"/t","time_format":"s","fields":[{"name":"v","type":"int"}]}`, answer)
 	body = `{"l":[{"t":1,"v":1},{"t":2},{"v":3},{"t":"x","v":4},{"t":5.5,"v":5},7]}`
-	got, err := r.round()
-	if want := "httppoll@1000000000 v=1 \nhttppoll@5500000000 v=5 "; got != want || err != nil || len(*r.lines) != 4 {
-		t.Errorf("%q, %v, %v", got, err, *r.lines)
+	out, err := r.Poll(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What does not fit is not lost when the cursor moves: it is an event.
+	var words []string
+	for _, rec := range out.Batch.Records {
+		switch rec.Kind {
+		case abi.KindEvent:
+			words = append(words, fmt.Sprintf("%s %s %s %.5s", rec.Device, rec.ContentType, rec.Payload, rec.Headers[0].Value))
+		default:
+			words = append(words, fmt.Sprintf("%d=%d", rec.Time, rec.Points[0].Value.Int()))
+		}
+	}
+	want := `1000000000=1; httppoll application/json {"t":2} field; httppoll application/json {"v":3} there; ` +
+		`httppoll application/json {"t":"x","v":4} "x" i; 5500000000=5; httppoll application/json 7 there`
+	if got := strings.Join(words, "; "); got != want || len(*r.lines) != 1 || !strings.Contains((*r.lines)[0].Text, "4 elements") {
+		t.Errorf("%s\n%s\n%v", got, want, *r.lines)
+	}
+	named := opened(t, `{"url":"https://a.example/x","each":"/l","id_pointer":"/id","device_pointer":"/d","fields":[{"name":"v","type":"int"}]}`, answer)
+	body = `{"l":[{"id":1,"d":"p","v":"x"},{"id":2,"v":1}]}`
+	if got, err := named.round(); err != nil || !strings.Contains(got, "p@") || !strings.HasSuffix(got, `{"id":2,"v":1}unread/2`) {
+		t.Errorf("%s, %v", got, err)
 	}
 	if body = `{"l":{}}`; true {
 		if _, err := r.round(); err == nil {
@@ -213,7 +287,7 @@ func TestElements(t *testing.T) {
 	many := opened(t, `{"url":"https://a.example/x","each":"/l","fields":[{"name":"v"}]}`, answer)
 	emitted := many.Emits()
 	body = `{"l":[` + strings.TrimSuffix(strings.Repeat(`{"v":1},`, 700), ",") + `]}`
-	out, err := many.Poll(nil)
+	out, err = many.Poll(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
