@@ -21,6 +21,7 @@ type dialer struct {
 	grants []spec.Grant
 	topic  string
 	log    *slog.Logger
+	guard  *guard
 
 	mu     sync.Mutex
 	failed map[string]*fault.Fault // by address, while it fails
@@ -39,7 +40,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	defer d.mu.Unlock()
 	if err == nil {
 		delete(d.failed, address)
-		return conn, nil
+		return d.guard.wrap(conn), nil
 	}
 	f := fault.Of(err)
 	if _, known := d.failed[address]; !known {

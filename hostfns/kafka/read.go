@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"net"
 	"strconv"
@@ -96,6 +97,10 @@ func (s *session) gap(now int64, name, format string, args ...any) {
 // passed over.
 func (s *session) takeRecord(now int64, r *kgo.Record) {
 	behind := mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
+	if r.ProducerID == passedOver {
+		s.passOver(now, r, behind, fault.New(fault.TooLarge, "kafka: the batch of the offsets %d to %d of partition %d of %s takes more than %d bytes once it is decompressed, or than %d of memory", firstOf(r), r.Offset, r.Partition, s.set.args.Topic, maxDecompressed, batchCost))
+		return
+	}
 	if len(r.Headers) <= abi.MaxHeaders {
 		record := recordOf(r)
 		record.TopicID = s.readTopicID()
@@ -104,9 +109,21 @@ func (s *session) takeRecord(now int64, r *kgo.Record) {
 			return
 		}
 	}
-	f := fault.New(fault.TooLarge, "kafka: the record at offset %d of partition %d of %s has more than %d bytes, or than %d headers", r.Offset, r.Partition, s.set.args.Topic, abi.MaxRecord, abi.MaxHeaders)
+	s.passOver(now, r, behind, fault.New(fault.TooLarge, "kafka: the record at offset %d of partition %d of %s has more than %d bytes, or than %d headers", r.Offset, r.Partition, s.set.args.Topic, abi.MaxRecord, abi.MaxHeaders))
+}
+
+// passOver tells of what is too large, in its place.
+func (s *session) passOver(now int64, r *kgo.Record, behind mark, f *fault.Fault) {
 	s.log.Warn("kafka record passed over", "error", f)
 	s.events.push(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}, r.Partition, behind, true)
+}
+
+// firstOf is the first offset of a batch that was passed over.
+func firstOf(r *kgo.Record) int64 {
+	if len(r.Value) != markerSize {
+		return r.Offset
+	}
+	return int64(binary.BigEndian.Uint64(r.Value)) //nolint:gosec // as it was written
 }
 
 // readTopicID is the ID of the topic that is read, in text.

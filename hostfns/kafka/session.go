@@ -72,6 +72,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 		set: set, pace: g.cfg.pace, log: log, mask: l.mask, login: l,
 		dialer: &dialer{
 			out: g.cfg.Egress.Dialer(rules), tls: l.tls, grants: scope.Grants, topic: set.args.Topic, log: log,
+			guard:  &guard{purse: scope.Purse, log: log},
 			failed: map[string]*fault.Fault{},
 		},
 		flights: newFlights(g.cfg.Records, g.cfg.Bytes),
