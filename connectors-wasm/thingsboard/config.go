@@ -48,7 +48,7 @@ type config struct {
 func readConfig(in *abi.OpenInput) (*config, error) {
 	c := &config{
 		Version: mqtt.V311, Login: loginToken, KeepAlive: 30, DeviceBy: "device", DeviceType: "default",
-		MaxPayload: 60_000, RPCTimeout: 5,
+		MaxPayload: 60_000, RPCTimeout: 3,
 	}
 	if err := snaprail.Config(in, c); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/kv"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
 )
@@ -31,6 +32,9 @@ type gateway struct {
 	devices    *registry
 	connection uint64 // the last that was looked at; 0: none
 	asked      asked
+	made       *kv.Ring // RPCs that were passed on
+	unkept     bool     // of them was told
+	trouble    log.Seldom
 }
 
 // Open connects. The platform is told of devices later: a guest that is opened for
@@ -40,8 +44,9 @@ func (g *gateway) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	if err != nil {
 		return err
 	}
-	g.config, g.connection, g.asked = c, 0, newAsked(time.Now().UnixMilli())
+	g.config, g.connection, g.asked, g.trouble = c, 0, newAsked(time.Now().UnixMilli()), log.Seldom{}
 	g.devices = load()
+	g.loadDone()
 	g.session, err = mqtt.Open(c.dial(
 		mqtt.Subscription{Filter: topicAttributes, QoS: 1}, mqtt.Subscription{Filter: topicResponse, QoS: 1},
 		mqtt.Subscription{Filter: topicRPC, QoS: 1},
@@ -69,12 +74,18 @@ func (g *gateway) Test(in *abi.OpenInput) abi.TestResult {
 	return abi.TestResult{Success: true, Message: "the platform knows the gateway"}
 }
 
-// OnEvents follows the connection, and does what the platform says.
+// OnEvents follows the connection, and does what the platform says, as far as there
+// is time: each message may wait for a device.
 func (g *gateway) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	began := time.Now()
 	for i := range events {
 		event := &events[i]
 		switch event.Type {
 		case abi.EventData:
+			if time.Since(began) > stepTime {
+				step.Retry(i, 0, "those before it took the time of the step")
+				continue
+			}
 			messages, err := mqtt.Received(*event)
 			if err != nil {
 				step.Reject(i, err.Error())
@@ -103,14 +114,14 @@ func (g *gateway) tick(timer string, step *snaprail.Step) {
 		g.attempt(step)
 	case timerDevices:
 		if err := g.silence(time.Now().UnixNano()); err != nil {
-			log.Warning("the platform was not told of a device that is silent: " + err.Error())
+			g.trouble.Warning("the platform was not told of a device that is silent: " + err.Error())
 		}
 	}
 }
 
 func (g *gateway) attempt(step *snaprail.Step) {
 	if err := g.ready(); err != nil {
-		log.Warning("the platform has not been told of the devices: " + err.Error())
+		g.trouble.Warning("the platform has not been told of the devices: " + err.Error())
 		step.After(timerConnect, time.Second)
 	}
 }
@@ -149,6 +160,7 @@ func (g *gateway) ready() error {
 		return err
 	}
 	g.connection = info.Connections
+	g.trouble.Over()
 	return nil
 }
 

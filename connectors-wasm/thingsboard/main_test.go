@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -42,8 +43,15 @@ type rig struct {
 
 func newRig(t *testing.T, config string) *rig {
 	t.Helper()
+	return newRigWith(t, config, nil)
+}
+
+// newRigWith is newRig with what an earlier gateway has kept.
+func newRigWith(t *testing.T, config string, kept map[string][]byte) *rig {
+	t.Helper()
 	h := guesttest.New(t, &gateway{})
 	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), platform: peertest.NewThingsBoard(t)}
+	maps.Copy(r.kept, kept)
 	r.MustOpen(config)
 	r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerConnect})
 	return r

@@ -142,12 +142,19 @@ func (g *gateway) rpc(s *said) {
 	if len(call.Params) == 0 {
 		call.Params = json.RawMessage("{}")
 	}
-	body, err := g.ask(d, &abi.Message{Type: abi.MessageRPC, Method: call.Method, Body: call.Params})
-	if err != nil {
-		answer(failure(err))
+	id := rpcID(s.Device, call.ID.String(), call.Method, call.Params)
+	if data, known := g.made.Find(id); known {
+		log.Info("the RPC " + clip(call.ID.String()) + " of " + d.Name + " came again: it was answered, and not made")
+		answer(data)
 		return
 	}
-	answer(success(body))
+	body, err := g.ask(d, &abi.Message{Type: abi.MessageRPC, Method: call.Method, Body: call.Params})
+	data := success(body)
+	if err != nil {
+		data = failure(err)
+	}
+	g.keepDone(id, data)
+	answer(data)
 }
 
 // success is the answer of a connector as the platform takes it: an object as it
@@ -200,7 +207,11 @@ func (g *gateway) own(id string, s *said) {
 // tell publishes an answer. One that fails is not tried again: whoever asked has
 // stopped waiting by then.
 func (g *gateway) tell(m mqtt.Message) {
-	if err := g.sendAll(message{Message: m}); err != nil {
+	results, err := g.session.PublishWithin(tellTime, m)
+	if err == nil && len(results) == 1 && results[0].Code != "" {
+		err = refused(results[0])
+	}
+	if err != nil {
 		log.Warning("an answer to " + m.Topic + " was not sent: " + err.Error())
 	}
 }

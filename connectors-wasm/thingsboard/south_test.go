@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/guesttest"
@@ -49,8 +51,7 @@ func TestRPC(t *testing.T) {
 	var reply abi.Reply
 	asked := peers(r, func(*abi.Message) abi.Reply { return reply })
 	r.deliver(telemetry("CustomSerialDevice1", 1, point("x", abi.Int(1))))
-	call := `{"device": "CustomSerialDevice1", "data": {"id": 1, "method": "toggle_gpio", "params": {"pin":1}}}`
-	for _, c := range []struct {
+	for i, c := range []struct {
 		reply abi.Reply
 		want  string
 	}{
@@ -61,11 +62,11 @@ func TestRPC(t *testing.T) {
 		{abi.Reply{Status: abi.ReplyError, Err: &abi.Error{Code: "interlocked", Text: "a \"no\""}}, `{"success":false,"error":"interlocked: a \"no\""}`},
 	} {
 		reply, *asked, r.platform.Answers = c.reply, nil, nil
-		r.says("v1/gateway/rpc", call)
+		r.says("v1/gateway/rpc", fmt.Sprintf(`{"device": "CustomSerialDevice1", "data": {"id": %d, "method": "toggle_gpio", "params": {"pin":1}}}`, i+1))
 		if got := fmt.Sprint(*asked); got != `[meters CustomSerialDevice1 2 toggle_gpio {"pin":1}]` {
 			t.Errorf("asked %s", got)
 		}
-		if got := strings.Join(r.platform.Answers, ""); got != "CustomSerialDevice1 1 "+c.want {
+		if got := strings.Join(r.platform.Answers, ""); got != fmt.Sprintf("CustomSerialDevice1 %d ", i+1)+c.want {
 			t.Errorf("answered %s, want %s", got, c.want)
 		}
 	}
@@ -75,6 +76,63 @@ func TestRPC(t *testing.T) {
 	if len(*asked) != 0 || len(r.platform.Answers) != 1 || !strings.Contains(r.platform.Answers[0], "device_unknown") {
 		t.Errorf("%v, %v", *asked, r.platform.Answers)
 	}
+}
+
+const openValve = `{"device":"hall","data":{"id":7,"method":"open_valve","params":{"to":%d}}}`
+
+// An RPC that is handed in again, to this guest or the next one, is answered and not
+// made. The platform uses its numbers again, for other RPCs.
+func TestRPCIsMadeOnce(t *testing.T) {
+	r := newRig(t, small)
+	asked := peers(r, func(*abi.Message) abi.Reply { return abi.Reply{Body: []byte(`{"open":1}`)} })
+	r.deliver(telemetry("hall", 1, point("x", abi.Int(1))))
+	twice := func(r *rig) {
+		t.Helper()
+		for range 2 {
+			r.platform.Answers = nil
+			r.says("v1/gateway/rpc", fmt.Sprintf(openValve, 1))
+			if got := strings.Join(r.platform.Answers, ""); got != `hall 7 {"open":1}` {
+				t.Errorf("answered %s", got)
+			}
+		}
+	}
+	twice(r)
+	if len(*asked) != 1 {
+		t.Errorf("asked %v", *asked)
+	}
+	r.says("v1/gateway/rpc", fmt.Sprintf(openValve, 2))
+	if len(*asked) != 2 {
+		t.Errorf("another RPC of the number was not made: asked %v", *asked)
+	}
+
+	next := newRigWith(t, small, r.kept)
+	asked = peers(next, nothing)
+	twice(next)
+	if len(*asked) != 0 {
+		t.Errorf("after a restart: asked %v", *asked)
+	}
+}
+
+// A device that is slow takes the step's time: what comes behind it is not begun, and
+// is handed in again.
+func TestRPCsBegunAsTimeAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, small)
+		asked := peers(r, func(*abi.Message) abi.Reply {
+			time.Sleep(stepTime + time.Millisecond)
+			return abi.Reply{}
+		})
+		r.deliver(telemetry("hall", 1, point("x", abi.Int(1))))
+		var events []abi.Event
+		for i := range 3 {
+			events = append(events, r.broker.Event(abi.MQTTMessage{Topic: topicRPC, Payload: fmt.Appendf(nil, openValve, i), QoS: 1}))
+		}
+		out := r.MustEvents(events...)
+		if len(*asked) != 1 || len(out.Verdicts) != 2 || out.Verdicts[0].Input != 1 || out.Verdicts[1].Input != 2 ||
+			out.Verdicts[0].Decision != abi.DecisionRetry || out.Verdicts[1].Decision != abi.DecisionRetry {
+			t.Errorf("asked %v, %+v", *asked, out.Verdicts)
+		}
+	})
 }
 
 func TestRPCWithoutGrant(t *testing.T) {
