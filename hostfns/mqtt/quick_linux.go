@@ -23,11 +23,12 @@ func quick(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn
 	}
-	return &quickConn{conn, raw}
+	return &quickConn{conn, tcp, raw}
 }
 
 type quickConn struct {
 	net.Conn
+	tcp *net.TCPConn // under it
 	raw syscall.RawConn
 }
 
@@ -38,3 +39,6 @@ func (c *quickConn) Read(b []byte) (int, error) {
 	})
 	return n, err
 }
+
+// CloseWrite ends what is written, and goes on reading.
+func (c *quickConn) CloseWrite() error { return c.tcp.CloseWrite() }

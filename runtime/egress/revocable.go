@@ -92,6 +92,14 @@ func (c *revocable) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite ends what is written, and goes on reading.
+func (c *revocable) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // Read implements net.Conn.
 func (c *revocable) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
