@@ -20,19 +20,22 @@ type refusal struct {
 	fault error
 }
 
-// know asks for the agent's devices, unless they are known, and names them to the
-// host.
+// know asks for the agent's devices, unless they are known, and tells the host of
+// those that it was not told of in a step that came to be.
 func (s *source) know(step *snaprail.Step) error {
-	if s.model != nil {
-		return nil
+	if s.model == nil {
+		m, h, err := s.probe()
+		if err != nil {
+			return err
+		}
+		s.model, s.at = m, place{Instance: h.Instance}
+		s.told.Open(&abi.OpenInput{})
 	}
-	m, h, err := s.probe()
-	if err != nil {
-		return err
-	}
-	s.model, s.at = m, place{Instance: h.Instance}
-	for i := range m.devices {
-		d := &m.devices[i]
+	for i := range s.model.devices {
+		d := &s.model.devices[i]
+		if !s.told.Tell(step, d.id) {
+			continue
+		}
 		step.PutDevice(d.id, deviceType, d.name)
 		if len(d.about) > 0 {
 			step.Attributes(d.id, time.Now().UnixNano(), d.about...)

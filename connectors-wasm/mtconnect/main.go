@@ -42,8 +42,9 @@ type config struct {
 // source is the connector.
 type source struct {
 	config config
-	model  *model // of the agent's devices; nil: not asked for yet
-	at     place  // that the model is of
+	model  *model         // of the agent's devices; nil: not asked for yet
+	at     place          // that the model is of
+	told   snaprail.Known // devices of the model that the host was told of
 }
 
 // place is the cursor: how far the buffer of one life of the agent was read.

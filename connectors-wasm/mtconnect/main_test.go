@@ -19,6 +19,7 @@ func rig(t *testing.T, size int, more string) (*guesttest.Harness, *peertest.MTC
 	agent := peertest.NewMTConnect(size)
 	h := guesttest.New(t, &source{})
 	h.Log()
+	h.KV()
 	h.Web(agent)
 	h.MustOpen(`{"url":"http://agent.test:5000/"` + more + `}`)
 	return h, agent
@@ -308,4 +309,34 @@ func answer(tb testing.TB, agent http.Handler, path string) string {
 	w := httptest.NewRecorder()
 	agent.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Body.String()
+}
+
+// The devices and what is known of them are told in a step that comes to be: what a
+// poll wrote that failed after the probe is not there.
+func TestDevicesAreToldWhenThePollSucceeds(t *testing.T) {
+	agent := peertest.NewMTConnect(100)
+	h := guesttest.New(t, &source{})
+	h.Log()
+	state := h.KV()
+	fail := true
+	h.Web(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if fail && strings.HasSuffix(q.URL.Path, "/current") {
+			w.WriteHeader(503)
+			return
+		}
+		agent.ServeHTTP(w, q)
+	}))
+	h.MustOpen(`{"url":"http://agent.test:5000/"}`)
+	if _, err := h.Poll(nil); err == nil {
+		t.Fatal("the agent answered 503")
+	}
+	clear(state) // the host takes back what the step wrote
+	fail = false
+	out := h.MustPoll(nil)
+	if text := said(t, out); !strings.Contains(text, "device ") || !strings.Contains(text, "attributes ") {
+		t.Errorf("the devices were not told again:\n%s", text)
+	}
+	if out := h.MustPoll(out.Cursor); len(out.Devices) != 0 {
+		t.Errorf("told again: %+v", out.Devices)
+	}
 }

@@ -40,7 +40,7 @@ type unsureName struct {
 
 // Open forgets what was before, and takes the devices that the host has.
 func (k *Known) Open(in *abi.OpenInput) {
-	*k = Known{told: make(map[string]bool, len(in.Devices)), life: strconv.FormatInt(time.Now().UnixNano(), 36) + "/"}
+	*k = Known{told: make(map[string]bool, len(in.Devices)), last: k.last, life: strconv.FormatInt(time.Now().UnixNano(), 36) + "/"}
 	for i := range in.Devices {
 		k.told[in.Devices[i].ID] = true
 	}
@@ -49,22 +49,30 @@ func (k *Known) Open(in *abi.OpenInput) {
 // Name adds a device to the step, unless the host knows it. It answers false, once,
 // when there are more than MaxKnown: that one and all further ones are not listed.
 func (k *Known) Name(step *Step, deviceType, device string) bool {
+	was := k.full
+	if k.Tell(step, device) {
+		step.PutDevice(device, deviceType, device)
+	}
+	return was || !k.full
+}
+
+// Tell reports whether the host is to be told of a device in this step: it was not
+// yet, or in a step that came to nothing. Whoever asks tells it.
+func (k *Known) Tell(step *Step, device string) bool {
 	if len(k.unsure) > 0 && k.at != step.emptied {
 		k.settle()
 	}
 	switch {
 	case k.told[device]:
-		return true
+		return false
 	case len(k.told) >= MaxKnown:
-		first := !k.full
 		k.full = true
-		return !first
+		return false
 	}
-	step.PutDevice(device, deviceType, device)
 	if len(k.unsure) == 0 || k.at != step.emptied { // the first of this part of the step
 		mark := k.last + 1
-		if !put(k.life + strconv.FormatUint(mark, 10)) {
-			return true // what cannot be marked is named again
+		if !putMark(k.life + strconv.FormatUint(mark, 10)) {
+			return true // what cannot be marked is told again
 		}
 		k.last, k.at = mark, step.emptied
 	}
@@ -102,7 +110,7 @@ func (k *Known) taken() uint64 {
 	return mark
 }
 
-func put(mark string) bool {
+func putMark(mark string) bool {
 	_, err := hostStatePut(abi.KVPut{Key: knownKey, Value: []byte(mark)}.Append(hostcall.Request()))
 	return err == nil
 }
