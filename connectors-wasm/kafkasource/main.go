@@ -47,8 +47,8 @@ type config struct {
 // source is the connector.
 type source struct {
 	config config
-	known  map[string]bool // devices that were named to the host
-	before place           // what is in the outbox since before this guest: it is not taken twice
+	known  snaprail.Known
+	before place // what is in the outbox since before this guest: it is not taken twice
 	place  place
 }
 
@@ -63,9 +63,7 @@ func (s *source) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return err
 	}
 	s.before, s.place = readPlace(in.Cursor, s.config.Group), readPlace(in.Cursor, s.config.Group)
-	for _, d := range in.Devices {
-		s.known[d.ID] = true
-	}
+	s.known.Open(in)
 	s.name(s.config.Device, step)
 	return nil
 }
@@ -84,7 +82,6 @@ func (s *source) Test(in *abi.OpenInput) abi.TestResult {
 
 func (s *source) configure(in *abi.OpenInput) error {
 	s.config = config{Device: deviceType, ContentType: "application/json"}
-	s.known = map[string]bool{}
 	return snaprail.Config(in, &s.config)
 }
 
@@ -156,18 +153,9 @@ func (s *source) deviceOf(m *abi.KafkaRecord) string {
 
 func isName(b []byte) bool { return len(b) > 0 && len(b) <= maxDevice && utf8.Valid(b) }
 
-// maxKnown bounds the devices that messages may name.
-const maxKnown = 10_000
-
 // name tells the host of a device when it is first seen.
 func (s *source) name(device string, step *snaprail.Step) {
-	if s.known[device] {
-		return
+	if !s.known.Name(step, deviceType, device) {
+		log.Warning("more than " + strconv.Itoa(snaprail.MaxKnown) + " devices: " + device + " and others are not listed")
 	}
-	if len(s.known) >= maxKnown {
-		log.Warning("more than " + strconv.Itoa(maxKnown) + " devices: " + device + " is not listed")
-		return
-	}
-	s.known[device] = true
-	step.PutDevice(device, deviceType, device)
 }

@@ -23,6 +23,7 @@ func example(t *testing.T) string {
 func opened(t *testing.T) (*guesttest.Harness, *guesttest.Topics) {
 	t.Helper()
 	h := guesttest.New(t, &source{})
+	h.KV()
 	h.Log()
 	k := h.Kafka("plant.readings")
 	out := h.MustOpen(example(t))
@@ -78,6 +79,7 @@ func TestWhatIsNoRecord(t *testing.T) {
 // A test joins no group.
 func TestTest(t *testing.T) {
 	h := guesttest.New(t, &source{})
+	h.KV()
 	k := h.Kafka()
 	result, err := h.Test(example(t))
 	if err != nil || !result.Success || k.Opened()[0].Group != "" {
@@ -106,6 +108,7 @@ func TestRepeatsAfterACrash(t *testing.T) {
 		t.Errorf("what the host hands in twice to one guest is not in the outbox: %+v", out)
 	}
 	again := guesttest.New(t, &source{})
+	again.KV()
 	again.Log()
 	k = again.Kafka("plant.readings")
 	in := guesttest.Opening(example(t), abi.ReasonStart)

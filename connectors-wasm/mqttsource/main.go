@@ -20,17 +20,14 @@ func main() {}
 // deviceType is that of all devices.
 const deviceType = "mqtt"
 
-// The bounds of devices.
-const (
-	maxDevice = 200    // bytes of a name
-	maxKnown  = 10_000 // that messages may name
-)
+// maxDevice bounds the name of a device, in bytes.
+const maxDevice = 200
 
 // source is the connector.
 type source struct {
 	config  config
 	session *mqtt.Session
-	known   map[string]bool // devices that were named to the host
+	known   snaprail.Known
 }
 
 // Open begins to receive.
@@ -38,9 +35,7 @@ func (s *source) Open(in *abi.OpenInput, _ *snaprail.Step) (err error) {
 	if err := s.configure(in); err != nil {
 		return err
 	}
-	for _, d := range in.Devices {
-		s.known[d.ID] = true
-	}
+	s.known.Open(in)
 	s.session, err = mqtt.Open(s.config.args(in.Connector))
 	return err
 }
@@ -62,7 +57,6 @@ func (s *source) configure(in *abi.OpenInput) error {
 		Device: deviceType, Format: formatPayload, ContentType: "application/json", Retained: true,
 		SessionExpiry: 86_400, PublishQoS: 1,
 	}
-	s.known = map[string]bool{}
 	if err := snaprail.Config(in, &s.config); err != nil {
 		return err
 	}
@@ -153,13 +147,7 @@ func (s *source) record(input int, now int64, f *filter, device, name string, m 
 
 // name tells the host of a device when it is first seen.
 func (s *source) name(device string, step *snaprail.Step) {
-	if s.known[device] {
-		return
+	if !s.known.Name(step, deviceType, device) {
+		log.Warning("more than " + strconv.Itoa(snaprail.MaxKnown) + " devices: " + device + " and others are not listed")
 	}
-	if len(s.known) >= maxKnown {
-		log.Warning("more than " + strconv.Itoa(maxKnown) + " devices: " + device + " is not listed")
-		return
-	}
-	s.known[device] = true
-	step.PutDevice(device, deviceType, device)
 }

@@ -25,6 +25,7 @@ func example(t *testing.T) string {
 func opened(t *testing.T, config string) (*guesttest.Harness, *guesttest.Broker) {
 	t.Helper()
 	h := guesttest.New(t, &source{})
+	h.KV()
 	h.Log()
 	b := h.MQTT()
 	h.MustOpen(config)
@@ -164,6 +165,7 @@ func TestConfigThatIsWrong(t *testing.T) {
 		`{"url":"mqtt://b","subscriptions":[{"topic":"a"}],"publish_topic":"a/${nothing}"}`: "/publish_topic",
 	} {
 		h := guesttest.New(t, &source{})
+		h.KV()
 		h.MQTT()
 		if _, err := h.Open(guesttest.Opening(config, abi.ReasonStart)); err == nil || !strings.Contains(err.Error(), at) {
 			t.Errorf("%s: %v", config, err)
@@ -174,6 +176,7 @@ func TestConfigThatIsWrong(t *testing.T) {
 // A test has no name of its own, and takes no session.
 func TestTest(t *testing.T) {
 	h := guesttest.New(t, &source{})
+	h.KV()
 	b := h.MQTT()
 	result, err := h.Test(example(t))
 	if err != nil || !result.Success || b.Opened()[0].ClientID != "" || len(b.Opened()[0].Subscriptions) != 0 {

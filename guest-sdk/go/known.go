@@ -1,6 +1,7 @@
 package snaprail
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ type Known struct {
 	unsure []unsureName // oldest first
 	life   string       // of this guest, in its marks
 	last   uint64       // mark
-	at     int          // the part of a step that it stands in
+	mark   uint64       // of the part of a step that is being made
+	at     int          // that part
 	full   bool         // and the guest was told
 }
 
@@ -70,17 +72,17 @@ func (k *Known) Tell(step *Step, device string) bool {
 		return false
 	}
 	if len(k.unsure) == 0 || k.at != step.emptied { // the first of this part of the step
-		mark := k.last + 1
-		if !putMark(k.life + strconv.FormatUint(mark, 10)) {
-			return true // what cannot be marked is told again
+		k.last++
+		k.mark, k.at = k.last, step.emptied
+		if !putMark(k.life + strconv.FormatUint(k.mark, 10)) {
+			k.mark = math.MaxUint64 // what cannot be marked is told again in the next step
 		}
-		k.last, k.at = mark, step.emptied
 	}
 	if k.told == nil {
 		k.told = map[string]bool{}
 	}
 	k.told[device] = true
-	k.unsure = append(k.unsure, unsureName{device, k.last})
+	k.unsure = append(k.unsure, unsureName{device, k.mark})
 	return true
 }
 

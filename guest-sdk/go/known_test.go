@@ -138,7 +138,7 @@ func TestKnownWithoutState(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if got := named(h.MustPoll([]byte("a"))); got != "a" {
+		if got := named(h.MustPoll([]byte("a b a"))); got != "a b" {
 			t.Errorf("named %q", got)
 		}
 	}
