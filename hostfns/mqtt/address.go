@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"path"
@@ -30,7 +31,6 @@ const (
 var (
 	errResource = errors.New("want broker:host:port, as in broker:mqtt1:8883 with stars as you like, topic:filter, as in topic:plant/+/readings, or cidr:network")
 	errURL      = errors.New("want mqtt://host:1883 or mqtts://host:8883, and nothing behind it")
-	errPort     = errors.New("names no port: write it out, as in broker:mqtt1:8883, or a star for any")
 )
 
 // address is the broker of a URL in its one spelling.
@@ -49,7 +49,7 @@ func address(text string) (at string, secure bool, err error) {
 	default:
 		return "", false, errURL
 	}
-	at, err = canonical(u.Hostname(), port)
+	at, err = egress.Endpoint(net.JoinHostPort(u.Hostname(), port))
 	return at, secure, err
 }
 
@@ -58,16 +58,6 @@ func orElse(text, other string) string {
 		return other
 	}
 	return text
-}
-
-// canonical is host:port by the web's rules for hosts: lower case, punycode,
-// addresses in one spelling.
-func canonical(host, port string) (string, error) {
-	u, err := egress.Canonical("http://" + net.JoinHostPort(host, port) + "/")
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(u.Hostname(), port), nil
 }
 
 // checkPattern says what is wrong with a resource of a grant.
@@ -85,24 +75,10 @@ func checkPattern(text string) error {
 	if _, err := path.Match(text, ""); !ok || err != nil || at == "" || strings.ContainsAny(at, "/@?# ") {
 		return errResource
 	}
-	colon := strings.LastIndexByte(at, ':')
-	switch {
-	case colon <= 0 || colon == len(at)-1 || strings.HasSuffix(at, "]"):
-		return errPort
-	case at != strings.ToLower(at):
-		return errors.New("hosts are written in lower case")
-	case strings.ContainsAny(at, `*[\`):
-		return nil
+	if err := egress.CheckEndpoint(at); err != nil {
+		return fmt.Errorf("the broker: %w", err)
 	}
-	host, port, err := net.SplitHostPort(at)
-	if err != nil {
-		return errResource
-	}
-	one, err := canonical(host, port)
-	if err == nil && one != at {
-		return errors.New("write it as " + brokers + one)
-	}
-	return err
+	return nil
 }
 
 // covers reports whether a pattern covers a resource, or all that another pattern
@@ -122,11 +98,8 @@ func covers(pattern, resource string) bool {
 	if isTopic || wantsTopic {
 		return isTopic && wantsTopic && checkFilter(narrow) == nil && within(wide, narrow)
 	}
-	if !strings.HasPrefix(resource, brokers) || strings.ContainsAny(resource, `*?[\`) {
-		return false
-	}
-	matched, err := path.Match(pattern, resource)
-	return matched && err == nil
+	at, ok := strings.CutPrefix(resource, brokers)
+	return ok && egress.EndpointMatches(strings.TrimPrefix(pattern, brokers), at)
 }
 
 // granted reports whether a grant covers a topic or a filter at a broker with a
@@ -189,17 +162,4 @@ func holds(g spec.Grant, right spec.Right) bool {
 		return right == spec.Read
 	}
 	return slices.Contains(g.Rights, right)
-}
-
-// networksOf are the networks of private addresses that grants name, for egress.
-func networksOf(grants []spec.Grant) []spec.Grant {
-	var all []string
-	for _, g := range grants {
-		for _, r := range g.Resources {
-			if strings.HasPrefix(r, networks) {
-				all = append(all, r)
-			}
-		}
-	}
-	return []spec.Grant{{Resources: all}}
 }

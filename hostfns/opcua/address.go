@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"path"
@@ -34,14 +35,15 @@ func endpoint(text string) (string, error) {
 	if port == "" {
 		port = defaultPort
 	}
-	// The web's rules for hosts are ours: lower case, punycode, addresses in one
-	// spelling.
-	canonical, err := egress.Canonical("http://" + net.JoinHostPort(u.Hostname(), port) + u.EscapedPath())
+	at, err := egress.Endpoint(net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return "", err
 	}
-	host := canonical.Hostname()
-	return scheme + net.JoinHostPort(host, port) + strings.TrimSuffix(canonical.EscapedPath(), "/"), nil
+	canonical, err := egress.Canonical("http://" + at + u.EscapedPath()) // the web's rules for paths are ours
+	if err != nil {
+		return "", err
+	}
+	return scheme + at + strings.TrimSuffix(canonical.EscapedPath(), "/"), nil
 }
 
 // addressOf is what to dial for a canonical endpoint.
@@ -61,14 +63,11 @@ func checkPattern(text string) error {
 	if _, err := path.Match(text, ""); !ok || err != nil {
 		return errEndpoint
 	}
-	host, port, ok := cutPort(rest)
-	switch {
-	case !ok || port == "":
-		return errors.New("names no port: write it out, as in opc.tcp://plc1:4840, or a star for any")
-	case strings.ContainsAny(rest, `*?[\`):
-		if host != strings.ToLower(host) {
-			return errors.New("hosts are written in lower case")
-		}
+	authority, _, _ := strings.Cut(rest, "/")
+	if err := egress.CheckEndpoint(authority); err != nil {
+		return fmt.Errorf("the server: %w", err)
+	}
+	if strings.ContainsAny(rest, `*?[\`) {
 		return nil
 	}
 	if canonical, err := endpoint(text); err != nil {
@@ -77,15 +76,6 @@ func checkPattern(text string) error {
 		return errors.New("write it as " + canonical)
 	}
 	return nil
-}
-
-func cutPort(rest string) (host, port string, found bool) {
-	authority, _, _ := strings.Cut(rest, "/")
-	at := strings.LastIndexByte(authority, ':')
-	if at < 0 || strings.Contains(authority[at:], "]") {
-		return authority, "", false
-	}
-	return authority[:at], authority[at+1:], true
 }
 
 // covers reports whether a pattern covers a resource, or all that another

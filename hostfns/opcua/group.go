@@ -3,7 +3,6 @@ package opcua
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -123,7 +122,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
-	rules, err := egress.NewRules(networksOf(scope.Grants))
+	rules, err := egress.NetworkRules(scope.Grants)
 	if err != nil {
 		return nil, err
 	}
@@ -185,17 +184,4 @@ func beforeDeadline(ctx context.Context, most time.Duration) (context.Context, c
 		most = min(most, left-min(left/5, answerTime))
 	}
 	return context.WithTimeout(ctx, most)
-}
-
-// networksOf are the networks of private addresses that grants name, for egress.
-func networksOf(grants []spec.Grant) []spec.Grant {
-	var all []string
-	for _, g := range grants {
-		for _, r := range g.Resources {
-			if strings.HasPrefix(r, network) {
-				all = append(all, r)
-			}
-		}
-	}
-	return []spec.Grant{{Resources: all}}
 }

@@ -52,7 +52,7 @@ func CheckEndpoint(pattern string) error {
 		return errors.New("names no port: write it out, as in plc1:502, or a star for any")
 	case pattern != strings.ToLower(pattern):
 		return errors.New("hosts are written in lower case")
-	case strings.ContainsAny(pattern, "*?"):
+	case strings.ContainsAny(pattern, "*?"), hasClass(pattern):
 		return nil
 	}
 	canonical, err := Endpoint(strings.NewReplacer(`\[`, "[", `\]`, "]").Replace(pattern))
@@ -63,6 +63,14 @@ func CheckEndpoint(pattern string) error {
 		return errors.New("write it as " + escaped)
 	}
 	return nil
+}
+
+// hasClass reports whether a pattern has a class of characters, as in plc[12]:502. An
+// IPv6 address is none, though it would be one by its brackets.
+func hasClass(pattern string) bool {
+	bare := strings.NewReplacer(`\[`, "", `\]`, "").Replace(pattern)
+	open, end := strings.IndexByte(bare, '['), strings.IndexByte(bare, ']')
+	return open >= 0 && end > open && (open > 0 || net.ParseIP(bare[1:end]) == nil)
 }
 
 // EndpointMatches reports whether a pattern covers a host:port, or all that another

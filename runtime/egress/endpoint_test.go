@@ -24,7 +24,7 @@ func TestEndpoint(t *testing.T) {
 
 func TestEndpointPatterns(t *testing.T) {
 	for pattern, ok := range map[string]bool{
-		"plc1:502": true, "*.plant:502": true, "plc1:*": true, "*:*": true, `\[::1\]:502`: true, "cidr:10.0.0.0/8": true,
+		"plc1:502": true, "*.plant:502": true, "plc[12]:502": true, "[ab]:502": true, "plc1:*": true, "*:*": true, `\[::1\]:502`: true, "cidr:10.0.0.0/8": true,
 		"plc1": false, "PLC1:502": false, "10.1:502": false, "http://plc1:502": false, "cidr:10.0.0.1/8": false, "[a-:1": false, "plc1:": false, "[::1]": false, "a:0502": false, "[::1]:502": false,
 	} {
 		if err := egress.CheckEndpoint(pattern); (err == nil) != ok {
@@ -48,6 +48,8 @@ func TestEndpointPatterns(t *testing.T) {
 		{"cidr:10.1.0.0/16", "cidr:10.0.0.0/8", false},
 		{"cidr:10.0.0.0/8", "10.0.0.1:1", false},
 		{"*", "plc1", false},
+		{"plc[12]:502", "plc2:502", true},
+		{"plc[12]:502", "plc3:502", false},
 	} {
 		if got := egress.EndpointMatches(tt.pattern, tt.resource); got != tt.want {
 			t.Errorf("%q covers %q: %v", tt.pattern, tt.resource, got)
