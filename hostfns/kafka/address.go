@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"path"
@@ -33,17 +34,10 @@ func broker(text string) (string, error) {
 	if err != nil || u.User != nil || u.Hostname() == "" {
 		return "", errBroker
 	}
-	port := u.Port()
-	if port == "" {
-		port = defaultPort
+	if u.Port() == "" {
+		return egress.Endpoint(net.JoinHostPort(u.Hostname(), defaultPort))
 	}
-	// The web's rules for hosts are ours: lower case, punycode, addresses in one
-	// spelling.
-	canonical, err := egress.Canonical("http://" + net.JoinHostPort(u.Hostname(), port) + "/")
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(canonical.Hostname(), port), nil
+	return egress.Endpoint(text)
 }
 
 // checkTopic says what is wrong with the name of a topic.
@@ -69,19 +63,8 @@ func checkPattern(text string) error {
 	if _, err := path.Match(text, ""); !ok || err != nil || !found || topic == "" || strings.Contains(topic, "/") {
 		return errResource
 	}
-	colon := strings.LastIndexByte(at, ':')
-	switch {
-	case colon <= 0 || colon == len(at)-1 || strings.HasSuffix(at, "]"):
-		return errors.New("names no port: write it out, as in kafka://kafka1:9092/readings, or a star for any")
-	case at != strings.ToLower(at):
-		return errors.New("hosts are written in lower case")
-	}
-	if !strings.ContainsAny(at, `*?[\`) {
-		if canonical, err := broker(at); err != nil {
-			return err
-		} else if canonical != at {
-			return errors.New("write it as " + resourceOf(canonical, topic))
-		}
+	if err := egress.CheckEndpoint(at); err != nil {
+		return fmt.Errorf("the broker: %w", err)
 	}
 	if !strings.ContainsAny(topic, `*?[\`) {
 		return checkTopic(topic)
@@ -122,17 +105,4 @@ func granted(grants []spec.Grant, broker, topic string) bool {
 		}
 	}
 	return false
-}
-
-// networksOf are the networks of private addresses that grants name, for egress.
-func networksOf(grants []spec.Grant) []spec.Grant {
-	var all []string
-	for _, g := range grants {
-		for _, r := range g.Resources {
-			if strings.HasPrefix(r, network) {
-				all = append(all, r)
-			}
-		}
-	}
-	return []spec.Grant{{Resources: all}}
 }

@@ -55,7 +55,7 @@ var (
 )
 
 func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
-	rules, err := egress.NewRules(networksOf(scope.Grants))
+	rules, err := egress.NetworkRules(scope.Grants)
 	if err != nil {
 		return nil, err
 	}
