@@ -37,8 +37,11 @@ type node struct {
 
 	connection uint64 // the last that was looked at; 0: none
 	host       host
-	early      *word // that came before the connection was there
-	dead       bool  // hosts were told, and it was not born since
+	early      *word    // that came before the connection was there
+	dead       bool     // hosts were told, and it was not born since
+	made       *kv.Ring // commands that were passed on
+	unkept     bool     // of them was told
+	trouble    log.Seldom
 }
 
 // Open connects, with the death certificate of this connection as its will. The
@@ -49,7 +52,9 @@ func (n *node) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return err
 	}
 	n.config, n.edge, n.connection, n.host, n.early, n.dead = c, newEdge(c), 0, host{}, nil, false
+	n.trouble = log.Seldom{}
 	n.edge.load()
+	n.loadMade()
 	if err := n.connect(); err != nil {
 		return err
 	}
@@ -115,19 +120,28 @@ func (n *node) Close(reason string) error {
 	return n.session.Close()
 }
 
-// OnEvents follows the connection and the primary host, and does what hosts say.
+// OnEvents follows the connection and the primary host, and does what hosts say, as
+// far as there is time: each command may wait for a device.
 func (n *node) OnEvents(events []abi.Event, step *snaprail.Step) error {
+	began := time.Now()
 	for i := range events {
 		event := &events[i]
 		switch event.Type {
 		case abi.EventData:
+			if time.Since(began) > stepTime {
+				step.Retry(i, 0, noTime)
+				continue
+			}
 			messages, err := mqtt.Received(*event)
 			if err != nil {
 				step.Reject(i, err.Error())
 				continue
 			}
 			for m := range messages {
-				n.receive(&messages[m], step)
+				if !n.receive(&messages[m], step, began) {
+					step.Retry(i, 0, noTime)
+					break
+				}
 			}
 		case abi.EventUp:
 			n.attempt(step)
@@ -143,13 +157,16 @@ func (n *node) OnEvents(events []abi.Event, step *snaprail.Step) error {
 	return nil
 }
 
+// noTime is why an event is asked for again.
+const noTime = "what came before it took the time of the step"
+
 func (n *node) tick(timer string, step *snaprail.Step) {
 	switch timer {
 	case timerBirth:
 		n.attempt(step)
 	case timerDevices:
 		if err := n.silence(time.Now()); err != nil {
-			log.Warning("a device's death was not told: " + err.Error())
+			n.trouble.Warning("a device's death was not told: " + err.Error())
 		}
 	}
 }
@@ -161,7 +178,7 @@ func (n *node) attempt(step *snaprail.Step) {
 	if err == nil || snaprail.IsError(err, codeHostOffline) {
 		return
 	}
-	log.Warning("the node is not born: " + err.Error())
+	n.trouble.Warning("the node is not born: " + err.Error())
 	step.After(timerBirth, time.Second)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -36,13 +37,22 @@ type rig struct {
 	log    *[]abi.LogLine
 	host   *peertest.SparkplugHost
 	sent   int // of what was published
-	last   uint64
+
+	time int64 // that the host puts into its commands
+	last uint64
 }
 
 func newRig(t *testing.T, config string) *rig {
 	t.Helper()
+	return newRigWith(t, config, nil)
+}
+
+// newRigWith is newRig with what an earlier node has kept.
+func newRigWith(t *testing.T, config string, kept map[string][]byte) *rig {
+	t.Helper()
 	h := guesttest.New(t, &node{})
 	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), host: peertest.NewSparkplugHost(t, "plant", "hall")}
+	maps.Copy(r.kept, kept)
 	r.MustOpen(config)
 	r.connected()
 	return r
@@ -113,7 +123,12 @@ func (r *rig) state(online bool, at int) abi.Event {
 
 func (r *rig) command(topic string, metrics ...metric) *abi.Outcome {
 	r.tb.Helper()
-	p := payload{Time: 1, Seq: -1, Metrics: metrics}
+	r.time++
+	return r.says(topic, payload{Time: r.time, Seq: -1, Metrics: metrics})
+}
+
+func (r *rig) says(topic string, p payload) *abi.Outcome {
+	r.tb.Helper()
 	out := r.MustEvents(r.broker.Event(abi.MQTTMessage{Topic: topic, Payload: p.Append(nil), QoS: 1}))
 	r.see()
 	return out

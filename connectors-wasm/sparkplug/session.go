@@ -48,6 +48,7 @@ func (n *node) ready() error {
 		return err
 	}
 	n.dead = false
+	n.trouble.Over()
 	log.Info("born with bdSeq " + strconv.FormatUint(n.edge.bdSeq, 10))
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
@@ -10,35 +11,51 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 )
 
-// receive does what a message says. What is wrong with it is the sender's, and
-// goes to the log.
-func (n *node) receive(m *abi.MQTTMessage, step *snaprail.Step) {
+// receive does what a message says, as long as the step has time, and reports whether
+// it came to the end. What is wrong with it is the sender's, and goes to the log.
+func (n *node) receive(m *abi.MQTTMessage, step *snaprail.Step, began time.Time) (done bool) {
 	if n.config.PrimaryHost != "" && m.Topic == stateTopic(n.config.PrimaryHost) {
 		if err := n.state(m.Payload); err != nil && !snaprail.IsError(err, codeHostOffline) {
 			log.Warning("after the word of the primary host: " + err.Error())
 			step.After(timerBirth, shortly)
 		}
-		return
+		return true
 	}
 	message, device, ok := n.edge.command(m.Topic)
 	if !ok {
-		return
+		return true
 	}
 	var p payload
 	if err := p.Decode(m.Payload); err != nil {
 		log.Warning("a command that cannot be read, to " + m.Topic + ": " + err.Error())
-		return
+		return true
 	}
 	d := n.edge.self
 	if message == dcmd {
 		if d = n.edge.devices[device]; d == nil || !d.born {
 			log.Warning("a command to the device " + clip(device) + ", which is not born")
-			return
+			return true
 		}
 	}
-	for i := range p.Metrics {
+	if message == ncmd && len(p.Metrics) == 1 && p.Metrics[0].Name == rebirthName {
+		n.command(d, &p.Metrics[0], step) // as often as it is asked for
+		return true
+	}
+	id := commandID(m)
+	from := n.madeOf(id, len(p.Metrics))
+	for i := from; i < len(p.Metrics); i++ {
+		if i > from && time.Since(began) > stepTime {
+			n.keepMade(id, i)
+			return false
+		}
 		n.command(d, &p.Metrics[i], step)
 	}
+	if p.Time == 0 {
+		n.forgetMade(id) // the host says the same again with the same bytes
+	} else if from < len(p.Metrics) {
+		n.keepMade(id, len(p.Metrics))
+	}
+	return true
 }
 
 func (n *node) command(d *thing, m *metric, step *snaprail.Step) {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -78,5 +81,87 @@ func TestCommandsThatAreRefused(t *testing.T) {
 			t.Errorf("%s is not told: %+v", want, *r.log)
 		}
 		fails = nil
+	}
+}
+
+// A command that is handed in again, to this node or the next one, is not made again.
+// One that has no time may be another that says the same.
+func TestACommandIsMadeOnce(t *testing.T) {
+	r := newRig(t, small).birth()
+	asked := 0
+	count := func(string, *abi.Message) ([]abi.Reply, error) {
+		asked++
+		return []abi.Reply{{Status: abi.ReplyEmpty}}, nil
+	}
+	r.Connectors(count)
+	r.deliver(telemetry("valve", 1, point("open", abi.Bool(false))))
+	topic := "spBv1.0/plant/DCMD/hall/valve"
+	open := payload{Time: 1_700_000_000_000, Seq: -1, Metrics: []metric{{Name: "open", Type: typeBoolean, Value: abi.Bool(true)}}}
+	r.says(topic, open)
+	r.says(topic, open)
+	if asked != 1 {
+		t.Errorf("a command that came again was made %d times", asked)
+	}
+	kept := r.kept
+	open.Time++
+	r.says(topic, open)
+	if asked != 2 {
+		t.Errorf("%d writes of two commands", asked)
+	}
+	next := newRigWith(t, small, kept)
+	next.Connectors(count)
+	next.birth()
+	next.says(topic, open)
+	if asked != 2 {
+		t.Error("a command that came again after a restart was made again")
+	}
+	open.Time = 0
+	next.says(topic, open)
+	next.says(topic, open)
+	if asked != 4 {
+		t.Errorf("%d writes of two commands without a time", asked-2)
+	}
+}
+
+// A device that is slow takes the step's time: the other writes of its command are
+// made when that is handed in again, and what is behind it is not begun.
+func TestCommandsBegunAsTimeAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, small).birth()
+		var asked []string
+		r.Connectors(func(_ string, m *abi.Message) ([]abi.Reply, error) {
+			time.Sleep(stepTime + time.Millisecond)
+			asked = append(asked, string(m.Body))
+			return []abi.Reply{{Status: abi.ReplyEmpty}}, nil
+		})
+		r.deliver(telemetry("pump", 1, point("a", abi.Int(0)), point("b", abi.Int(0))))
+		both := payload{Time: 5, Seq: -1, Metrics: []metric{{Name: "a", Type: typeInt64, Value: abi.Int(1)}, {Name: "b", Type: typeInt64, Value: abi.Int(2)}}}
+		event := r.broker.Event(abi.MQTTMessage{Topic: "spBv1.0/plant/DCMD/hall/pump", Payload: both.Append(nil), QoS: 1})
+		out := r.MustEvents(event, event)
+		if got := fmt.Sprint(asked); got != `[{"a":1}]` || len(out.Verdicts) != 2 || out.Verdicts[0].Decision != abi.DecisionRetry || out.Verdicts[1].Decision != abi.DecisionRetry {
+			t.Errorf("%s, %+v", got, out.Verdicts)
+		}
+		out = r.MustEvents(event)
+		if got := fmt.Sprint(asked); got != `[{"a":1} {"b":2}]` || len(out.Verdicts) != 0 {
+			t.Errorf("%s, %+v", got, out.Verdicts)
+		}
+	})
+}
+
+// A node that is not born says so once, however often it tries.
+func TestTroubleIsToldOnce(t *testing.T) {
+	r := newRig(t, small)
+	r.broker.Answer(func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{Code: "denied", Text: "no grant"} })
+	for range 5 {
+		r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerBirth})
+	}
+	told := 0
+	for _, l := range *r.log {
+		if strings.Contains(l.Text, "is not born") {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
 	}
 }
