@@ -98,6 +98,19 @@ func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 // Deliver sends the records, in order. What the server does not take for now is
 // handed in again with all behind it; a record that it refuses is put aside.
 func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
+	s.read(in, step)
+	for from := 0; from < len(s.items); {
+		to := s.fit(from)
+		if !s.send(from, to) {
+			return nil
+		}
+		from = to
+	}
+	return nil
+}
+
+// read writes what was handed in as it is sent.
+func (s *sink) read(in *abi.DeliverInput, step *snaprail.Step) {
 	if cap(s.texts) > 2*maxBody {
 		s.texts = nil
 	}
@@ -110,14 +123,6 @@ func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 			s.items = append(s.items, item{part.Key(i), from, len(s.texts)})
 		}
 	}
-	for from := 0; from < len(s.items); {
-		to := s.fit(from)
-		if !s.send(from, to) {
-			return nil
-		}
-		from = to
-	}
-	return nil
 }
 
 // fit is the end of the batch that begins at from.
@@ -138,13 +143,12 @@ func (s *sink) send(from, to int) bool {
 		s.step.Retry(from, 0, "the call's time is over")
 		return false
 	}
-	s.requests++
-	q := s.request()
 	body, err := s.body(from, to)
 	if err != nil {
-		s.step.Reject(from, err.Error())
-		return true
+		return s.without(from, to, err.Error())
 	}
+	s.requests++
+	q := s.request()
 	q.Body = body
 	if s.config.Gzip {
 		q.Headers["Content-Encoding"] = "gzip"
@@ -166,10 +170,18 @@ func (s *sink) send(from, to int) bool {
 	}
 	if to-from == 1 {
 		s.back() // it works; the record does not
+	}
+	return s.without(from, to, reason)
+}
+
+// without puts aside the record of a batch that can never be delivered: one of them
+// is to blame, and the others are not.
+func (s *sink) without(from, to int, reason string) bool {
+	if to-from == 1 {
 		s.step.Reject(from, reason)
 		return true
 	}
-	middle := from + (to-from)/2 // one of them is to blame, and the others are not
+	middle := from + (to-from)/2
 	return s.send(from, middle) && s.send(middle, to)
 }
 

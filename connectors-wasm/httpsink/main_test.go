@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/guesttest"
 )
 
@@ -259,6 +260,35 @@ func TestLong(t *testing.T) {
 	packed := opened(t, `{"url":"https://a.example/x","gzip":true}`)
 	if said := packed.deliver(guesttest.Delivery("a", 0, long(1_000_000))); said != "" {
 		t.Errorf("compressed: %s", said)
+	}
+}
+
+// whole sends all that it is handed in one batch, whatever fits.
+type whole struct{ *sink }
+
+func (w whole) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
+	w.read(in, step)
+	w.send(0, len(w.items))
+	return nil
+}
+
+// A batch that cannot be made is made of fewer records: none is called delivered
+// that was not sent.
+func TestABatchThatIsTooLargeIsSplit(t *testing.T) {
+	h := guesttest.New(t, whole{&sink{}})
+	h.Log()
+	var got []string
+	h.Web(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		got = append(got, fmt.Sprint(strings.Count(string(body), `"device"`)))
+	}))
+	h.MustOpen(`{"url":"https://a.example/x"}`)
+	long := func(n int) abi.Record {
+		return abi.Record{Device: "d", ContentType: "text/plain", Payload: []byte(strings.Repeat("x", n))}
+	}
+	out := h.MustDeliver(guesttest.Delivery("a", 0, long(10), long(10)), guesttest.Delivery("a", 2, long(800_000)), guesttest.Delivery("a", 3, long(10)))
+	if len(out.Verdicts) != 1 || out.Verdicts[0].Input != 2 || out.Verdicts[0].Decision != abi.DecisionReject || strings.Join(got, " ") != "2 1" {
+		t.Errorf("%+v, sent %v", out.Verdicts, got)
 	}
 }
 
