@@ -14,7 +14,8 @@ import (
 // Pointer names a part of a document; the zero one names all of it.
 type Pointer struct {
 	parts []string
-	// Set says that there was a text: the empty text is a pointer, too.
+	// Set says that there was a text. The empty text of RFC 6901, which is all of the
+	// document, is the zero pointer here, and not set.
 	Set bool
 }
 
