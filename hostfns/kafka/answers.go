@@ -29,6 +29,7 @@ func (s *sieve) fetched(frame []byte, version int16) ([]byte, error) {
 	in.since(version, 1, 4)
 	in.since(version, 7, 6)
 	out := make([]byte, 4, len(frame))
+	aborted := int64(maxAborted)
 	done := in.src // from here on it is not yet in out
 	out = append(out, frame[4:len(frame)-len(in.src)]...)
 	for range in.list(compact, mostTopics) {
@@ -42,7 +43,8 @@ func (s *sieve) fetched(frame []byte, version int16) ([]byte, error) {
 			in.since(version, 4, 8)
 			in.since(version, 5, 8)
 			if version >= 4 {
-				for range in.list(compact, maxAborted) {
+				for range in.list(compact, aborted) {
+					aborted--
 					in.skip(16)
 					in.tags(compact)
 				}
@@ -95,7 +97,9 @@ func checkMetadata(body []byte, version int16) error {
 	in.since(version, 3, 4)
 	for range in.list(compact, mostBrokers) {
 		in.skip(4)
-		in.text(compact)
+		if len(in.text(compact)) > maxAddress {
+			return errAnswer("Metadata")
+		}
 		in.skip(4)
 		if version >= 1 {
 			in.text(compact)
@@ -201,14 +205,14 @@ func (s *scan) list(compact bool, most int64) int64 {
 
 func (s *scan) numbers(compact bool) { s.skip(4 * s.list(compact, maxMetadata)) }
 
-func (s *scan) text(compact bool) {
+func (s *scan) text(compact bool) []byte {
 	if compact {
-		s.skip(max(0, s.uvarint()-1))
-		return
+		return s.skip(max(0, s.uvarint()-1))
 	}
 	if b := s.skip(2); b != nil {
-		s.skip(max(0, int64(int16(binary.BigEndian.Uint16(b))))) //nolint:gosec // it is signed
+		return s.skip(max(0, int64(int16(binary.BigEndian.Uint16(b))))) //nolint:gosec // it is signed
 	}
+	return nil
 }
 
 func (s *scan) bytes(compact bool) []byte {

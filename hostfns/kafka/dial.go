@@ -31,7 +31,13 @@ type dialer struct {
 // number.
 const maxFailed = 64
 
+// maxAddress bounds what a broker may say that an address is, in bytes.
+const maxAddress = 300
+
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if len(address) > maxAddress {
+		return nil, fault.New(fault.EgressForbidden, "a broker is said to be at %s…, which is no address", address[:maxAddress])
+	}
 	conn, err := d.open(ctx, network, address)
 	if err != nil && (over(ctx) || fault.Is(err, fault.Canceled)) {
 		return nil, err // nobody waits any more

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -391,4 +392,30 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("version %d: %d bytes of %d, it says %d", version, len(out), len(frame), size)
 		}
 	})
+}
+
+// A topic with more partitions than anybody has is told of, and not taken in.
+func TestATopicOfTooManyPartitions(t *testing.T) {
+	r := cluster(t, kfake.SeedTopics(maxPartitions+1, "wide"))
+	err := r.try(r.args(func(a *abi.KafkaOpen) { a.Topic = "wide" }), capability.Scope{Grants: r.grants()})
+	if !fault.Is(err, fault.TooLarge) || !strings.Contains(err.Error(), "10000 partitions") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What a broker says at length is told in short.
+func TestABrokerOfManyWords(t *testing.T) {
+	r := cluster(t, kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "u", "p"))
+	r.cluster.ControlKey(int16(kmsg.SASLAuthenticate), func(q kmsg.Request) (kmsg.Response, error, bool) {
+		r.cluster.KeepControl()
+		resp := q.(*kmsg.SASLAuthenticateRequest).ResponseKind().(*kmsg.SASLAuthenticateResponse)
+		resp.SASLAuthBytes = []byte(strings.Repeat("no", 20_000) + ",b,c")
+		return resp, nil, true
+	})
+	err := r.try(r.args(func(a *abi.KafkaOpen) {
+		a.Mechanism, a.Username, a.Password, a.AllowInsecure, a.OpenTimeoutMS = "SCRAM-SHA-256", "u", strings.Repeat("p", 8), true, 500
+	}), capability.Scope{Grants: r.grants()})
+	if f := fault.Of(err); err == nil || len(f.Text) > maxFault+8 {
+		t.Errorf("%d bytes: %s", len(f.Text), fault.Clip(f.Text, 200))
+	}
 }

@@ -226,9 +226,16 @@ func (s *session) tell(e capability.Event) {
 	s.events.note(e)
 }
 
+// maxFault bounds what is told of a fault, in bytes: a broker may say any number.
+const maxFault = 1024
+
 // explain makes a fault of an error of the library.
 func (s *session) explain(ctx context.Context, err error) error {
-	return s.masked(s.faultOf(ctx, err))
+	f := fault.Of(s.masked(s.faultOf(ctx, err)))
+	if len(f.Text) > maxFault {
+		f = fault.New(f.Kind, "%s", fault.Clip(f.Text, maxFault)).WithHint("%s", f.Advice())
+	}
+	return f
 }
 
 func (s *session) faultOf(ctx context.Context, err error) error {

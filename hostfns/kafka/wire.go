@@ -69,6 +69,7 @@ const (
 	maxFetched  = 16 << 20
 	maxMetadata = 1 << 20
 	maxAnswer   = 512 << 10
+	maxLogin    = 64 << 10
 	readStep    = 256 << 10 // memory is taken as an answer comes, and not as it claims
 )
 
@@ -79,6 +80,8 @@ func (q question) most() int {
 		return maxFetched
 	case int16(kmsg.Metadata):
 		return maxMetadata
+	case int16(kmsg.SASLHandshake), int16(kmsg.SASLAuthenticate):
+		return maxLogin
 	}
 	return maxAnswer
 }
@@ -136,8 +139,11 @@ func (w *wire) next() ([]byte, error) {
 		return nil, err
 	}
 	size := int(int32(binary.BigEndian.Uint32(head))) //nolint:gosec // it is signed
-	if size < 4 || size > maxFetched {
+	switch {
+	case size < 4 || size > maxMessage:
 		return head, io.ErrUnexpectedEOF // the library knows what else may begin so
+	case size > maxFetched:
+		return nil, tooLong(question{key: int16(kmsg.Fetch)}, size)
 	}
 	frame, err := w.more(head, 4)
 	if err != nil {
@@ -145,7 +151,7 @@ func (w *wire) next() ([]byte, error) {
 	}
 	q := w.answered(int32(binary.BigEndian.Uint32(frame[4:]))) //nolint:gosec // as it is written
 	if size > q.most() {
-		return nil, fault.New(fault.TooLarge, "a broker answers %s with %d bytes, of which at most %d are read", kmsg.Key(q.key).Name(), size, q.most())
+		return nil, tooLong(q, size)
 	}
 	if frame, err = w.more(frame, size-4); err != nil {
 		return nil, err
@@ -160,6 +166,10 @@ func (w *wire) next() ([]byte, error) {
 		return nil, err
 	}
 	return frame, nil
+}
+
+func tooLong(q question, size int) error {
+	return fault.New(fault.TooLarge, "a broker answers %s with %d bytes, of which at most %d are read", kmsg.Key(q.key).Name(), size, q.most())
 }
 
 func (w *wire) answered(id int32) question {
