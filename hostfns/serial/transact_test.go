@@ -275,7 +275,7 @@ func TestTransactEndsWithItsLink(t *testing.T) {
 	}
 	ended("unplugged", fault.ResourceUnavailable, r.unplug)
 	r.plug()
-	eventually(t, "back", func() bool { return s.Condition().Up })
+	eventually(t, "back", func() bool { c := s.Condition(); return c.Up && c.Opens > 1 }) // not: up still
 	ended("closed", fault.SessionClosed, func() { closeSession(t, s) })
 }
 
