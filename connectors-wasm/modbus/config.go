@@ -141,6 +141,16 @@ func (c *config) unitOf(d *abi.Device) (unit, error) {
 	return u, u.settle(d.ID)
 }
 
+// tags are the names of what is polled, also of a unit whose config does not hold.
+func (u *unit) tags() (names []string) {
+	for _, it := range u.Timeseries {
+		if it.Tag != "" && !slices.Contains(names, it.Tag) {
+			names = append(names, it.Tag)
+		}
+	}
+	return names
+}
+
 // check looks through the profiles, and what is said of all devices.
 func (c *config) check() error {
 	if _, err := c.unitOf(&abi.Device{}); err != nil {

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -21,6 +22,15 @@ func main() {}
 type bus struct {
 	link    link
 	devices []*device
+	bad     []*misfit
+}
+
+// misfit is a device whose config does not hold: it is left out, and the others work.
+type misfit struct {
+	id     string
+	reason error
+	tags   []string // of it, as far as they can be read
+	told   bool
 }
 
 // device is one unit on the bus.
@@ -51,7 +61,8 @@ const (
 	longestRest = 30 * time.Second
 )
 
-// Open opens the endpoint, and plans what is read of each device.
+// Open opens the endpoint, and plans what is read of each device. One whose config
+// does not hold is left out, unless there is no other.
 func (b *bus) Open(in *abi.OpenInput, _ *snaprail.Step) error {
 	*b = bus{}
 	if in.Lane == "" {
@@ -68,9 +79,14 @@ func (b *bus) Open(in *abi.OpenInput, _ *snaprail.Step) error {
 		d := &in.Devices[i]
 		u, err := c.unitOf(d)
 		if err != nil {
-			return err
+			log.Error(err.Error() + "; it is left out")
+			b.bad = append(b.bad, &misfit{id: strings.Clone(d.ID), reason: err, tags: u.tags()})
+			continue
 		}
 		b.devices = append(b.devices, &device{unit: u, id: d.ID, reads: u.plan(), last: map[int]known{}})
+	}
+	if len(b.devices) == 0 && len(b.bad) > 0 {
+		return b.bad[0].reason
 	}
 	b.link, err = openLink(endpointOf(in), c)
 	return err
@@ -87,35 +103,79 @@ func endpointOf(in *abi.OpenInput) string {
 
 // Poll reads the device whose turn it is.
 func (b *bus) Poll(_ []byte, step *snaprail.Step) error {
+	if m := b.misfit(step.Device()); m != nil {
+		m.tell(step)
+		return nil
+	}
 	if d := b.device(step.Device()); d != nil {
-		b.poll(d, step)
+		return b.poll(d, step)
 	}
 	return nil
 }
 
 func (b *bus) device(id string) *device {
 	for _, d := range b.devices {
-		if d.id == id || id == "" && len(b.devices) == 1 {
+		if d.id == id || id == "" && len(b.devices) == 1 && len(b.bad) == 0 {
 			return d
 		}
 	}
 	return nil
 }
 
+func (b *bus) misfit(id string) *misfit {
+	for _, m := range b.bad {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// noDevice answers a message to a device that is not polled.
+func (b *bus) noDevice(m *abi.Message, step *snaprail.Step) error {
+	if bad := b.misfit(m.Device); bad != nil {
+		return step.Fail(m, "invalid_config", "{0}", bad.reason.Error())
+	}
+	return step.Fail(m, "device_unknown", "there is no device {0} here", m.Device)
+}
+
+// tell says once that nothing is known of the device, and why.
+func (m *misfit) tell(step *snaprail.Step) {
+	if m.told {
+		return
+	}
+	m.told = true
+	now := time.Now().UnixNano()
+	text := abi.Point{Name: "config_error", Value: abi.String(m.reason.Error()), Quality: badConfiguration}
+	event := step.Record(abi.KindEvent, m.id, now)
+	event.Points = append(event.Points, text)
+	var points []abi.Point
+	for _, tag := range m.tags {
+		points = append(points, abi.Point{Name: tag, Quality: badConfiguration})
+	}
+	if len(points) > 0 {
+		step.Telemetry(m.id, now, points...)
+	}
+}
+
 // poll makes the device's reads, as many as fit into a call, and the others right
 // after. A device that does not answer is left alone for a while, so that it does
 // not take the line from others.
-func (b *bus) poll(d *device, step *snaprail.Step) {
+//
+// What was not granted is no matter of the device. Its poll fails once the values are
+// told to be bad, so that the connector shows it.
+func (b *bus) poll(d *device, step *snaprail.Step) error {
 	began := time.Now()
 	d.begin(began)
 	for ; d.left > 0; d.left-- {
 		if time.Since(began) > pollBudget {
 			d.booked = true
 			step.NextPoll(time.Millisecond)
-			return
+			return nil
 		}
 		d.next %= len(d.reads)
 		r := &d.reads[d.next]
+		before := r.quality
 		d.next++
 		switch err := b.read(d, r, step); {
 		case err == nil:
@@ -123,17 +183,28 @@ func (b *bus) poll(d *device, step *snaprail.Step) {
 			d.silent = 0
 		case !d.failed(r, err, step):
 			d.left = 0
+			if denied(err) && before != 0 {
+				d.next--
+				return err
+			}
 			if !worthwhile(err) {
-				return // the endpoint is away, and costs nobody time
+				return nil // the endpoint is away, and costs nobody time
 			}
 			d.silent++
 			if rest := min(time.Second<<min(d.silent, 6), longestRest); d.silent > 1 && rest > d.interval {
 				d.booked = true
 				step.NextPoll(rest)
 			}
-			return
+			return nil
 		}
 	}
+	return nil
+}
+
+// denied reports whether the connector was not granted what it asked for.
+func denied(err error) bool {
+	fault, ok := errors.AsType[*abi.Error](err)
+	return ok && fault.Kind == abi.FaultDenied
 }
 
 // begin begins a round of reads, unless one is to be gone on with.
@@ -194,6 +265,7 @@ func (d *device) changed(i int, it *item, v abi.Value) bool {
 // Qualities of values that could not be read (OPC UA Part 4, 7.39).
 const (
 	badNoCommunication = 0x80310000
+	badConfiguration   = 0x80890000
 	badDeviceFailure   = 0x808B0000
 )
 
@@ -300,11 +372,15 @@ func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
 	if err == nil && len(in.Devices) > 0 {
 		err = b.Open(in, &step)
 	}
-	if err != nil {
+	if err != nil && len(b.bad) == 0 {
 		return snaprail.TestFailed(err)
 	}
 	result := abi.TestResult{Success: true, Message: "the config holds together; devices are asked when the connector runs"}
 	answered := 0
+	for _, m := range b.bad {
+		result.Success = false
+		result.Details = append(result.Details, abi.Header{Name: m.id, Value: []byte(m.reason.Error())})
+	}
 	for _, d := range b.devices {
 		said := d.tried(b, &step)
 		if said == answers {
@@ -314,8 +390,11 @@ func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
 		}
 		result.Details = append(result.Details, abi.Header{Name: d.id, Value: []byte(said)})
 	}
-	if len(b.devices) > 0 {
-		result.Message = fmt.Sprintf("%d of %d devices answer", answered, len(b.devices))
+	if len(b.devices)+len(b.bad) > 0 {
+		result.Message = fmt.Sprintf("%d of %d devices answer", answered, len(b.devices)+len(b.bad))
+	}
+	if len(b.bad) > 0 {
+		result.Message += "; " + b.bad[0].reason.Error()
 	}
 	return result
 }

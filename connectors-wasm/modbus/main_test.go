@@ -373,6 +373,71 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// A device whose config does not hold is told of, and the others of its endpoint work.
+func TestABadDeviceIsLeftOut(t *testing.T) {
+	h, ports, lines := opened(t, `{"timeseries":[{"tag":"a","address":0}]}`, abi.Device{ID: "bad", Config: []byte(`{"profile":"boilr"}`)},
+		abi.Device{ID: "typo", Config: []byte(`{"unitId":8,"timeseries":[{"tag":"b","address":70000}]}`)}, abi.Device{ID: "good", Config: []byte(`{"unitId":7}`)})
+	ports.Answer = serve(meter())
+	if _, got := poll(t, h, "good"); got != "a=2150" {
+		t.Errorf("the good one: %s", got)
+	}
+	for _, want := range []string{`config_error=invalid_config: device typo: /timeseries/0/address is 70000: want 0 to 65535, and room for the value is bad 80890000 b=[] is bad 80890000`, ""} {
+		if _, got := poll(t, h, "typo"); got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	if out, got := poll(t, h, "bad"); !strings.Contains(got, `there is no profile "boilr"`) || out.Batch.Records[0].Kind != abi.KindEvent {
+		t.Errorf("told %q: %+v", got, out.Batch.Records)
+	}
+	if len(*lines) != 2 || !strings.Contains((*lines)[0].Text, "device bad: /profile") {
+		t.Errorf("log %+v", *lines)
+	}
+	m := abi.Message{Type: abi.MessageRPC, Correlation: "1", Device: "bad", Method: "a"}
+	if got := ask(t, h, m); !strings.Contains(got, "invalid_config") || !strings.Contains(got, "boilr") {
+		t.Errorf("an RPC is answered %s", got)
+	}
+
+	in := guesttest.Opening(`{"timeseries":[{"tag":"a","address":0}]}`, abi.ReasonTest)
+	in.Lane, in.Devices = port, []abi.Device{{ID: "bad", Config: []byte(`{"profile":"boilr"}`)}, {ID: "good", Config: []byte(`{"unitId":7}`)}}
+	for range 2 { // with and without one that works
+		var result abi.TestResult
+		answer, err := h.Call(abi.EntryTest, in.Append(nil))
+		if err != nil || result.Decode(answer) != nil {
+			t.Fatal(err)
+		}
+		if result.Success || !strings.Contains(result.Message, "device bad") || result.Details[0].Name != "bad" || !strings.Contains(string(result.Details[0].Value), "boilr") {
+			t.Errorf("test: %+v", result)
+		}
+		in.Devices = in.Devices[:1]
+	}
+}
+
+// What was not granted is told once as bad, and then the polls fail, so that the
+// connector shows it; a device that is only silent fails no poll.
+func TestPollsFailWithoutAGrant(t *testing.T) {
+	h, ports, _ := opened(t, `{"timeseries":[{"tag":"a","address":0},{"tag":"b","address":100}]}`, abi.Device{ID: "d", Config: []byte(`{"unitId":7}`)})
+	ports.Answer = func(string, []byte) ([]byte, error) {
+		return nil, &abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant covers it with the right to write"}
+	}
+	said := ""
+	for range 2 { // each read once
+		_, got := poll(t, h, "d")
+		said += got + " "
+	}
+	if !strings.Contains(said, "a=[] is bad 80310000") || !strings.Contains(said, "b=[] is bad 80310000") {
+		t.Errorf("told %s", said)
+	}
+	for range 3 {
+		if _, err := h.PollDevice("d", nil); err == nil || !strings.Contains(err.Error(), "right to write") {
+			t.Errorf("a poll without a grant: %v", err)
+		}
+	}
+	ports.Answer = serve(meter())
+	if _, got := poll(t, h, "d"); !strings.Contains(got, "a=2150") || !strings.Contains(got, "b=42") {
+		t.Errorf("with the grant: %s", got)
+	}
+}
+
 // Over TCP, a late answer to an earlier request is passed over.
 func TestTCP(t *testing.T) {
 	h := guesttest.New(t, &bus{})

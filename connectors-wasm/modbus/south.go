@@ -56,7 +56,7 @@ func told(name string, why *wrong) result {
 func (b *bus) OnAttributes(m *abi.Message, step *snaprail.Step) error {
 	d := b.device(m.Device)
 	if d == nil {
-		return step.Fail(m, "device_unknown", "there is no device {0} here", m.Device)
+		return b.noDevice(m, step)
 	}
 	var update map[string]json.RawMessage
 	if err := json.Unmarshal(m.Body, &update); err != nil {
@@ -159,7 +159,7 @@ type arguments struct {
 func (b *bus) OnRPC(m *abi.Message, step *snaprail.Step) error {
 	d := b.device(m.Device)
 	if d == nil {
-		return step.Fail(m, "device_unknown", "there is no device {0} here", m.Device)
+		return b.noDevice(m, step)
 	}
 	var answer any
 	var why *wrong
