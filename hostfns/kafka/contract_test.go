@@ -8,6 +8,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/hostfnstest"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 func TestContract(t *testing.T) {
@@ -17,6 +18,8 @@ func TestContract(t *testing.T) {
 	hostfnstest.Run(t, hostfnstest.Case{
 		Group:  group(),
 		Grants: r.grants(),
+		Less:   []spec.Grant{{Group: Name, Resources: []string{r.resource("*")}}},
+		Short:  r.grants(spec.Write),
 		Open:   r.args(inGroup("suite")),
 		Equal: []hostfnstest.Message{r.args(inGroup("suite"), func(a *abi.KafkaOpen) {
 			a.Start, a.Compression, a.OpenTimeoutMS = startEarliest, "snappy", 9

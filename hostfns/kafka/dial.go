@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -16,9 +17,9 @@ import (
 // dialer opens the connections of one session. The library keeps its errors to
 // itself and tries again: the last one is remembered here, to be told.
 type dialer struct {
-	out    *egress.Dialer
+	out    *egress.Revocable
 	tls    *tls.Config // nil: none
-	grants []spec.Grant
+	grants atomic.Pointer[[]spec.Grant]
 	topic  string
 	log    *slog.Logger
 	guard  *guard
@@ -93,7 +94,7 @@ func (d *dialer) open(ctx context.Context, network, address string) (net.Conn, e
 // are, and may lie.
 func (d *dialer) allow(address string) error {
 	canonical, err := broker(address)
-	if err == nil && granted(d.grants, canonical, d.topic) {
+	if err == nil && granted(*d.grants.Load(), canonical, d.topic) {
 		return nil
 	}
 	shown := fault.Clip(address, 256)

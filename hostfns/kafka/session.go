@@ -35,6 +35,7 @@ type session struct {
 	running sync.WaitGroup
 	closing sync.Once
 	closed  chan struct{}
+	again   chan struct{} // a token: grants have changed, look at once
 
 	mu       sync.Mutex // guards what follows
 	client   *kgo.Client
@@ -71,15 +72,17 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 	s := &session{
 		set: set, pace: g.cfg.pace, log: log, mask: l.mask, login: l,
 		dialer: &dialer{
-			out: g.cfg.Egress.Dialer(rules), tls: l.tls, grants: scope.Grants, topic: set.args.Topic, log: log,
+			out: g.cfg.Egress.Revocable(rules), tls: l.tls, topic: set.args.Topic, log: log,
 			guard:  &guard{purse: scope.Purse, log: log},
 			failed: map[string]*fault.Fault{},
 		},
 		flights: newFlights(g.cfg.Records, g.cfg.Bytes),
 		events:  newQueue(g.cfg.Records, g.cfg.Bytes),
 		closed:  make(chan struct{}),
+		again:   make(chan struct{}, 1),
 		reason:  "no broker has answered yet",
 	}
+	s.dialer.grants.Store(&scope.Grants)
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if s.client, s.giveUp, err = s.newClient(); err != nil {
 		s.cancel()

@@ -30,6 +30,7 @@ func (s *session) watch() {
 		case <-s.quit.Done():
 			return
 		case <-time.After(pause):
+		case <-s.again:
 		}
 		err := s.look()
 		switch {

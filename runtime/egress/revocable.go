@@ -37,10 +37,8 @@ func (v *Revocable) DialContext(ctx context.Context, network, address string) (n
 	c := &revocable{Conn: conn, of: v, address: address}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if d != v.dialer { // the rules have changed meanwhile
-		if err := v.check(c); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
+	if err := v.check(c); err != nil { // the rules have changed meanwhile
+		return nil, errors.Join(err, conn.Close())
 	}
 	v.open[c] = struct{}{}
 	return c, nil
