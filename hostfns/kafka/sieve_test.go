@@ -191,6 +191,12 @@ func TestALargeBatchComesWhole(t *testing.T) {
 	if held := p.held.Load(); held != 0 {
 		t.Errorf("%d bytes are still held", held)
 	}
+	end, err = group().Open(t.Context(), capability.Scope{Grants: r.grants()}, r.args(inGroup("without a purse")).Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken(t, end, 2)
+	closeSession(t, end)
 }
 
 type purse struct {

@@ -127,7 +127,7 @@ func (w *wire) release() {
 	n := w.held
 	w.held = 0
 	w.mu.Unlock()
-	if n > 0 {
+	if n > 0 && w.guard.purse != nil {
 		_ = w.guard.purse.Hold(-n)
 	}
 }
