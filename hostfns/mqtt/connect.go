@@ -20,11 +20,19 @@ type caller struct {
 	out            *egress.Revocable
 	answer         time.Duration // that a broker has for each step
 	receiveMaximum int
+	refusal        byte // why the broker has not let it in the last time; 0: it has, or has not said
 }
 
-// connect makes a connection: it dials, speaks TLS, and is let in. first is the
-// first one of the session.
-func (c *caller) connect(ctx context.Context, will *abi.MQTTMessage, delay uint32, first bool) (*link, *wire.Reader, error) {
+// introduction is what a connection begins with.
+type introduction struct {
+	will  *abi.MQTTMessage
+	delay uint32
+	first bool   // of the session
+	as    string // a client id in the place of the session's, for which nothing is kept; empty: its own
+}
+
+// connect makes a connection: it dials, speaks TLS, and is let in.
+func (c *caller) connect(ctx context.Context, intro introduction) (*link, *wire.Reader, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*c.answer)
 	defer cancel()
 	conn, err := c.open(ctx)
@@ -33,7 +41,7 @@ func (c *caller) connect(ctx context.Context, will *abi.MQTTMessage, delay uint3
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
-	l, r, err := c.greet(conn, will, delay, first)
+	l, r, err := c.greet(conn, intro)
 	if err != nil {
 		_ = conn.Close() // it is of no use
 		return nil, nil, c.explain(ctx, err)
@@ -64,18 +72,22 @@ func (c *caller) open(ctx context.Context) (net.Conn, error) {
 }
 
 // greet sends the CONNECT, and reads the CONNACK.
-func (c *caller) greet(conn net.Conn, will *abi.MQTTMessage, delay uint32, first bool) (*link, *wire.Reader, error) {
+func (c *caller) greet(conn net.Conn, intro introduction) (*link, *wire.Reader, error) {
 	a := &c.set.args
 	h := wire.Hello{
-		ClientID: a.ClientID, Username: c.login.username, Password: []byte(c.login.password), CleanStart: c.set.clean(first),
+		ClientID: a.ClientID, Username: c.login.username, Password: []byte(c.login.password), CleanStart: c.set.clean(intro.first),
 		KeepAlive:     uint16(c.set.keepAlive.Seconds()),
 		SessionExpiry: uint32(min(a.SessionExpiryS, 1<<32-1)),
 		MaximumPacket: maxPacket, ReceiveMaximum: uint16(c.receiveMaximum), //nolint:gosec // bounded
-		WillDelay: delay,
+		WillDelay: intro.delay,
 	}
-	if will != nil {
-		h.Will = messageOf(will)
+	if intro.as != "" {
+		h.ClientID, h.CleanStart, h.SessionExpiry = intro.as, true, 0
 	}
+	if intro.will != nil {
+		h.Will = messageOf(intro.will)
+	}
+	c.refusal = 0
 	if _, err := conn.Write(wire.AppendHello(nil, c.set.version, &h)); err != nil {
 		return nil, nil, lost(err)
 	}
@@ -91,9 +103,10 @@ func (c *caller) greet(conn net.Conn, will *abi.MQTTMessage, delay uint32, first
 			WithHint("Authentication in several steps is not supported: let the broker take a password or a certificate.")
 	}
 	if reason := code5(&p, c.set.version); reason != 0 {
+		c.refusal = reason
 		return nil, nil, refused(reason, &p.Properties)
 	}
-	return c.newLink(conn, &p, will), r, nil
+	return c.newLink(conn, &p, intro.will), r, nil
 }
 
 // greeted is the error of a peer that does not answer a CONNECT with a CONNACK.

@@ -148,6 +148,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
+	s.trial.Store(!g.places.claim(s.place, s))
 	if err := s.open(ctx); err != nil {
 		s.abandon()
 		return nil, err
@@ -210,6 +211,9 @@ func (s *session) open(ctx context.Context) error {
 		switch {
 		case err == nil:
 			go s.run(l)
+			return nil
+		case s.unknownAlias():
+			go s.run(nil)
 			return nil
 		case !mayHelp(err):
 			return err

@@ -30,6 +30,11 @@ func (s *session) run(l *link) {
 	defer s.group.places.leave(s.place, s)
 	defer s.out.fail(abi.MQTTResult{Code: codeClosed, Text: "the session was closed", Retry: true})
 	b := backoff{pace: s.pace}
+	if l == nil {
+		if l = s.reconnectOwned(&b); l == nil {
+			return
+		}
+	}
 	for {
 		err := s.serve(l)
 		s.ended(l, err)
@@ -63,17 +68,18 @@ func (s *session) depart(l *link) {
 // connect makes a connection that works: the broker lets it in, and takes the
 // subscriptions.
 func (s *session) connect(ctx context.Context) (*link, error) {
-	s.mu.Lock()
-	will, delay, first := s.will, s.delay, s.opens == 0
-	s.mu.Unlock()
-	l, r, err := s.caller.connect(ctx, will, delay, first)
+	intro := s.introduction()
+	trial := intro.as != ""
+	l, r, err := s.caller.connect(ctx, intro)
 	if err != nil {
 		return nil, err
 	}
-	s.group.places.take(s.place, s)
 	s.events.begin(l.hello.Present)
-	if !l.hello.Present {
-		s.subscribed, s.missed = false, !first || s.kept(ctx)
+	if !trial {
+		s.group.places.take(s.place, s)
+		if !l.hello.Present {
+			s.subscribed, s.missed = false, !intro.first || s.kept(ctx)
+		}
 	}
 	s.mu.Lock()
 	s.last = l
@@ -81,6 +87,10 @@ func (s *session) connect(ctx context.Context) (*link, error) {
 	l.over.Go(func() { l.write(s.out.more) })
 	l.over.Go(func() { s.read(l, r) })
 	s.out.attach(l, l.hello.Present)
+	if trial {
+		s.works()
+		return l, nil
+	}
 	if !s.subscribed {
 		if err := s.subscribe(ctx, l); err != nil {
 			s.out.detach()
@@ -88,7 +98,7 @@ func (s *session) connect(ctx context.Context) (*link, error) {
 			return nil, s.caller.explain(ctx, err)
 		}
 	}
-	s.subscribed = true
+	s.subscribed, s.introduced = true, true
 	s.noteLoss()
 	s.keep(ctx)
 	s.works()
@@ -173,7 +183,7 @@ func (s *session) checkSubscribed(codes []byte) error {
 // works notes that the connection works.
 func (s *session) works() {
 	s.mu.Lock()
-	again := s.opens > 0
+	again := s.opens > 0 || s.waited
 	s.up, s.reason = true, ""
 	s.opens++
 	close(s.changed)
@@ -276,7 +286,7 @@ func (s *session) pause(wait time.Duration) bool {
 // waitTurn waits while another session of this connector has the client id: two
 // that fight for it are both of no use.
 func (s *session) waitTurn() bool {
-	for !s.group.places.has(s.place, s) {
+	for !s.trial.Load() && !s.group.places.has(s.place, s) {
 		s.mu.Lock()
 		s.reason = "another session of this connector has the client id now"
 		s.mu.Unlock()

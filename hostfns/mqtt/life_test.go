@@ -234,24 +234,114 @@ func TestBackoff(t *testing.T) {
 }
 
 // A connector that opens another session with its client id, as when its config
-// changes, does not fight itself.
+// changes, does not fight itself: the new one takes over when its guest runs.
 func TestTwoSessionsOfAConnector(t *testing.T) {
-	r := mochi(t)
+	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
+		r := mochi(t)
+		g := group()
+		old := open(t, g, scope(r.at), args(r.at, version))
+		r.send("in/x", "1", 1)
+		old.want("in/x=1")
+		fresh := open(t, g, scope(r.at), args(r.at, version, func(a *abi.MQTTOpen) {
+			a.Subscriptions = append(a.Subscriptions, abi.MQTTSubscription{Filter: "more/#", QoS: 1})
+		}))
+		old.none()
+		fresh.Own()
+		old.want("down")
+		eventually(t, "it waits", func() bool { return strings.Contains(old.Condition().Reason, "another session of this connector") })
+		fresh.want("down")
+		if got := fresh.next(2); !slices.Contains(got, "up") || !slices.Contains(got, "in/x=1") {
+			t.Fatalf("got %v", got)
+		}
+		r.send("more/x", "2", 1)
+		fresh.want("more/x=2")
+		fresh.Ack(4)
+		fresh.mustPublish(2, "it works")
+		fresh.close()
+		old.want("up")
+		old.Ack(3)
+		old.mustPublish(1, "still there")
+	})
+}
+
+// A candidate, a test or a job takes nothing away from the session that runs: not its
+// connection, not its will, and nothing that the broker keeps for it.
+func TestTrialLeavesTheSession(t *testing.T) {
+	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
+		r := mochi(t)
+		g := group()
+		will := func(a *abi.MQTTOpen) { a.Will = &abi.MQTTMessage{Topic: "out/dead", Payload: []byte("x"), QoS: 1} }
+		running := open(t, g, scope(r.at), args(r.at, version, will))
+		running.Own()
+		r.send("in/x", "1", 1)
+		running.want("in/x=1")
+		trial := open(t, g, scope(r.at), args(r.at, version, will, func(a *abi.MQTTOpen) { a.SessionExpiryS, a.CleanStart = 0, a.Version == 0 }))
+		if cond := trial.Condition(); !cond.Up {
+			t.Errorf("it was not tried: %+v", cond)
+		}
+		trial.mustPublish(1, "a job's")
+		r.send("in/x", "2", 1)
+		running.want("in/x=2")
+		trial.none()
+		r.cut(trial.alias)
+		trial.want("down", "up") // as itself
+		trial.close()
+		r.send("in/x", "3", 1)
+		running.want("in/x=3")
+		running.Ack(3)
+		if cond := running.Condition(); !cond.Up || cond.Opens != 1 {
+			t.Errorf("%+v", cond)
+		}
+		if got := r.published("out/dead"); len(got) > 0 {
+			t.Errorf("a will: %v", got)
+		}
+	})
+}
+
+// A broker that knows its clients by name lets nobody else in: the session waits for
+// the client id. A wrong password is an error all the same.
+func TestTrialOfAKnownClient(t *testing.T) {
+	stub := listen(t)
 	g := group()
-	old := open(t, g, scope(r.at), args(r.at))
-	r.send("in/x", "1", 1)
-	old.want("in/x=1")
-	fresh := open(t, g, scope(r.at), args(r.at, func(a *abi.MQTTOpen) {
-		a.Subscriptions = append(a.Subscriptions, abi.MQTTSubscription{Filter: "more/#", QoS: 1})
-	}))
-	old.want("down")
-	eventually(t, "it waits", func() bool { return strings.Contains(old.Condition().Reason, "another session of this connector") })
-	fresh.want("in/x=1")
-	fresh.Ack(1)
-	fresh.close()
-	old.want("up")
-	old.Ack(3)
-	old.mustPublish(1, "still there")
+	refuse := func(reason byte) {
+		conn := stub.conn
+		defer func() { stub.conn = conn }()
+		stub.conn = nil
+		stub.accept(false, false)
+		stub.write(stub.connAck(false, reason))
+		stub.drop()
+	}
+	for _, reason := range []byte{reasonClientID, reasonNotAuthorized} {
+		running := stub.open(t, g)
+		over := make(chan struct{})
+		go func() { defer close(over); refuse(reason) }()
+		trial := open(t, g, scope(stub.at), args(stub.at, small))
+		<-over
+		if cond := trial.Condition(); cond.Up || !strings.Contains(cond.Reason, "has the client id") || !running.Condition().Up {
+			t.Errorf("%+v, %+v", cond, running.Condition())
+		}
+		over = make(chan struct{})
+		go func() { defer close(over); stub.accept(true, true) }()
+		trial.Own()
+		trial.want("down", "up")
+		<-over
+		go func() { trial.close(); running.close() }()
+		eventually(t, "both are closed", func() bool { return g.places.free(trial.place) })
+	}
+	stub.open(t, g)
+	over := make(chan struct{})
+	go func() { defer close(over); refuse(reasonLogin) }()
+	_, err := tryOpen(t, g, scope(stub.at), args(stub.at, small))
+	<-over
+	wantKind(t, "a wrong password", err, fault.ConfigInvalid)
+}
+
+func (p *places) free(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.by[key]) == 0
 }
 
 func TestReferenceToAnotherBroker(t *testing.T) {

@@ -402,6 +402,14 @@ func (o *outbound) detach() {
 	o.link = nil
 }
 
+// rename takes the link away, and forgets to whom it led: the next one is that of
+// another client.
+func (o *outbound) rename() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.link, o.began = nil, false
+}
+
 // more is called when the link has room again.
 func (o *outbound) more() {
 	o.mu.Lock()

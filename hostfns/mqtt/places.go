@@ -6,14 +6,29 @@ import (
 )
 
 // places are the client ids in use, by connector and broker. A broker knows one
-// client of an id: when a connector opens a second session with it, as in a swap to
-// another config, the newest has it, and the others wait until that is closed.
+// client of an id: a second session of a connector with it is on trial (trial.go)
+// until the guest that has it runs, as after a swap to another config. Then the
+// newest has it, and the others wait until that is closed.
 type places struct {
 	mu sync.Mutex
 	by map[string][]*session // the newest last
 }
 
 func newPlaces() *places { return &places{by: map[string][]*session{}} }
+
+// claim takes a place that nobody has; false: another session has it.
+func (p *places) claim(key string, s *session) bool {
+	if key == "" {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.by[key]) > 0 {
+		return false
+	}
+	p.by[key] = []*session{s}
+	return true
+}
 
 // take makes a session the newest one.
 func (p *places) take(key string, s *session) {

@@ -28,7 +28,9 @@ type session struct {
 	pace   pace
 	log    *slog.Logger
 	caller *caller
-	place  string // of the client id; empty: it has none
+	place  string      // of the client id; empty: it has none
+	trial  atomic.Bool // another session of the connector has the client id: see trial.go
+	alias  string      // the client id meanwhile
 
 	events   *queue
 	out      *outbound
@@ -47,6 +49,8 @@ type session struct {
 	regranted chan struct{} // a token: grants have changed, do not wait
 
 	// Of whoever connects: Open, then the session's goroutine.
+	waited     bool // it was down from the beginning, on trial
+	introduced bool // it has had a connection with its client id
 	subscribed bool // the broker's session has what is wanted
 	missed     bool // it had kept nothing, and the guest has not been told
 	noted      bool // what later processes are to know is kept
@@ -105,6 +109,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 	if set.args.ClientID != "" {
 		sum := sha256.Sum256([]byte(set.address + "\x00" + set.args.ClientID))
 		s.sealed, s.mark = scope.Sealed, "mqtt/session/"+hex.EncodeToString(sum[:16])
+		s.alias = aliasOf(set.args.ClientID)
 		s.place = scope.Owner + "\x00" + set.address + "\x00" + set.args.ClientID
 	}
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -125,7 +130,7 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 	var err error
 	switch function {
 	case functionPublish, functionWill, functionReconnect:
-		s.Own()
+		s.goesOn()
 	}
 	switch function {
 	case functionPublish:
@@ -312,8 +317,14 @@ func (s *session) leave(in, out []byte) ([]byte, error) {
 	return out[:0], nil
 }
 
-// Own implements capability.Owned. Whoever has it goes on with it.
+// Own implements capability.Owned. Whoever has it goes on with it, under its client
+// id.
 func (s *session) Own() {
+	s.goesOn()
+	s.takeOver()
+}
+
+func (s *session) goesOn() {
 	s.owned.Store(true)
 	s.left.Store(false)
 }

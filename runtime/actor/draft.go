@@ -27,13 +27,20 @@ func (g *guest) draftOf(s *session) capability.Draft {
 	return nil
 }
 
+// claim lets a session know that a guest that runs has it: no candidate, and none that
+// is tested or works beside it.
+func (g *guest) claim(s *session) {
+	_, runs := g.loop.(*lane)
+	if owned, ok := s.end.(capability.Owned); ok && runs && !g.candidate && g.rehearsal == nil {
+		owned.Own()
+	}
+}
+
 // shape makes the sessions so as the guest, which works from now on, wants them, and
 // lets them know.
 func (g *guest) shape() {
 	for _, s := range g.handles {
-		if owned, ok := s.end.(capability.Owned); ok {
-			owned.Own()
-		}
+		g.claim(s)
 	}
 	for _, d := range g.drafts {
 		d.Take()

@@ -504,6 +504,7 @@ func (g *guest) openSession(ctx context.Context, group capability.Group, args, o
 	}
 	g.handles = append(g.handles, s)
 	g.begin(s)
+	g.claim(s)
 	return abi.Handle{Handle: uint32(len(g.handles))}.Append(out[:0]), nil
 }
 
