@@ -6,7 +6,8 @@
 // A request is looked at before the guest hears of it: the path, the size, the
 // signature over the body as it came. It is answered when the step that took it is
 // durable (I1), by the host or with what the guest has said; a request whose name
-// came before is answered as before and not handed in again. Whatever a caller may
+// came before, or whose signature did, is answered as before and not handed in again
+// (see call.ticket for which). Whatever a caller may
 // not have is answered as if there were nothing.
 //
 // A session belongs to its connector and is adopted over swaps, so that requests
