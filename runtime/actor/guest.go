@@ -411,19 +411,20 @@ func (s *surroundings) refuse(group, function, resource string, err error) {
 
 func (g *guest) mayCall(ctx context.Context, gr capability.Group, f capability.Function, resource string) error {
 	group := gr.Name()
-	if g.candidate && g.rehearsal == nil {
-		if err := f.Withheld(group); err != nil {
-			return err
-		}
+	var err error
+	if f.Right != "" {
+		err = capability.CheckIn(gr, grantsOf(g.grants, group), resource, f.Right)
 	}
-	if f.Right == "" {
-		return nil
+	if g.candidate && g.rehearsal == nil && err == nil { // what it may never do a test is to learn
+		err = f.Withheld(group)
 	}
-	err := capability.CheckIn(gr, grantsOf(g.grants, group), resource, f.Right)
-	if err == nil && f.Right == spec.Write && g.rehearsal == nil {
-		err = g.interlocked(ctx, group, f.Name, resource)
+	if f.Right == "" || err != nil {
+		return err
 	}
-	return err
+	if f.Right == spec.Write && g.rehearsal == nil {
+		return g.interlocked(ctx, group, f.Name, resource)
+	}
+	return nil
 }
 
 // caller is a guest as its own session of a group sees it.
