@@ -29,6 +29,10 @@ const (
 	timerDevices = "devices" // look which devices are silent
 )
 
+// codeNotActive is what a guest is answered that is only tested, and would be let
+// write if it ran.
+const codeNotActive = "not_active"
+
 // node is the connector.
 type node struct {
 	config  *config
@@ -80,7 +84,7 @@ func (n *node) connect() (err error) {
 }
 
 // Test connects under another name and without a will, so that hosts see nothing
-// of it.
+// of it, and asks whether it may publish. It publishes nothing.
 func (n *node) Test(in *abi.OpenInput) abi.TestResult {
 	c, err := readConfig(in)
 	if err != nil {
@@ -93,6 +97,9 @@ func (n *node) Test(in *abi.OpenInput) abi.TestResult {
 		return snaprail.TestFailed(err)
 	}
 	if _, err := session.Info(); err != nil {
+		return snaprail.TestFailed(err)
+	}
+	if _, err := session.Publish(); err != nil && !snaprail.IsError(err, codeNotActive) { // nothing: the answer is whether that is granted
 		return snaprail.TestFailed(err)
 	}
 	return abi.TestResult{Success: true, Message: "the broker answers and lets the node subscribe to its commands"}

@@ -598,3 +598,25 @@ func TestTest(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
+
+// A test asks whether it may publish, which a host answers it that lets it write
+// nothing yet.
+func TestTestAsksForTheRightToWrite(t *testing.T) {
+	for _, c := range []struct {
+		said error
+		well bool
+	}{
+		{&abi.Error{Kind: abi.FaultNotActive, Code: "not_active", Text: "the running version still owns the writes"}, true},
+		{&abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant covers broker:b with the right to write"}, false},
+	} {
+		h := guesttest.New(t, &node{})
+		h.Log()
+		h.KV()
+		broker := h.MQTT()
+		h.Host("mqtt", "publish", func([]byte) ([]byte, error) { return nil, c.said })
+		result, err := h.Test(example(t))
+		if err != nil || result.Success != c.well || len(broker.Published()) > 0 || !c.well && !strings.Contains(result.Message, "right to write") {
+			t.Errorf("%+v, %v", result, err)
+		}
+	}
+}

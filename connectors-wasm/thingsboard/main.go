@@ -25,6 +25,10 @@ const (
 	timerDevices = "devices" // look which of them are silent
 )
 
+// codeNotActive is what a guest is answered that is only tested, and would be let
+// write if it ran.
+const codeNotActive = "not_active"
+
 // gateway is the connector.
 type gateway struct {
 	config     *config
@@ -62,13 +66,17 @@ func (g *gateway) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	return nil
 }
 
-// Test logs in.
+// Test logs in, and asks whether it may publish. It publishes nothing.
 func (g *gateway) Test(in *abi.OpenInput) abi.TestResult {
 	c, err := readConfig(in)
 	if err != nil {
 		return snaprail.TestFailed(err)
 	}
-	if _, err := mqtt.Open(c.dial()); err != nil {
+	session, err := mqtt.Open(c.dial())
+	if err == nil {
+		_, err = session.Publish() // nothing: the answer is whether that is granted
+	}
+	if err != nil && !snaprail.IsError(err, codeNotActive) {
 		return snaprail.TestFailed(err)
 	}
 	return abi.TestResult{Success: true, Message: "the platform knows the gateway"}
