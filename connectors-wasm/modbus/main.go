@@ -364,6 +364,7 @@ func (b *bus) OnEvents(events []abi.Event, _ *snaprail.Step) error {
 // whether they answer. To ask is to write, which a test may not where the host
 // says so: then it is enough that the endpoint is there.
 func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
+	*b = bus{}
 	c, err := readConfig(in)
 	if err == nil {
 		err = c.check()
@@ -372,7 +373,7 @@ func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
 	if err == nil && len(in.Devices) > 0 {
 		err = b.Open(in, &step)
 	}
-	if err != nil && len(b.bad) == 0 {
+	if err != nil && (len(b.bad) == 0 || len(b.devices) > 0) {
 		return snaprail.TestFailed(err)
 	}
 	result := abi.TestResult{Success: true, Message: "the config holds together; devices are asked when the connector runs"}
