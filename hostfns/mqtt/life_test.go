@@ -159,6 +159,7 @@ func TestWillAtTheEnd(t *testing.T) {
 		newer := open(t, g, scope(r.at), args(r.at, will("out/newer")))
 		newer.Own()
 		older.want("down")
+		newer.want("down", "up") // under its client id
 		newer.close()
 		older.want("up")
 		if got := r.published("out/newer"); len(got) > 0 {
