@@ -2,6 +2,9 @@ package mqtt
 
 import (
 	"bytes"
+	"context"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,4 +90,67 @@ func TestPropertiesCount(t *testing.T) {
 			t.Errorf("%d messages of 60 KB in 1 MiB", n)
 		}
 	})
+}
+
+// purse has so many bytes.
+type purse struct {
+	mu   sync.Mutex
+	left int64
+}
+
+func (p *purse) Request(context.Context) (func(), error) { return func() {}, nil }
+
+func (p *purse) Hold(n int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n > p.left {
+		return fault.New(fault.Exhausted, "no more")
+	}
+	p.left -= n
+	return nil
+}
+
+func (p *purse) has() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left
+}
+
+// What the sessions of a tenant keep is drawn on its purse, and given back.
+func TestSessionsDrawOnThePurse(t *testing.T) {
+	r := mochi(t)
+	const all = 200 << 10
+	p := &purse{left: all}
+	s := scope(r.at)
+	s.Purse = p
+	c := open(t, group(), s, args(r.at))
+	payload := strings.Repeat("x", 60<<10)
+	for range 10 {
+		r.send("in/x", payload, 0)
+	}
+	eventually(t, "what is too much is dropped", func() bool {
+		return c.Condition().Dropped > 0 && c.Condition().Dropped+c.Condition().Counts["received"] == 10
+	})
+	if n := c.Condition().Counts["received"]; n != 4 {
+		t.Errorf("%d messages of 60 KiB in a purse of 200 KiB and 64 KiB beside", n)
+	}
+	if _, err := c.publish(abi.MQTTPublish{Messages: []abi.MQTTMessage{{Topic: "out", Payload: bytes.Repeat([]byte("y"), 150<<10)}}}); !fault.Is(err, fault.Exhausted) {
+		t.Errorf("published beyond the purse: %v", err)
+	}
+	c.next(5)
+	c.Ack(5)
+	if left := p.has(); left != all {
+		t.Errorf("%d bytes are left of %d", left, all)
+	}
+	c.mustPublish(1, strings.Repeat("y", 150<<10))
+	r.send("in/x", payload, 0)
+	r.send("in/x", payload, 0)
+	eventually(t, "they come", func() bool { return c.Condition().Counts["received"] == 6 })
+	if p.has() == all {
+		t.Error("nothing is drawn")
+	}
+	c.close()
+	if left := p.has(); left != all {
+		t.Errorf("after the end, %d bytes are left of %d", left, all)
+	}
 }

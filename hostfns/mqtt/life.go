@@ -28,6 +28,7 @@ var (
 func (s *session) run(l *link) {
 	defer close(s.done)
 	defer s.group.places.leave(s.place, s)
+	defer s.events.end()
 	defer s.out.fail(abi.MQTTResult{Code: codeClosed, Text: "the session was closed", Retry: true})
 	b := backoff{pace: s.pace}
 	if l == nil {

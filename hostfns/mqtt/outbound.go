@@ -32,6 +32,7 @@ type outbound struct {
 	began   bool
 
 	maxMessages, maxBytes int
+	share                 portion
 	version               byte
 	sent                  uint64
 }
@@ -96,6 +97,9 @@ func (o *outbound) begin(messages []*wire.Message, names []string, results []abi
 		return nil, false, true
 	}
 	if count > 0 && len(o.items) > 0 && (len(o.items)+count > o.maxMessages || o.bytes+size > o.maxBytes) {
+		return nil, true, false
+	}
+	if count > 0 && !o.share.hold(o.bytes+size) {
 		return nil, true, false
 	}
 	f = &flight{results: results, over: make([]bool, len(results)), left: 1, done: make(chan struct{})} // 1: until all are in
@@ -300,6 +304,7 @@ func (o *outbound) end(n *item, result abi.MQTTResult) {
 	}
 	n.state = ended
 	o.bytes -= n.size
+	o.share.leave(o.bytes)
 	if n.id != 0 {
 		delete(o.used, n.id)
 	}

@@ -32,6 +32,7 @@ type queue struct {
 	connection uint64 // the number of the present one
 
 	messages, bytes int // bounds
+	share           portion
 }
 
 // held is a message that is here.
@@ -74,7 +75,18 @@ func newQueue(messages, bytes int) *queue {
 func (q *queue) hasRoom(size, factor int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.entries) == 0 || len(q.entries) < factor*q.messages && q.size+size+overhead <= factor*q.bytes
+	if len(q.entries) == 0 {
+		_ = q.share.hold(q.size + size + overhead) // one goes on, whatever others take
+		return true
+	}
+	return len(q.entries) < factor*q.messages && q.size+size+overhead <= factor*q.bytes && q.share.hold(q.size+size+overhead)
+}
+
+// end gives back what is drawn on the purse.
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.share.end()
 }
 
 // known answers for a message of QoS 1 or 2 that is not new: the broker sends again
@@ -240,6 +252,7 @@ func (q *queue) ack(n int) []receipt {
 	}
 	q.taken -= n
 	q.seen -= n
+	q.share.leave(q.size)
 	if n > 0 {
 		signal(q.room)
 	}

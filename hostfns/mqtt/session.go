@@ -106,6 +106,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)),
 		reason: "the broker has not answered yet",
 	}
+	s.events.share.purse, s.out.share.purse = scope.Purse, scope.Purse
 	if set.args.ClientID != "" {
 		sum := sha256.Sum256([]byte(set.address + "\x00" + set.args.ClientID))
 		s.sealed, s.mark = scope.Sealed, "mqtt/session/"+hex.EncodeToString(sum[:16])
@@ -119,6 +120,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 // abandon ends a session that was not started.
 func (s *session) abandon() {
 	s.cancel()
+	s.events.end()
 	s.group.places.leave(s.place, s)
 }
 
