@@ -103,7 +103,7 @@ func (q *queue) gap(e capability.Event) {
 	if _, ok := q.gaps[e.Name]; !ok && len(q.gaps) >= mostGaps {
 		e.Name = gapOthers
 	}
-	if at, ok := q.gaps[e.Name]; ok && at >= q.gone+uint64(q.seen) { //nolint:gosec // a length
+	if at, ok := q.gaps[e.Name]; ok && at >= q.gone+uint64(q.seen) {
 		return
 	}
 	q.gaps[e.Name] = q.gone + uint64(len(q.events))

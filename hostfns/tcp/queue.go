@@ -107,7 +107,7 @@ func (q *queue) up(e capability.Event) {
 func (q *queue) gap(e capability.Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if at, ok := q.gaps[e.Name]; ok && at >= q.gone+uint64(q.seen) { //nolint:gosec // a length
+	if at, ok := q.gaps[e.Name]; ok && at >= q.gone+uint64(q.seen) {
 		return
 	}
 	q.gaps[e.Name] = q.gone + uint64(len(q.events))
