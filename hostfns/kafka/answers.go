@@ -59,7 +59,7 @@ func (s *sieve) fetched(frame []byte, version int16) ([]byte, error) {
 			} else {
 				out = append(out, 0, 0, 0, 0)
 				copy(out[at+4:], out[at:])
-				binary.BigEndian.PutUint32(out[at:], uint32(len(out)-at-4)) //nolint:gosec // bounded by what was read
+				binary.BigEndian.PutUint32(out[at:], uint32(len(out)-at-4))
 			}
 			in.tags(compact)
 		}
@@ -70,7 +70,7 @@ func (s *sieve) fetched(frame []byte, version int16) ([]byte, error) {
 		return nil, errAnswer("Fetch")
 	}
 	out = append(out, done...)
-	binary.BigEndian.PutUint32(out, uint32(len(out)-4)) //nolint:gosec // bounded by what was read
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
 	return out, nil
 }
 
@@ -183,7 +183,7 @@ func (s *scan) uvarint() int64 {
 		return 0
 	}
 	s.src = s.src[used:]
-	return int64(n) //nolint:gosec // bounded above
+	return int64(n)
 }
 
 // list is the length of a list, which is bad beyond most.

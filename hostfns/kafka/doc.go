@@ -8,6 +8,10 @@
 // and port that a grant covers: brokers advertise the addresses of one another,
 // and one that is foreign is refused, and told of.
 //
+// What a broker answers is weighed before the library makes anything of it: an
+// answer is bounded by what was asked, and a batch by what its records cost. One
+// that is too large is passed over, in its place, as a record that is too large is.
+//
 // Offsets are committed once the records are acknowledged, which is when they are
 // in the outbox, and only for partitions that are still this member's: never by a
 // clock, and never late. Records that are too large, and each hole that retention has

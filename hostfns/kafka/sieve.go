@@ -131,7 +131,7 @@ func (s *sieve) plain(b []byte, codec byte) ([]byte, error) {
 	if d == nil {
 		return nil, errNotYet
 	}
-	return (*d).Decompress(b, kgo.CompressionCodecType(codec))
+	return (*d).Decompress(b, kgo.CompressionCodecType(codec)) //nolint:gosec // three bits
 }
 
 // weigh is what a batch holds, and costs.
@@ -242,7 +242,7 @@ func appendMarker(dst, b []byte) []byte {
 // sealBatch sets the length and the sum of the batch at dst[at:].
 func sealBatch(dst []byte, at int) []byte {
 	b := dst[at:]
-	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12)) //nolint:gosec // bounded by what was read
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-12))
 	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], castagnoli()))
 	return dst
 }
