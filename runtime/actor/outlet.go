@@ -237,8 +237,9 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 	never := f.Kind == fault.Guest && f.RetryAfter == 0 && (f.Said == abi.FaultInvalid || f.Said == abi.FaultTooLarge)
 	switch {
 	case !never:
-		l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
-		l.hold(retryAfter(cause), f.Text, uint64(o.handed))
+		if l.hold(retryAfter(cause), f.Text, uint64(o.handed)) {
+			l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
+		}
 		return nil
 	case o.handed > 1:
 		o.most, o.handed = o.handed/2, 0
@@ -262,8 +263,9 @@ func (l *lane) condemn(ctx context.Context) error {
 	return nil
 }
 
-// hold makes the outlet pause, and shows why.
-func (l *lane) hold(wait time.Duration, cause string, records uint64) {
+// hold makes the outlet pause, and shows why, once: a sink may be held for hours, and
+// tries again each second. It reports whether that is news.
+func (l *lane) hold(wait time.Duration, cause string, records uint64) (news bool) {
 	o := l.outlet
 	if wait <= 0 {
 		wait = min(firstHold<<min(o.failures, 6), longestHold)
@@ -271,11 +273,16 @@ func (l *lane) hold(wait time.Duration, cause string, records uint64) {
 	o.failures++
 	o.until, o.handed = time.Now().Add(wait), 0
 	cause = "nothing can be delivered: " + cause
+	held := brief(l.env.masked(cause))
 	l.mu.Lock()
+	news = l.status.State != lifecycle.Degraded || l.status.Reason != held
 	l.status.Delivery.Retried += records
-	l.status.Delivery.Held = brief(l.env.masked(cause))
+	l.status.Delivery.Held = held
 	l.mu.Unlock()
-	l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause))
+	if news {
+		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause))
+	}
+	return news
 }
 
 // released shows that the outlet works, if it did not: also when a session was

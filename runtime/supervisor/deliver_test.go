@@ -149,6 +149,24 @@ func TestSinkThatCannotDeliverHolds(t *testing.T) {
 	if st.State != lifecycle.Degraded || !strings.Contains(st.Reason, "the door is shut") || st.Delivery.Delivered != 0 || st.Counters.Quarantined != 0 {
 		t.Errorf("status %+v", st)
 	}
+	r.until(v.ID, "tried again", func(s lifecycle.Status) bool { return s.Delivery.Retried >= st.Delivery.Retried+2 })
+	logs, err := r.tenant.Logs(t.Context(), v.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for logs.Pending() {
+		line, err := logs.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line.Text, "nothing can be delivered") {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Errorf("that nothing can be delivered is said %d times", said)
+	}
 	l.send(t, "c\n")
 	in.Config = []byte(`{}`)
 	r.update(v.ID, in)
