@@ -130,7 +130,7 @@ func TestCommandsBegunAsTimeAllows(t *testing.T) {
 		r := newRig(t, small).birth()
 		var asked []string
 		r.Connectors(func(_ string, m *abi.Message) ([]abi.Reply, error) {
-			time.Sleep(stepTime + time.Millisecond)
+			time.Sleep(stepTime + time.Millisecond) //nolint:forbidigo // the time of the test
 			asked = append(asked, string(m.Body))
 			return []abi.Reply{{Status: abi.ReplyEmpty}}, nil
 		})

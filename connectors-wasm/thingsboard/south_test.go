@@ -119,7 +119,7 @@ func TestRPCsBegunAsTimeAllows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, small)
 		asked := peers(r, func(*abi.Message) abi.Reply {
-			time.Sleep(stepTime + time.Millisecond)
+			time.Sleep(stepTime + time.Millisecond) //nolint:forbidigo // the time of the test
 			return abi.Reply{}
 		})
 		r.deliver(telemetry("hall", 1, point("x", abi.Int(1))))

@@ -2,6 +2,7 @@ package kv_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -31,9 +32,7 @@ func TestRing(t *testing.T) {
 			do(r)
 		}))
 		state := h.KV()
-		for k, v := range kept {
-			state[k] = v
-		}
+		maps.Copy(state, kept)
 		kept = state
 		h.MustPoll(nil)
 	}

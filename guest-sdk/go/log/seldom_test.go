@@ -24,7 +24,7 @@ func TestSeldom(t *testing.T) {
 		h := guesttest.New(t, does(func() {
 			for range 150 { // seconds
 				s.Warning("away")
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) //nolint:forbidigo // the time of the test
 			}
 			s.Warning("denied")
 			if !s.Over() || s.Over() {
