@@ -53,12 +53,12 @@ func valueLen(text string) int {
 		return n
 	}
 	for i := 1; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '"':
+		switch text[i] {
+		case '"':
 			return i + 1
-		case c == '\\':
+		case '\\':
 			i++
-		case c == '\r' || c == '\n':
+		case '\r', '\n':
 			return 0
 		}
 	}

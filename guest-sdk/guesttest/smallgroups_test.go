@@ -1,6 +1,7 @@
 package guesttest_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -61,13 +62,13 @@ func TestStreams(t *testing.T) {
 	if _, err := h.Open(abi.OpenInput{Reason: abi.ReasonSwap}); err != nil {
 		t.Error(err)
 	}
-	s.Refuse("plc1:502", noAnswer)
+	s.Refuse("plc1:502", errNoAnswer)
 	if _, err := h.Open(abi.OpenInput{Reason: abi.ReasonSwap}); err == nil {
 		t.Error("the peer is away, and open did not say so")
 	}
 }
 
-var noAnswer = &abi.Error{Kind: abi.FaultUnavailable, Code: "resource_unavailable", Text: "away"}
+var errNoAnswer = &abi.Error{Kind: abi.FaultUnavailable, Code: "resource_unavailable", Text: "away"}
 
 func TestSmallGroups(t *testing.T) {
 	h := guesttest.New(t, asking(func() error {
@@ -120,7 +121,7 @@ func TestBlobs(t *testing.T) {
 			t.Errorf("read %q, %v", b, err)
 		}
 		p := make([]byte, 4)
-		if n, err := files.File("map").ReadAt(p, 4); n != 2 || err != io.EOF {
+		if n, err := files.File("map").ReadAt(p, 4); n != 2 || !errors.Is(err, io.EOF) {
 			t.Errorf("at the end: %d, %v", n, err)
 		}
 		if _, err := files.File("map").ReadAt(p, -1); err == nil {

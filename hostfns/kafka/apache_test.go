@@ -81,6 +81,7 @@ func TestApacheKafka(t *testing.T) {
 }
 
 func (a *apache) bothWays(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("both", 1)
 	end := a.opened(t, a.args("both"))
 	first := keyed("pump1", "4.2")
@@ -112,6 +113,7 @@ func (a *apache) bothWays(t *testing.T) {
 }
 
 func (a *apache) tooLarge(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("small", 1, "max.message.bytes", "1000")
 	end := a.opened(t, a.args("small", func(o *abi.KafkaOpen) { o.Compression = "none" }))
 	results, err := produce(t.Context(), end, abi.KafkaProduce{Records: []abi.KafkaRecord{keyed("a", strings.Repeat("x", 5000))}})
@@ -135,6 +137,7 @@ func (a *apache) tooLarge(t *testing.T) {
 }
 
 func (a *apache) topics(t *testing.T) {
+	t.Helper()
 	never := a.opened(t, a.args("never"))
 	if c := condition(never); c.Up || !strings.Contains(c.Reason, "no such topic") {
 		t.Errorf("%+v", c)

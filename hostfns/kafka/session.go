@@ -84,7 +84,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 	}
 	s.dialer.grants.Store(&scope.Grants)
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if s.client, s.giveUp, err = s.newClient(); err != nil {
+	if s.client, s.giveUp, err = s.newClient(); err != nil { //nolint:contextcheck // it outlives the call that opens it
 		s.cancel()
 		return nil, err
 	}

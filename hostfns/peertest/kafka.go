@@ -94,7 +94,7 @@ func moduleRoot(tb testing.TB) string {
 func freePorts(tb testing.TB, n int) (addresses []string) {
 	tb.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -178,7 +178,7 @@ const kafkaPatience = 60 * time.Second
 // until it answers.
 func (k *Kafka) Start() {
 	k.tb.Helper()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it outlives the test's context, to its cleanup
+	ctx, cancel := context.WithCancel(context.Background())
 	k.end = cancel
 	cmd := k.java(ctx, "kafka.Kafka", k.config())
 	var said bytes.Buffer
@@ -221,7 +221,8 @@ func (k *Kafka) Start() {
 // answers asks for the versions of requests that are known: the first thing that
 // any client asks.
 func (k *Kafka) answers() bool {
-	conn, err := net.DialTimeout("tcp", k.Address, time.Second)
+	d := net.Dialer{Timeout: time.Second}
+	conn, err := d.DialContext(context.Background(), "tcp", k.Address)
 	if err != nil {
 		return false
 	}

@@ -32,7 +32,7 @@ func ask[T any](k *Kafka, send func(context.Context, kmsg.Requestor) (T, error))
 		k.tb.Fatal(err)
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), kafkaPatience) //nolint:usetesting // cleanups ask too
+	ctx, cancel := context.WithTimeout(context.Background(), kafkaPatience)
 	defer cancel()
 	answer, err := send(ctx, c)
 	if err != nil {

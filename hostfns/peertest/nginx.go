@@ -47,8 +47,8 @@ func StartNginx(tb testing.TB, server string) *Nginx {
 	}
 	n := &Nginx{tb: tb, dir: tb.TempDir(), exit: make(chan struct{})}
 	ports := freePorts(tb, 2)
-	_, open, _ := net.SplitHostPort(ports[0])   //nolint:errcheck // it is one
-	_, secure, _ := net.SplitHostPort(ports[1]) //nolint:errcheck // it is one
+	_, open, _ := net.SplitHostPort(ports[0])
+	_, secure, _ := net.SplitHostPort(ports[1])
 	n.HTTP, n.HTTPS = "http://127.0.0.1:"+open, "https://localhost:"+secure
 	n.certify()
 	n.write("nginx.conf", []byte(strings.NewReplacer("DIR", n.dir, "OPEN", open, "SECURE", secure, "SERVER", server).Replace(`

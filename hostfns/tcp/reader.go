@@ -254,7 +254,7 @@ func (s *Session) drop(why string, n int) {
 	if s.dropped == nil {
 		s.dropped = map[string]uint64{}
 	}
-	s.dropped[why] += uint64(n) //nolint:gosec // how many there are
+	s.dropped[why] += uint64(n)
 }
 
 // lose gives the connection up and tells so.
