@@ -109,10 +109,10 @@ func heap() (most func() uint64) {
 func TestABatchThatIsTooLargeIsPassedOver(t *testing.T) {
 	const n = 1 << 20
 	for name, codec := range codecs() {
+		if name == "none" { // no broker takes it: so many bytes are more than a batch may have
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
-			if name == "none" {
-				t.Skip("no broker takes it")
-			}
 			r := cluster(t)
 			bomb := batchOf(t, bytes.Repeat(emptyRecord(), n), n, codec)
 			wide := append(binary.AppendVarint([]byte{0, 0, 0, 1}, maxDecompressed), make([]byte, maxDecompressed+1)...)
