@@ -174,7 +174,11 @@ func (s *session) shut(ctx context.Context) {
 	_ = c.LeaveGroupContext(ctx) // the broker will miss the member by itself
 	giveUp()
 	c.UnsafeAbortBufferedRecords()
+	// A poll that was given up may have counted itself in since: the client would
+	// wait for its end for ever, on a goroutine of its own.
+	c.AllowRebalance()
 	c.Close()
+	c.AllowRebalance()
 }
 
 func (s *session) current() *kgo.Client {
