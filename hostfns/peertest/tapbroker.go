@@ -60,7 +60,7 @@ func (b *TapBroker) Start() {
 	}
 	b.Address, b.listen = l.Addr().String(), l
 	b.server = broker.New(&broker.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	err = b.server.AddHook(new(tapHook), b)
+	err = b.server.AddHook(&tapHook{server: b.server}, b)
 	err = errors.Join(err, b.server.AddListener(listeners.NewNet("t", l)))
 	if err := errors.Join(err, b.server.Serve()); err != nil {
 		b.tb.Fatal(err)
@@ -113,7 +113,28 @@ func (b *TapBroker) add(t Tap) {
 // tapHook tells a TapBroker, and lets everybody do everything.
 type tapHook struct {
 	broker.HookBase
-	b *TapBroker
+	b      *TapBroker
+	server *broker.Server
+}
+
+// forgotten waits until the broker has forgotten a session that has ended. It does
+// so by the client's id, some time after it has hung up: the subscriptions of a
+// client that is back before would go with those of the old one.
+func (h *tapHook) forgotten(client string) {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for range 2000 {
+		old, ok := h.server.Clients.Get(client)
+		if !ok || !old.Closed() || old.IsTakenOver() {
+			return
+		}
+		p := &old.Properties
+		ends := p.ProtocolVersion == 5 && p.Props.SessionExpiryInterval == 0 || p.ProtocolVersion < 5 && p.Clean
+		if !ends {
+			return
+		}
+		<-poll.C
+	}
 }
 
 func (h *tapHook) Init(config any) error {
@@ -134,6 +155,7 @@ func (*tapHook) OnConnectAuthenticate(*broker.Client, packets.Packet) bool { ret
 func (*tapHook) OnACLCheck(*broker.Client, string, bool) bool { return true }
 
 func (h *tapHook) OnConnect(cl *broker.Client, p packets.Packet) error {
+	h.forgotten(cl.ID)
 	t := Tap{Client: cl.ID, User: string(p.Connect.Username), Connect: true}
 	if p.Connect.WillFlag {
 		t.Will = &MQTTMessage{Topic: p.Connect.WillTopic, Payload: slices.Clone(p.Connect.WillPayload), QoS: p.Connect.WillQos, Retain: p.Connect.WillRetain}
