@@ -144,9 +144,7 @@ func FuzzCovers(f *testing.F) {
 		if covers(pattern, resource) && checkPattern(pattern) != nil {
 			t.Errorf("%q is no pattern, and covers %q", pattern, resource)
 		}
-		if _, err := (*Group)(nil).Target([]byte(pattern)); err == nil && resource == "" {
-			t.Skip()
-		}
+		_, _ = (*Group)(nil).Target([]byte(pattern)) // does not panic
 	})
 }
 

@@ -2,6 +2,7 @@ package serial
 
 import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/framing"
 )
 
 // cutter cuts a stream of bytes into frames. It holds a bounded number of bytes
@@ -22,14 +23,14 @@ type cutter interface {
 	unfinished() []byte
 }
 
-// verdict is what a cutter found.
-type verdict uint8
+// verdict is what a cutter found, as framing has it.
+type verdict = framing.Verdict
 
 const (
-	more    verdict = iota // no frame yet, or the end of a dropped one
-	whole                  // a frame
-	tooLong                // a frame is being dropped
-	broken                 // bytes that are no frame are being dropped
+	more    = framing.More
+	whole   = framing.Whole
+	tooLong = framing.TooLong
+	broken  = framing.Broken
 )
 
 // newCutter is the cutter of the settings. expect is for those that know no other

@@ -177,7 +177,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	})
 	l.delivered(delivered)
 	o.most = min(max(o.most, 1)*2, o.settings.Most())
-	if settled > 0 || o.handed == 0 {
+	if settled > 0 {
 		o.failures = 0
 	}
 	if left := o.handed - settled; left > 0 {
@@ -185,7 +185,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 			l.hold(wait, cause, uint64(left))
 			return nil
 		}
-		l.count(func(*lifecycle.Counters) { l.status.Delivery.Retried += uint64(left) }) // it got on, and goes on
+		l.again(left) // it got on, and goes on
 	}
 	l.released()
 	return nil
@@ -283,6 +283,13 @@ func (l *lane) hold(wait time.Duration, cause string, records uint64) (news bool
 		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause))
 	}
 	return news
+}
+
+// again counts records that are handed in once more.
+func (l *lane) again(records int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Delivery.Retried += uint64(records)
 }
 
 // released shows that the outlet works, if it did not: also when a session was
