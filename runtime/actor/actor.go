@@ -304,9 +304,10 @@ func (a *Actor) Move(on lifecycle.Event, cause error) {
 		if to != a.status.State {
 			a.status.Since = time.Now()
 		}
-		a.status.State, a.status.Reason, a.status.Code = to, "", ""
+		a.status.State, a.status.Reason, a.status.Code, a.status.Try = to, "", "", ""
 		if f := fault.Of(cause); f != nil {
 			a.status.Reason, a.status.Code = brief(a.env.masked(f.Text)), f.Kind.String()
+			a.status.Try = brief(a.env.masked(f.Advice()))
 		}
 		switch on {
 		case lifecycle.Crash:

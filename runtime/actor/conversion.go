@@ -202,7 +202,9 @@ func (t *transit) reject(stage int, r *abi.Record, reason string) {
 	if n := len(t.stages); n > 1 {
 		reason = fmt.Sprintf("converter %d of %d: %s", stage+1, n, reason)
 	}
-	t.rejects = append(t.rejects, outbox.Reject{Device: r.Device, Reason: fault.Clip(t.mask(reason), maxReason), Input: append([]byte(nil), kept...)})
+	t.rejects = append(t.rejects, outbox.Reject{
+		Device: r.Device, Reason: fault.Clip(t.mask(reason), maxReason), Input: append([]byte(nil), kept...), Of: outbox.RejectRecord,
+	})
 }
 
 // checkBatch is abi.CheckBatch with the fault of whoever made the batch, and

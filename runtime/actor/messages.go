@@ -377,7 +377,7 @@ func (l *lane) rejected(b *outbox.Block) {
 		x := &l.mailed[i]
 		if x.verdict.Decision == abi.DecisionReject && !x.question.Replies() && len(x.message.Body) > 0 {
 			b.Rejects = append(b.Rejects, outbox.Reject{
-				Device: x.device, Reason: fault.Clip(l.env.masked(x.verdict.Reason), maxReason), Input: x.message.Body,
+				Device: x.device, Reason: fault.Clip(l.env.masked(x.verdict.Reason), maxReason), Input: x.message.Body, Of: outbox.RejectMessage,
 			})
 		}
 	}

@@ -182,7 +182,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	}
 	if left := o.handed - settled; left > 0 {
 		if settled == 0 || wait > 0 {
-			l.hold(wait, cause, uint64(left))
+			l.hold(wait, cause, "", uint64(left))
 			return nil
 		}
 		l.again(left) // it got on, and goes on
@@ -227,7 +227,7 @@ func (l *lane) judgeDelivery(b *outbox.Block, t *tally) (settled int, wait time.
 // it can be handed in again.
 func (l *lane) reject(record int, reason string) outbox.Reject {
 	device, input := l.outlet.feed.Pick(record)
-	return outbox.Reject{Device: device, Reason: fault.Clip(l.env.masked(reason), maxReason), Input: input}
+	return outbox.Reject{Device: device, Reason: fault.Clip(l.env.masked(reason), maxReason), Input: input, Of: outbox.RejectDelivery}
 }
 
 // undelivered keeps what a living guest failed to deliver: in quarantine what it
@@ -237,7 +237,7 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 	never := f.Kind == fault.Guest && f.RetryAfter == 0 && (f.Said == abi.FaultInvalid || f.Said == abi.FaultTooLarge)
 	switch {
 	case !never:
-		if l.hold(retryAfter(cause), f.Text, uint64(o.handed)) {
+		if l.hold(retryAfter(cause), f.Text, f.Hint, uint64(o.handed)) {
 			l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
 		}
 		return nil
@@ -265,7 +265,7 @@ func (l *lane) condemn(ctx context.Context) error {
 
 // hold makes the outlet pause, and shows why, once: a sink may be held for hours, and
 // tries again each second. It reports whether that is news.
-func (l *lane) hold(wait time.Duration, cause string, records uint64) (news bool) {
+func (l *lane) hold(wait time.Duration, cause, hint string, records uint64) (news bool) {
 	o := l.outlet
 	if wait <= 0 {
 		wait = min(firstHold<<min(o.failures, 6), longestHold)
@@ -280,7 +280,7 @@ func (l *lane) hold(wait time.Duration, cause string, records uint64) (news bool
 	l.status.Delivery.Held = held
 	l.mu.Unlock()
 	if news {
-		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause))
+		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause).WithHint("%s", hint))
 	}
 	return news
 }

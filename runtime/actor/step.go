@@ -2,7 +2,6 @@ package actor
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -145,6 +144,7 @@ func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) erro
 		case abi.DecisionReject:
 			b.Rejects = append(b.Rejects, outbox.Reject{
 				Reason: fault.Clip(l.env.masked(v.Reason), maxReason), Input: inputs[v.Input].event.Data,
+				Of: outbox.RejectEvent, Group: l.inbox.group(&inputs[v.Input]),
 			})
 		default:
 			return fault.New(fault.Guest, "the module gave the unknown decision %d", v.Decision)
@@ -290,25 +290,6 @@ func (l *lane) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// toldRejects bounds the lines that one step writes about what it rejected.
-const toldRejects = 3
-
-// tellRejects shows in the connector's log what went to quarantine, and why.
-func (l *lane) tellRejects(rejects []outbox.Reject) {
-	const most = 80 // bytes of the input that are shown
-	for i := range rejects[:min(len(rejects), toldRejects)] {
-		r := &rejects[i]
-		input := r.Input
-		if len(input) > most {
-			input = input[:most]
-		}
-		l.env.line(abi.LogWarning, FromHost, "quarantine", fmt.Sprintf("%s: %q", r.Reason, input))
-	}
-	if more := len(rejects) - toldRejects; more > 0 {
-		l.env.line(abi.LogWarning, FromHost, "quarantine", fmt.Sprintf("and %d more in the same step", more))
-	}
-}
-
 // refused keeps a batch that a living guest could not handle: handed in again
 // when the guest asked for that, else in quarantine with its reason (never
 // dropped).
@@ -333,7 +314,7 @@ func (l *lane) refused(ctx context.Context, cause error) error {
 	now := time.Now()
 	for i, in := range l.inbox.batch {
 		if v.Decision == abi.DecisionReject && in.event.Type == abi.EventData && len(in.event.Data) > 0 {
-			b.Rejects = append(b.Rejects, outbox.Reject{Reason: v.Reason, Input: in.event.Data})
+			b.Rejects = append(b.Rejects, outbox.Reject{Reason: v.Reason, Input: in.event.Data, Of: outbox.RejectEvent, Group: l.inbox.group(&in)})
 		}
 		l.inbox.settle(i, v, now)
 	}

@@ -118,6 +118,7 @@ type Status struct {
 	State       State     `json:"state"`
 	Reason      string    `json:"reason,omitempty"`
 	Code        string    `json:"code,omitempty"` // of the fault that caused it
+	Try         string    `json:"try,omitempty"`  // what to do about it
 	Since       time.Time `json:"since"`
 	Generation  uint64    `json:"generation"` // of the guest: counts starts and swaps
 	Epoch       uint64    `json:"epoch"`      // of the records: counts starts of the connector
@@ -135,6 +136,8 @@ type Status struct {
 	// Delivery is what became of the records that the connector takes out; of one
 	// that takes none it is zero.
 	Delivery Delivery `json:"delivery,omitzero"`
+	// LastRefused is what went to quarantine last; nil: nothing did.
+	LastRefused *Refused `json:"last_refused,omitempty"`
 	// Limits are all limits with their use. A connector that never ran in this
 	// server process has none.
 	Limits []Limit `json:"limits,omitempty"`
@@ -144,6 +147,13 @@ type Status struct {
 	// Lanes are those of a connector that is divided into several; the rest of
 	// the status is then of all of them together.
 	Lanes *Lanes `json:"lanes,omitempty"`
+}
+
+// Refused is an input or a record that went to quarantine.
+type Refused struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Device string    `json:"device,omitempty"`
 }
 
 // Delivery is how a connector does that takes the tenant's records out. What it

@@ -54,6 +54,8 @@ type Reject struct {
 	Device string
 	Reason string
 	Input  []byte
+	Of     RejectOf // what Input is
+	Group  string   // of an event: the group whose session it came from
 }
 
 // Effects reports whether the block changes the store, so that it must be

@@ -17,7 +17,7 @@ import (
 //	  string lane = 15;
 //	}
 //	message KV     { string key = 1; bytes value = 2; bool delete = 3; }
-//	message Reject { string device = 1; string reason = 2; bytes input = 3; }
+//	message Reject { string device = 1; string reason = 2; bytes input = 3; uint64 of = 4; string group = 5; }
 
 // appendBlock encodes b without its sequence, which its record carries.
 func appendBlock(dst []byte, b *Block) []byte {
@@ -49,7 +49,9 @@ func appendBlock(dst []byte, b *Block) []byte {
 		dst, mark = wire.Begin(dst, 13)
 		dst = wire.AppendString(dst, 1, b.Rejects[i].Device)
 		dst = wire.AppendString(dst, 2, b.Rejects[i].Reason)
-		dst = wire.End(wire.AppendBytes(dst, 3, b.Rejects[i].Input), mark)
+		dst = wire.AppendBytes(dst, 3, b.Rejects[i].Input)
+		dst = wire.AppendUint(dst, 4, uint64(b.Rejects[i].Of))
+		dst = wire.End(wire.AppendString(dst, 5, b.Rejects[i].Group), mark)
 	}
 	dst = wire.AppendBool(dst, 14, b.Stopped)
 	return wire.AppendString(dst, 15, b.Lane)
@@ -153,6 +155,10 @@ func (j *Reject) decode(src []byte) error {
 			j.Reason = r.Text("")
 		case 3<<3 | wire.Bytes:
 			j.Input = r.Bytes()
+		case 4<<3 | wire.Varint:
+			j.Of = RejectOf(min(r.Uint(), 1<<8-1)) //nolint:gosec // bounded
+		case 5<<3 | wire.Bytes:
+			j.Group = r.Text("")
 		}
 	}
 	return r.Err()

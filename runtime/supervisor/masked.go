@@ -32,7 +32,10 @@ func (h *host) Secret(ctx context.Context, name string) (value []byte, err error
 // what a guest asked to open, are texts that guests and peers make up.
 func (t *Tenant) masked(s lifecycle.Status) lifecycle.Status {
 	mask := t.vault.Mask()
-	s.Reason = mask.Text(s.Reason)
+	s.Reason, s.Try = mask.Text(s.Reason), mask.Text(s.Try)
+	if r := s.LastRefused; r != nil {
+		s.LastRefused = &lifecycle.Refused{At: r.At, Reason: mask.Text(r.Reason), Device: r.Device}
+	}
 	for i := range s.Sessions { // its own: each status makes the list anew
 		s.Sessions[i].Reason = mask.Text(s.Sessions[i].Reason)
 		s.Sessions[i].Resource = mask.Text(s.Sessions[i].Resource)

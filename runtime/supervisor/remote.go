@@ -118,9 +118,9 @@ func (is *remote) move(on lifecycle.Event, cause *fault.Fault) {
 		if to != is.status.State {
 			is.status.Since = time.Now()
 		}
-		is.status.State, is.status.Reason, is.status.Code = to, "", ""
+		is.status.State, is.status.Reason, is.status.Code, is.status.Try = to, "", "", ""
 		if cause != nil {
-			is.status.Reason, is.status.Code = cause.Text, cause.Kind.String()
+			is.status.Reason, is.status.Code, is.status.Try = cause.Text, cause.Kind.String(), cause.Advice()
 		}
 	}
 	status := is.status

@@ -17,7 +17,7 @@ const shownLanes = 16
 // failedStatus makes a status say why there is no actor.
 func failedStatus(s *lifecycle.Status, err error) {
 	f := fault.Of(err)
-	s.State, s.Reason, s.Code, s.Since = lifecycle.Failed, f.Text, f.Kind.String(), time.Now()
+	s.State, s.Reason, s.Code, s.Try, s.Since = lifecycle.Failed, f.Text, f.Kind.String(), f.Advice(), time.Now()
 }
 
 // status is what is known of the connector: of its one lane, or of all lanes
@@ -85,6 +85,9 @@ func add(sum, s *lifecycle.Status) {
 		sum.Revision, sum.Module = s.Revision, s.Module
 	}
 	sum.Counters.Add(&s.Counters)
+	if s.LastRefused != nil && (sum.LastRefused == nil || s.LastRefused.At.After(sum.LastRefused.At)) {
+		sum.LastRefused = s.LastRefused
+	}
 	for i := range s.Limits {
 		if len(sum.Limits) == 0 {
 			sum.Limits = slices.Clone(s.Limits)
@@ -187,12 +190,13 @@ func judge(sum *lifecycle.Status, all []lifecycle.Lane, over int) {
 		if worst.Status.Reason != "" {
 			sum.Reason += ": " + worst.Status.Reason
 		}
-		sum.Code = worst.Status.Code
+		sum.Code, sum.Try = worst.Status.Code, worst.Status.Try
 	} else if worst.Status.Reason != "" {
 		sum.Reason, sum.Code = fmt.Sprintf("lane %q: %s", worst.Name, worst.Status.Reason), worst.Status.Code
+		sum.Try = worst.Status.Try
 	}
 	if over > 0 {
-		sum.State, sum.Code = lifecycle.Degraded, fault.Exhausted.String()
+		sum.State, sum.Code, sum.Try = lifecycle.Degraded, fault.Exhausted.String(), ""
 		sum.Reason = fmt.Sprintf("%d devices are not served: a connector has at most %d lanes", over, maxLanes)
 	}
 	slices.SortStableFunc(all, func(a, b lifecycle.Lane) int { return badness(b.Status.State) - badness(a.Status.State) })
@@ -211,7 +215,7 @@ func (r *runner) rest(revision uint64, module string) {
 	if r.last.State != lifecycle.Running {
 		r.last.Since = time.Now()
 	}
-	r.last.State, r.last.Code = lifecycle.Running, ""
+	r.last.State, r.last.Code, r.last.Try = lifecycle.Running, "", ""
 	r.last.Reason = "the connector has no connected device, so nothing runs: add one"
 	r.last.Revision, r.last.Module, r.last.Lanes = revision, module, &lifecycle.Lanes{}
 }

@@ -1,0 +1,132 @@
+package outbox
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// RejectOf says what the input of a Reject is. Numbers are stored, so that none
+// is ever changed or reused.
+type RejectOf uint8
+
+// What is put aside.
+const (
+	RejectUnknown  RejectOf = iota // kept by a version that did not say
+	RejectEvent                    // data of an event, as its group makes it
+	RejectRecord                   // a record that a converter refused: its payload, or an abi.Batch of it
+	RejectDelivery                 // a record on its way out: an abi.DeliverInput of it alone
+	RejectMessage                  // the body of a message
+)
+
+// String is the word for people and for JSON.
+func (o RejectOf) String() string {
+	switch o {
+	case RejectEvent:
+		return "event"
+	case RejectRecord:
+		return "record"
+	case RejectDelivery:
+		return "delivery"
+	case RejectMessage:
+		return "message"
+	case RejectUnknown:
+	}
+	return "unknown"
+}
+
+// hooksGroup is the group whose events are requests.
+const hooksGroup = "hooks"
+
+// Summary says on one line what was put aside, with at most so many bytes of its
+// content: of a request its path and body, of a record on its way out its key and
+// device.
+func (j *Reject) Summary(most int) string {
+	switch j.Of {
+	case RejectEvent:
+		var r abi.HookRequest
+		if j.Group == hooksGroup && r.Decode(j.Input) == nil {
+			return fmt.Sprintf("%s %s: %s", r.Method, r.Path, excerpt(r.Body, most))
+		}
+	case RejectRecord:
+		if text, ok := j.record(most); ok {
+			return text
+		}
+	case RejectDelivery:
+		if text, ok := j.delivery(most); ok {
+			return text
+		}
+	case RejectUnknown, RejectMessage:
+	}
+	return excerpt(j.Input, most)
+}
+
+// record is a batch that is kept because its record has no payload.
+func (j *Reject) record(most int) (text string, ok bool) {
+	var b abi.Batch
+	if b.Decode(j.Input) != nil || len(b.Records) != 1 || len(b.Records[0].Points) == 0 {
+		return "", false
+	}
+	return recordText(&b.Records[0], most), true
+}
+
+func (j *Reject) delivery(most int) (text string, ok bool) {
+	var in abi.DeliverInput
+	if in.Decode(j.Input) != nil || in.Count() != 1 {
+		return "", false
+	}
+	p := &in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
+	r := &p.Batch.Records[0]
+	text = p.Key(0) + " of " + p.Connector
+	if r.Device != "" {
+		text += ", device " + r.Device
+	}
+	return text + ": " + recordText(r, most), true
+}
+
+// recordText is what a record says: its payload, or its points.
+func recordText(r *abi.Record, most int) string {
+	if len(r.Points) == 0 {
+		return excerpt(r.Payload, most)
+	}
+	var b strings.Builder
+	for i := range r.Points {
+		if b.Len() > most {
+			return b.String() + " …"
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "%s=%s", r.Points[i].Name, pointText(r.Points[i].Value, most))
+	}
+	return b.String()
+}
+
+func excerpt(data []byte, most int) string {
+	if len(data) > most {
+		return fmt.Sprintf("%q… (%d bytes)", data[:most], len(data))
+	}
+	return fmt.Sprintf("%q", data)
+}
+
+func pointText(v abi.Value, most int) string {
+	switch v.Type() {
+	case abi.ValueBool:
+		return strconv.FormatBool(v.Bool())
+	case abi.ValueInt:
+		return strconv.FormatInt(v.Int(), 10)
+	case abi.ValueUint:
+		return strconv.FormatUint(v.Uint(), 10)
+	case abi.ValueDouble:
+		return strconv.FormatFloat(v.Double(), 'g', -1, 64)
+	case abi.ValueString:
+		return excerpt([]byte(v.String()), most)
+	case abi.ValueBytes:
+		return excerpt(v.Bytes(), most)
+	case abi.ValueNone:
+	}
+	return "none"
+}

@@ -1,0 +1,46 @@
+package outbox
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+)
+
+// What was put aside is told in words that a person can use: content, and not the
+// bytes of our encoding.
+func TestSummaryOfAReject(t *testing.T) {
+	request := abi.HookRequest{Method: "POST", Path: "/github", Headers: []abi.Header{{Name: "Accept", Value: []byte("x")}}, Body: []byte("not json")}
+	points := abi.Batch{Records: []abi.Record{{Device: "d1", Points: []abi.Point{{Name: "t", Value: abi.Double(21.5)}, {Name: "on", Value: abi.Bool(true)}}}}}
+	deliver := abi.DeliverPart{Connector: "press", ID: "con_1", Epoch: 3, First: 41}
+	payload := abi.Batch{Records: []abi.Record{{Device: "d1", Payload: []byte("raw")}}}
+	for _, c := range []struct {
+		name string
+		in   Reject
+		want string
+	}{
+		{"request", Reject{Of: RejectEvent, Group: "hooks", Input: request.Append(nil)}, `POST /github: "not json"`},
+		{"another group's event", Reject{Of: RejectEvent, Group: "serial", Input: []byte("\x01x")}, `"\x01x"`},
+		{"payload of a record", Reject{Of: RejectRecord, Input: []byte("21;5")}, `"21;5"`},
+		{"record with points", Reject{Of: RejectRecord, Input: points.Append(nil)}, `t=21.5 on=true`},
+		{"delivery", Reject{Of: RejectDelivery, Input: deliver.AppendAround(nil, points.Append(nil))}, `con_1/3/41 of press, device d1: t=21.5 on=true`},
+		{"delivery of a payload", Reject{Of: RejectDelivery, Input: deliver.AppendAround(nil, payload.Append(nil))}, `con_1/3/41 of press, device d1: "raw"`},
+		{"damaged delivery", Reject{Of: RejectDelivery, Input: []byte("\xff")}, `"\xff"`},
+		{"long", Reject{Of: RejectMessage, Input: []byte(strings.Repeat("x", 30))}, `"xxxxxxxxxxxxxxxxxxxx"… (30 bytes)`},
+	} {
+		if got := c.in.Summary(20); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestRejectKeepsWhatItIs(t *testing.T) {
+	in := Block{Connector: "c", Rejects: []Reject{
+		{Reason: "why", Input: []byte("in"), Of: RejectEvent, Group: "hooks"}, {Device: "d", Input: []byte("x"), Of: RejectDelivery}, {Input: []byte("old")},
+	}}
+	var out Block
+	if err := decodeBlock(appendBlock(nil, &in), &out); err != nil || !reflect.DeepEqual(out.Rejects, in.Rejects) {
+		t.Errorf("%+v, %v", out.Rejects, err)
+	}
+}
