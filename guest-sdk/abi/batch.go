@@ -12,6 +12,21 @@ const (
 	KindGap
 )
 
+// String is the kind's name, by which sinks, topics and the API call it.
+func (k Kind) String() string {
+	switch k {
+	case KindTelemetry:
+		return "telemetry"
+	case KindAttributes:
+		return "attributes"
+	case KindEvent:
+		return "event"
+	case KindGap:
+		return "gap"
+	}
+	return "unknown"
+}
+
 // Batch is what travels north in one crossing. On the wire its names are held
 // once in tables; here each record carries its own strings, which share memory
 // between records of one batch.

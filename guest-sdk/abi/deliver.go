@@ -12,6 +12,10 @@ import "strconv"
 // are handed in again in the same order.
 type DeliverInput struct {
 	Parts []DeliverPart
+	// Wait asks for an answer without tickets (see Ticket): the records were handed
+	// in before, and what was put under way for them, or for some before them, did not
+	// end well.
+	Wait bool
 }
 
 // DeliverPart is a batch with where it comes from. The batch may hold records

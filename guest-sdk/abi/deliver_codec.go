@@ -16,8 +16,12 @@ func (i *DeliverInput) Append(dst []byte) []byte {
 		dst = wire.AppendString(dst, 7, p.ID)
 		dst = wire.End(dst, mark)
 	}
-	return dst
+	return AppendDeliverWait(dst, i.Wait)
 }
+
+// AppendDeliverWait adds to an encoded DeliverInput, which says nothing of it yet,
+// whether the guest is to wait.
+func AppendDeliverWait(dst []byte, wait bool) []byte { return wire.AppendBool(dst, 2, wait) }
 
 // AppendAround adds the part to dst, as DeliverInput.Append does, around a batch
 // that is encoded already: the part's own is not looked at.
@@ -38,10 +42,13 @@ func (p *DeliverPart) head(dst []byte) []byte {
 // in it as Batch.Decode does. The byte slices of the records alias src.
 func (i *DeliverInput) Decode(src []byte) error {
 	parts := i.Parts
-	i.Parts = parts[:0]
+	i.Parts, i.Wait = parts[:0], false
 	records := 0
 	r := wire.Read(src)
 	for r.Next() {
+		if r.Tag() == 2<<3|wire.Varint {
+			i.Wait = r.Bool()
+		}
 		if r.Tag() != 1<<3|wire.Bytes || !hasRoom(&r, "parts", len(i.Parts), MaxItems) {
 			continue
 		}

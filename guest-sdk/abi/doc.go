@@ -29,7 +29,8 @@ package abi
 // template; snaprail:core health; and core emit in every mode.
 //
 // Minor 3 added deliver, which takes records out to where they go, also beside a
-// connector's mode; inbound requests of HTTP; and the groups of the protocols.
+// connector's mode, and tickets for what it does not wait for; inbound requests of
+// HTTP; and the groups of the protocols.
 const (
 	Major = 1
 	Minor = 3

@@ -64,11 +64,17 @@ type KafkaProduce struct {
 	// has heard of, sends nothing and answers for the first.
 	ID        string
 	TimeoutMS uint64 // 0: as long as the call may take
+	// Later answers a ticket at once, for the answer of deliver. Each record has an ID:
+	// who has to wait for it after all asks again by that. While one of them has not
+	// been sent, or did not end well, nothing that comes behind it is sent.
+	Later bool
 }
 
-// KafkaProduced has a result for each record, in the order of the request.
+// KafkaProduced has a result for each record, in the order of the request; or, of
+// one that is for later, the number of its ticket.
 type KafkaProduced struct {
 	Results []KafkaResult
+	Ticket  uint64
 }
 
 // KafkaResult is where a record is now; or, with a Code, why it is not there.

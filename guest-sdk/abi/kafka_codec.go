@@ -157,7 +157,7 @@ func (m *KafkaProduce) Append(dst []byte) []byte {
 	}
 	dst = wire.AppendString(dst, 3, m.ID)
 	dst = wire.AppendUint(dst, 4, m.TimeoutMS)
-	return dst
+	return wire.AppendBool(dst, 5, m.Later)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -189,6 +189,8 @@ func (m *KafkaProduce) Decode(src []byte) error {
 			m.ID = r.Text(m.ID)
 		case 4<<3 | wire.Varint:
 			m.TimeoutMS = r.Uint()
+		case 5<<3 | wire.Varint:
+			m.Later = r.Bool()
 		}
 	}
 	return r.Err()
@@ -246,14 +248,17 @@ func (m *KafkaProduced) Append(dst []byte) []byte {
 		dst, mark = wire.Begin(dst, 1)
 		dst = wire.End(m.Results[i].Append(dst), mark)
 	}
-	return dst
+	return wire.AppendUint(dst, 2, m.Ticket)
 }
 
 // Decode reads the encoded message into m, whose memory it uses again.
 func (m *KafkaProduced) Decode(src []byte) error {
-	m.Results = m.Results[:0]
+	m.Results, m.Ticket = m.Results[:0], 0
 	r := wire.Read(src)
 	for r.Next() {
+		if r.Tag() == 2<<3|wire.Varint {
+			m.Ticket = r.Uint()
+		}
 		if r.Tag() != 1<<3|wire.Bytes {
 			continue
 		}

@@ -38,9 +38,7 @@ func (d *KafkaDraft) Reset(most int) {
 	d.encoded = d.encoded[:0]
 }
 
-// Append adds the encoded KafkaProduce to dst.
-func (d *KafkaDraft) Append(dst []byte, handle uint32, id string, timeoutMS uint64) []byte {
-	dst = append(dst, d.encoded...)
-	rest := KafkaProduce{Handle: handle, ID: id, TimeoutMS: timeoutMS}
-	return rest.Append(dst)
+// Append adds the encoded KafkaProduce to dst: rest, with the draft's records.
+func (d *KafkaDraft) Append(dst []byte, rest *KafkaProduce) []byte {
+	return rest.Append(append(dst, d.encoded...))
 }

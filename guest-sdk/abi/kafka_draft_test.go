@@ -11,7 +11,7 @@ import (
 // What a draft says is what a KafkaProduce of the same records says.
 func TestKafkaDraft(t *testing.T) {
 	more := abi.AppendKafkaHeader(abi.AppendKafkaHeader(nil, "kind", "telemetry"), "empty", "")
-	want := abi.KafkaProduce{Handle: 7, ID: "b", TimeoutMS: 300}
+	want := abi.KafkaProduce{Handle: 7, ID: "b", TimeoutMS: 300, Later: true}
 	var d abi.KafkaDraft
 	d.Add(&abi.KafkaRecord{Value: make([]byte, 100)}, []byte("gone"), nil)
 	for d.Reset(1 << 20); d.Len() < 3; {
@@ -22,7 +22,7 @@ func TestKafkaDraft(t *testing.T) {
 		want.Records = append(want.Records, r)
 	}
 	var got abi.KafkaProduce
-	if err := got.Decode(d.Append(nil, want.Handle, want.ID, want.TimeoutMS)); err != nil || !reflect.DeepEqual(got, want) {
+	if err := got.Decode(d.Append(nil, &abi.KafkaProduce{Handle: 7, ID: "b", TimeoutMS: 300, Later: true})); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 	if d.Reset(16); d.Len() != 0 || d.Size() != 0 {
@@ -44,7 +44,7 @@ func TestKafkaAllocations(t *testing.T) {
 			id = part.AppendKey(id[:0], i)
 			d.Add(&r, id, more)
 		}
-		request = d.Append(request[:0], 1, "", 2)
+		request = d.Append(request[:0], &abi.KafkaProduce{Handle: 1, TimeoutMS: 2})
 	}); n != 0 {
 		t.Errorf("%v allocations to encode", n)
 	}

@@ -12,6 +12,7 @@ type Outcome struct {
 	Replies    []Reply
 	NextPollMS uint64 // poll mode; 0: the connector's interval
 	Jobs       []Job
+	Tickets    []Ticket
 }
 
 // OutcomeView is an encoded Outcome as the host reads it: the batch stays
@@ -25,6 +26,18 @@ type OutcomeView struct {
 	Replies    []Reply
 	NextPollMS uint64
 	Jobs       []Job
+	Tickets    []Ticket
+}
+
+// Ticket is what a host function has put under way for the guest and not waited
+// for. In the answer of deliver, which may then ask for nothing else, tickets say
+// that the records are settled once all of that has ended well: the guest need not
+// wait for it, and is handed the records behind them meanwhile. When some of it ends
+// in another way, they are handed in again, and all that are behind them, with
+// DeliverInput.Wait. Elsewhere tickets say nothing.
+type Ticket struct {
+	Handle uint32 // of the session
+	Number uint64 // as the host function answered it
 }
 
 // Decision is what a guest says of one input.

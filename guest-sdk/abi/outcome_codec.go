@@ -11,7 +11,7 @@ func (o *Outcome) Append(dst []byte) []byte {
 	}
 	return appendRequests(dst, &OutcomeView{
 		Verdicts: o.Verdicts, Cursor: o.Cursor, Timers: o.Timers, Devices: o.Devices,
-		Replies: o.Replies, NextPollMS: o.NextPollMS, Jobs: o.Jobs,
+		Replies: o.Replies, NextPollMS: o.NextPollMS, Jobs: o.Jobs, Tickets: o.Tickets,
 	})
 }
 
@@ -48,6 +48,10 @@ func appendRequests(dst []byte, o *OutcomeView) []byte {
 		dst, mark = wire.Begin(dst, 8)
 		dst = wire.End(o.Jobs[i].Append(dst), mark)
 	}
+	for i := range o.Tickets {
+		dst, mark = wire.Begin(dst, 9)
+		dst = wire.End(o.Tickets[i].Append(dst), mark)
+	}
 	return dst
 }
 
@@ -63,6 +67,7 @@ func (o *OutcomeView) Decode(src []byte) error {
 		Devices:  o.Devices[:0],
 		Replies:  o.Replies[:0],
 		Jobs:     o.Jobs[:0],
+		Tickets:  o.Tickets[:0],
 	}
 	err := o.decode(src)
 	if err != nil {
@@ -108,6 +113,11 @@ func (o *OutcomeView) decode(src []byte) error {
 			if n := len(o.Jobs); hasRoom(&r, "jobs", n, MaxRequests) {
 				o.Jobs = append(o.Jobs, Job{})
 				r.Fail(at("job", n, o.Jobs[n].Decode(r.Bytes())))
+			}
+		case 9<<3 | wire.Bytes:
+			if n := len(o.Tickets); hasRoom(&r, "tickets", n, MaxItems) {
+				o.Tickets = append(o.Tickets, Ticket{})
+				r.Fail(at("ticket", n, o.Tickets[n].Decode(r.Bytes())))
 			}
 		}
 	}
@@ -193,6 +203,26 @@ func (j *Job) Decode(src []byte) error {
 			j.Input = r.Bytes()
 		case 3<<3 | wire.Varint:
 			j.TimeoutMS = r.Uint()
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded ticket to dst.
+func (t Ticket) Append(dst []byte) []byte {
+	return wire.AppendUint(wire.AppendUint(dst, 1, uint64(t.Handle)), 2, t.Number)
+}
+
+// Decode reads an encoded ticket into t.
+func (t *Ticket) Decode(src []byte) error {
+	*t = Ticket{}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Varint:
+			t.Handle = uint32(r.Uint())
+		case 2<<3 | wire.Varint:
+			t.Number = r.Uint()
 		}
 	}
 	return r.Err()

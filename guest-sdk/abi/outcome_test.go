@@ -23,10 +23,11 @@ func TestHostReadsWhatTheGuestAsksFor(t *testing.T) {
 		Replies:    []abi.Reply{{Correlation: "c", Status: abi.ReplyError, Err: &abi.Error{Kind: abi.FaultTimeout}}},
 		NextPollMS: 5,
 		Jobs:       []abi.Job{{Name: "sweep", TimeoutMS: 9}},
+		Tickets:    []abi.Ticket{{Handle: 2, Number: 1 << 40}},
 	}
 	guest := abi.Outcome{
 		Batch: *readings(3), Verdicts: want.Verdicts, Cursor: want.Cursor, Timers: want.Timers,
-		Devices: want.Devices, Replies: want.Replies, NextPollMS: want.NextPollMS, Jobs: want.Jobs,
+		Devices: want.Devices, Replies: want.Replies, NextPollMS: want.NextPollMS, Jobs: want.Jobs, Tickets: want.Tickets,
 	}
 	src := guest.Append(nil)
 	if !bytes.Equal(src, want.Append(nil)) {

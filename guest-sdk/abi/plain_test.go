@@ -29,6 +29,7 @@ func messages() map[string]func() message {
 		"Batch":            func() message { return new(abi.Batch) },
 		"Outcome":          func() message { return new(abi.OutcomeView) },
 		"DeviceChange":     func() message { return new(abi.DeviceChange) },
+		"Ticket":           func() message { return new(abi.Ticket) },
 		"Timer":            func() message { return new(abi.Timer) },
 		"Job":              func() message { return new(abi.Job) },
 		"Device":           func() message { return new(abi.Device) },

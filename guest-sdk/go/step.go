@@ -163,6 +163,12 @@ func (s *Step) timer(t abi.Timer) { s.out.Timers = append(s.out.Timers, t) }
 // beside it are shorter, and check what they are given.
 func (s *Step) Reply(reply abi.Reply) { s.out.Replies = append(s.out.Replies, reply) }
 
+// Await, in Deliver, has the records settled once what the ticket is of has ended
+// well, and lets Deliver return before. Unless it does they are handed in again, with
+// DeliverInput.Wait, when no ticket may be given. Nothing else may be asked for beside
+// tickets.
+func (s *Step) Await(t abi.Ticket) { s.out.Tickets = append(s.out.Tickets, t) }
+
 // NextPoll asks for the next poll after a while, once, in place of the
 // connector's interval.
 func (s *Step) NextPoll(after time.Duration) {
@@ -181,6 +187,7 @@ func (s *Step) reset() {
 	out.Replies = out.Replies[:0]
 	out.NextPollMS = 0
 	out.Jobs = out.Jobs[:0]
+	out.Tickets = out.Tickets[:0]
 }
 
 // begin empties the step for a call.
@@ -191,7 +198,7 @@ func (s *Step) begin() {
 
 // mark is how much a step asks for.
 type mark struct {
-	records, verdicts, timers, devices, replies, jobs int
+	records, verdicts, timers, devices, replies, jobs, tickets int
 
 	cursor   []byte
 	nextPoll uint64
@@ -202,7 +209,7 @@ func (s *Step) mark() mark {
 	out := &s.out
 	m := mark{
 		records: len(out.Batch.Records), verdicts: len(out.Verdicts), timers: len(out.Timers),
-		devices: len(out.Devices), replies: len(out.Replies), jobs: len(out.Jobs), nextPoll: out.NextPollMS, emptied: s.emptied,
+		devices: len(out.Devices), replies: len(out.Replies), jobs: len(out.Jobs), tickets: len(out.Tickets), nextPoll: out.NextPollMS, emptied: s.emptied,
 	}
 	if out.Cursor != nil {
 		m.cursor = append([]byte{}, out.Cursor...)
@@ -220,6 +227,7 @@ func (s *Step) rollBack(to mark) {
 	out.Batch.Records = out.Batch.Records[:to.records]
 	out.Verdicts, out.Timers = out.Verdicts[:to.verdicts], out.Timers[:to.timers]
 	out.Devices, out.Replies, out.Jobs = out.Devices[:to.devices], out.Replies[:to.replies], out.Jobs[:to.jobs]
+	out.Tickets = out.Tickets[:to.tickets]
 	out.Cursor, out.NextPollMS = to.cursor, to.nextPoll
 }
 

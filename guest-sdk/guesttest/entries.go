@@ -204,6 +204,7 @@ func readOutcome(entry string, answer []byte) (*abi.Outcome, error) {
 		Replies:    view.Replies,
 		NextPollMS: view.NextPollMS,
 		Jobs:       view.Jobs,
+		Tickets:    view.Tickets,
 	}
 	if view.Batch == nil {
 		return out, nil

@@ -81,12 +81,24 @@ type Draft struct {
 // ProduceDraft is ProduceWithin for the records of a draft, which stays as it is.
 // The results are good until the draft is produced again.
 func (t Topic) ProduceDraft(most time.Duration, d *Draft) ([]abi.KafkaResult, error) {
-	reply, err := hostProduce(d.Append(hostcall.Request(), t.handle, "", timeout(most)))
+	reply, err := hostProduce(d.Append(hostcall.Request(), &abi.KafkaProduce{Handle: t.handle, TimeoutMS: timeout(most)}))
 	if err != nil {
 		return nil, err
 	}
 	err = d.produced.Decode(reply)
 	return d.produced.Results, err
+}
+
+// ProduceLater sends the records of a draft, each of which has an ID, behind those
+// that were sent before, and waits for nothing: Step.Await takes the ticket. When one
+// of them does not end well, none that comes behind it is sent, and what became of
+// each is for whoever produces them again.
+func (t Topic) ProduceLater(d *Draft) (abi.Ticket, error) {
+	reply, err := hostProduce(d.Append(hostcall.Request(), &abi.KafkaProduce{Handle: t.handle, Later: true}))
+	if err == nil {
+		err = d.produced.Decode(reply)
+	}
+	return abi.Ticket{Handle: t.handle, Number: d.produced.Ticket}, err
 }
 
 // timeout is a time to wait in milliseconds; 0: none is said.
