@@ -56,6 +56,7 @@ runtime/secret           guest-sdk/abi runtime/fault runtime/spec runtime/mask r
 runtime/identity         guest-sdk/abi runtime/fault runtime/spec runtime/store
 
 runtime/capability       guest-sdk/abi runtime/fault runtime/spec
+runtime/queue            guest-sdk/abi runtime/fault runtime/spec runtime/capability
 runtime/egress           runtime/fault runtime/spec
 runtime/probe            runtime/fault
 runtime/framing          guest-sdk/abi runtime/fault
@@ -82,9 +83,9 @@ runtime/cluster          guest-sdk/abi runtime
 runtime/backup           guest-sdk/abi runtime
 runtime/abusetest        guest-sdk/abi runtime runtime/wasmbin/wasmtest
 
-hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/framing runtime/flow
-hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/framing runtime/flow runtime/engine
-hostfns/peertest         guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/egress runtime/framing runtime/flow runtime/engine
+hostfns/*                guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/queue runtime/egress runtime/framing runtime/flow
+hostfns/hostfnstest      guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/queue runtime/egress runtime/framing runtime/flow runtime/engine
+hostfns/peertest         guest-sdk/abi runtime/fault runtime/spec runtime/mask runtime/capability runtime/queue runtime/egress runtime/framing runtime/flow runtime/engine
 
 api                      guest-sdk/abi runtime/fault runtime/spec runtime/lifecycle runtime/control runtime/identity
 cmd/snaprail             everything

@@ -1,0 +1,59 @@
+package capability
+
+// The steps in which a Portion draws, in bytes. The first one is free, so that
+// whoever takes all of a purse leaves every buffer what it mostly needs.
+const portionStep = 64 << 10
+
+// Portion is what one buffer draws on the purse of its tenant: a connector may have
+// many sessions, and none of them may fill the host. It draws in steps, so that what
+// is added one by one costs the purse little. Whoever has the buffer guards it. The
+// zero Portion draws on nothing and refuses nothing.
+type Portion struct {
+	purse Purse
+	drawn int64
+	over  bool
+}
+
+// NewPortion is a portion of a purse; nil: there is no bound.
+func NewPortion(purse Purse) Portion { return Portion{purse: purse} }
+
+// Hold draws what a buffer of so many bytes needs; false: the purse has not got it.
+func (p *Portion) Hold(size int) bool {
+	more := beyondFree(size) - p.drawn
+	if p.purse == nil || p.over || more <= 0 {
+		return true
+	}
+	if p.purse.Hold(more) != nil {
+		return false
+	}
+	p.drawn += more
+	return true
+}
+
+// Leave gives back what a buffer of so many bytes does not need any more, but for a
+// step, which is mostly wanted again at once.
+func (p *Portion) Leave(size int) {
+	need := beyondFree(size)
+	if need > 0 {
+		need += portionStep
+	}
+	p.shrink(need)
+}
+
+// End gives all of it back, for good.
+func (p *Portion) End() {
+	p.shrink(0)
+	p.over = true
+}
+
+func (p *Portion) shrink(need int64) {
+	if less := p.drawn - need; less > 0 {
+		_ = p.purse.Hold(-less) // giving back is not refused
+		p.drawn -= less
+	}
+}
+
+// beyondFree is a size in whole steps, without the first.
+func beyondFree(size int) int64 {
+	return max(0, (int64(size)-1)/portionStep) * portionStep
+}
