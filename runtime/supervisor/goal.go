@@ -22,6 +22,12 @@ func (g *goal) equal(o *goal) bool {
 		slices.Equal(g.polls, o.polls) && (!g.reopen || sameDevices(g.devices, o.devices))
 }
 
+// still reports whether nothing at all has changed from one goal to the other, so
+// that what failed then would fail now.
+func (g *goal) still(o *goal) bool {
+	return g.equal(o) && g.own == o.own && sameDevices(g.devices, o.devices)
+}
+
 // sameDevices reports whether a guest that was told of one list knows the other.
 func sameDevices(a, b []abi.Device) bool {
 	return slices.EqualFunc(a, b, func(x, y abi.Device) bool {

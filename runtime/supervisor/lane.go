@@ -126,7 +126,7 @@ func (l *lane) live(ctx context.Context, want *goal) {
 	}
 	if err != nil {
 		l.fail(err)
-		l.sleep(l.super.cfg.Restart.Max)
+		l.sleep(l.super.cfg.Restart.Max, want)
 		return
 	}
 	a := l.newActor(l, epoch)
@@ -162,18 +162,30 @@ func (l *lane) status() lifecycle.Status {
 	return last
 }
 
-// sleep waits for the time to pass or the goal to change. It reports false when
-// the supervisor stops.
-func (l *lane) sleep(d time.Duration) bool {
+// sleep waits for the time to pass or the goal to become another than the one
+// that was seen.
+func (l *lane) sleep(d time.Duration, seen *goal) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-l.changed:
-	case <-l.super.ending.Done():
-		return false
+	l.rest(t.C, seen)
+}
+
+// rest waits until it is over, the goal is another than the one that was seen, or
+// the supervisor stops. A word that the goal may have changed ends it only if it
+// has: such a word may be of before, and would cut a back-off short.
+func (l *lane) rest(over <-chan time.Time, seen *goal) {
+	for {
+		select {
+		case <-over:
+			return
+		case <-l.changed:
+			if !l.desired().still(seen) {
+				return
+			}
+		case <-l.super.ending.Done():
+			return
+		}
 	}
-	return true
 }
 
 // fail shows why there is no actor.

@@ -20,6 +20,7 @@ type life struct {
 	anew    uint64 // of the requests to connect anew that were followed
 	version actor.Version
 	release func(context.Context)
+	seen    *goal  // that was acted upon last
 	refused uint64 // revision that could not take over
 	revoked bool   // the running version holds what was taken away from the connector
 	swap    *swapping
@@ -54,6 +55,7 @@ func (l *life) run(ctx context.Context, want *goal) {
 		}
 	}()
 	for {
+		l.seen = want
 		again, opened, began := "", l.actor.Status().Generation, time.Now()
 		revision, err := want.spec.Revision, l.load(ctx, want)
 		if err == nil {
@@ -156,6 +158,7 @@ func (l *life) guest(ctx context.Context) (again string, err error) {
 			if want == nil {
 				return "", l.finishLast(ctx, l.leaving(), kill, stop, ended)
 			}
+			l.seen = want
 			if why := l.reconnects(want); why != "" {
 				return why, l.finish(ctx, why, kill, stop, ended)
 			}
@@ -328,7 +331,7 @@ func (l *life) recover(err error, worked bool) string {
 	case fault.Internal, fault.LogFailed, fault.Canceled:
 		// What the actor believes of the log may be wrong now.
 		l.actor.Move(lifecycle.Crash, err)
-		l.sleep(l.wait())
+		l.sleep(l.wait(), l.seen)
 		return ""
 	default: // a guest that said no: a port that is away, a refused config
 	}
@@ -337,18 +340,14 @@ func (l *life) recover(err error, worked bool) string {
 	if actor.Lost(err) && worked {
 		reason = abi.ReasonLost
 	} else {
-		l.sleep(max(l.wait(), f.RetryAfter))
+		l.sleep(max(l.wait(), f.RetryAfter), l.seen)
 	}
 	l.actor.Move(lifecycle.Retry, nil)
 	return reason
 }
 
-// untilChanged waits until the spec may have changed; then past crashes are
-// forgiven.
+// untilChanged waits until the goal has changed; then past crashes are forgiven.
 func (l *life) untilChanged() {
-	select {
-	case <-l.changed:
-	case <-l.super.ending.Done():
-	}
+	l.rest(nil, l.seen)
 	l.crashes, l.backoff = nil, 0
 }
