@@ -46,23 +46,33 @@ type Config struct {
 
 // Feed implements flow.Feed.
 type Feed struct {
-	cfg    Config
-	place  string
-	wake   chan struct{}
-	room   chan struct{} // holds a token when the queue has become shorter
-	cancel context.CancelFunc
-	done   chan struct{}
+	cfg   Config
+	place string
+	wake  chan struct{}
+	room  chan struct{} // holds a token when the queue has become shorter
+
+	// turning lets one at a time begin and end the reading.
+	turning sync.Mutex
+	begin   func() // starts it, for as long as the feed is there
+	cancel  context.CancelFunc
+	done    chan struct{}
+	closed  bool
 
 	mu     sync.Mutex
 	queue  []piece
 	held   int    // records in the queue
 	bytes  int    // of the queue
+	again  int    // pieces of the queue that are handed in once more
 	seen   uint64 // the last block that was read
 	missed uint64
+	turns  uint64 // counts how often the place was set from outside
+	pace   pace
 
 	// Of the goroutine that takes.
 	input []byte
 	taken []taken
+	lent  []piece   // the queue that taken is of
+	turn  uint64    // and the turn that it is of
 	whole abi.Batch // a batch that is cut
 	cut   abi.Batch
 	part  []byte
@@ -78,6 +88,7 @@ type piece struct {
 	from  int
 	seq   uint64 // of the block
 	at    time.Time
+	again *Again // what is handed in once more; nil: it comes from the log
 }
 
 // taken says which records of the queue's piece with the same index were handed
@@ -90,7 +101,7 @@ type taken struct{ from, to int }
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	f := &Feed{
 		cfg: cfg, place: place(cfg.Connector),
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 	at, known := cfg.Log.Cursor(f.place)
 	if !known {
@@ -104,32 +115,36 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 		}
 	}
 	f.seen = at
-	ctx, f.cancel = context.WithCancel(ctx)
-	go f.read(ctx)
+	f.begin = func() {
+		reading, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		f.cancel, f.done = cancel, done
+		go func() {
+			defer close(done)
+			f.read(reading)
+		}()
+	}
+	f.begin()
 	return f, nil
 }
 
 // Close implements flow.Feed.
 func (f *Feed) Close() {
+	f.turning.Lock()
+	defer f.turning.Unlock()
+	f.closed = true
 	f.cancel()
 	<-f.done
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.abandon()
 }
 
 // Wake implements flow.Feed.
 func (f *Feed) Wake() <-chan struct{} { return f.wake }
 
-// Backlog implements flow.Feed.
-func (f *Feed) Backlog() flow.Backlog {
-	at, _ := f.cfg.Log.Cursor(f.place)
-	head := f.cfg.Log.Head()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return flow.Backlog{Blocks: head - min(at, head), Records: f.held, Missed: f.missed}
-}
-
 // read fills the queue until the feed is closed.
 func (f *Feed) read(ctx context.Context) {
-	defer close(f.done)
 	if first := f.cfg.Log.First(); f.seen == 0 && first > 1 { // 1 is the oldest to a reader, which tells nothing then
 		f.miss(&outbox.Gap{From: 1, To: first - 1, Reason: outbox.GapRetention})
 	}
@@ -202,6 +217,7 @@ func (f *Feed) add(seq uint64, pieces []piece) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = seq
+	f.pace.add(pieces)
 	if len(pieces) == 0 {
 		f.move()
 		return
@@ -271,8 +287,9 @@ func (f *Feed) Take(now time.Time, most int) (input []byte, records int, due tim
 	f.mu.Lock()
 	queue := f.queue // its pieces do not change but by Settle, which is called by us
 	held := f.held
+	f.turn = f.turns
 	f.mu.Unlock()
-	f.input, f.taken = f.input[:0], f.taken[:0]
+	f.input, f.taken, f.lent = f.input[:0], f.taken[:0], queue
 	if len(queue) == 0 {
 		return nil, 0, time.Time{}
 	}
@@ -308,8 +325,18 @@ func (f *Feed) append(dst []byte, p *piece, from, to int) []byte {
 
 // Settle implements flow.Feed.
 func (f *Feed) Settle(records int) {
+	var again []*Again
+	defer func() { // without the lock, which a store would hold up
+		for _, a := range again {
+			a.end(true)
+		}
+	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.turn != f.turns { // what was taken is of no place any more
+		f.taken = f.taken[:0]
+		return
+	}
 	done := 0
 	for i := range f.taken {
 		p := &f.queue[i]
@@ -321,12 +348,17 @@ func (f *Feed) Settle(records int) {
 			break
 		}
 		f.bytes -= len(p.batch)
+		if p.again != nil {
+			again = append(again, p.again)
+			f.again--
+		}
 		done++
 	}
 	f.taken = f.taken[:0]
 	if done == 0 {
 		return
 	}
+	f.lent = nil
 	clear(f.queue[:done])
 	if f.queue = f.queue[done:]; len(f.queue) == 0 {
 		f.queue = nil
@@ -337,15 +369,12 @@ func (f *Feed) Settle(records int) {
 
 // Pick implements flow.Feed.
 func (f *Feed) Pick(record int) (device string, input []byte) {
-	f.mu.Lock()
-	queue := f.queue
-	f.mu.Unlock()
 	for i, t := range f.taken {
 		if n := t.to - t.from; record >= n {
 			record -= n
 			continue
 		}
-		p, at := &queue[i], t.from+record
+		p, at := &f.lent[i], t.from+record
 		if f.whole.Decode(p.batch) == nil && at < len(f.whole.Records) {
 			device = f.whole.Records[at].Device
 		}

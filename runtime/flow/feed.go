@@ -31,4 +31,8 @@ type Backlog struct {
 	Blocks  uint64 // of the outbox behind its place, also those that are not meant for it
 	Records int    // that are held in memory
 	Missed  uint64 // blocks that were gone before it came to them: retention, or damage
+
+	Waiting uint64    // records that are not settled
+	About   bool      // Waiting is reckoned in part: not all of them were read yet
+	Oldest  time.Time // when the oldest of them that was read became durable; zero: none is
 }

@@ -159,13 +159,16 @@ type Refused struct {
 // Delivery is how a connector does that takes the tenant's records out. What it
 // skipped and put into quarantine is among the Counters.
 type Delivery struct {
-	Delivered uint64    `json:"delivered"`      // records that arrived
-	Retried   uint64    `json:"retried"`        // records that are handed in again, each time that they are
-	Held      string    `json:"held,omitempty"` // why nothing can be delivered now; empty: it can
-	Behind    uint64    `json:"behind"`         // blocks of the outbox that are not done with
-	Buffered  int       `json:"buffered"`       // records that are held in memory
-	Missed    uint64    `json:"missed"`         // blocks that were gone from the outbox before they came to it
-	Last      time.Time `json:"last,omitzero"`  // when a record was delivered last
+	Delivered uint64    `json:"delivered"`       // records that arrived
+	Retried   uint64    `json:"retried"`         // records that are handed in again, each time that they are
+	Held      string    `json:"held,omitempty"`  // why nothing can be delivered now; empty: it can
+	Behind    uint64    `json:"behind"`          // blocks of the outbox that are not done with
+	Buffered  int       `json:"buffered"`        // records that are held in memory
+	Missed    uint64    `json:"missed"`          // blocks that were gone from the outbox before they came to it
+	Waiting   uint64    `json:"waiting"`         // records that are not done with
+	About     bool      `json:"about,omitempty"` // whether Waiting is reckoned: not all of them were read yet
+	Oldest    time.Time `json:"oldest,omitzero"` // when the oldest of them came; it is known for those that were read
+	Last      time.Time `json:"last,omitzero"`   // when a record was delivered last
 }
 
 // Session is an open end of a capability.

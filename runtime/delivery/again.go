@@ -1,0 +1,76 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
+)
+
+// maxAgain bounds the records that wait in a feed to be handed in once more.
+const maxAgain = 256
+
+// Again is a record that is handed in once more, on its way.
+type Again struct {
+	settled func()        // told when the record is settled, before done
+	done    chan struct{} // closed at the end
+	arrived bool          // guarded by done
+}
+
+// Done is closed when the record is settled, or is not handed in any more.
+func (a *Again) Done() <-chan struct{} { return a.done }
+
+// Settled reports whether the record is done with: delivered, or refused once
+// more. It is for after Done.
+func (a *Again) Settled() bool { return a.arrived }
+
+func (a *Again) end(settled bool) {
+	if a.arrived = settled; settled {
+		a.settled()
+	}
+	close(a.done)
+}
+
+// Again hands a record in once more: an encoded abi.DeliverInput of one record, as
+// Pick answers it, behind what waits already. settled is told on the taker's
+// goroutine when it is done with; a feed that is closed or rewound forgets it.
+// Invalid: the input is none. Exhausted: too many wait.
+func (f *Feed) Again(input []byte, settled func()) (*Again, error) {
+	var in abi.DeliverInput
+	if err := in.Decode(input); err != nil || in.Count() != 1 {
+		return nil, fault.New(fault.Invalid, "what was kept is no record on its way out")
+	}
+	part := in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
+	batch := part.Batch.Append(nil)
+	part.Batch = abi.Batch{}
+	a := &Again{settled: settled, done: make(chan struct{})}
+	f.turning.Lock()
+	defer f.turning.Unlock()
+	if f.closed {
+		return nil, fault.New(fault.WrongState, "the connector stopped meanwhile")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.again >= maxAgain {
+		return nil, fault.New(fault.Exhausted, "%d records wait to be handed in again already", maxAgain)
+	}
+	f.again++
+	f.held++
+	f.bytes += len(batch)
+	// Of the block that comes next: the place stays behind all that is read.
+	f.queue = append(f.queue, piece{head: part, batch: batch, count: 1, seq: f.seen + 1, at: time.Now(), again: a})
+	signal(f.wake)
+	return a, nil
+}
+
+// abandon forgets what is handed in once more. The lock is held.
+func (f *Feed) abandon() {
+	for i := range f.queue {
+		if a := f.queue[i].again; a != nil {
+			a.end(false)
+			f.queue[i].again = nil
+		}
+	}
+	f.again = 0
+}

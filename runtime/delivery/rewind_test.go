@@ -1,0 +1,207 @@
+package delivery_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/delivery"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+)
+
+// TestRewindHandsOutAgain: what was delivered comes again from the place on that
+// was set, at once and after the next start.
+func TestRewindHandsOutAgain(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	for _, payload := range []string{"0", "1", "2"} {
+		r.block("a", payload)
+	}
+	r.take(f, 3, 256)
+	f.Settle(3)
+	if err := f.Rewind(1); err != nil {
+		t.Fatal(err)
+	}
+	r.wants(r.take(f, 2, 256), "a/1=1", "a/2=2")
+	if at, known := delivery.Place(r.log, "me"); at != 1 || !known {
+		t.Errorf("the place is %d", at)
+	}
+	f.Close()
+	f = r.open(spec.Feed{})
+	r.wants(r.take(f, 2, 256), "a/1=1", "a/2=2")
+	f.Settle(2)
+	f.Close()
+	if err := f.Rewind(0); err != nil { // nothing runs
+		t.Fatal(err)
+	}
+	f = r.open(spec.Feed{})
+	r.wants(r.take(f, 3, 256), "a/0=0", "a/1=1", "a/2=2")
+}
+
+// TestRewindForward passes over what waits.
+func TestRewindForward(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{Start: spec.FeedOldest})
+	r.block("a", "0")
+	r.block("a", "1")
+	if err := f.Rewind(r.log.Head()); err != nil {
+		t.Fatal(err)
+	}
+	r.block("a", "2")
+	r.wants(r.take(f, 1, 256), "a/2=2")
+	if err := f.Rewind(99); !fault.Is(err, fault.Internal) {
+		t.Errorf("beyond the end: %v", err)
+	}
+	r.wants(r.take(f, 1, 256), "a/2=2")
+}
+
+// TestRewindUnderDelivery: what is being delivered moves nothing when it is
+// settled, and can still be picked.
+func TestRewindUnderDelivery(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", "0")
+	r.block("a", "1 2")
+	r.take(f, 3, 256)
+	turn := f.Turns()
+	if err := f.Rewind(0); err != nil {
+		t.Fatal(err)
+	}
+	if f.Turns() == turn {
+		t.Error("nobody can know of it")
+	}
+	if device, input := f.Pick(2); device != "d-2" || r.decode(input)[0] != "a/2=2" {
+		t.Errorf("picked %s %v", device, r.decode(input))
+	}
+	f.Settle(3)
+	r.wants(r.take(f, 3, 256), "a/0=0", "a/1=1", "a/2=2")
+	f.Settle(1)
+	if at, _ := delivery.Place(r.log, "me"); at != 1 {
+		t.Errorf("the place is %d", at)
+	}
+}
+
+// TestBeforeATime finds the block by the time that it came, also where the order
+// of times is not quite that of the log.
+func TestBeforeATime(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
+	if n, err := delivery.Before(t.Context(), r.log, at(0)); n != 0 || err != nil {
+		t.Errorf("in an empty log: %d, %v", n, err)
+	}
+	for _, s := range []float64{0, 10, 20, 30, 39, 38, 41, 50, 60, 70} {
+		if _, err := r.log.Append(t.Context(), &outbox.Block{Connector: "a", Received: at(s).UnixNano()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for s, want := range map[float64]uint64{-100: 0, 0: 0, 0.5: 1, 20: 2, 38.5: 4, 40: 6, 70: 9, 70.5: 10, 1e6: 10} {
+		if got, err := delivery.Before(t.Context(), r.log, at(s)); got != want || err != nil {
+			t.Errorf("before %g: %d, %v, want %d", s, got, err, want)
+		}
+	}
+}
+
+// TestAgainComesAndIsSettled: a record that was put aside is handed in behind what
+// waits, moves no place, and is told when it is done with.
+func TestAgainComesAndIsSettled(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", "0 1")
+	r.take(f, 2, 256)
+	_, kept := f.Pick(1)
+	f.Settle(2)
+	settled := 0
+	again, err := f.Again(kept, func() { settled++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wants(r.take(f, 1, 256), "a/1=1")
+	r.block("a", "2")
+	r.wants(r.take(f, 2, 256), "a/1=1", "a/2=2")
+	f.Settle(0)
+	if settled != 0 {
+		t.Error("told before it is so")
+	}
+	r.take(f, 2, 256)
+	f.Settle(2)
+	<-again.Done()
+	if settled != 1 || !again.Settled() {
+		t.Errorf("told %d times", settled)
+	}
+	if at, _ := delivery.Place(r.log, "me"); at != r.log.Head() {
+		t.Errorf("the place is %d of %d", at, r.log.Head())
+	}
+	if _, err := f.Again([]byte("no"), nil); !fault.Is(err, fault.Invalid) {
+		t.Errorf("of no record: %v", err)
+	}
+}
+
+// TestAgainIsForgotten with the feed, whose record stays put aside.
+func TestAgainIsForgotten(t *testing.T) {
+	for name, end := range map[string]func(*delivery.Feed){
+		"closed": (*delivery.Feed).Close, "rewound": func(f *delivery.Feed) { _ = f.Rewind(1) },
+	} {
+		r := newRig(t, outbox.Config{})
+		f := r.open(spec.Feed{})
+		r.block("a", "0")
+		r.take(f, 1, 256)
+		_, kept := f.Pick(0)
+		f.Settle(1)
+		again, err := f.Again(kept, func() { t.Errorf("%s: settled", name) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(f)
+		if <-again.Done(); again.Settled() {
+			t.Errorf("%s: settled", name)
+		}
+	}
+}
+
+func TestAgainIsBounded(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", "0")
+	r.take(f, 1, 256)
+	_, kept := f.Pick(0)
+	for range 256 {
+		if _, err := f.Again(kept, func() {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.Again(kept, func() {}); !fault.Is(err, fault.Exhausted) {
+		t.Errorf("one more: %v", err)
+	}
+}
+
+// TestBacklogInRecords: what was read is counted, what was not is reckoned, and the
+// oldest has its time.
+func TestBacklogInRecords(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", "0 1 2")
+	r.take(f, 3, 256)
+	if b := f.Backlog(); b.Waiting != 3 || b.About || !b.Oldest.Equal(time.Unix(0, 1)) {
+		t.Errorf("%+v", b)
+	}
+	f.Settle(3)
+	if b := f.Backlog(); b.Waiting != 0 || !b.Oldest.IsZero() {
+		t.Errorf("%+v", b)
+	}
+	const blocks = 20
+	batch := ""
+	for range abi.MaxItems {
+		batch += "x "
+	}
+	for range blocks {
+		r.block("a", batch)
+	}
+	for f.Backlog().Records < 4*abi.MaxItems {
+		<-f.Wake()
+	}
+	if b := f.Backlog(); b.Waiting < blocks*abi.MaxItems*2/3 || b.Waiting > blocks*abi.MaxItems || !b.About {
+		t.Errorf("%+v", b)
+	}
+}
