@@ -445,3 +445,14 @@ func TestSourceKeysAreFound(t *testing.T) {
 		t.Errorf("%x: %d records, none of them with a source key", src, abi.CountBatch(src))
 	}
 }
+
+// The names of kinds stand in topics and in what sinks send: they stay.
+func TestNamesOfKinds(t *testing.T) {
+	for kind, want := range map[abi.Kind]string{
+		abi.KindTelemetry: "telemetry", abi.KindAttributes: "attributes", abi.KindEvent: "event", abi.KindGap: "gap", 99: "unknown",
+	} {
+		if got := kind.String(); got != want {
+			t.Errorf("%d: %s, want %s", uint32(kind), got, want)
+		}
+	}
+}

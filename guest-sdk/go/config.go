@@ -2,9 +2,14 @@ package snaprail
 
 import (
 	"encoding/json"
+	"fmt"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
+
+// configHint is what to do about a config that is wrong.
+const configHint = "Correct the config; the module's schema says what it may hold."
 
 // Config reads the connector's config into a struct whose fields already hold
 // the defaults: a key that is not there leaves its field alone. The host has
@@ -22,8 +27,28 @@ func Config(in *abi.OpenInput, into any) error {
 			Kind: abi.FaultInvalid,
 			Code: "invalid_config",
 			Text: "the config cannot be read: " + err.Error(),
-			Hint: "Correct the config; the module's schema says what it may hold.",
+			Hint: configHint,
 		}
 	}
 	return nil
+}
+
+// InvalidConfig is the error of a config that makes no sense, for Open and Test: at
+// is the JSON Pointer of what is wrong, and the rest says what it should be.
+func InvalidConfig(at, format string, args ...any) error {
+	return &abi.Error{
+		Kind: abi.FaultInvalid, Code: "invalid_config", Text: at + ": " + fmt.Sprintf(format, args...), Hint: configHint,
+	}
+}
+
+// maxSeconds bounds what Seconds makes of a number: 30 years.
+const maxSeconds = 1e9
+
+// Seconds is the time that a config gives as a number of seconds. What is no time
+// is none.
+func Seconds(s float64) time.Duration {
+	if !(s > 0) { // NaN is not
+		return 0
+	}
+	return time.Duration(min(s, maxSeconds) * float64(time.Second))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -231,6 +232,25 @@ func TestMessagesFromTheFuture(t *testing.T) {
 	}
 	if ran < 6 {
 		t.Errorf("%d cases of the future ran, want at least 6", ran)
+	}
+}
+
+func TestInvalidConfig(t *testing.T) {
+	err := snaprail.InvalidConfig("/topic", "there is no %q", "x")
+	said, ok := errors.AsType[*abi.Error](err)
+	if !ok || said.Kind != abi.FaultInvalid || said.Code != "invalid_config" || said.Text != `/topic: there is no "x"` || said.Hint == "" {
+		t.Errorf("%+v", err)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for s, want := range map[float64]time.Duration{
+		1.5: 1500 * time.Millisecond, 0: 0, -1: 0, 0.0001: 100 * time.Microsecond,
+		math.NaN(): 0, math.Inf(-1): 0, math.Inf(1): 1e9 * time.Second, 1e300: 1e9 * time.Second,
+	} {
+		if got := snaprail.Seconds(s); got != want {
+			t.Errorf("%v: %v, want %v", s, got, want)
+		}
 	}
 }
 

@@ -22,8 +22,12 @@ const ContentType = "application/json"
 // Values adds an object of values by their names; of several with one name it is
 // the last.
 func Values(dst []byte, points []abi.Point) []byte {
+	return values(dst, points, IndexOf(points))
+}
+
+func values(dst []byte, points []abi.Point, names Index) []byte {
 	dst = append(dst, '{')
-	first, names := true, IndexOf(points)
+	first := true
 	for i := range points {
 		if !names.Last(i) {
 			continue
@@ -71,6 +75,186 @@ func (x Index) Last(i int) bool {
 		}
 	}
 	return true
+}
+
+// Of adds an object of all that record number i of a part says, with the members
+// that a record has on the server's own stream: key, connector, device, kind, time,
+// received, epoch, sequence; record_key and source_key, where it has them; what
+// Content adds. It holds no line break. A gap is a record like any other.
+func Of(dst []byte, part *abi.DeliverPart, i int) []byte {
+	r := &part.Batch.Records[i]
+	dst = Key(append(dst, `{"key":`...), part, i)
+	dst = Text(append(dst, `,"connector":`...), part.Connector)
+	dst = Text(append(dst, `,"device":`...), r.Device)
+	dst = Text(append(dst, `,"kind":`...), r.Kind.String())
+	dst = Time(append(dst, `,"time":`...), r.Time)
+	dst = Time(append(dst, `,"received":`...), part.Received)
+	dst = strconv.AppendUint(append(dst, `,"epoch":`...), part.Epoch, 10)
+	dst = strconv.AppendUint(append(dst, `,"sequence":`...), part.First+uint64(i), 10)
+	if len(r.Key) > 0 {
+		dst = textOr64(dst, "record_key", r.Key)
+	}
+	if r.SourceKey != "" {
+		dst = Text(append(dst, `,"source_key":`...), r.SourceKey)
+	}
+	return append(Content(dst, r), '}')
+}
+
+// Key adds the idempotency key of a part's record.
+func Key(dst []byte, part *abi.DeliverPart, i int) []byte {
+	dst = Text(dst, part.ID)
+	dst = strconv.AppendUint(append(dst[:len(dst)-1], '/'), part.Epoch, 10)
+	dst = strconv.AppendUint(append(dst, '/'), part.First+uint64(i), 10)
+	return append(dst, '"')
+}
+
+// Content adds, with a comma before each, the members values, units, quality (of
+// values that are not good) and times (of those with another one than the record),
+// headers, content_type, and the payload: as JSON where it is, as a text where it is
+// one, or as payload_base64. What there is nothing of is left out.
+func Content(dst []byte, r *abi.Record) []byte {
+	if len(r.Points) > 0 {
+		dst = points(dst, r)
+	}
+	dst = headers(dst, r.Headers)
+	if r.ContentType != "" {
+		dst = Text(append(dst, `,"content_type":`...), r.ContentType)
+	}
+	switch {
+	case len(r.Payload) == 0:
+		return dst
+	case IsJSON(r):
+		return Compact(append(dst, `,"payload":`...), r.Payload)
+	}
+	return textOr64(dst, "payload", r.Payload)
+}
+
+// points adds the members that are made of values.
+func points(dst []byte, r *abi.Record) []byte {
+	names := IndexOf(r.Points)
+	dst = values(append(dst, `,"values":`...), r.Points, names)
+	units, quality, times := members{name: "units"}, members{name: "quality"}, members{name: "times"}
+	for i := range r.Points {
+		if p := &r.Points[i]; p.Unit != "" && names.Last(i) {
+			dst = Text(units.next(dst, p.Name), p.Unit)
+		}
+	}
+	dst = units.end(dst)
+	for i := range r.Points {
+		if p := &r.Points[i]; p.Quality != 0 && names.Last(i) {
+			dst = strconv.AppendUint(quality.next(dst, p.Name), uint64(p.Quality), 10)
+		}
+	}
+	dst = quality.end(dst)
+	for i := range r.Points {
+		if p := &r.Points[i]; p.SourceTime != 0 && p.SourceTime != r.Time && names.Last(i) {
+			dst = Time(times.next(dst, p.Name), p.SourceTime)
+		}
+	}
+	return times.end(dst)
+}
+
+// members is an object that is not there without a member.
+type members struct {
+	name string
+	open bool
+}
+
+func (m *members) next(dst []byte, name string) []byte {
+	if m.open {
+		dst = append(dst, ',')
+	} else {
+		dst = append(append(append(dst, `,"`...), m.name...), `":{`...)
+		m.open = true
+	}
+	return append(Text(dst, name), ':')
+}
+
+func (m *members) end(dst []byte) []byte {
+	if m.open {
+		return append(dst, '}')
+	}
+	return dst
+}
+
+func headers(dst []byte, list []abi.Header) []byte {
+	for i := range list {
+		if i == 0 {
+			dst = append(dst, `,"headers":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = Text(append(dst, `{"name":`...), list[i].Name)
+		dst = append(textOr64(dst, "value", list[i].Value), '}')
+	}
+	if len(list) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
+}
+
+// textOr64 adds a member of bytes: of the name, if they are a text, or else of the
+// name with _base64.
+func textOr64(dst []byte, name string, b []byte) []byte {
+	dst = append(append(dst, `,"`...), name...)
+	if IsText(b) {
+		return plain(append(dst, `":`...), b)
+	}
+	return Base64(append(dst, `_base64":`...), b)
+}
+
+// plain adds bytes that are a text.
+func plain(dst, b []byte) []byte {
+	dst = append(dst, '"')
+	from := 0 // of what is not in dst yet
+	for i, c := range b {
+		switch {
+		case c < ' ':
+			dst = control(append(dst, b[from:i]...), c)
+		case c == '"' || c == '\\':
+			dst = append(append(dst, b[from:i]...), '\\', c)
+		default:
+			continue
+		}
+		from = i + 1
+	}
+	return append(append(dst, b[from:]...), '"')
+}
+
+// IsText reports whether bytes are a text: UTF-8 without control characters, but for
+// tabs and line ends.
+func IsText(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return false
+		}
+	}
+	return utf8.Valid(b)
+}
+
+// IsJSON reports whether a record's payload is the JSON that its content type says.
+func IsJSON(r *abi.Record) bool {
+	return r.ContentType != "" && abi.IsJSON(r.ContentType) && utf8.Valid(r.Payload) && json.Valid(r.Payload)
+}
+
+// Compact adds JSON, which is valid, without the spaces between its parts: on one
+// line.
+func Compact(dst, src []byte) []byte {
+	inText, escaped := false, false
+	for _, c := range src {
+		switch {
+		case escaped:
+			escaped = false
+		case inText && c == '\\':
+			escaped = true
+		case c == '"':
+			inText = !inText
+		case !inText && (c == ' ' || c == '\t' || c == '\n' || c == '\r'):
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // Record adds an object of all that a record says.

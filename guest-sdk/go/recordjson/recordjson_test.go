@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
@@ -99,12 +100,78 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+func deliveredAs(r abi.Record) string {
+	part := abi.DeliverPart{Connector: "hall", ID: "con_1", Epoch: 2, First: 17, Received: 3, Batch: abi.Batch{Records: []abi.Record{{}, r}}}
+	return string(recordjson.Of(nil, &part, 1))
+}
+
+// What sinks send has one form, whatever takes it there.
+func TestOf(t *testing.T) {
+	head := func(kind, device string) string {
+		return `{"key":"con_1/2/18","connector":"hall","device":"` + device + `","kind":"` + kind + `","time":"1970-01-01T00:00:00.000000001Z","received":"1970-01-01T00:00:00.000000003Z","epoch":2,"sequence":18`
+	}
+	for want, r := range map[string]abi.Record{
+		head("telemetry", "p") + `,"values":{"a":1.5,"b":null},"units":{"a":"bar"},"quality":{"a":2},"times":{"a":"1970-01-01T00:00:00.000000002Z"}}`: {
+			Device: "p", Points: []abi.Point{{Name: "a", Unit: "old"}, {Name: "a", Unit: "bar", Value: abi.Double(1.5), Quality: 2, SourceTime: 2}, {Name: "b", SourceTime: 1}},
+		},
+		head("event", "") + `,"content_type":"application/json","payload":{"a b":[1,"\" \n"]}}`: {
+			Kind: abi.KindEvent, ContentType: "application/json", Payload: []byte("{ \"a b\" : [1,\n \"\\\" \\n\"] }"),
+		},
+		head("attributes", "") + `,"record_key":"k\"","source_key":"s","headers":[{"name":"h","value":"1"},{"name":"i","value_base64":"/w=="}],"content_type":"application/json","payload":"{\r\n"}`: {
+			Kind: abi.KindAttributes, Key: []byte(`k"`), SourceKey: "s", Headers: []abi.Header{{Name: "h", Value: []byte("1")}, {Name: "i", Value: []byte{0xff}}},
+			ContentType: "application/json", Payload: []byte("{\r\n"),
+		},
+		head("gap", "") + `,"content_type":"application/json","payload":{"from":"a","to":"b","reason":"c"}}`: {
+			Kind: abi.KindGap, ContentType: "application/json", Payload: []byte(`{"from":"a","to":"b","reason":"c"}`),
+		},
+		head("telemetry", "") + `,"record_key_base64":"/w==","payload_base64":"AA=="}`:                   {Key: []byte{0xff}, Payload: []byte{0}},
+		head("telemetry", "") + `,"payload":"5\ttab"}`:                                                   {Payload: []byte("5\ttab")},
+		head("telemetry", "") + `,"content_type":"application/senml+json; x=y","payload_base64":"Iv8i"}`: {ContentType: "application/senml+json; x=y", Payload: []byte("\"\xff\"")},
+		head("telemetry", "") + `}`: {Payload: []byte{}},
+	} {
+		r.Time = 1
+		if got := deliveredAs(r); got != want || !json.Valid([]byte(got)) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestKeyIsThatOfTheRecord(t *testing.T) {
+	part := abi.DeliverPart{ID: "con\"1", Epoch: 7, First: 40}
+	var got string
+	if err := json.Unmarshal(recordjson.Key(nil, &part, 2), &got); err != nil || got != part.Key(2) {
+		t.Errorf("%q, want %q: %v", got, part.Key(2), err)
+	}
+}
+
+// Whatever a record holds, it is one line of JSON.
+func FuzzOf(f *testing.F) {
+	f.Add("dev\n", "application/json", []byte(`{"a": 1}`), "name", "unit", []byte{0xff})
+	f.Add("\xff", "text/plain", []byte("a\r\nb\x00\x7f"), "\u2028", "\"", []byte{})
+	f.Fuzz(func(t *testing.T, device, content string, payload []byte, name, unit string, raw []byte) {
+		got := deliveredAs(abi.Record{
+			Device: device, Kind: abi.Kind(len(raw)), ContentType: content, Payload: payload, Key: raw, SourceKey: unit,
+			Headers: []abi.Header{{Name: name, Value: raw}, {Name: unit, Value: payload}},
+			Points: []abi.Point{
+				{Name: name, Unit: unit, Value: abi.Bytes(raw), Quality: 1, SourceTime: 5},
+				{Name: unit, Unit: name, Value: abi.String(device), SourceTime: -1},
+			},
+		})
+		if !json.Valid([]byte(got)) || !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r") {
+			t.Errorf("not a line of JSON: %q", got)
+		}
+	})
+}
+
 // A sink makes the text of each record that it delivers.
 func TestAllocatesNothing(t *testing.T) {
 	r := &abi.Record{Device: "p\"", Time: 1, Points: []abi.Point{{Name: "a\n", Unit: "bar", Value: abi.Double(1e-9)}, {Name: "b", Value: abi.String("ü\xff")}, {Name: "a\n"}}}
+	part := &abi.DeliverPart{ID: "con_1", Connector: "hall", Batch: abi.Batch{Records: []abi.Record{*r, {
+		ContentType: "application/json", Payload: []byte(`{ "a": 1 }`), Headers: []abi.Header{{Name: "h", Value: []byte("v\n")}},
+	}}}}
 	buf := make([]byte, 0, 4<<10)
 	if n := testing.AllocsPerRun(100, func() {
-		buf = recordjson.Values(recordjson.Record(buf[:0], "hall", r), r.Points)
+		buf = recordjson.Values(recordjson.Of(recordjson.Of(buf[:0], part, 0), part, 1), r.Points)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

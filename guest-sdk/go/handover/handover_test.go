@@ -1,0 +1,153 @@
+package handover_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
+	"github.com/snaprail/snaprail/guest-sdk/guesttest"
+)
+
+// sink ends each record as its payload says, and notes what it was to send.
+type sink struct {
+	ends handover.Ends
+	sent string
+	held string
+}
+
+func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
+	s.ends.Begin(in)
+	at := 0
+	for p := range in.Parts {
+		part := &in.Parts[p]
+		for i := range part.Batch.Records {
+			s.end(at, part, i)
+			at++
+		}
+	}
+	s.held = s.ends.Settle(step)
+	return nil
+}
+
+func (s *sink) end(at int, part *abi.DeliverPart, i int) {
+	if s.ends.Before(at, part.AppendKey(nil, i)) {
+		return
+	}
+	if of, n := s.ends.Record(at); of != part || n != i {
+		panic("another record has this number")
+	}
+	switch text := string(part.Batch.Records[i].Payload); text {
+	case "skip":
+		s.ends.Skip(at, text)
+	case "gap":
+		s.ends.SkipGap(at)
+	case "reject":
+		s.ends.Reject(at, text)
+	case "hold":
+		s.ends.Hold(at, time.Second, "held for a second")
+	case "nothing":
+	default:
+		s.sent += text
+		s.ends.Delivered(at)
+	}
+}
+
+func records(texts ...string) []abi.Record {
+	list := make([]abi.Record, len(texts))
+	for i, text := range texts {
+		list[i].Payload = []byte(text)
+	}
+	return list
+}
+
+// judged is the verdicts as text.
+func judged(out *abi.Outcome) string {
+	var words []string
+	for _, v := range out.Verdicts {
+		word := map[abi.Decision]string{abi.DecisionReject: "reject", abi.DecisionSkip: "skip", abi.DecisionRetry: "retry"}[v.Decision]
+		words = append(words, fmt.Sprintf("%d:%s %d", v.Input, word, v.RetryAfterMS))
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestEnds(t *testing.T) {
+	s := &sink{}
+	h := guesttest.New(t, s)
+	out := h.MustDeliver(guesttest.Delivery("a", 1, records("1", "skip", "gap")...), guesttest.Delivery("b", 1, records("reject", "2")...))
+	if got := judged(out); got != "1:skip 0, 2:skip 0, 3:reject 0" || s.sent != "12" || s.held != "" {
+		t.Errorf("%s, sent %s, held %q", got, s.sent, s.held)
+	}
+}
+
+// What went out behind a record that is held is handed in again, and goes out no
+// more, however often; all else does.
+func TestWhatWentOutBehindWhatIsHeld(t *testing.T) {
+	s := &sink{}
+	h := guesttest.New(t, s)
+	behind := guesttest.Delivery("b", 1, records("2", "reject", "3")...)
+	for range 3 {
+		out := h.MustDeliver(guesttest.Delivery("a", 1, records("hold")...), behind)
+		if got := judged(out); got != "0:retry 1000" || s.sent != "23" || s.held != "held for a second" {
+			t.Errorf("%s, sent %s, held %q", got, s.sent, s.held)
+		}
+	}
+	out := h.MustDeliver(guesttest.Delivery("a", 1, records("1")...), behind)
+	if got := judged(out); got != "2:reject 0" || s.sent != "231" || s.held != "" {
+		t.Errorf("%s, sent %s, held %q", got, s.sent, s.held)
+	}
+	if h.MustDeliver(behind); s.sent != "23123" {
+		t.Errorf("what is handed in later went out as %s", s.sent)
+	}
+}
+
+// A record that a sink forgot is not called delivered.
+func TestNothingWasSaid(t *testing.T) {
+	s := &sink{}
+	out := guesttest.New(t, s).MustDeliver(guesttest.Delivery("a", 1, records("1", "nothing", "2")...))
+	if got := judged(out); got != "1:retry 0" || s.held == "" {
+		t.Errorf("%s, held %q", got, s.held)
+	}
+}
+
+func TestWait(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		after  time.Duration
+		reason string
+	}{
+		{&abi.Error{Kind: abi.FaultUnavailable, Text: "away"}, handover.Shortly, "away"},
+		{&abi.Error{Kind: abi.FaultNotActive, Text: "too early"}, handover.Shortly, "too early"},
+		{&abi.Error{Kind: abi.FaultDenied, Text: "no grant"}, handover.Long, "no grant"},
+		{&abi.Error{Kind: abi.FaultDenied, Text: "x", RetryAfterMS: 70}, 70 * time.Millisecond, "x"},
+		{&abi.Error{Kind: abi.FaultExhausted, Text: "x", RetryAfterMS: 1 << 63}, handover.Long, "x"},
+		{errors.New("what?"), handover.Long, "what?"},
+	} {
+		if after, reason := handover.Wait(c.err); after != c.after || reason != c.reason {
+			t.Errorf("%v: %v, %q", c.err, after, reason)
+		}
+	}
+}
+
+// A sink settles hundreds of records a call.
+func TestAllocatesNothing(t *testing.T) {
+	var ends handover.Ends
+	part := guesttest.Delivery("a", 1, records("1", "2", "3")...)
+	in := &abi.DeliverInput{Parts: []abi.DeliverPart{part}}
+	var step snaprail.Step
+	if n := testing.AllocsPerRun(100, func() {
+		ends.Begin(in)
+		for at := range 3 {
+			if !ends.Before(at, part.Batch.Records[at].Payload) {
+				ends.Delivered(at)
+			}
+		}
+		ends.Settle(&step)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
