@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/framing"
 )
@@ -49,7 +50,7 @@ func (s *Session) callWrite(ctx context.Context, in, out []byte) ([]byte, error)
 	if err := q.Decode(in); err != nil {
 		return nil, unreadable(functionWrite, err)
 	}
-	wait, cancel := beforeDeadline(ctx, s.set.writeTimeout)
+	wait, cancel := capability.BeforeDeadline(ctx, s.set.writeTimeout)
 	defer cancel()
 	if err := s.write(wait, functionWrite, q.Data); err != nil {
 		return nil, err
@@ -134,11 +135,11 @@ func (s *Session) callTransact(ctx context.Context, in, out []byte) ([]byte, err
 	if err := q.Decode(in); err != nil {
 		return nil, unreadable(functionTransact, err)
 	}
-	wait, cancel := beforeDeadline(ctx, milli(q.TimeoutMS))
+	wait, cancel := capability.BeforeDeadline(ctx, milli(q.TimeoutMS))
 	defer cancel()
 	if s.inbox != nil {
 		if n := s.inbox.discard(); n > 0 {
-			s.drop(stale, n)
+			s.events.Lose(stale, uint64(n))
 		}
 	}
 	p := &transaction{answer: make(chan answer, 1)}
@@ -163,12 +164,13 @@ func (s *Session) callTransact(ctx context.Context, in, out []byte) ([]byte, err
 	}
 }
 
-// begin makes the next frame the answer.
+// begin makes the next frame the answer. The guest takes no events meanwhile, and the
+// answer may come behind them, so there is room for more.
 func (s *Session) begin(p *transaction) {
 	s.mu.Lock()
 	s.pending = p
 	s.mu.Unlock()
-	s.events.widen(true)
+	s.events.Widen(2)
 }
 
 // finish makes frames events again, or lets them wait.
@@ -176,7 +178,7 @@ func (s *Session) finish() {
 	s.mu.Lock()
 	s.pending = nil
 	s.mu.Unlock()
-	s.events.widen(false)
+	s.events.Widen(1)
 }
 
 func reply(a answer, out []byte) ([]byte, error) {
@@ -212,7 +214,7 @@ func (s *Session) callRead(ctx context.Context, in, out []byte) ([]byte, error) 
 		limit = int(q.Max)
 	}
 	limit = min(limit, s.set.buffer/2) // or there might never be room for so much
-	wait, cancel := beforeDeadline(ctx, milli(q.TimeoutMS))
+	wait, cancel := capability.BeforeDeadline(ctx, milli(q.TimeoutMS))
 	defer cancel()
 	for {
 		f, ok, err := s.received(q.Until, limit)

@@ -111,7 +111,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(ctx, g, set, d, scope.Log)
+	s := newSession(ctx, g, set, d, scope)
 	if set.args.Background {
 		s.start(nil) //nolint:contextcheck // the session outlives the call
 		return s, nil
@@ -127,7 +127,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 
 // connect makes the first connection.
 func (s *Session) connect(ctx context.Context) (*link, error) {
-	wait, cancel := beforeDeadline(ctx, s.set.openTimeout)
+	wait, cancel := capability.BeforeDeadline(ctx, s.set.openTimeout)
 	defer cancel()
 	pause := time.NewTicker(max(s.set.retry, defaultRetry))
 	defer pause.Stop()
@@ -160,20 +160,4 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 func mayHelp(err error) bool {
 	k := fault.Of(err).Kind
 	return k == fault.ResourceUnavailable || k == fault.Timeout
-}
-
-// answerTime is what is left of a call's time for the guest to read the answer.
-const answerTime = 200 * time.Millisecond
-
-// beforeDeadline bounds a wait by most (0: by nothing), and ends it a little before
-// ctx's deadline: the guest has to be able to read the answer.
-func beforeDeadline(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
-	if most == 0 {
-		most = maxTimeout
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		most = min(most, left-min(left/5, answerTime))
-	}
-	return context.WithTimeout(ctx, most)
 }

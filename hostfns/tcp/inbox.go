@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"time"
 
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/queue"
 )
 
 // frame is what was received, and when.
@@ -25,33 +28,45 @@ type inbox struct {
 	size   int // their bytes
 	most   int // bounds
 	bytes  int
+	share  capability.Portion
 }
 
-func newInbox(most, bytes int) *inbox {
-	return &inbox{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), most: most, bytes: bytes}
+func newInbox(most, bytes int, purse capability.Purse) *inbox {
+	return &inbox{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), most: most, bytes: bytes, share: capability.NewPortion(purse)}
 }
 
 // push adds a frame of the caller's, waiting for room until ctx ends.
 func (b *inbox) push(ctx context.Context, f frame) error {
+	if b.tryPush(f) {
+		return nil
+	}
+	again := time.NewTicker(purseWait)
+	defer again.Stop()
 	for !b.tryPush(f) {
 		select {
 		case <-b.room:
+		case <-again.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	signal(b.ready)
 	return nil
 }
+
+// purseWait is how often whoever waits for room looks whether the purse has some
+// again: what others give back they do not tell.
+const purseWait = 50 * time.Millisecond
 
 func (b *inbox) tryPush(f frame) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.frames) >= b.most || len(b.frames) > 0 && b.size+len(f.data) > b.bytes {
+	if len(b.frames) >= b.most || len(b.frames) > 0 && b.size+len(f.data) > b.bytes ||
+		!b.share.Hold(b.cost(1, len(f.data))) {
 		return false
 	}
 	b.frames = append(b.frames, f)
 	b.size += len(f.data)
+	signal(b.ready)
 	return true
 }
 
@@ -131,7 +146,20 @@ func (b *inbox) drop(n int) {
 	if b.frames = b.frames[n:]; len(b.frames) == 0 {
 		b.frames = nil
 	}
+	b.share.Leave(b.cost(0, 0))
 	signal(b.room)
+}
+
+// cost is what the frames take of memory, with more of them.
+func (b *inbox) cost(frames, size int) int {
+	return b.size + size + (len(b.frames)+frames)*queue.Overhead
+}
+
+// end gives back what is drawn on the purse, for good.
+func (b *inbox) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.share.End()
 }
 
 func (b *inbox) buffered() int {

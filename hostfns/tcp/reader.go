@@ -41,6 +41,7 @@ const (
 // breaks.
 func (s *Session) run(l *link) {
 	defer close(s.done)
+	defer s.release()
 	pause := s.set.retry
 	for s.quit.Err() == nil {
 		if l == nil {
@@ -70,7 +71,7 @@ func (s *Session) reconnect(pause *time.Duration) *link {
 			return nil
 		}
 		*pause = min(2**pause, s.set.slow)
-		ctx, cancel := beforeDeadline(s.quit, defaultOpenTimeout)
+		ctx, cancel := capability.BeforeDeadline(s.quit, defaultOpenTimeout)
 		l, err := s.dialer.dial(ctx)
 		cancel()
 		if s.quit.Err() != nil {
@@ -85,7 +86,7 @@ func (s *Session) reconnect(pause *time.Duration) *link {
 		}
 		s.setUp(l)
 		s.log.Info("tcp connection open")
-		s.events.up(capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()})
+		s.events.Note(capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()})
 		return l
 	}
 }
@@ -224,7 +225,7 @@ func (r *reader) deliver(data []byte) error {
 	if r.inbox != nil {
 		err = r.inbox.push(r.quit, f)
 	} else {
-		err = r.events.push(r.quit, capability.Event{Type: abi.EventData, Time: f.time, Data: f.data})
+		err = r.events.Put(r.quit, capability.Event{Type: abi.EventData, Time: f.time, Data: f.data}, struct{}{})
 	}
 	r.heard = time.Now() // the wait for room was nobody's silence
 	return err
@@ -243,18 +244,15 @@ func (s *Session) answered(f frame) bool {
 
 // lost tells that something was dropped.
 func (s *Session) lost(name string) {
-	s.drop(name, 1)
-	s.events.gap(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name})
+	s.events.Gap(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: name}, 1)
 }
 
-// drop counts frames that nobody gets.
-func (s *Session) drop(why string, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.dropped == nil {
-		s.dropped = map[string]uint64{}
+// release gives back what the session holds of the tenant's purse.
+func (s *Session) release() {
+	s.events.End()
+	if s.inbox != nil {
+		s.inbox.end()
 	}
-	s.dropped[why] += uint64(n)
 }
 
 // lose gives the connection up and tells so.
@@ -268,7 +266,7 @@ func (s *Session) lose(l *link, cause error) {
 	s.setDown(lost)
 	l.close()
 	s.log.Warn("tcp connection lost", "error", lost)
-	s.events.down(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost})
+	s.events.Note(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost})
 }
 
 // why is the end of a connection in words.

@@ -9,6 +9,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/framing"
+	"github.com/snaprail/snaprail/runtime/queue"
 )
 
 // Session is one connector's connection to one peer. Its goroutine reads and
@@ -18,7 +19,7 @@ type Session struct {
 	set    *settings
 	dialer *dialer
 	log    *slog.Logger
-	events *queue
+	events *queue.Queue[struct{}]
 	inbox  *inbox         // nil: what is received comes as events
 	frames framing.Framer // to encode with
 
@@ -28,9 +29,8 @@ type Session struct {
 	done    chan struct{} // closed when the goroutine has returned
 	again   chan struct{} // a token: grants have changed, do not wait
 
-	mu      sync.Mutex        // guards what follows
-	dropped map[string]uint64 // frames, by why
-	link    *link             // nil while down
+	mu      sync.Mutex // guards what follows
+	link    *link      // nil while down
 	opens   uint64
 	reason  string       // why it is down
 	pending *transaction // that waits for the next frame; nil: none
@@ -51,17 +51,18 @@ var (
 	_ capability.Reporter = (*Session)(nil)
 )
 
-func newSession(ctx context.Context, g *Group, set *settings, d *dialer, log *slog.Logger) *Session {
+func newSession(ctx context.Context, g *Group, set *settings, d *dialer, scope capability.Scope) *Session {
+	log := scope.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{
 		set: set, dialer: d, log: log.With("peer", set.args.Address),
-		events: newQueue(g.cfg.Events, set.buffer), frames: framing.New(set.framing),
+		events: queue.New[struct{}](queue.Config{Events: g.cfg.Events, Bytes: set.buffer, Purse: scope.Purse}), frames: framing.New(set.framing),
 		done: make(chan struct{}), again: make(chan struct{}, 1), reason: "there was no connection yet",
 	}
 	if set.args.Pull {
-		s.inbox = newInbox(g.cfg.Events, set.buffer)
+		s.inbox = newInbox(g.cfg.Events, set.buffer, scope.Purse)
 	}
 	s.quit, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s
@@ -139,36 +140,37 @@ func (s *Session) setDown(why error) {
 
 // Condition is how the connection is doing.
 func (s *Session) Condition() capability.Condition {
-	c := capability.Condition{Buffered: s.events.buffered()}
+	c := capability.Condition{Counts: map[string]uint64{}}
+	c.Dropped, c.Buffered = s.events.Counts(c.Counts)
 	if s.inbox != nil {
 		c.Buffered += s.inbox.buffered()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Up, c.Reason, c.Opens = s.link != nil, s.reason, s.opens
-	for why, n := range s.dropped {
-		if c.Counts == nil {
-			c.Counts = map[string]uint64{}
-		}
-		c.Counts["dropped_"+why] = n
-		c.Dropped += n
-	}
 	return c
 }
 
 // Ready holds a token whenever Take may have something to give.
-func (s *Session) Ready() <-chan struct{} { return s.events.ready }
+func (s *Session) Ready() <-chan struct{} { return s.events.Ready() }
 
 // Take hands out the next frames and what happened to the connection.
 func (s *Session) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return s.events.take(dst, items, bytes)
+	return s.events.Take(dst, items, bytes)
 }
 
 // Ack lets the oldest n events go.
-func (s *Session) Ack(n int) { s.events.ack(n) }
+func (s *Session) Ack(n int) { s.events.Ack(n) }
 
 // Rewind makes Take begin anew.
-func (s *Session) Rewind() { s.events.rewind() }
+func (s *Session) Rewind() { s.events.Rewind() }
 
 // Replayable is false: what a peer sends while nobody reads is gone.
 func (s *Session) Replayable() bool { return false }
+
+func signal(token chan struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
