@@ -66,7 +66,7 @@ func (t *Tenant) Ask(ctx context.Context, c *spec.Connector, entry string, in []
 	if err := h.countKept(ctx); err != nil {
 		return nil, err
 	}
-	a := t.newSandbox(c.ID, "/ask", h)
+	a := t.newSandbox(c.ID, "", "/ask", h)
 	defer func() {
 		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
 			t.notes.Warn("session not closed", "connector", c.ID, "error", err)

@@ -351,12 +351,3 @@ func (r *runner) some() *actor.Actor {
 	}
 	return found
 }
-
-// test tests beside an actor, if there is one.
-func (r *runner) test(ctx context.Context, v actor.Version) (abi.TestResult, bool) {
-	a := r.some()
-	if a == nil {
-		return abi.TestResult{}, false
-	}
-	return a.Test(ctx, v), true
-}

@@ -295,41 +295,6 @@ func (t *Tenant) Await(ctx context.Context, id string, revision uint64) error {
 	return r.await(ctx, revision)
 }
 
-// Test tests a connector: beside the guest that runs, or in a sandbox that
-// lives as long as the test. Two are made at once, on the tenant's account;
-// others wait for their turn, for half a minute at most (fault.Exhausted).
-func (t *Tenant) Test(ctx context.Context, c *spec.Connector) (abi.TestResult, error) {
-	free, err := t.tests.take(ctx)
-	if err != nil {
-		return abi.TestResult{}, err
-	}
-	defer free()
-	v, release, err := t.version(ctx, c)
-	if err != nil {
-		return abi.TestResult{}, err
-	}
-	defer release(context.WithoutCancel(ctx))
-	t.mu.Lock()
-	r, ok := t.runners[c.ID]
-	t.mu.Unlock()
-	if ok {
-		if result, ok := r.test(ctx, v); ok {
-			return t.maskedTest(result), nil
-		}
-	}
-	h := t.newHost(c.ID)
-	if err := h.countKept(ctx); err != nil {
-		return abi.TestResult{}, err
-	}
-	a := t.newSandbox(c.ID, "/test", h)
-	defer func() {
-		if err := a.Close(ctx); err != nil {
-			t.notes.Warn("session not closed", "connector", c.ID, "error", err)
-		}
-	}()
-	return t.maskedTest(a.Test(ctx, v)), nil
-}
-
 // Outbox is the tenant's log, for readers.
 func (t *Tenant) Outbox() *outbox.Log { return t.log }
 
@@ -364,8 +329,8 @@ func (t *Tenant) newActor(l *lane, epoch uint64) *actor.Actor {
 
 // newSandbox makes an actor for guests beside those that run, which keeps
 // nothing and says nothing of what runs.
-func (t *Tenant) newSandbox(id, account string, h *host) *actor.Actor {
-	cfg := t.actorConfig(id, "", sandboxed{h})
+func (t *Tenant) newSandbox(id, lane, account string, h *host) *actor.Actor {
+	cfg := t.actorConfig(id, lane, sandboxed{h})
 	cfg.Account = t.account(id) + account
 	return actor.New(cfg)
 }
