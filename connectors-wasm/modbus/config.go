@@ -28,6 +28,7 @@ type config struct {
 	Profiles map[string]map[string]json.RawMessage `json:"profiles"`
 
 	units map[string]json.RawMessage // the whole, as far as units are concerned
+	trial bool                       // it is only tested
 }
 
 // unit is what is to be known of one device, whose own config says it, or its
@@ -86,6 +87,7 @@ func readConfig(in *abi.OpenInput) (*config, error) {
 	if err := snaprail.Config(in, &c.units); err != nil {
 		return nil, err
 	}
+	c.trial = in.Reason == abi.ReasonTest
 	return c, nil
 }
 

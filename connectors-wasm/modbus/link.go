@@ -18,7 +18,8 @@ type link interface {
 	ask(unit byte, pdu []byte, size int, urgent bool) (answer []byte, at int64, err error)
 }
 
-// openLink opens a line, whose name begins with a slash (or is COM3), or connects.
+// openLink opens a line, whose name begins with a slash (or is COM3), or connects. A
+// test waits for the connection, and whoever runs does not.
 func openLink(endpoint string, c *config) (link, error) {
 	if onLine(endpoint) {
 		port, err := serial.Open(c.serialOpen(endpoint))
@@ -40,7 +41,7 @@ func connect(address string, framing *abi.Framing, c *config) (tcp.Conn, error) 
 	if !strings.Contains(address, ":") {
 		address += ":502"
 	}
-	return tcp.Open(abi.TCPOpen{Address: address, Pull: true, Background: true, Framing: framing, OpenTimeoutMS: milliseconds(c.OpenTimeout)})
+	return tcp.Open(abi.TCPOpen{Address: address, Pull: true, Background: !c.trial, Framing: framing, OpenTimeoutMS: milliseconds(c.OpenTimeout)})
 }
 
 func onLine(endpoint string) bool {

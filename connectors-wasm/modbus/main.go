@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ type device struct {
 	left   int           // reads of this round
 	last   map[int]known // by the place of the item
 	silent int           // polls in a row without an answer
+	good   bool          // a read of this round has worked
+	reason *abi.Error    // of the first read of it that did not work
+	broken *abi.Error    // the reason of the last round when it told nothing; nil: it told something
 
 	began    time.Time     // the last poll
 	booked   bool          // whether it said when the next is to be
@@ -101,16 +105,42 @@ func endpointOf(in *abi.OpenInput) string {
 	return in.Lane
 }
 
-// Poll reads the device whose turn it is.
+// Poll reads the device whose turn it is. Where no device of the endpoint works, a
+// poll that has nothing to tell fails with the reason, so that the connector shows it.
 func (b *bus) Poll(_ []byte, step *snaprail.Step) error {
-	if m := b.misfit(step.Device()); m != nil {
-		m.tell(step)
+	d := b.device(step.Device())
+	if d == nil {
+		if m := b.misfit(step.Device()); m != nil {
+			m.tell(step)
+		}
+	} else if err := b.poll(d, step); err != nil {
+		return err
+	}
+	if out := step.Outcome(); len(out.Batch.Records) > 0 || b.works() {
 		return nil
 	}
-	if d := b.device(step.Device()); d != nil {
-		return b.poll(d, step)
+	return b.trouble(d, step)
+}
+
+// works reports whether a device of the endpoint told something in its last round,
+// or was not asked yet.
+func (b *bus) works() bool {
+	return len(b.devices) == 0 || slices.ContainsFunc(b.devices, func(d *device) bool { return d.broken == nil })
+}
+
+// trouble is the error of a poll of an endpoint no device of which works: the first
+// one's, whichever was polled, so that it is the same one for as long as nothing
+// changes. The device is left alone as long as the step says.
+func (b *bus) trouble(polled *device, step *snaprail.Step) error {
+	err := *b.devices[0].broken
+	if n := len(b.devices) + len(b.bad); n > 1 {
+		err.Text = fmt.Sprintf("none of the %d devices works; %s", n, err.Text)
 	}
-	return nil
+	if polled != nil {
+		polled.booked = true
+	}
+	err.RetryAfterMS = step.Outcome().NextPollMS
+	return &err
 }
 
 func (b *bus) device(id string) *device {
@@ -180,7 +210,7 @@ func (b *bus) poll(d *device, step *snaprail.Step) error {
 		switch err := b.read(d, r, step); {
 		case err == nil:
 			d.told(r, "", 0, step)
-			d.silent = 0
+			d.silent, d.good, d.broken = 0, true, nil
 		case !d.failed(r, err, step):
 			d.left = 0
 			if denied(err) && before != 0 {
@@ -188,8 +218,9 @@ func (b *bus) poll(d *device, step *snaprail.Step) error {
 				return err
 			}
 			if !worthwhile(err) {
-				return nil // the endpoint is away, and costs nobody time
+				return nil // the endpoint is away, which the host shows, and costs nobody time
 			}
+			d.end()
 			d.silent++
 			if rest := min(time.Second<<min(d.silent, 6), longestRest); d.silent > 1 && rest > d.interval {
 				d.booked = true
@@ -198,7 +229,15 @@ func (b *bus) poll(d *device, step *snaprail.Step) error {
 			return nil
 		}
 	}
+	d.end()
 	return nil
+}
+
+// end ends a round: one of which no read has worked says why.
+func (d *device) end() {
+	if !d.good {
+		d.broken = d.reason
+	}
 }
 
 // denied reports whether the connector was not granted what it asked for.
@@ -214,7 +253,7 @@ func (d *device) begin(now time.Time) {
 	}
 	d.began, d.booked = now, false
 	if d.left == 0 {
-		d.left = len(d.reads)
+		d.left, d.good, d.reason = len(d.reads), false, nil
 	}
 }
 
@@ -272,6 +311,9 @@ const (
 // failed deals with a read that was refused. It is false when the device does not
 // answer at all.
 func (d *device) failed(r *read, err error, step *snaprail.Step) bool {
+	if d.reason == nil {
+		d.reason = d.troubleAt(r, err)
+	}
 	refused, ok := errors.AsType[*exception](err)
 	if !ok {
 		d.told(r, err.Error(), badNoCommunication, step)
@@ -284,6 +326,18 @@ func (d *device) failed(r *read, err error, step *snaprail.Step) bool {
 	}
 	d.told(r, err.Error(), badDeviceFailure, step)
 	return true
+}
+
+// troubleAt is a read that did not work, as the connector's trouble.
+func (d *device) troubleAt(r *read, err error) *abi.Error {
+	text := err.Error()
+	if fault, ok := errors.AsType[*abi.Error](err); ok {
+		text = fault.Text
+	}
+	return &abi.Error{
+		Kind: abi.FaultUnavailable, Code: because(err).code, Text: fmt.Sprintf("device %s: %s: %s", d.id, r, text),
+		Hint: "Check the line, the unit id and the registers; the values have a bad quality until the device answers.",
+	}
 }
 
 // told logs what became of a read when it is not what it was the last time. That
@@ -360,9 +414,10 @@ func (b *bus) OnEvents(events []abi.Event, _ *snaprail.Step) error {
 	return nil
 }
 
-// Test looks whether the config holds together, and where it knows of devices
-// whether they answer. To ask is to write, which a test may not where the host
-// says so: then it is enough that the endpoint is there.
+// Test looks whether the config holds together, and whether the endpoint of the
+// devices opens, as far as the host names any. To ask a device is to write, which a
+// test may not where the host says so. A device that is silent may come back, and one
+// that answers is enough; a config that does not hold fails the test.
 func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
 	*b = bus{}
 	c, err := readConfig(in)
@@ -376,47 +431,64 @@ func (b *bus) Test(in *abi.OpenInput) abi.TestResult {
 	if err != nil && (len(b.bad) == 0 || len(b.devices) > 0) {
 		return snaprail.TestFailed(err)
 	}
-	result := abi.TestResult{Success: true, Message: "the config holds together; devices are asked when the connector runs"}
-	answered := 0
-	for _, m := range b.bad {
-		result.Success = false
-		result.Details = append(result.Details, abi.Header{Name: m.id, Value: []byte(m.reason.Error())})
+	n := len(b.devices) + len(b.bad)
+	if n == 0 {
+		return abi.TestResult{Success: true, Message: "the config holds together; there is no device yet that could be asked"}
 	}
-	for _, d := range b.devices {
-		said := d.tried(b, &step)
-		if said == answers {
-			answered++
-		} else if said != untried {
-			result.Success = false
+	result := abi.TestResult{Success: len(b.bad) == 0}
+	detail := func(name, text string) {
+		if len(result.Details) < shown {
+			result.Details = append(result.Details, abi.Header{Name: name, Value: []byte(text)})
 		}
-		result.Details = append(result.Details, abi.Header{Name: d.id, Value: []byte(said)})
 	}
-	if len(b.devices)+len(b.bad) > 0 {
-		result.Message = fmt.Sprintf("%d of %d devices answer", answered, len(b.devices)+len(b.bad))
+	for _, m := range b.bad {
+		if !result.Success && len(result.Details) == 0 {
+			result.Details = snaprail.TestFailed(m.reason).Details // its code and hint
+		}
+		detail(m.id, m.reason.Error())
+	}
+	counts := map[string]int{}
+	for _, d := range b.devices {
+		said, err := d.tried(b, &step)
+		if denied(err) {
+			return snaprail.TestFailed(err) // it concerns all of them
+		}
+		counts[said]++
+		detail(d.id, said)
+	}
+	switch {
+	case counts[untried] > 0:
+		result.Message = fmt.Sprintf("%s opens for %d devices, which are asked when the connector runs", endpointOf(in), n)
+	default:
+		result.Message = fmt.Sprintf("%d of %d devices answer", counts[answers], n)
+		result.Success = result.Success && counts[answers] > 0
 	}
 	if len(b.bad) > 0 {
-		result.Message += "; " + b.bad[0].reason.Error()
+		result.Message = fmt.Sprintf("the config of %d of %d devices does not hold; %v", len(b.bad), n, b.bad[0].reason)
 	}
 	return result
 }
 
+// shown is how many devices a test names.
+const shown = 50
+
 // What a test says of a device that it did not fail with.
 const (
 	answers = "answers"
-	untried = "is not asked by a test: its endpoint is there"
+	untried = "is not asked by a test: its endpoint opens"
 )
 
 // tried makes the first read of a device.
-func (d *device) tried(b *bus, step *snaprail.Step) string {
+func (d *device) tried(b *bus, step *snaprail.Step) (said string, err error) {
 	if len(d.reads) == 0 {
-		return untried
+		return untried, nil
 	}
-	err := b.read(d, &d.reads[0], step)
+	err = b.read(d, &d.reads[0], step)
 	switch {
 	case err == nil:
-		return answers
+		return answers, nil
 	case snaprail.IsError(err, "not_active"):
-		return untried
+		return untried, nil
 	}
-	return err.Error()
+	return err.Error(), err
 }

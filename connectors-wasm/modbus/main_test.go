@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -405,7 +406,11 @@ func TestABadDeviceIsLeftOut(t *testing.T) {
 		if err != nil || result.Decode(answer) != nil {
 			t.Fatal(err)
 		}
-		if result.Success || !strings.Contains(result.Message, "device bad") || result.Details[0].Name != "bad" || !strings.Contains(string(result.Details[0].Value), "boilr") {
+		details := map[string]string{}
+		for _, d := range result.Details {
+			details[d.Name] = string(d.Value)
+		}
+		if result.Success || !strings.Contains(result.Message, "device bad") || details["code"] != "invalid_config" || !strings.Contains(details["bad"], "boilr") {
 			t.Errorf("test: %+v", result)
 		}
 		in.Devices = in.Devices[:1]
@@ -435,6 +440,54 @@ func TestPollsFailWithoutAGrant(t *testing.T) {
 	ports.Answer = serve(meter())
 	if _, got := poll(t, h, "d"); !strings.Contains(got, "a=2150") || !strings.Contains(got, "b=42") {
 		t.Errorf("with the grant: %s", got)
+	}
+}
+
+// Where no device of an endpoint works, the polls fail with the reason, always the
+// same one, once the values were told to be bad; one that works is enough.
+func TestPollsFailWhereNoDeviceWorks(t *testing.T) {
+	config := `{"timeseries":[{"tag":"a","address":0},{"tag":"b","address":900}]}`
+	h, ports, _ := opened(t, config, abi.Device{ID: "refuses", Config: []byte(`{"unitId":7}`)},
+		abi.Device{ID: "silent", Config: []byte(`{"unitId":9}`)}, abi.Device{ID: "wrong", Config: []byte(`{"profile":"none"}`)})
+	s := meter()
+	s.holding = map[int]uint16{}
+	ports.Answer = serve(s)
+	for _, id := range []string{"refuses", "silent", "silent", "wrong"} { // what is not known is told first, read by read
+		if out, got := poll(t, h, id); len(out.Batch.Records) == 0 {
+			t.Errorf("%s: told %q", id, got)
+		}
+	}
+	for _, id := range []string{"silent", "refuses", "wrong", "silent"} {
+		_, err := h.PollDevice(id, nil)
+		if err == nil || !strings.Contains(err.Error(), "none of the 3 devices works; device refuses: holding registers 0: the device refused function 3 with exception 2") {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	s.holding[900] = 1
+	if _, got := poll(t, h, "refuses"); got != "b=1" {
+		t.Errorf("one that works in part: %s", got)
+	}
+	if _, err := h.PollDevice("silent", nil); err != nil {
+		t.Errorf("beside one that works: %v", err)
+	}
+}
+
+// A lane with one device that is silent says so, and leaves it alone for longer and longer.
+func TestASilentDeviceIsTheLanesTrouble(t *testing.T) {
+	h, ports, _ := opened(t, `{"timeseries":[{"tag":"a","address":0}]}`, abi.Device{ID: "gone", Config: []byte(`{"unitId":9}`)})
+	ports.Answer = serve(meter())
+	poll(t, h, "gone")
+	var waits []uint64
+	for range 3 {
+		_, err := h.PollDevice("gone", nil)
+		said, ok := errors.AsType[*abi.Error](err)
+		if !ok || said.Code != "timeout" || !strings.HasPrefix(said.Text, "device gone: holding registers 0: ") {
+			t.Fatalf("%v", err)
+		}
+		waits = append(waits, said.RetryAfterMS)
+	}
+	if fmt.Sprint(waits) != "[4000 8000 16000]" {
+		t.Errorf("waits %v", waits)
 	}
 }
 
@@ -483,8 +536,17 @@ func TestTestAnswersForEachDevice(t *testing.T) {
 		return result
 	}
 	ports.Answer = serve(meter())
-	if r := test(meterConfig, abi.Device{ID: "meter"}, abi.Device{ID: "gone", Config: []byte(`{"unitId":9}`)}); r.Success || r.Message != "1 of 2 devices answer" {
+	if r := test(meterConfig, abi.Device{ID: "meter"}, abi.Device{ID: "gone", Config: []byte(`{"unitId":9}`)}); !r.Success || r.Message != "1 of 2 devices answer" {
 		t.Errorf("%+v", r)
+	}
+	if r := test(`{"timeseries":[{"tag":"a","address":0}]}`, abi.Device{ID: "gone", Config: []byte(`{"unitId":9}`)}); r.Success || r.Message != "0 of 1 devices answer" {
+		t.Errorf("nobody answers: %+v", r)
+	}
+	ports.Answer = func(string, []byte) ([]byte, error) {
+		return nil, &abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant covers it with the right to write"}
+	}
+	if r := test(meterConfig, abi.Device{ID: "meter"}); r.Success || string(r.Details[0].Value) != "denied" {
+		t.Errorf("without a grant: %+v", r)
 	}
 	ports.Answer = func(string, []byte) ([]byte, error) {
 		return nil, &abi.Error{Kind: abi.FaultNotActive, Code: "not_active", Text: "the running version still owns the writes"}
