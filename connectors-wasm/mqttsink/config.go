@@ -2,13 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
-	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // What the payload of a message is.
@@ -44,14 +43,14 @@ const maxTopic = 65535
 
 func (c *config) check() error {
 	if c.Value != valuePayload && c.Value != valueJSON {
-		return invalid(fmt.Sprintf("/value: want %s or %s, not %q", valuePayload, valueJSON, c.Value))
+		return snaprail.InvalidConfig("/value", "want %s or %s, not %q", valuePayload, valueJSON, c.Value)
 	}
 	var wrong error
 	fixed := abi.Expand(c.Topic, func(name string) (string, bool) {
 		switch name {
 		case "device", "connector", "kind":
 		default:
-			wrong = invalid("/topic: there is no ${" + name + "}: want ${device}, ${connector} or ${kind}")
+			wrong = snaprail.InvalidConfig("/topic", "there is no ${%s}: want ${device}, ${connector} or ${kind}", name)
 		}
 		return "x", true
 	})
@@ -59,13 +58,9 @@ func (c *config) check() error {
 	case wrong != nil:
 		return wrong
 	case fixed == "" || strings.ContainsAny(fixed, "+#\x00") || strings.Contains(fixed, "${"):
-		return invalid("/topic: want a topic to publish to, without + and #")
+		return snaprail.InvalidConfig("/topic", "want a topic to publish to, without + and #")
 	}
 	return nil
-}
-
-func invalid(text string) error {
-	return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid_config", Text: text, Hint: "Correct the config."}
 }
 
 // topicOf is the topic of a record. What would make other levels of a value, or a
@@ -78,7 +73,7 @@ func (c *config) topicOf(part *abi.DeliverPart, r *abi.Record) (string, error) {
 		case "connector":
 			value = part.Connector
 		case "kind":
-			value = recordjson.Kind(r.Kind)
+			value = r.Kind.String()
 		}
 		if value == "" {
 			empty = name

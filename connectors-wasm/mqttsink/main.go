@@ -3,11 +3,12 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
 )
@@ -22,10 +23,6 @@ const (
 	// waitTime is how long a step waits for the broker. What is under way then stays
 	// so, and is waited for again.
 	waitTime = 2 * time.Second
-	// holdLong and holdShort are how long records are held for what does not come
-	// right by itself, and for what does.
-	holdLong  = 5 * time.Second
-	holdShort = 500 * time.Millisecond
 	// maxCall bounds the bytes of one call, but for a record that is larger.
 	maxCall = 512 << 10
 )
@@ -34,10 +31,8 @@ const (
 type sink struct {
 	config  config
 	session *mqtt.Session
-	// done are records that came behind one which is handed in again, and are at the
-	// broker: they are handed in again too.
-	done map[string]bool
-	said string // the last word on what is wrong
+	ends    handover.Ends
+	trouble log.Seldom
 }
 
 // Open connects.
@@ -64,7 +59,7 @@ func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 }
 
 func (s *sink) configure(in *abi.OpenInput) error {
-	s.done, s.said = map[string]bool{}, ""
+	s.ends, s.trouble = handover.Ends{}, log.Seldom{}
 	s.config = config{Version: mqtt.V5, Value: valuePayload, QoS: 1, Properties: true}
 	if err := snaprail.Config(in, &s.config); err != nil {
 		return err
@@ -72,36 +67,32 @@ func (s *sink) configure(in *abi.OpenInput) error {
 	return s.config.check()
 }
 
-// end is how a record ended: well, unless there is a reason.
-type end struct {
-	key    string
-	reason string
-	skip   bool
-	after  time.Duration // it is to be tried again
-}
-
 // Deliver publishes the records, in their order, and waits until the broker has
 // them.
 func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
-	ends := make([]end, in.Count())
-	s.publish(in, ends)
-	s.settle(ends, step)
+	s.ends.Begin(in)
+	s.publish(in)
+	if reason := s.ends.Settle(step); reason != "" {
+		s.trouble.Warning("records are held: " + reason)
+	} else if s.trouble.Over() {
+		log.Info("records are delivered again")
+	}
 	return nil
 }
 
-// publish publishes the records, a batch after the other, until one is held.
-func (s *sink) publish(in *abi.DeliverInput, ends []end) {
+// publish publishes the records, a batch after the other, until one is held: what is
+// behind it waits.
+func (s *sink) publish(in *abi.DeliverInput) {
 	var batch []mqtt.Message
-	var places []int // in ends, of the batch
+	var places []int // of the batch
 	at, size := 0, 0
 	for p := range in.Parts {
 		part := &in.Parts[p]
 		for i := range part.Batch.Records {
-			m, publish := s.prepare(&ends[at], part, i)
+			m, publish := s.prepare(at, part, i)
 			if publish && len(batch) > 0 && size+len(m.Payload) > maxCall {
-				if s.send(batch, places, ends) {
-					ends[at] = end{} // it was not published
-					return           // what is behind waits
+				if s.send(batch, places) {
+					return
 				}
 				batch, places, size = batch[:0], places[:0], 0
 			}
@@ -113,127 +104,68 @@ func (s *sink) publish(in *abi.DeliverInput, ends []end) {
 		}
 	}
 	if len(batch) > 0 {
-		s.send(batch, places, ends)
+		s.send(batch, places)
 	}
 }
 
 // prepare is the message of a record; false: there is none to publish.
-func (s *sink) prepare(e *end, part *abi.DeliverPart, i int) (m mqtt.Message, publish bool) {
-	r := &part.Batch.Records[i]
-	if r.Kind == abi.KindGap {
-		e.skip, e.reason = true, "a gap is no record"
+func (s *sink) prepare(at int, part *abi.DeliverPart, i int) (m mqtt.Message, publish bool) {
+	r, key := &part.Batch.Records[i], part.Key(i)
+	if s.ends.Before(at, []byte(key)) {
 		return m, false
 	}
-	if e.key = part.Key(i); s.done[e.key] {
+	if r.Kind == abi.KindGap && s.config.Value != valueJSON {
+		s.ends.SkipGap(at)
 		return m, false
 	}
 	topic, err := s.config.topicOf(part, r)
-	if err != nil {
-		e.reason = err.Error()
-		return m, false
+	switch {
+	case err == nil:
+		return s.config.message(topic, part, i, key), true
+	case r.Kind == abi.KindGap: // it is of no device
+		s.ends.SkipGap(at)
+	default:
+		s.ends.Reject(at, err.Error())
 	}
-	return s.config.message(topic, part, r, e.key), true
+	return m, false
 }
 
 // send publishes a batch. true: some of it is to be tried again.
-func (s *sink) send(batch []mqtt.Message, places []int, ends []end) (held bool) {
+func (s *sink) send(batch []mqtt.Message, places []int) (held bool) {
 	results, err := s.session.PublishWithin(waitTime, batch...)
 	if err == nil && len(results) != len(batch) {
 		err = &abi.Error{Text: "the host does not answer for each message"}
 	}
 	if err != nil {
-		after, text := holdOf(err)
+		after, reason := handover.Wait(err)
 		for _, at := range places {
-			ends[at].after, ends[at].reason = after, text
+			s.ends.Hold(at, after, reason)
 		}
 		return true
 	}
 	for i := range results {
-		e := &ends[places[i]]
-		judge(e, batch[i].Topic, &results[i])
-		held = held || e.after > 0
+		held = s.judge(places[i], batch[i].Topic, &results[i]) || held
 	}
 	return held
 }
 
 // judge says what becomes of a record. What a person can mend is held until then;
 // what nobody can is refused.
-func judge(e *end, topic string, r *mqtt.PublishResult) {
+func (s *sink) judge(at int, topic string, r *mqtt.PublishResult) (held bool) {
 	if r.Code == "" {
-		return
+		s.ends.Delivered(at)
+		return false
 	}
-	e.reason = "topic " + topic + ": " + r.Code
-	if r.Text != "" {
-		e.reason = "topic " + topic + ": " + r.Text
-	}
+	reason := "topic " + topic + ": " + cmp.Or(r.Text, r.Code)
 	switch r.Code {
 	case "not_authorized", "denied", "interlocked", "retain_not_supported", "qos_not_supported":
-		e.after = holdLong
-	default:
-		if r.Retry {
-			e.after = holdShort
-		}
+		s.ends.Hold(at, handover.Long, reason)
+		return true
 	}
-}
-
-// holdOf is how long records are held for an error of the host, and why.
-func holdOf(err error) (time.Duration, string) {
-	said, ok := errors.AsType[*abi.Error](err)
-	if !ok {
-		return holdLong, err.Error()
+	if r.Retry {
+		s.ends.Hold(at, handover.Shortly, reason)
+		return true
 	}
-	after := holdLong
-	switch said.Kind {
-	case abi.FaultTimeout, abi.FaultUnavailable, abi.FaultExhausted:
-		after = holdShort
-	default:
-	}
-	if said.RetryAfterMS > 0 {
-		after = min(time.Duration(said.RetryAfterMS)*time.Millisecond, holdLong)
-	}
-	return after, said.Text
-}
-
-// settle says how each record ended. All from the first on that is to be tried
-// again are handed in again.
-func (s *sink) settle(ends []end, step *snaprail.Step) {
-	for i := range ends {
-		e := &ends[i]
-		switch {
-		case e.after > 0:
-			s.hold(ends[i:])
-			s.say(e.reason)
-			step.Retry(i, e.after, e.reason)
-			return
-		case e.skip:
-			step.Skip(i, e.reason)
-		case e.reason != "":
-			step.Reject(i, e.reason)
-		}
-	}
-	clear(s.done)
-	s.say("")
-}
-
-// hold remembers what of the records that are handed in again is at the broker.
-func (s *sink) hold(again []end) {
-	done := map[string]bool{}
-	for i := range again {
-		if e := &again[i]; e.key != "" && e.after == 0 && e.reason == "" && !e.skip {
-			done[e.key] = true
-		}
-	}
-	s.done = done
-}
-
-// say logs what is wrong once, and when it is over.
-func (s *sink) say(reason string) {
-	switch reason {
-	case s.said:
-	case "":
-		log.Info("records are delivered again")
-	default:
-		log.Warning("records are held: " + reason)
-	}
-	s.said = reason
+	s.ends.Reject(at, reason)
+	return false
 }

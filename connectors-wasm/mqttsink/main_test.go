@@ -51,12 +51,14 @@ func TestWorkedExample(t *testing.T) {
 		Device: "pump1", Time: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).UnixNano(),
 		Points: []abi.Point{{Name: "pressure", Unit: "bar", Value: abi.Double(4.2)}},
 	}
-	if out := h.MustDeliver(guesttest.Delivery("hall", 17, pressure)); len(out.Verdicts) != 0 {
+	part := guesttest.Delivery("hall", 17, pressure)
+	part.ID, part.Received = "con_1", pressure.Time+1e9
+	if out := h.MustDeliver(part); len(out.Verdicts) != 0 {
 		t.Errorf("%+v", out.Verdicts)
 	}
 	readme, _ := os.ReadFile("README.md")
 	m := b.Published()[0]
-	if m.Topic != "plant/hall/pump1" || !m.Retain || m.QoS != 1 || m.ContentType != "application/json" || m.ID != "hall/1/17" ||
+	if m.Topic != "plant/hall/pump1" || !m.Retain || m.QoS != 1 || m.ContentType != "application/json" || m.ID != "con_1/1/17" ||
 		!strings.Contains(string(readme), "| payload | `"+string(m.Payload)+"` |") {
 		t.Errorf("%+v: %s", m, m.Payload)
 	}
@@ -64,7 +66,7 @@ func TestWorkedExample(t *testing.T) {
 	for _, p := range m.UserProperties {
 		fmt.Fprintf(&properties, "%s=%s ", p.Name, p.Value)
 	}
-	if got := properties.String(); got != "snaprail-id=hall/1/17 snaprail-device=pump1 snaprail-connector=hall snaprail-kind=telemetry " {
+	if got := properties.String(); got != "snaprail-id=con_1/1/17 snaprail-device=pump1 snaprail-connector=hall snaprail-kind=telemetry " {
 		t.Error(got)
 	}
 	if args := b.Opened()[0]; !args.CleanStart || args.Password != "secret://mqtt" || args.ClientID != "" {
@@ -88,6 +90,31 @@ func TestTopicsAndPayloads(t *testing.T) {
 	}
 	if len(out.Verdicts) != 2 || out.Verdicts[0].Decision != abi.DecisionSkip || out.Verdicts[1].Input != 3 || out.Verdicts[1].Decision != abi.DecisionReject {
 		t.Errorf("%+v", out.Verdicts)
+	}
+}
+
+// That data is missing is told where there is a form for it, and never in place of a
+// value.
+func TestGaps(t *testing.T) {
+	gap := abi.Record{Kind: abi.KindGap, ContentType: "application/json", Payload: []byte(`{"from":"a","to":"b","reason":"c"}`)}
+	for config, want := range map[string]string{
+		`{"url":"mqtt://b","topic":"p/${kind}","value":"json","retain":true}`: "p/gap",
+		`{"url":"mqtt://b","topic":"p/${kind}"}`:                              "",
+		`{"url":"mqtt://b","topic":"p/${device}","value":"json"}`:             "",
+	} {
+		h, b := opened(t, config)
+		out := h.MustDeliver(guesttest.Delivery("hall", 1, gap))
+		published := b.Published()
+		if want == "" {
+			if len(published) != 0 || len(out.Verdicts) != 1 || out.Verdicts[0].Decision != abi.DecisionSkip {
+				t.Errorf("%s: %+v, %+v", config, published, out.Verdicts)
+			}
+			continue
+		}
+		if len(published) != 1 || len(out.Verdicts) != 0 || published[0].Topic != want || published[0].Retain ||
+			!strings.Contains(string(published[0].Payload), `"kind":"gap"`) || !strings.Contains(string(published[0].Payload), `"payload":{"from":"a","to":"b","reason":"c"}`) {
+			t.Errorf("%s: %+v, %+v", config, published, out.Verdicts)
+		}
 	}
 }
 

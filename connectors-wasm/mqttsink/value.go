@@ -18,15 +18,19 @@ const (
 )
 
 // message is the message of a record.
-func (c *config) message(topic string, part *abi.DeliverPart, r *abi.Record, id string) mqtt.Message {
+func (c *config) message(topic string, part *abi.DeliverPart, i int, id string) mqtt.Message {
+	r := &part.Batch.Records[i]
 	m := mqtt.Message{Topic: topic, QoS: c.QoS, Retain: c.Retain, ID: id, ContentType: r.ContentType, MessageExpiry: time.Duration(c.Expiry) * time.Second}
 	switch {
 	case c.Value == valueJSON:
-		m.Payload, m.ContentType = recordjson.Record(nil, part.Connector, r), recordjson.ContentType
+		m.Payload, m.ContentType = recordjson.Of(nil, part, i), recordjson.ContentType
 	case r.Payload != nil || len(r.Points) == 0:
 		m.Payload = r.Payload
 	default:
 		m.Payload, m.ContentType = recordjson.Values(nil, r.Points), recordjson.ContentType
+	}
+	if r.Kind == abi.KindGap {
+		m.Retain = false // in place of the last value of a topic
 	}
 	if c.Version == mqtt.V311 {
 		return m
@@ -41,7 +45,7 @@ func (c *config) message(topic string, part *abi.DeliverPart, r *abi.Record, id 
 	if c.Properties {
 		m.UserProperties = append(m.UserProperties,
 			abi.Header{Name: propertyDevice, Value: []byte(r.Device)}, abi.Header{Name: propertyConnector, Value: []byte(part.Connector)},
-			abi.Header{Name: propertyKind, Value: []byte(recordjson.Kind(r.Kind))})
+			abi.Header{Name: propertyKind, Value: []byte(r.Kind.String())})
 	}
 	return m
 }
