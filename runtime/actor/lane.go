@@ -256,8 +256,9 @@ func (l *lane) ask(ctx context.Context, t *turn) error {
 		return err
 	}
 	// Nothing was taken from the source, so nothing is lost: ask again later.
-	l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
-	l.pollFailed(err)
+	if l.pollFailed(err) {
+		l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
+	}
 	l.polled(t, t.asked)
 	t.due = later(t.due, time.Now().Add(max(retryAfter(err), min(firstPollPause<<min(l.failed-1, 6), lastPollPause))))
 	return nil
@@ -273,10 +274,12 @@ const (
 // failedPolls in a row make a connector degraded.
 const failedPolls = 3
 
-// pollFailed counts a poll that failed, and shows it when that goes on.
-func (l *lane) pollFailed(err error) {
+// pollFailed counts a poll that failed, and shows it when that goes on. It reports
+// whether there is news in it: what the state says already, the log need not say with
+// each poll.
+func (l *lane) pollFailed(err error) (news bool) {
 	if l.failed++; l.failed < failedPolls {
-		return
+		return true
 	}
 	text := "polls fail: " + fault.Of(err).Text
 	l.mu.Lock()
@@ -286,6 +289,7 @@ func (l *lane) pollFailed(err error) {
 	if !told {
 		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", text).WithHint("%s", fault.Of(err).Advice()))
 	}
+	return !told
 }
 
 // pollsAgain ends a row of failures.
