@@ -2,15 +2,13 @@ package tcp
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/hostfnstest"
 	"github.com/snaprail/snaprail/runtime/capability"
-	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // A peer whose frames are broken and too long in turns fills no memory.
@@ -29,29 +27,14 @@ func TestGapsInTurnsAreBounded(t *testing.T) {
 	}
 }
 
-// purse is one with so much in it.
-type purse struct{ left atomic.Int64 }
-
-func (*purse) Request(context.Context) (func(), error) { return func() {}, nil }
-
-func (p *purse) Hold(n int64) error {
-	if left := p.left.Add(-n); n > 0 && left < 0 {
-		p.left.Add(n)
-		return fault.New(fault.Exhausted, "empty")
-	}
-	return nil
-}
-
 // A connector's sessions hold no more than its tenant may, and their peers wait; those
 // of another tenant have theirs. Nothing is lost.
 func TestSessionsDrawOnTheirTenantsPurse(t *testing.T) {
 	for name, pull := range map[string]bool{"events": false, "pull": true} {
 		t.Run(name, func(t *testing.T) {
 			const most, frame, sessions = 1 << 20, 8 << 10, 16
-			mine, others := &purse{}, &purse{}
-			mine.left.Store(most)
-			others.left.Store(most)
-			open := func(p *purse) (*Session, net.Conn) {
+			mine, others := hostfnstest.NewPurse(most), hostfnstest.NewPurse(most)
+			open := func(p *hostfnstest.Purse) (*Session, net.Conn) {
 				r := listening(t)
 				args := r.args(func(a *abi.TCPOpen) {
 					a.Pull, a.Framing = pull, &abi.Framing{Kind: abi.FramingFixed, Size: frame}
@@ -77,7 +60,7 @@ func TestSessionsDrawOnTheirTenantsPurse(t *testing.T) {
 				}
 				return n
 			}
-			eventually(t, "the purse is empty", func() bool { return mine.left.Load() < 64<<10 })
+			eventually(t, "the purse is empty", func() bool { return mine.Left() < 64<<10 })
 			s, c := open(others)
 			sending.Go(func() { _, _ = c.Write(bytes.Repeat(one, 64)) })
 			eventually(t, "the other tenant's session has all", func() bool { return s.Condition().Buffered == 64 })

@@ -157,7 +157,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, named(a.Address, egress.Explain(err))
 	}
-	return newSession(conn, a, g.cfg, scope.Log), nil
+	return newSession(conn, a, g.cfg, scope), nil
 }
 
 // named says of whom an error is.

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/queue"
 )
 
 // The names of gaps, as the guest sees them.
@@ -29,7 +31,7 @@ type Session struct {
 	conn   net.Conn
 	out    *egress.Egress
 	log    *slog.Logger
-	events queue
+	events *queue.Queue[struct{}]
 	rate   bucket
 	heard  bucket
 	lost   overflow
@@ -49,13 +51,14 @@ var (
 	_ capability.Reporter = (*Session)(nil)
 )
 
-func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, log *slog.Logger) *Session {
+func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, scope capability.Scope) *Session {
+	log := scope.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{
 		set: set, conn: conn, out: cfg.Egress, log: log.With("peer", set.Address),
-		events: queue{ready: make(chan struct{}, 1), most: cfg.Events, bytes: int(set.BufferBytes)}, //nolint:gosec // bounded by the settings
+		events: queue.New[struct{}](queue.Config{Events: cfg.Events, Bytes: int(set.BufferBytes), Purse: scope.Purse}), //nolint:gosec // bounded by the settings
 		rate:   bucket{rate: float64(cfg.Rate), left: float64(cfg.Rate), at: time.Now()},
 		heard:  bucket{rate: float64(cfg.Heard), left: float64(cfg.Heard), at: time.Now()},
 		stop:   make(chan struct{}), done: make(chan struct{}),
@@ -70,27 +73,28 @@ func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, log *slog.Logger) *S
 // has no room for then it drops itself, which costs nobody else anything.
 func (s *Session) receive() {
 	defer close(s.done)
+	defer s.events.End()
 	buf := make([]byte, s.set.MaxDatagram+1)
 	for {
 		n, err := s.lost.read(s.conn, buf)
 		at := time.Now()
 		now := at.UnixNano()
 		if missed := s.lost.more(); missed > 0 {
-			s.events.missed(missed, capability.Event{Type: abi.EventGap, Time: now, Name: gapRate})
+			s.gap(gapRate, missed, now)
 		}
 		switch {
 		case err == nil && s.refusal() != nil: // nobody may hear it
 		case err == nil && n <= int(s.set.MaxDatagram):
 			s.note("")
-			s.events.push(buf[:n], now)
+			s.keep(buf[:n], now)
 		case err == nil:
 			s.note("")
-			s.events.lose(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLong})
+			s.gap(gapTooLong, 1, now)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // what the network says of a datagram that was sent
 			s.note(fault.Clip(err.Error(), 256))
-			if !errors.Is(err, syscall.ECONNREFUSED) && !s.breathe() {
+			if !errors.Is(err, syscall.ECONNREFUSED) && !s.pause(breath) {
 				return
 			}
 		}
@@ -99,6 +103,24 @@ func (s *Session) receive() {
 		}
 	}
 }
+
+// keep keeps a copy of a datagram. What comes when there is no room is dropped:
+// nobody can hold a sender of datagrams up.
+func (s *Session) keep(datagram []byte, now int64) {
+	if !s.events.HasRoom(len(datagram)) {
+		s.gap(gapOverflow, 1, now)
+		return
+	}
+	s.events.Add(capability.Event{Type: abi.EventData, Time: now, Data: bytes.Clone(datagram)}, struct{}{})
+}
+
+// gap counts datagrams that were dropped, and tells so.
+func (s *Session) gap(name string, n uint64, now int64) {
+	s.events.Gap(capability.Event{Type: abi.EventGap, Time: now, Name: name}, n)
+}
+
+// breath is the wait after an error that may come again at once.
+const breath = 100 * time.Millisecond
 
 // pause waits; false: the session is closed.
 func (s *Session) pause(d time.Duration) bool {
@@ -110,18 +132,6 @@ func (s *Session) pause(d time.Duration) bool {
 	case <-s.stop:
 		return false
 	}
-}
-
-// breathe waits after an error that may come again at once; false: the session is
-// closed.
-func (s *Session) breathe() bool {
-	s.log.Debug("udp socket", "error", s.Condition().Reason)
-	t := time.NewTimer(100 * time.Millisecond)
-	defer t.Stop()
-	<-t.C
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.closed
 }
 
 func (s *Session) note(reason string) {
@@ -200,7 +210,8 @@ func (s *Session) Close(ctx context.Context) error {
 // Condition is how the socket is doing: it is up, since nobody knows better, unless
 // the network has refused what was sent.
 func (s *Session) Condition() capability.Condition {
-	dropped, counts, buffered := s.events.counts()
+	counts := map[string]uint64{}
+	dropped, buffered := s.events.Counts(counts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	reason := s.reason
@@ -211,18 +222,18 @@ func (s *Session) Condition() capability.Condition {
 }
 
 // Ready holds a token whenever Take may have something to give.
-func (s *Session) Ready() <-chan struct{} { return s.events.ready }
+func (s *Session) Ready() <-chan struct{} { return s.events.Ready() }
 
 // Take hands out the next datagrams.
 func (s *Session) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return s.events.take(dst, items, bytes)
+	return s.events.Take(dst, items, bytes)
 }
 
 // Ack lets the oldest n events go.
-func (s *Session) Ack(n int) { s.events.ack(n) }
+func (s *Session) Ack(n int) { s.events.Ack(n) }
 
 // Rewind makes Take begin anew.
-func (s *Session) Rewind() { s.events.rewind() }
+func (s *Session) Rewind() { s.events.Rewind() }
 
 // Replayable is false: what a peer sends while nobody reads is gone.
 func (s *Session) Replayable() bool { return false }

@@ -227,8 +227,8 @@ func TestBounds(t *testing.T) {
 	r.send("123456")
 	eventually(t, "the long one is dropped", func() bool { return s.Condition().Dropped == 1 })
 	r.send("1", "2", "3")
-	eventually(t, "what has no room is dropped", func() bool { return s.Condition().Dropped == 3 })
-	if got := taken(t, s, 3); got != "gap:datagram_too_long 1 gap:overflow" {
+	eventually(t, "what has no room is dropped", func() bool { return s.Condition().Dropped == 2 })
+	if got := taken(t, s, 4); got != "gap:datagram_too_long 1 2 gap:overflow" {
 		t.Errorf("got %q", got)
 	}
 	if err := send(t.Context(), s, "1", "2", "3", "4"); !fault.Is(err, fault.Exhausted) || fault.Of(err).RetryAfter <= 0 {
