@@ -121,6 +121,7 @@ func messages() map[string]func() message {
 		"TCPData":          func() message { return new(abi.TCPData) },
 		"UDPOpen":          func() message { return new(abi.UDPOpen) },
 		"UDPSend":          func() message { return new(abi.UDPSend) },
+		"UDPSent":          func() message { return new(abi.UDPSent) },
 		"RandomRead":       func() message { return new(abi.RandomRead) },
 		"RandomBytes":      func() message { return new(abi.RandomBytes) },
 		"MetricsRecord":    func() message { return new(abi.MetricsRecord) },

@@ -30,7 +30,7 @@ type TCPWrite struct {
 	Data   []byte
 }
 
-// TCPWritten is the reply of snaprail:tcp write and of snaprail:udp send.
+// TCPWritten is the reply of snaprail:tcp write.
 type TCPWritten struct {
 	Count uint32 // bytes, or datagrams
 }
@@ -67,9 +67,14 @@ type UDPOpen struct {
 	BufferBytes uint64 // of what is received and not acknowledged; 0: 1 MiB, which is the most
 }
 
-// UDPSend is the request of snaprail:udp send: datagrams, each on its own.
-// TCPWritten is its reply.
+// UDPSend is the request of snaprail:udp send: datagrams, each on its own. UDPSent
+// is its reply.
 type UDPSend struct {
 	Handle    uint32
 	Datagrams [][]byte
+}
+
+// UDPSent is the reply of snaprail:udp send: how many datagrams were.
+type UDPSent struct {
+	Count uint32
 }

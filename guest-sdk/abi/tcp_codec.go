@@ -228,3 +228,18 @@ func (m *UDPSend) Decode(src []byte) error {
 	}
 	return r.Err()
 }
+
+// Append adds the encoded message to dst.
+func (m UDPSent) Append(dst []byte) []byte { return wire.AppendUint(dst, 1, uint64(m.Count)) }
+
+// Decode reads the encoded message into m.
+func (m *UDPSent) Decode(src []byte) error {
+	*m = UDPSent{}
+	r := wire.Read(src)
+	for r.Next() {
+		if r.Tag() == 1<<3|wire.Varint {
+			m.Count = uint32(r.Uint())
+		}
+	}
+	return r.Err()
+}

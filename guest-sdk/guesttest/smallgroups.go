@@ -47,7 +47,7 @@ func (h *Harness) UDP() *Datagrams {
 		for _, data := range q.Datagrams {
 			d.Sent[address] = append(d.Sent[address], string(data))
 		}
-		return abi.TCPWritten{Count: uint32(len(q.Datagrams))}.Append(nil), nil
+		return abi.UDPSent{Count: uint32(len(q.Datagrams))}.Append(nil), nil
 	})
 	return d
 }

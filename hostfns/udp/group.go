@@ -176,5 +176,5 @@ func rehearse(in, out []byte) (data, reply []byte) {
 	if q.Decode(in) != nil {
 		return nil, out
 	}
-	return bytes.Join(q.Datagrams, []byte("\n")), abi.TCPWritten{Count: uint32(len(q.Datagrams))}.Append(out)
+	return bytes.Join(q.Datagrams, []byte("\n")), abi.UDPSent{Count: uint32(len(q.Datagrams))}.Append(out)
 }

@@ -173,7 +173,7 @@ func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]
 				WithRetryAfter(time.Second)
 		}
 	}
-	return abi.TCPWritten{Count: uint32(len(q.Datagrams))}.Append(out[:0]), nil
+	return abi.UDPSent{Count: uint32(len(q.Datagrams))}.Append(out[:0]), nil
 }
 
 // send sends one datagram. What the system says of an earlier one is not its

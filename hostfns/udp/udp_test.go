@@ -172,7 +172,7 @@ func TestContract(t *testing.T) {
 			{Function: "open", Request: abi.UDPOpen{Address: "plc1:47808"}},
 			{Function: "open", Request: abi.UDPOpen{Address: r.address(), MaxDatagram: 70_000}},
 			{Function: "open", Request: open, Reply: &abi.Handle{}},
-			{Function: "send", Request: abi.UDPSend{Handle: 1, Datagrams: [][]byte{[]byte("a"), {}}}, Reply: &abi.TCPWritten{}, After: func(t *testing.T) {
+			{Function: "send", Request: abi.UDPSend{Handle: 1, Datagrams: [][]byte{[]byte("a"), {}}}, Reply: &abi.UDPSent{}, After: func(t *testing.T) {
 				t.Helper()
 				if a, b := r.receive(), r.receive(); a != "a" || b != "" {
 					t.Errorf("the peer got %q and %q", a, b)

@@ -38,7 +38,7 @@ func (p Peer) Send(datagrams ...[]byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var sent abi.TCPWritten
+	var sent abi.UDPSent
 	err = sent.Decode(reply)
 	return int(sent.Count), err
 }
