@@ -18,7 +18,7 @@ import (
 // The bounds of what a feed holds ahead: what fills a few calls. A block that
 // goes beyond is taken whole, so that it is at most one block more.
 const (
-	maxAhead      = 4 * abi.MaxItems
+	maxAhead      = 8 * abi.MaxItems
 	maxAheadBytes = 2 << 20
 )
 
@@ -61,6 +61,8 @@ type Feed struct {
 	mu     sync.Mutex
 	queue  []piece
 	held   int    // records in the queue
+	kept   int    // the oldest of them, which are under way
+	stale  int    // records that are under way, and of no place any more
 	bytes  int    // of the queue
 	again  int    // pieces of the queue that are handed in once more
 	seen   uint64 // the last block that was read
@@ -91,9 +93,8 @@ type piece struct {
 	again *Again // what is handed in once more; nil: it comes from the log
 }
 
-// taken says which records of the queue's piece with the same index were handed
-// out.
-type taken struct{ from, to int }
+// taken says which records of a piece of the queue were handed out.
+type taken struct{ piece, from, to int }
 
 // Open makes a feed that reads on at the connector's place, and makes that if
 // there is none. It reads ahead until it is closed or the context ends.
@@ -286,27 +287,55 @@ func (f *Feed) move() {
 func (f *Feed) Take(now time.Time, most int) (input []byte, records int, due time.Time) {
 	f.mu.Lock()
 	queue := f.queue // its pieces do not change but by Settle, which is called by us
-	held := f.held
+	held, skip := f.held-f.kept, f.kept
 	f.turn = f.turns
 	f.mu.Unlock()
 	f.input, f.taken, f.lent = f.input[:0], f.taken[:0], queue
-	if len(queue) == 0 {
+	if held == 0 {
 		return nil, 0, time.Time{}
 	}
-	if due = queue[0].at.Add(f.cfg.Settings.Wait()); held < most && now.Before(due) {
+	first := 0
+	for n := queue[0].count - queue[0].from; skip >= n; n = queue[first].count - queue[first].from {
+		skip -= n
+		first++
+	}
+	if due = queue[first].at.Add(f.cfg.Settings.Wait()); held < most && now.Before(due) {
 		return nil, 0, due
 	}
-	for i := range queue {
+	for i := first; i < len(queue); i, skip = i+1, 0 {
 		p := &queue[i]
-		n := min(p.count-p.from, most-records)
+		from := p.from + skip
+		n := min(p.count-from, most-records)
 		if n == 0 || records > 0 && len(f.input)+len(p.batch) > abi.MaxBatch {
 			break
 		}
-		f.taken = append(f.taken, taken{p.from, p.from + n})
-		f.input = f.append(f.input, p, p.from, p.from+n)
+		f.taken = append(f.taken, taken{i, from, from + n})
+		f.input = f.append(f.input, p, from, from+n)
 		records += n
 	}
 	return f.input, records, time.Time{}
+}
+
+// Keep implements flow.Feed.
+func (f *Feed) Keep() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	under := &f.kept
+	if f.turn != f.turns { // what was taken is of no place any more
+		under = &f.stale
+	}
+	for _, t := range f.taken {
+		*under += t.to - t.from
+	}
+	f.taken = f.taken[:0]
+}
+
+// Back implements flow.Feed.
+func (f *Feed) Back() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept, f.stale, f.taken = 0, 0, f.taken[:0]
+	signal(f.wake)
 }
 
 // append adds records of a piece to an encoded DeliverInput.
@@ -333,14 +362,17 @@ func (f *Feed) Settle(records int) {
 	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.turn != f.turns { // what was taken is of no place any more
-		f.taken = f.taken[:0]
+	old := min(records, f.stale)
+	f.stale -= old
+	f.taken = f.taken[:0]
+	if records -= old; records == 0 || f.turn != f.turns { // what was taken is of no place any more
 		return
 	}
+	f.kept -= min(records, f.kept)
 	done := 0
-	for i := range f.taken {
+	for i := range f.queue {
 		p := &f.queue[i]
-		n := min(records, f.taken[i].to-f.taken[i].from)
+		n := min(records, p.count-p.from)
 		p.from += n
 		f.held -= n
 		records -= n
@@ -354,7 +386,6 @@ func (f *Feed) Settle(records int) {
 		}
 		done++
 	}
-	f.taken = f.taken[:0]
 	if done == 0 {
 		return
 	}
@@ -369,12 +400,12 @@ func (f *Feed) Settle(records int) {
 
 // Pick implements flow.Feed.
 func (f *Feed) Pick(record int) (device string, input []byte) {
-	for i, t := range f.taken {
+	for _, t := range f.taken {
 		if n := t.to - t.from; record >= n {
 			record -= n
 			continue
 		}
-		p, at := &f.lent[i], t.from+record
+		p, at := &f.lent[t.piece], t.from+record
 		if f.whole.Decode(p.batch) == nil && at < len(f.whole.Records) {
 			device = f.whole.Records[at].Device
 		}

@@ -157,6 +157,61 @@ func TestFeedCutsBatchesToMeasure(t *testing.T) {
 	}
 }
 
+// TestWhatIsUnderWay: records are taken behind those that are under way, the place
+// stays in front of them, and they come again when they have to.
+func TestWhatIsUnderWay(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	r.block("a", "0 1 2", "3")
+	r.block("b", "0 1")
+	f := r.open(spec.Feed{Start: spec.FeedOldest})
+	r.wants(r.take(f, 2, 2), "a/0=0", "a/1=1")
+	f.Keep()
+	r.wants(r.take(f, 3, 3), "a/2=2", "a/3=3", "b/0=0")
+	if device, _ := f.Pick(1); device != "d-3" {
+		t.Errorf("picked %s", device)
+	}
+	f.Keep()
+	r.wants(r.take(f, 1, 3), "b/1=1")
+	if b := f.Backlog(); b.Blocks != 2 {
+		t.Errorf("the place has moved: %+v", b)
+	}
+	f.Settle(2)
+	f.Settle(3)
+	if b := f.Backlog(); b.Blocks != 1 || b.Records != 1 {
+		t.Errorf("backlog %+v", b)
+	}
+	r.wants(r.take(f, 1, 3), "b/1=1")
+	f.Keep()
+	if _, n, _ := f.Take(time.Now().Add(time.Hour), 3); n != 0 {
+		t.Errorf("%d records are handed out twice", n)
+	}
+	f.Back()
+	r.wants(r.take(f, 1, 3), "b/1=1")
+}
+
+// TestUnderWayOverATurn: what is under way when the place is set to another moves
+// nothing when it is settled.
+func TestUnderWayOverATurn(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	r.block("a", "0 1")
+	r.block("a", "2 3")
+	f := r.open(spec.Feed{Start: spec.FeedOldest})
+	r.take(f, 4, 4)
+	r.wants(r.take(f, 2, 2), "a/0=0", "a/1=1")
+	f.Keep()
+	r.wants(r.take(f, 1, 1), "a/2=2")
+	if err := f.Rewind(0); err != nil {
+		t.Fatal(err)
+	}
+	f.Keep()
+	r.wants(r.take(f, 3, 3), "a/0=0", "a/1=1", "a/2=2")
+	f.Settle(2)
+	f.Settle(1)
+	r.wants(r.take(f, 3, 3), "a/0=0", "a/1=1", "a/2=2")
+	f.Settle(3)
+	r.wants(r.take(f, 1, 3), "a/3=3")
+}
+
 // TestPlaceMovesBehindWholeBlocks: after the process is gone the feed goes on
 // with the first block that was not settled whole, and loses none.
 func TestPlaceMovesBehindWholeBlocks(t *testing.T) {
@@ -187,12 +242,12 @@ func TestFeedHoldsLittle(t *testing.T) {
 	r := newRig(t, outbox.Config{})
 	f := r.open(spec.Feed{})
 	batch := strings.Repeat("x ", abi.MaxItems)
-	for range 10 {
+	for range 20 {
 		r.block("a", batch)
 	}
 	r.take(f, abi.MaxItems, abi.MaxItems)
-	for taken := 0; taken < 10*abi.MaxItems; {
-		if b := f.Backlog(); b.Records > 5*abi.MaxItems {
+	for taken := 0; taken < 20*abi.MaxItems; {
+		if b := f.Backlog(); b.Records > 9*abi.MaxItems {
 			t.Fatalf("%d records are held", b.Records)
 		}
 		n := len(r.take(f, 1, abi.MaxItems))

@@ -49,6 +49,8 @@ func (f *Feed) turnTo(at uint64) error {
 		return err
 	}
 	f.abandon()
+	f.stale += f.kept
+	f.kept = 0
 	f.queue, f.held, f.bytes, f.seen, f.pace = nil, 0, 0, at, pace{}
 	f.turns++
 	return nil

@@ -9,13 +9,19 @@ import "time"
 type Feed interface {
 	// Wake holds a token when there may be more to take than before.
 	Wake() <-chan struct{}
-	// Take answers the oldest records that are not settled, at most so many, as
-	// an encoded abi.DeliverInput that is valid until the next call, and their
-	// number. None: there is nothing yet; before due, which is zero when nothing
-	// is waiting, no call brings more unless Wake says so.
+	// Take answers the oldest records that are neither settled nor under way, at
+	// most so many, as an encoded abi.DeliverInput that is valid until the next
+	// call, and their number. None: there is nothing yet; before due, which is zero
+	// when nothing is waiting, no call brings more unless Wake says so.
 	Take(now time.Time, most int) (input []byte, records int, due time.Time)
-	// Settle notes that the first so many of the records taken last are done
-	// with: they are not handed out again, but after a crash some may be.
+	// Keep notes that the records taken last are under way: Take goes on behind
+	// them.
+	Keep()
+	// Back has Take begin with the oldest record that is not settled again, also of
+	// those that are under way.
+	Back()
+	// Settle notes that the oldest so many records that were taken are done with:
+	// they are not handed out again, but after a crash some may be.
 	Settle(records int)
 	// Pick answers one of the records taken last with its device, alone in an
 	// encoded abi.DeliverInput of the caller's.
