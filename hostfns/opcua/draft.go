@@ -49,5 +49,5 @@ func (d *draft) Take() {
 	s.wanted = d.wanted
 	s.changes++
 	s.mu.Unlock()
-	signal(s.shaped)
+	capability.Signal(s.shaped)
 }

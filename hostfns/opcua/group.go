@@ -137,14 +137,14 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g, who, scope.Log)
+	s := newSession(g, who, scope)
 	s.start(ctx, l)
 	return s, nil
 }
 
 // connect makes the first connection.
 func (g *Group) connect(ctx context.Context, who *caller) (*link, error) {
-	wait, cancel := beforeDeadline(ctx, who.set.openTimeout)
+	wait, cancel := capability.BeforeDeadline(ctx, who.set.openTimeout)
 	defer cancel()
 	pause := time.NewTicker(who.set.openRetry)
 	defer pause.Stop()
@@ -171,17 +171,4 @@ func (g *Group) connect(ctx context.Context, who *caller) (*link, error) {
 func mayHelp(err error) bool {
 	k := fault.Of(err).Kind
 	return k == fault.ResourceUnavailable || k == fault.Timeout
-}
-
-// answerTime is what is left of a call's time for the guest to read the answer.
-const answerTime = 200 * time.Millisecond
-
-// beforeDeadline bounds a wait by most, and ends it a little before ctx's
-// deadline: the guest has to be able to read the answer.
-func beforeDeadline(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		most = min(most, left-min(left/5, answerTime))
-	}
-	return context.WithTimeout(ctx, most)
 }

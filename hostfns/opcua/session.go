@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -14,6 +13,7 @@ import (
 	"github.com/snaprail/snaprail/hostfns/opcua/wire"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/queue"
 )
 
 // Session is one connector's connection to a server. Its goroutines connect and
@@ -22,8 +22,7 @@ type Session struct {
 	group  *Group
 	who    *caller
 	log    *slog.Logger
-	events *queue
-	lost   atomic.Uint64
+	events *queue.Queue[int] // with how many values each has
 
 	stop context.CancelFunc
 	done chan struct{} // closed when the goroutines have returned
@@ -52,13 +51,15 @@ var (
 	_ capability.Shaped   = (*Session)(nil)
 )
 
-func newSession(g *Group, who *caller, log *slog.Logger) *Session {
+func newSession(g *Group, who *caller, scope capability.Scope) *Session {
+	log := scope.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Session{
-		group: g, who: who, log: log.With("endpoint", who.set.endpoint), events: newQueue(g.cfg.Events, g.cfg.Bytes),
-		done: make(chan struct{}), shaped: make(chan struct{}, 1), again: make(chan struct{}, 1), pages: map[uint64]*page{},
+		group: g, who: who, log: log.With("endpoint", who.set.endpoint),
+		events: queue.New[int](queue.Config{Events: g.cfg.Events, Bytes: g.cfg.Bytes, Purse: scope.Purse, Others: gapOthers}),
+		done:   make(chan struct{}), shaped: make(chan struct{}, 1), again: make(chan struct{}, 1), pages: map[uint64]*page{},
 	}
 }
 
@@ -70,7 +71,7 @@ const (
 
 // Call serves all functions but open.
 func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
-	ctx, cancel := beforeDeadline(ctx, callTime)
+	ctx, cancel := capability.BeforeDeadline(ctx, callTime)
 	defer cancel()
 	var err error
 	switch function {
@@ -340,11 +341,10 @@ func (s *Session) want(w *wanted, remove bool) (l *link, before *wanted, err err
 
 // Condition is how the session is doing.
 func (s *Session) Condition() capability.Condition {
+	dropped, buffered := s.events.Counts(map[string]uint64{}) // a server names them: too many to show
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return capability.Condition{
-		Up: s.up, Reason: s.reason, Opens: s.opens, Dropped: s.lost.Load(), Buffered: s.events.buffered(),
-	}
+	return capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens, Dropped: dropped, Buffered: buffered}
 }
 
 // Close ends the session at the server and waits for the goroutines.
@@ -362,18 +362,23 @@ func (s *Session) Close(ctx context.Context) error {
 }
 
 // Ready holds a token whenever Take may have something to give.
-func (s *Session) Ready() <-chan struct{} { return s.events.ready }
+func (s *Session) Ready() <-chan struct{} { return s.events.Ready() }
 
-// Take hands out the next events.
+// Take hands out the next events: no more values at once than a guest can give back as
+// points in one step.
 func (s *Session) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return s.events.take(dst, items, bytes)
+	left := abi.MaxBatchPoints
+	return s.events.TakeWhile(dst, items, bytes, func(values int) bool {
+		left -= values
+		return left >= 0
+	})
 }
 
 // Ack lets the oldest n events go.
-func (s *Session) Ack(n int) { s.events.ack(n) }
+func (s *Session) Ack(n int) { s.events.Ack(n) }
 
 // Rewind makes Take begin anew.
-func (s *Session) Rewind() { s.events.rewind() }
+func (s *Session) Rewind() { s.events.Rewind() }
 
 // Replayable is false: what a server publishes is published once.
 func (s *Session) Replayable() bool { return false }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/opcua/wire"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -190,7 +191,7 @@ func (l *link) create(ctx context.Context, want *wanted) (*watched, error) {
 	l.mu.Lock()
 	l.names[want.name], l.ids[w.id] = w, w
 	l.mu.Unlock()
-	signal(l.made)
+	capability.Signal(l.made)
 	return w, nil
 }
 

@@ -66,7 +66,7 @@ func (b *inbox) tryPush(f frame) bool {
 	}
 	b.frames = append(b.frames, f)
 	b.size += len(f.data)
-	signal(b.ready)
+	capability.Signal(b.ready)
 	return true
 }
 
@@ -111,7 +111,7 @@ func (b *inbox) piece(until []byte, limit int) (frame, bool, error) {
 	}
 	first.data = first.data[end:]
 	b.size -= end
-	signal(b.room)
+	capability.Signal(b.room)
 	return f, true, nil
 }
 
@@ -126,7 +126,7 @@ func (b *inbox) join(limit int) {
 	}
 	clear(b.frames[1:all])
 	b.frames = append(b.frames[:1], b.frames[all:]...)
-	signal(b.room)
+	capability.Signal(b.room)
 }
 
 // discard drops everything and says how many frames there were.
@@ -147,7 +147,7 @@ func (b *inbox) drop(n int) {
 		b.frames = nil
 	}
 	b.share.Leave(b.cost(0, 0))
-	signal(b.room)
+	capability.Signal(b.room)
 }
 
 // cost is what the frames take of memory, with more of them.

@@ -20,5 +20,5 @@ func (s *Session) Regrant(_ context.Context, grants []spec.Grant) {
 		s.log.Warn("grants that cannot be read give no network", "error", err)
 	}
 	s.dialer.out.Change(rules, nil)
-	signal(s.again)
+	capability.Signal(s.again)
 }

@@ -134,7 +134,7 @@ func (s *Session) setDown(why error) {
 		s.pending = nil
 	}
 	if s.inbox != nil {
-		signal(s.inbox.ready)
+		capability.Signal(s.inbox.ready)
 	}
 }
 
@@ -167,10 +167,3 @@ func (s *Session) Rewind() { s.events.Rewind() }
 
 // Replayable is false: what a peer sends while nobody reads is gone.
 func (s *Session) Replayable() bool { return false }
-
-func signal(token chan struct{}) {
-	select {
-	case token <- struct{}{}:
-	default:
-	}
-}

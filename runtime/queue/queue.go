@@ -158,7 +158,7 @@ func (q *Queue[T]) Widen(times int) {
 	q.mu.Lock()
 	q.times = max(1, times)
 	q.mu.Unlock()
-	signal(q.room)
+	capability.Signal(q.room)
 }
 
 // Note adds a word on the session. A session that came back just before it was lost,
@@ -275,11 +275,4 @@ func (q *Queue[T]) lose(name string, n uint64) {
 		q.lost = map[string]uint64{}
 	}
 	q.lost[name] += n
-}
-
-func signal(token chan struct{}) {
-	select {
-	case token <- struct{}{}:
-	default:
-	}
 }

@@ -26,7 +26,7 @@ func (q *Queue[T]) TakeWhile(dst []capability.Event, items, bytes int, fits func
 	}
 	q.seen = max(q.seen, q.taken)
 	if q.taken < q.count {
-		signal(q.ready)
+		capability.Signal(q.ready)
 	}
 	return dst
 }
@@ -63,7 +63,7 @@ func (q *Queue[T]) Rewind() {
 	defer q.mu.Unlock()
 	q.taken = 0
 	if q.count > 0 {
-		signal(q.ready)
+		capability.Signal(q.ready)
 	}
 }
 
@@ -101,7 +101,7 @@ func (q *Queue[T]) settle() {
 		q.ring, q.head = nil, 0
 	}
 	q.share.Leave(q.bytes + q.kept*Overhead)
-	signal(q.room)
+	capability.Signal(q.room)
 }
 
 // forget lets go of an event.
@@ -136,6 +136,6 @@ func (q *Queue[T]) add(e entry[T]) uint64 {
 	e.number = q.added
 	q.count++
 	*q.at(q.count - 1) = e
-	signal(q.ready)
+	capability.Signal(q.ready)
 	return e.number
 }
