@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -172,7 +173,11 @@ func verdictOf(tests []laneTest, rest int) abi.TestResult {
 	all.Message = fmt.Sprintf("%d of %d lanes pass", passed, made)
 	if first >= 0 {
 		p := &tests[first]
-		all.Message += fmt.Sprintf("; %s: %s", p.lane, p.result.Message)
+		all.Message += "; "
+		if !strings.Contains(p.result.Message, p.lane) {
+			all.Message += p.lane + ": "
+		}
+		all.Message += p.result.Message
 		all.Details = append(all.Details, adviceOf(&p.result)...)
 	}
 	if rest > 0 {
@@ -185,7 +190,7 @@ func verdictOf(tests []laneTest, rest int) abi.TestResult {
 func mendedByHand(r *abi.TestResult) bool {
 	return slices.ContainsFunc(r.Details, func(h abi.Header) bool {
 		switch string(h.Value) {
-		case fault.Denied.String(), fault.ConfigInvalid.String(), "invalid_config":
+		case fault.Denied.String(), fault.EgressForbidden.String(), fault.ConfigInvalid.String(), "invalid_config":
 			return h.Name == codeDetail
 		}
 		return false
