@@ -9,13 +9,13 @@ const again = time.Minute
 // another, and then at most once a minute. The zero value is ready.
 type Seldom struct {
 	text string
-	at   time.Time
+	at   int64 // unix ns; a time.Time makes guests larger by all that it can do
 }
 
 // Warning writes a line, unless it has been written within the last minute.
 func (s *Seldom) Warning(text string) {
-	now := time.Now()
-	if text == s.text && now.Sub(s.at) < again {
+	now := time.Now().UnixNano()
+	if since := time.Duration(now - s.at); text == s.text && since >= 0 && since < again {
 		return
 	}
 	s.text, s.at = text, now

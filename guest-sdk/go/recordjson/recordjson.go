@@ -84,18 +84,18 @@ func (x Index) Last(i int) bool {
 func Of(dst []byte, part *abi.DeliverPart, i int) []byte {
 	r := &part.Batch.Records[i]
 	dst = Key(append(dst, `{"key":`...), part, i)
-	dst = Text(append(dst, `,"connector":`...), part.Connector)
-	dst = Text(append(dst, `,"device":`...), r.Device)
-	dst = Text(append(dst, `,"kind":`...), r.Kind.String())
-	dst = Time(append(dst, `,"time":`...), r.Time)
-	dst = Time(append(dst, `,"received":`...), part.Received)
-	dst = strconv.AppendUint(append(dst, `,"epoch":`...), part.Epoch, 10)
-	dst = strconv.AppendUint(append(dst, `,"sequence":`...), part.First+uint64(i), 10)
+	dst = Text(member(dst, "connector"), part.Connector)
+	dst = Text(member(dst, "device"), r.Device)
+	dst = Text(member(dst, "kind"), r.Kind.String())
+	dst = Time(member(dst, "time"), r.Time)
+	dst = Time(member(dst, "received"), part.Received)
+	dst = strconv.AppendUint(member(dst, "epoch"), part.Epoch, 10)
+	dst = strconv.AppendUint(member(dst, "sequence"), part.First+uint64(i), 10)
 	if len(r.Key) > 0 {
-		dst = textOr64(dst, "record_key", r.Key)
+		dst = textOr64(dst, "record_key", "record_key_base64", r.Key)
 	}
 	if r.SourceKey != "" {
-		dst = Text(append(dst, `,"source_key":`...), r.SourceKey)
+		dst = Text(member(dst, "source_key"), r.SourceKey)
 	}
 	return append(Content(dst, r), '}')
 }
@@ -118,21 +118,21 @@ func Content(dst []byte, r *abi.Record) []byte {
 	}
 	dst = headers(dst, r.Headers)
 	if r.ContentType != "" {
-		dst = Text(append(dst, `,"content_type":`...), r.ContentType)
+		dst = Text(member(dst, "content_type"), r.ContentType)
 	}
 	switch {
 	case len(r.Payload) == 0:
 		return dst
 	case IsJSON(r):
-		return Compact(append(dst, `,"payload":`...), r.Payload)
+		return Compact(member(dst, "payload"), r.Payload)
 	}
-	return textOr64(dst, "payload", r.Payload)
+	return textOr64(dst, "payload", "payload_base64", r.Payload)
 }
 
 // points adds the members that are made of values.
 func points(dst []byte, r *abi.Record) []byte {
 	names := IndexOf(r.Points)
-	dst = values(append(dst, `,"values":`...), r.Points, names)
+	dst = values(member(dst, "values"), r.Points, names)
 	units, quality, times := members{name: "units"}, members{name: "quality"}, members{name: "times"}
 	for i := range r.Points {
 		if p := &r.Points[i]; p.Unit != "" && names.Last(i) {
@@ -164,7 +164,7 @@ func (m *members) next(dst []byte, name string) []byte {
 	if m.open {
 		dst = append(dst, ',')
 	} else {
-		dst = append(append(append(dst, `,"`...), m.name...), `":{`...)
+		dst = append(member(dst, m.name), '{')
 		m.open = true
 	}
 	return append(Text(dst, name), ':')
@@ -185,7 +185,7 @@ func headers(dst []byte, list []abi.Header) []byte {
 			dst = append(dst, ',')
 		}
 		dst = Text(append(dst, `{"name":`...), list[i].Name)
-		dst = append(textOr64(dst, "value", list[i].Value), '}')
+		dst = append(textOr64(dst, "value", "value_base64", list[i].Value), '}')
 	}
 	if len(list) > 0 {
 		dst = append(dst, ']')
@@ -194,13 +194,19 @@ func headers(dst []byte, list []abi.Header) []byte {
 }
 
 // textOr64 adds a member of bytes: of the name, if they are a text, or else of the
-// name with _base64.
-func textOr64(dst []byte, name string, b []byte) []byte {
-	dst = append(append(dst, `,"`...), name...)
+// other name.
+func textOr64(dst []byte, name, name64 string, b []byte) []byte {
 	if IsText(b) {
-		return plain(append(dst, `":`...), b)
+		return plain(member(dst, name), b)
 	}
-	return Base64(append(dst, `_base64":`...), b)
+	return Base64(member(dst, name64), b)
+}
+
+// member begins a member that is not the first.
+//
+//go:noinline
+func member(dst []byte, name string) []byte {
+	return append(append(append(dst, ',', '"'), name...), '"', ':')
 }
 
 // plain adds bytes that are a text.
