@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -35,6 +36,9 @@ const (
 	lastWait  = time.Minute
 )
 
+// testNone is the value of test that asks the server nothing.
+const testNone = "none"
+
 // config is what README.md says.
 type config struct {
 	URL      string            `json:"url"`
@@ -46,19 +50,20 @@ type config struct {
 	Timeout  float64           `json:"timeout"` // s
 	Format   string            `json:"format"`
 	Gzip     bool              `json:"gzip"`
+	Test     string            `json:"test"`
 }
 
 // sink is the connector.
 type sink struct {
 	config   config
-	failures int    // in a row
-	said     string // the last word on what is wrong
+	failures int // in a row
+	trouble  log.Seldom
 
 	// of one call
 	items    []item
 	texts    []byte // of the items, one behind the other
 	requests int
-	until    time.Time
+	until    int64 // unix ns
 	step     *snaprail.Step
 }
 
@@ -83,16 +88,25 @@ func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 	if err := s.configure(in); err != nil {
 		return snaprail.TestFailed(err)
 	}
+	if s.config.Test == testNone {
+		return abi.TestResult{Success: true, Message: "the server was not asked, as the config has it"}
+	}
 	q := s.request()
 	q.Method = "OPTIONS"
 	reply, err := http.Do(q)
-	switch {
-	case err != nil:
+	if err != nil {
 		return snaprail.TestFailed(err)
-	case reply.Status == 401 || reply.Status == 403 || reply.Status >= 500:
-		return abi.TestResult{Message: fmt.Sprintf("the server answers %d: %s", reply.Status, reading.Clip(reply.Body))}
 	}
-	return abi.TestResult{Success: true, Message: "the server answers " + strconv.Itoa(reply.Status)}
+	said := answered(&reply)
+	switch status := reply.Status; {
+	case status == 404 || status == 410:
+		return abi.TestResult{Success: true, Message: said + " to OPTIONS: there is nothing at " + s.config.URL + ", or it knows no OPTIONS; the first batch will tell"}
+	case status == 405 || status == 501:
+		return abi.TestResult{Success: true, Message: said + " to OPTIONS: it is there, and does not say what it takes"}
+	case status == 401 || status == 403 || status >= 500:
+		return abi.TestResult{Message: said + " to OPTIONS " + s.config.URL}
+	}
+	return abi.TestResult{Success: true, Message: said}
 }
 
 // Deliver sends the records, in order. What the server does not take for now is
@@ -114,7 +128,7 @@ func (s *sink) read(in *abi.DeliverInput, step *snaprail.Step) {
 	if cap(s.texts) > 2*maxBody {
 		s.texts = nil
 	}
-	s.items, s.texts, s.requests, s.until, s.step = s.items[:0], s.texts[:0], 0, time.Now().Add(worktime), step
+	s.items, s.texts, s.requests, s.until, s.step = s.items[:0], s.texts[:0], 0, time.Now().Add(worktime).UnixNano(), step
 	for p := range in.Parts {
 		part := &in.Parts[p]
 		for i := range part.Batch.Records {
@@ -139,7 +153,7 @@ func (s *sink) fit(from int) int {
 // send sends a batch. false: the server does not take it now, and what is behind it
 // has to wait, too.
 func (s *sink) send(from, to int) bool {
-	if s.requests >= maxRequests || s.requests > 0 && time.Now().After(s.until) {
+	if s.requests >= maxRequests || s.requests > 0 && time.Now().UnixNano() > s.until {
 		s.step.Retry(from, 0, "the call's time is over")
 		return false
 	}
@@ -163,9 +177,9 @@ func (s *sink) send(from, to int) bool {
 		s.back()
 		return true
 	}
-	reason := fmt.Sprintf("the server answers %d: %s", reply.Status, reading.Clip(reply.Body))
+	reason := answered(&reply)
 	if !refuses(reply.Status) {
-		s.hold(from, reason, retryAfter(reply.Headers.Get("Retry-After"), time.Now()))
+		s.hold(from, reason, reply.RetryAfter())
 		return false
 	}
 	if to-from == 1 {
@@ -200,7 +214,7 @@ func (s *sink) request() http.Request {
 	c := &s.config
 	q := http.Request{
 		Method: c.Method, URL: c.URL, Headers: http.Headers{"Content-Type": contentType(c.Format)},
-		Timeout: time.Duration(c.Timeout * float64(time.Second)), Username: c.Username, Password: c.Password, Redirects: -1,
+		Timeout: snaprail.Seconds(c.Timeout), Username: c.Username, Password: c.Password, Redirects: -1,
 	}
 	if c.CA != "" {
 		q.TLS = &http.TLS{CA: c.CA}
@@ -252,18 +266,15 @@ func (s *sink) hold(from int, reason string, wait time.Duration) {
 		wait = min(lastWait, firstWait<<min(s.failures, 10))
 	}
 	s.failures++
-	if s.said != reason {
-		log.Warning("nothing is delivered: " + reason)
-		s.said = reason
-	}
+	s.trouble.Warning("nothing is delivered: " + reason)
 	s.step.Retry(from, wait, reason)
 }
 
 func (s *sink) back() {
-	if s.said != "" {
+	if s.trouble.Over() {
 		log.Info("it delivers again")
 	}
-	s.failures, s.said = 0, ""
+	s.failures = 0
 }
 
 // askedWait is the wait that the host asks for.
@@ -274,13 +285,14 @@ func askedWait(err error) time.Duration {
 	return 0
 }
 
-// retryAfter is the wait that a server asks for: seconds, or a date; within an hour.
-func retryAfter(text string, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	if n, err := strconv.ParseUint(text, 10, 20); err == nil {
-		wait = time.Duration(n) * time.Second
-	} else if at, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", text); err == nil {
-		wait = at.Sub(now)
+// answered is what a server answered, in a sentence. A page is made for people who
+// look at it with a browser, and says nothing here.
+func answered(reply *http.Response) string {
+	said := "the server answers " + strconv.Itoa(reply.Status)
+	kind := strings.ToLower(reply.Headers.Get("Content-Type"))
+	text := bytes.TrimSpace(reply.Body)
+	if len(text) == 0 || text[0] == '<' || strings.Contains(kind, "html") {
+		return said
 	}
-	return max(0, min(wait, time.Hour))
+	return said + ": " + reading.Clip(text)
 }

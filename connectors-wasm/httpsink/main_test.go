@@ -304,17 +304,86 @@ func TestNobodyThere(t *testing.T) {
 
 func TestTest(t *testing.T) {
 	h := guesttest.New(t, &sink{})
-	status := 405
-	asked := h.Web(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })).Asked
-	if result, err := h.Test(`{"url":"https://a.example/"}`); err != nil || !result.Success || (*asked)[0].Method != "OPTIONS" || len((*asked)[0].Body) != 0 {
-		t.Errorf("%+v, %v, %+v", result, err, asked)
+	status, page := 0, ""
+	asked := h.Web(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html;charset=utf-8")
+		w.WriteHeader(status)
+		fmt.Fprint(w, page)
+	})).Asked
+	page = "<!DOCTYPE HTML>\n<html lang=\"en\">"
+	for _, c := range []struct {
+		status  int
+		success bool
+		says    string
+	}{
+		{200, true, "the server answers 200"},
+		{405, true, "does not say what it takes"},
+		{501, true, "does not say what it takes"},
+		{404, true, "there is nothing at https://a.example/, or it knows no OPTIONS"},
+		{410, true, "there is nothing at https://a.example/, or it knows no OPTIONS"},
+		{401, false, "the server answers 401"},
+		{403, false, "the server answers 403"},
+		{500, false, "the server answers 500 to OPTIONS https://a.example/"},
+	} {
+		status = c.status
+		result, err := h.Test(`{"url":"https://a.example/"}`)
+		if err != nil || result.Success != c.success || !strings.Contains(result.Message, c.says) || strings.Contains(result.Message, "<") {
+			t.Errorf("%d: %+v, %v", c.status, result, err)
+		}
 	}
-	status = 401
-	if result, err := h.Test(`{"url":"https://a.example/"}`); err != nil || result.Success {
-		t.Errorf("%+v, %v", result, err)
+	if q := (*asked)[0]; q.Method != "OPTIONS" || len(q.Body) != 0 {
+		t.Errorf("%+v", q)
+	}
+	before := len(*asked)
+	if result, err := h.Test(`{"url":"https://a.example/","test":"none"}`); err != nil || !result.Success || len(*asked) != before {
+		t.Errorf("%+v, %v, asked %d times", result, err, len(*asked)-before)
 	}
 	h.HTTP(func(abi.HTTPRequest) (abi.HTTPResponse, error) { return abi.HTTPResponse{}, errors.New("no") })
 	if result, err := h.Test(`{"url":"https://a.example/"}`); err != nil || result.Success {
 		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// What a server says stands in the reason; a page for browsers, or nothing, does not.
+func TestReasons(t *testing.T) {
+	for _, c := range []struct{ kind, body, want string }{
+		{"text/plain", "no such n\n", "the server answers 422: no such n"},
+		{"application/problem+json", `{"title":"x"}`, `the server answers 422: {"title":"x"}`},
+		{"text/html; charset=utf-8", "<p>no</p>", "the server answers 422"},
+		{"", "  <html>", "the server answers 422"},
+		{"TEXT/HTML", "plain", "the server answers 422"},
+		{"text/plain", " \n", "the server answers 422"},
+	} {
+		r := opened(t, `{"url":"https://a.example/x"}`)
+		r.answer = func(w http.ResponseWriter, _ string) {
+			w.Header().Set("Content-Type", c.kind)
+			w.WriteHeader(422)
+			fmt.Fprint(w, c.body)
+		}
+		out := r.MustDeliver(guesttest.Delivery("a", 0, readings(1)...))
+		if len(out.Verdicts) != 1 || out.Verdicts[0].Reason != c.want {
+			t.Errorf("%q: %+v, want %q", c.body, out.Verdicts, c.want)
+		}
+	}
+}
+
+// That data is missing is told like a record, and a repeat is known by its source key.
+func TestGapsAndSourceKeys(t *testing.T) {
+	gap := abi.Record{Kind: abi.KindGap, ContentType: "application/json", Payload: []byte(`{"from":"a","to":"b","reason":"c"}`)}
+	keyed := reading1(1)
+	keyed.SourceKey = "delivery-7"
+	for format, want := range map[string][]string{
+		formatLines:      {`"kind":"gap"`, `"payload":{"from":"a","to":"b","reason":"c"}`, `"source_key":"delivery-7"`},
+		formatCloudEvent: {`"type":"io.snaprail.gap"`, `"data":{"from":"a","to":"b","reason":"c"}`},
+	} {
+		r := opened(t, fmt.Sprintf(`{"url":"https://a.example/x","format":%q}`, format))
+		if said := r.deliver(guesttest.Delivery("c", 0, gap, keyed)); said != "" {
+			t.Error(said)
+		}
+		for _, text := range want {
+			if !strings.Contains(r.got[0].body, text) {
+				t.Errorf("no %s in %s", text, r.got[0].body)
+			}
+		}
 	}
 }
