@@ -26,7 +26,7 @@ func (r *rig) named(name string) *spec.Converter {
 // it.
 func (r *rig) adapted(connector, id string, change func(*spec.Device)) {
 	r.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; r.tick() {
+	for deadline := time.Now().Add(patience); ; r.tick() {
 		d, err := r.tenant.Device(r.t.Context(), connector, id)
 		if err == nil {
 			change(&d)
@@ -44,7 +44,7 @@ func (r *rig) adapted(connector, id string, change func(*spec.Device)) {
 // point sends frames until one comes out under that name.
 func (s *records) point(l *line, device, name string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		l.send(s.t, "7\n")
 		for {
 			rec := s.next()
@@ -232,7 +232,7 @@ func TestAttributeUpdates(t *testing.T) {
 // mapped sends an update until the mapping is there.
 func (p *party) mapped(update, want string, l *line) {
 	p.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); p.tick() {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); p.tick() {
 		if all := p.all(p.send(attributes(update))); all[len(all)-1].Status == abi.ReplyComplete {
 			l.reads(p.t, want)
 			return

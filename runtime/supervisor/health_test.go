@@ -30,7 +30,7 @@ func freePort(t *testing.T) int {
 // probed waits until the port is open, or refuses.
 func (r *rig) probed(port int, open bool) {
 	r.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); r.tick() {
+	for end := time.Now().Add(patience); time.Now().Before(end); r.tick() {
 		c, err := (&net.Dialer{}).DialContext(r.t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			_ = c.Close()

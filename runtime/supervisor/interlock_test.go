@@ -38,7 +38,7 @@ func (r *rig) hears(said <-chan string, want string) {
 		if got != want {
 			r.t.Fatalf("the device hears %q, not %q", got, want)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatalf("the device does not hear %q", want)
 	}
 }
@@ -299,7 +299,7 @@ func TestTwinFollowsItsDevice(t *testing.T) {
 		Grants: port("/dev/none"),
 	}
 	v := r.connect(r.lock(in, `{"tags":[{"tag":"mode"},{"tag":"rate"}],"requires":[]}`))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	wish := map[string]json.RawMessage{"mode": json.RawMessage(`"auto"`), "rate": json.RawMessage("7.0")}
 	twin, err := r.tenant.Desire(ctx, v.ID, "d1", wish, 0, 0)

@@ -483,7 +483,7 @@ func TestPartsEndWithTheirQuestion(t *testing.T) {
 	records := func() uint64 {
 		return r.until(p.id, "known", func(lifecycle.Status) bool { return true }).Counters.Records
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; p.tick() { // the mapping is taken up
+	for deadline := time.Now().Add(patience); ; p.tick() { // the mapping is taken up
 		all := p.all(p.send(attributes(`{"there":1}`)))
 		if strings.HasPrefix(string(all[0].Body), `[{"item":"there"`) {
 			break

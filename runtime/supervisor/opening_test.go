@@ -56,7 +56,7 @@ func TestATenantThatOpensHoldsUpNoOther(t *testing.T) {
 	}()
 	select {
 	case <-other:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("another tenant waits for the one that opens")
 	}
 	close(slow.open)

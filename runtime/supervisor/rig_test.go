@@ -52,6 +52,10 @@ func TestMain(m *testing.M) {
 // cacheDir holds compiled guests, so that a test does not pay for them again.
 var cacheDir string
 
+// patience is how long a test waits for what must come, on a machine that may be
+// busy with much else: that it did not come is then told, and nothing is bounded by it.
+const patience = time.Minute
+
 // uploading lets one module in at a time: the first of each guest compiles it
 // for all.
 var uploading sync.Mutex
@@ -133,7 +137,7 @@ func (r *rig) start() {
 }
 
 func (r *rig) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, s := range r.streams {
 		_ = s.Close()
@@ -202,7 +206,7 @@ func (r *rig) connect(in control.ConnectorInput) control.ConnectorView {
 func (r *rig) until(id string, what string, ok func(lifecycle.Status) bool) lifecycle.Status {
 	r.t.Helper()
 	var last lifecycle.Status
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		v, err := r.tenant.Connector(r.t.Context(), id)
 		if err != nil {
 			r.t.Fatal(err)
@@ -234,7 +238,7 @@ func (r *rig) update(id string, in control.ConnectorInput) lifecycle.Status {
 // logged waits for a line of the connector's log.
 func (r *rig) logged(id, text string) control.LogLine {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	logs, err := r.tenant.Logs(ctx, id, 0)
 	if err != nil {
@@ -280,7 +284,7 @@ type records struct {
 // next is the next record, which must come soon.
 func (s *records) next() control.Record {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	rec, err := s.s.Next(ctx)
 	if err != nil {
