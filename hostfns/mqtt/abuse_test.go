@@ -2,13 +2,12 @@ package mqtt
 
 import (
 	"bytes"
-	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/hostfnstest"
 	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -92,35 +91,11 @@ func TestPropertiesCount(t *testing.T) {
 	})
 }
 
-// purse has so many bytes.
-type purse struct {
-	mu   sync.Mutex
-	left int64
-}
-
-func (p *purse) Request(context.Context) (func(), error) { return func() {}, nil }
-
-func (p *purse) Hold(n int64) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n > p.left {
-		return fault.New(fault.Exhausted, "no more")
-	}
-	p.left -= n
-	return nil
-}
-
-func (p *purse) has() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.left
-}
-
 // What the sessions of a tenant keep is drawn on its purse, and given back.
 func TestSessionsDrawOnThePurse(t *testing.T) {
 	r := mochi(t)
 	const all = 200 << 10
-	p := &purse{left: all}
+	p := hostfnstest.NewPurse(all)
 	s := scope(r.at)
 	s.Purse = p
 	c := open(t, group(), s, args(r.at))
@@ -139,18 +114,44 @@ func TestSessionsDrawOnThePurse(t *testing.T) {
 	}
 	c.next(5)
 	c.Ack(5)
-	if left := p.has(); left != all {
+	if left := p.Left(); left != all {
 		t.Errorf("%d bytes are left of %d", left, all)
 	}
 	c.mustPublish(1, strings.Repeat("y", 150<<10))
 	r.send("in/x", payload, 0)
 	r.send("in/x", payload, 0)
 	eventually(t, "they come", func() bool { return c.Condition().Counts["received"] == 6 })
-	if p.has() == all {
+	if p.Left() == all {
 		t.Error("nothing is drawn")
 	}
 	c.close()
-	if left := p.has(); left != all {
+	if left := p.Left(); left != all {
 		t.Errorf("after the end, %d bytes are left of %d", left, all)
+	}
+}
+
+// A broker keeps what the purse has no room for, and nothing of it is lost.
+func TestEmptyPurseHoldsTheBrokerUp(t *testing.T) {
+	pace := calm()
+	pace.stall = time.Minute
+	r := mochi(t)
+	s := scope(r.at)
+	s.Purse = hostfnstest.NewPurse(0)
+	c := open(t, group(paced(pace)), s, args(r.at))
+	for _, topic := range []string{"in/1", "in/2", "in/3"} {
+		r.send(topic, strings.Repeat("x", 60<<10), 1)
+	}
+	eventually(t, "it waits", c.last.stalled.Load)
+	if b := c.Condition().Buffered; b != 1 {
+		t.Errorf("%d messages without a purse", b)
+	}
+	for _, topic := range []string{"in/1", "in/2", "in/3"} {
+		if got := c.next(1); !strings.HasPrefix(got[0], topic) {
+			t.Errorf("got %.20q, want %s", got[0], topic)
+		}
+		c.Ack(1)
+	}
+	if cond := c.Condition(); cond.Opens != 1 || cond.Dropped != 0 {
+		t.Errorf("%+v", cond)
 	}
 }

@@ -3,20 +3,12 @@ package mqtt
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
-)
-
-// The names of gaps, as the guest sees them.
-const (
-	gapSession  = "session_lost"
-	gapFull     = "queue_full"
-	gapTooLarge = "message_too_large"
 )
 
 var (
@@ -28,7 +20,7 @@ var (
 func (s *session) run(l *link) {
 	defer close(s.done)
 	defer s.group.places.leave(s.place, s)
-	defer s.events.end()
+	defer s.events.End()
 	defer s.out.fail(abi.MQTTResult{Code: codeClosed, Text: "the session was closed", Retry: true})
 	b := backoff{pace: s.pace}
 	if l == nil {
@@ -137,8 +129,8 @@ func (s *session) noteLoss() {
 		return
 	}
 	s.missed = false
-	s.events.note(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: gapSession, Err: fault.New(fault.Integrity,
-		"%s had not kept the session: what was published meanwhile is lost", s.set.resource())})
+	s.events.Gap(capability.Event{Type: abi.EventGap, Time: time.Now().UnixNano(), Name: gapSession, Err: fault.New(fault.Integrity,
+		"%s had not kept the session: what was published meanwhile is lost", s.set.resource())}, 0) // nobody knows how much
 }
 
 // subscribe asks for what is wanted, and waits for the answer.
@@ -192,7 +184,7 @@ func (s *session) works() {
 	s.mu.Unlock()
 	if again {
 		s.log.Info("the MQTT broker is back")
-		s.events.note(capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()})
+		s.events.Note(capability.Event{Type: abi.EventUp, Time: time.Now().UnixNano()})
 	}
 }
 
@@ -219,7 +211,7 @@ func (s *session) lose(err error) {
 	s.mu.Unlock()
 	if was {
 		s.log.Warn("the MQTT broker is lost", "error", f)
-		s.events.note(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: f})
+		s.events.Note(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: f})
 	}
 }
 
@@ -298,193 +290,4 @@ func (s *session) waitTurn() bool {
 		}
 	}
 	return true
-}
-
-// backoff says how long to wait before another connection.
-type backoff struct {
-	pace     pace
-	attempts int
-	contests int
-}
-
-// maxContest is the longest wait after another client has taken the session.
-const maxContest = 5 * time.Minute
-
-// takenOver is the error of a session that another client has taken.
-type takenOver struct{ *fault.Fault }
-
-// Unwrap is the fault.
-func (t takenOver) Unwrap() error { return t.Fault }
-
-// after is the wait after a connection that lasted so long.
-func (b *backoff) after(lasted time.Duration, err error) time.Duration {
-	if lasted >= b.pace.steady {
-		b.attempts, b.contests = 0, 0
-	}
-	if errors.Is(err, errRequested) || errors.Is(err, errOver) {
-		return 0
-	}
-	if _, taken := errors.AsType[takenOver](err); taken {
-		wait := b.pace.contest << min(b.contests, 10)
-		b.contests++
-		return jitter(min(wait, maxContest))
-	}
-	return b.failed(err)
-}
-
-// failed is the wait after an attempt.
-func (b *backoff) failed(err error) time.Duration {
-	if !mayHelp(err) {
-		return jitter(b.pace.again)
-	}
-	wait := min(100*time.Millisecond<<min(b.attempts, 20), b.pace.retry)
-	b.attempts++
-	return jitter(wait)
-}
-
-// jitter keeps clients that were lost together from coming back together.
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return d*3/4 + rand.N(d/2+1) //nolint:gosec // nothing to guess
-}
-
-// read takes what the broker sends until the connection fails.
-func (s *session) read(l *link, r *wire.Reader) {
-	for {
-		p, err := r.Next()
-		if err != nil {
-			l.fail(lost(err))
-			return
-		}
-		l.heard.Store(time.Now().UnixNano())
-		if err := s.handle(l, &p); err != nil {
-			l.fail(err)
-			return
-		}
-	}
-}
-
-func (s *session) handle(l *link, p *wire.Packet) error {
-	switch p.Type {
-	case wire.Publish:
-		return s.message(l, p)
-	case wire.PubAck, wire.PubRec, wire.PubComp:
-		l.answer(s.out.acknowledged(p))
-	case wire.PubRel:
-		l.answer(s.events.release(p.ID))
-	case wire.SubAck:
-		if uint32(p.ID) == l.subID.Swap(0) {
-			l.subAck <- p.Codes
-		}
-	case wire.Disconnect:
-		f := refused(p.Reason, &p.Properties)
-		if p.Reason == reasonTakenOver {
-			return takenOver{f.WithHint("Another client has the same client id: name another one.")}
-		}
-		if f.Kind == fault.ConfigInvalid && p.Reason != reasonNotAuthorized && p.Reason != reasonOtherServer && p.Reason != reasonServerMoved {
-			f.Kind = fault.ResourceUnavailable
-		}
-		return f
-	case wire.UnsubAck, wire.PingResp:
-	default:
-		return fault.New(fault.ResourceUnavailable, "the broker does not speak MQTT: packet type %d", p.Type)
-	}
-	return nil
-}
-
-// message takes a message in.
-func (s *session) message(l *link, p *wire.Packet) error {
-	if p.QoS > 0 {
-		if answer, known := s.events.known(p); known {
-			l.answer(answer)
-			return nil
-		}
-	}
-	if !s.set.wants(p.Topic) {
-		s.unwanted.Add(1) // of an old subscription, or of none: the guest has no right to it
-		if p.QoS > 0 {
-			l.answer(s.events.refuse(p))
-		}
-		return nil
-	}
-	now := time.Now().UnixNano()
-	var data []byte
-	if p.Passed == 0 && len(p.Properties.User) <= abi.MaxHeaders {
-		received := abi.MQTTReceived{Messages: []abi.MQTTMessage{received(p)}}
-		data = received.Append(make([]byte, 0, len(p.Payload)+len(p.Topic)+64))
-	}
-	if data == nil || len(data) > abi.MaxRecord {
-		return s.passOver(l, p, now)
-	}
-	if p.QoS == 0 && !s.events.hasRoom(len(data), 1) {
-		s.events.drop(capability.Event{Type: abi.EventGap, Time: now, Name: gapFull, Err: fault.New(fault.Exhausted,
-			"mqtt: messages of QoS 0 came faster than they were taken, and were dropped")})
-		return nil
-	}
-	if p.QoS > 0 {
-		if err := s.waitRoom(l, len(data)); err != nil {
-			return err // the broker sends it again
-		}
-	}
-	s.received.Add(1)
-	s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: data}, p.QoS, p.ID, false)
-	return nil
-}
-
-// saySeldom is the shortest time between two lines of the log on messages that are
-// passed over: whoever may publish a topic sends as many as he likes.
-const saySeldom = time.Minute
-
-// passOver tells of a message that is too large for a guest. One that is to be
-// acknowledged takes room as any other, and the broker waits for it.
-func (s *session) passOver(l *link, p *wire.Packet, now int64) error {
-	f := fault.New(fault.TooLarge, "mqtt: a message for %q has more than %d bytes, or than %d user properties", fault.Clip(p.Topic, 256), abi.MaxRecord, abi.MaxHeaders)
-	if now-s.said.Load() >= int64(saySeldom) {
-		s.said.Store(now)
-		s.log.Warn("MQTT message passed over", "error", f)
-	}
-	gap := capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}
-	if p.QoS == 0 {
-		s.events.drop(gap)
-		return nil
-	}
-	if err := s.waitRoom(l, 0); err != nil {
-		return err // the broker sends it again
-	}
-	s.events.push(gap, p.QoS, p.ID, true)
-	return nil
-}
-
-// waitRoom waits until a message of QoS 1 or 2 fits: what is not read, the broker
-// keeps. It does not wait for a guest that waits for this connection itself.
-func (s *session) waitRoom(l *link, size int) error {
-	if s.events.hasRoom(size, 1) {
-		return nil
-	}
-	l.stalled.Store(true)
-	defer func() {
-		l.heard.Store(time.Now().UnixNano())
-		l.stalled.Store(false)
-	}()
-	wait := time.NewTimer(s.pace.stall)
-	defer wait.Stop()
-	for !s.out.waits() {
-		select {
-		case <-s.events.room:
-			if s.events.hasRoom(size, 1) {
-				return nil
-			}
-			continue
-		case <-l.done:
-			return l.reason()
-		case <-wait.C:
-		}
-		break
-	}
-	if !s.events.hasRoom(size, beyond) {
-		return fault.New(fault.ResourceUnavailable, "the connector does not keep up with what comes: the connection was ended, and the broker keeps the rest")
-	}
-	return nil
 }

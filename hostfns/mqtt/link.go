@@ -11,6 +11,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
@@ -85,7 +86,7 @@ func (l *link) append(write func([]byte) []byte, urgent bool, tell func(bool)) b
 		l.failed(errors.New("the broker asks faster than it reads"))
 		return true // tell is told
 	}
-	signal(l.wake)
+	capability.Signal(l.wake)
 	return true
 }
 

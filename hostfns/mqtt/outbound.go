@@ -8,6 +8,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/hostfns/mqtt/wire"
+	"github.com/snaprail/snaprail/runtime/capability"
 )
 
 // outbound are the messages on their way to the broker, in the order in which they
@@ -32,49 +33,18 @@ type outbound struct {
 	began   bool
 
 	maxMessages, maxBytes int
-	share                 portion
+	share                 capability.Portion
 	version               byte
 	sent                  uint64
-}
-
-// item is a message on its way.
-type item struct {
-	flight  *flight // nil: nobody waits
-	index   int
-	name    string
-	message *wire.Message
-	size    int
-	id      uint16
-	state   state
-	flying  bool      // it was sent over the present link
-	settle  bool      // a PUBREL for what an earlier process left goes before it
-	since   time.Time // when it was sent
-}
-
-// state is how far a message is.
-type state byte
-
-const (
-	waiting state = iota
-	sent          // and not acknowledged
-	half          // QoS 2: a PUBREC came
-	ended
-)
-
-// flight is a batch under way.
-type flight struct {
-	results []abi.MQTTResult
-	over    []bool // by message: it has its result
-	left    int
-	done    chan struct{} // closed when every message has a result
 }
 
 // unheard is how many ends are remembered that nobody has heard of.
 const unheard = 4096
 
-func newOutbound(version byte, messages, bytes int) *outbound {
+func newOutbound(version byte, messages, bytes int, purse capability.Purse) *outbound {
 	return &outbound{
 		named: map[string]*item{}, ends: map[string]abi.MQTTResult{}, used: map[uint16]*item{}, maxMessages: messages, maxBytes: bytes, version: version,
+		share: capability.NewPortion(purse),
 		// Brokers count from 1, and some confuse their identifiers with a client's.
 		lastID: 1<<15 + rand.N[uint16](1<<14),
 	}
@@ -99,7 +69,7 @@ func (o *outbound) begin(messages []*wire.Message, names []string, results []abi
 	if count > 0 && len(o.items) > 0 && (len(o.items)+count > o.maxMessages || o.bytes+size > o.maxBytes) {
 		return nil, true, false
 	}
-	if count > 0 && !o.share.hold(o.bytes+size) {
+	if count > 0 && !o.share.Hold(o.bytes+size) {
 		return nil, true, false
 	}
 	f = &flight{results: results, over: make([]bool, len(results)), left: 1, done: make(chan struct{})} // 1: until all are in
@@ -165,26 +135,6 @@ func (o *outbound) unheardOf(name string, result abi.MQTTResult) {
 	}
 }
 
-// itemSize is how much memory a message takes, about: all that it holds, whether
-// this version of the protocol writes it or not, and what it costs to keep that.
-func itemSize(m *wire.Message, name string) int {
-	p := &m.Properties
-	n := overhead + len(name) + len(m.Topic) + len(m.Payload) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
-	for i := range p.User {
-		n += len(p.User[i].Name) + len(p.User[i].Value) + perUser
-	}
-	return n
-}
-
-// perUser is what a user property costs beside its text, in bytes.
-const perUser = 64
-
-func (f *flight) ended() {
-	if f.left--; f.left == 0 {
-		close(f.done)
-	}
-}
-
 // give withdraws what of a batch was not sent, and lets go of the rest: nobody will
 // ask for it. It answers the results, as far as there are any.
 func (o *outbound) give(f *flight) []abi.MQTTResult {
@@ -208,95 +158,6 @@ func (o *outbound) give(f *flight) []abi.MQTTResult {
 	return f.results
 }
 
-// pump hands the link what it may send now, in order. o.mu is held.
-func (o *outbound) pump() {
-	for o.link != nil && o.next < len(o.items) {
-		n := o.items[o.next]
-		if n.state != waiting {
-			o.next++
-			continue
-		}
-		if !o.send(n) {
-			return
-		}
-		o.next++
-	}
-	o.trim()
-}
-
-// send hands a message to the link; false: it cannot go now.
-func (o *outbound) send(n *item) bool {
-	l := o.link
-	if code, text := l.cannot(n.message); code != "" {
-		o.end(n, abi.MQTTResult{Code: code, Text: text})
-		return true
-	}
-	if n.message.QoS == 0 {
-		return l.append(func(dst []byte) []byte {
-			return wire.AppendMessage(dst, o.version, n.message, 0, false)
-		}, false, func(written bool) { o.wrote(n, written) })
-	}
-	if o.flying >= l.window || len(o.used) >= maxUsed && n.id == 0 {
-		return false
-	}
-	again := n.id != 0
-	if !again {
-		n.id = o.identifier()
-		o.used[n.id] = n
-		n.settle = n.message.QoS == 2 && o.settles(n.id)
-	}
-	if !l.append(func(dst []byte) []byte {
-		if n.settle {
-			dst = wire.AppendAck(dst, o.version, wire.PubRel, n.id, 0)
-		}
-		return wire.AppendMessage(dst, o.version, n.message, n.id, again && !n.settle)
-	}, false, nil) {
-		return false
-	}
-	n.state, n.since, n.flying = sent, time.Now(), true
-	o.flying++
-	return true
-}
-
-// maxUsed bounds the identifiers in use, of which there are 65535.
-const maxUsed = 1 << 15
-
-// settles reports whether an identifier is used for the first time at a broker that
-// knows it from somebody else.
-func (o *outbound) settles(id uint16) bool {
-	if o.foreign == nil || o.foreign[id] {
-		return false
-	}
-	o.foreign[id] = true
-	return true
-}
-
-// wrote ends a message of QoS 0, which nobody acknowledges. It is called without
-// o.mu.
-func (o *outbound) wrote(n *item, written bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if n.state == ended {
-		return
-	}
-	if written {
-		o.end(n, abi.MQTTResult{})
-	} else {
-		o.end(n, abi.MQTTResult{Code: codeNotSent, Text: "the connection was lost", Retry: true})
-	}
-	o.trim()
-}
-
-// identifier is one that is free: there are more of them than may be in use.
-func (o *outbound) identifier() uint16 {
-	for {
-		o.lastID++
-		if _, taken := o.used[o.lastID]; o.lastID != 0 && !taken {
-			return o.lastID
-		}
-	}
-}
-
 // end sets the result of a message. o.mu is held.
 func (o *outbound) end(n *item, result abi.MQTTResult) {
 	if n.state == ended {
@@ -304,7 +165,7 @@ func (o *outbound) end(n *item, result abi.MQTTResult) {
 	}
 	n.state = ended
 	o.bytes -= n.size
-	o.share.leave(o.bytes)
+	o.share.Leave(o.bytes)
 	if n.id != 0 {
 		delete(o.used, n.id)
 	}
@@ -341,105 +202,6 @@ func (o *outbound) trim() {
 	}
 }
 
-// acknowledged takes a PUBACK, PUBREC or PUBCOMP, and answers what it asks for.
-func (o *outbound) acknowledged(p *wire.Packet) (answer receipt) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	n := o.used[p.ID]
-	switch {
-	case p.Type == wire.PubRec && n == nil:
-		return receipt{wire.PubRel, p.ID, reasonUnknownID}
-	case n == nil || n.state != sent && n.state != half:
-		return receipt{}
-	case p.Type == wire.PubComp && n.settle:
-		n.settle = false // what was left is settled
-	case p.Reason >= 0x80:
-		o.end(n, abi.MQTTResult{
-			Code: wordOf(p.Reason), Text: said(p.Reason, p.Properties.ReasonString), Reason: uint32(p.Reason), Retry: mayRepeat(p.Reason),
-		})
-	case p.Type == wire.PubRec && n.message.QoS == 2:
-		n.state, n.since = half, time.Now()
-		answer = receipt{wire.PubRel, p.ID, 0}
-	case p.Type == wire.PubAck && n.message.QoS == 1, p.Type == wire.PubComp && n.state == half:
-		o.end(n, abi.MQTTResult{})
-	}
-	o.trim()
-	o.pump()
-	return answer
-}
-
-// attach gives the messages a new link. What was sent goes first, in its order: as
-// repetitions if the broker kept its session, else as if it were new.
-func (o *outbound) attach(l *link, present bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.link, o.flying = l, 0
-	if !o.began && present {
-		o.foreign = map[uint16]bool{}
-	}
-	if !present {
-		o.foreign = nil
-		clear(o.used)
-	}
-	o.began = true
-	for i, n := range o.items[:o.next] {
-		if n.state == ended {
-			continue
-		}
-		n.flying = false
-		if !present {
-			n.id, n.state, n.settle = 0, waiting, false
-		}
-		if n.state == half {
-			l.append(func(dst []byte) []byte { return wire.AppendAck(dst, o.version, wire.PubRel, n.id, 0) }, true, nil)
-			continue
-		}
-		n.state = waiting
-		o.next = min(o.next, i)
-	}
-	o.pump()
-}
-
-// detach takes the link away.
-func (o *outbound) detach() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.link = nil
-}
-
-// rename takes the link away, and forgets to whom it led: the next one is that of
-// another client.
-func (o *outbound) rename() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.link, o.began = nil, false
-}
-
-// more is called when the link has room again.
-func (o *outbound) more() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pump()
-}
-
-// reserve takes an identifier that no message has, for a SUBSCRIBE; free gives it
-// back.
-func (o *outbound) reserve() uint16 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	id := o.identifier()
-	o.used[id] = nil
-	return id
-}
-
-func (o *outbound) free(id uint16) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if n, ok := o.used[id]; ok && n == nil {
-		delete(o.used, id)
-	}
-}
-
 // waits reports whether somebody waits for the broker; stuck whether it has not
 // acknowledged a message for so long.
 func (o *outbound) waits() bool {
@@ -468,6 +230,7 @@ func (o *outbound) fail(result abi.MQTTResult) {
 		o.end(n, result)
 	}
 	o.trim()
+	o.share.End()
 }
 
 func (o *outbound) counts() (sent, underWay uint64) {

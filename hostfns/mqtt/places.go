@@ -3,6 +3,8 @@ package mqtt
 import (
 	"slices"
 	"sync"
+
+	"github.com/snaprail/snaprail/runtime/capability"
 )
 
 // places are the client ids in use, by connector and broker. A broker knows one
@@ -65,5 +67,5 @@ func (p *places) leave(key string, s *session) {
 		return
 	}
 	p.by[key] = list
-	signal(list[len(list)-1].turn)
+	capability.Signal(list[len(list)-1].turn)
 }

@@ -37,7 +37,7 @@ func (s *session) Regrant(_ context.Context, grants []spec.Grant) {
 	s.caller.out.Change(rules, nil)
 	if withdrawn {
 		s.log.Warn("the MQTT connection is made anew, without the will that is not granted any more")
-		signal(s.again)
+		capability.Signal(s.again)
 	}
-	signal(s.regranted)
+	capability.Signal(s.regranted)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/queue"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -32,13 +33,13 @@ type session struct {
 	trial  atomic.Bool // another session of the connector has the client id: see trial.go
 	alias  string      // the client id meanwhile
 
-	events   *queue
+	events   *inbound
 	out      *outbound
 	received atomic.Uint64
 	unwanted atomic.Uint64
-	owned    atomic.Bool  // by a guest that runs, now or before
-	left     atomic.Bool  // the guest has said goodbye
-	said     atomic.Int64 // unix ns: when the log was told of a message that is too large
+	owned    atomic.Bool       // by a guest that runs, now or before
+	left     atomic.Bool       // the guest has said goodbye
+	passed   capability.Seldom // tells the log of messages that are too large
 
 	quit   context.Context //nolint:containedctx // it ends with the session
 	cancel context.CancelFunc
@@ -101,12 +102,12 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 			set: set, login: login, out: g.cfg.Egress.Revocable(rules), answer: g.cfg.pace.answer,
 			receiveMaximum: within(uint64(set.args.ReceiveMaximum), min(defaultReceive, messages)),
 		},
-		events: newQueue(messages, size), out: newOutbound(set.version, g.cfg.Messages, g.cfg.Bytes),
-		done: make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), regranted: make(chan struct{}, 1), changed: make(chan struct{}),
+		events: newInbound(queue.Config{Events: messages, Bytes: size, Purse: scope.Purse}),
+		out:    newOutbound(set.version, g.cfg.Messages, g.cfg.Bytes, scope.Purse),
+		done:   make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), regranted: make(chan struct{}, 1), changed: make(chan struct{}),
 		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)),
 		reason: "the broker has not answered yet",
 	}
-	s.events.share.purse, s.out.share.purse = scope.Purse, scope.Purse
 	if set.args.ClientID != "" {
 		sum := sha256.Sum256([]byte(set.address + "\x00" + set.args.ClientID))
 		s.sealed, s.mark = scope.Sealed, "mqtt/session/"+hex.EncodeToString(sum[:16])
@@ -120,7 +121,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 // abandon ends a session that was not started.
 func (s *session) abandon() {
 	s.cancel()
-	s.events.end()
+	s.events.End()
 	s.group.places.leave(s.place, s)
 }
 
@@ -227,7 +228,7 @@ func (s *session) await(ctx context.Context, f *flight, timeoutMS uint64) error 
 	if timeoutMS > 0 {
 		most = time.Duration(min(timeoutMS, uint64(maxWait.Milliseconds()))) * time.Millisecond //nolint:gosec // at most an hour
 	}
-	wait, cancel := beforeDeadline(ctx, most)
+	wait, cancel := capability.BeforeDeadline(ctx, most)
 	defer cancel()
 	select {
 	case <-f.done:
@@ -262,12 +263,12 @@ func (s *session) reconnectNow(ctx context.Context, in, out []byte) ([]byte, err
 	if err := h.Decode(in); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "mqtt.reconnect: the request cannot be read")
 	}
-	ctx, cancel := beforeDeadline(ctx, maxWait)
+	ctx, cancel := capability.BeforeDeadline(ctx, maxWait)
 	defer cancel()
 	s.mu.Lock()
 	before := s.opens
 	s.mu.Unlock()
-	signal(s.again)
+	capability.Signal(s.again)
 	for {
 		s.mu.Lock()
 		up, changed := s.up && s.opens > before, s.changed
@@ -335,7 +336,7 @@ func (s *session) goesOn() {
 func (s *session) Condition() capability.Condition {
 	sent, under := s.out.counts()
 	counts := map[string]uint64{"received": s.received.Load(), "published": sent, "under_way": under, "unwanted": s.unwanted.Load()}
-	dropped, buffered := s.events.counts(counts)
+	dropped, buffered := s.events.Counts(counts)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return capability.Condition{
@@ -355,11 +356,11 @@ func (s *session) Close(ctx context.Context) error {
 }
 
 // Ready implements capability.Source.
-func (s *session) Ready() <-chan struct{} { return s.events.ready }
+func (s *session) Ready() <-chan struct{} { return s.events.Ready() }
 
 // Take implements capability.Source.
 func (s *session) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return s.events.take(dst, items, bytes)
+	return s.events.Take(dst, items, bytes)
 }
 
 // Ack implements capability.Source: the broker is told of what is acknowledged
@@ -376,7 +377,7 @@ func (s *session) Ack(n int) {
 }
 
 // Rewind implements capability.Source.
-func (s *session) Rewind() { s.events.rewind() }
+func (s *session) Rewind() { s.events.Rewind() }
 
 // Replayable implements capability.Source: a broker that keeps the session sends
 // again what was not acknowledged.

@@ -50,7 +50,7 @@ func (s *session) unknownAlias() bool {
 	s.reason = why
 	s.mu.Unlock()
 	s.waited = true
-	s.events.note(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: fault.New(fault.ResourceUnavailable, why)})
+	s.events.Note(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: fault.New(fault.ResourceUnavailable, why)})
 	return true
 }
 
@@ -63,7 +63,7 @@ func (s *session) takeOver() {
 	}
 	s.group.places.take(s.place, s)
 	s.out.rename() // what is published now waits for the client that it is of
-	signal(s.again)
+	capability.Signal(s.again)
 }
 
 // reconnectOwned makes the first connection of a session whose trial has none, when
