@@ -8,32 +8,32 @@ import (
 // ahead is an update that has run before its turn, on a snapshot of what was
 // durable.
 type ahead struct {
-	durable uint64 // so much of the space's history the snapshot shows, or more
-	reads   *reads
-	own     *staged
-	txn     *txn
+	state uint64 // of the snapshot
+	reads *reads
+	own   *staged
+	txn   *txn
 }
 
 // ahead runs fn on what is durable now. Nil: it needs no turn, because it failed
 // or wrote nothing.
-func (s *space) ahead(ctx context.Context, fn func(Writer) error, q *turn, durable uint64) (a *ahead, err error) {
+func (s *space) ahead(ctx context.Context, fn func(Writer) error, q *turn) (a *ahead, err error) {
 	defer func() {
 		if a == nil { // or it panics
 			s.store.turns.away(s.name, q)
 		}
 	}()
-	rows, err := s.begin(false)
+	rows, err := s.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Discard()
-	seen := &reads{under: rows, gets: map[place]sighting{}}
+	seen := &reads{under: rows}
 	own := &staged{under: seen}
 	t, err := run(ctx, own, 0, fn)
 	if err != nil || t.cost == 0 && len(t.last) == 0 {
 		return nil, err
 	}
-	return &ahead{durable: durable, reads: seen, own: own, txn: t}, nil
+	return &ahead{state: rows.State(), reads: seen, own: own, txn: t}, nil
 }
 
 // maxReads bounds what is known of what an update that runs ahead has read. One
@@ -43,7 +43,8 @@ const maxReads = 1000
 // reads is rows that note what is read of them.
 type reads struct {
 	under Rows
-	gets  map[place]sighting
+	rowset
+	none  []bool // by place in the list: there is no such row
 	bytes int
 	scans []place // by prefix
 	many  bool    // more than is known
@@ -51,18 +52,19 @@ type reads struct {
 
 func (r *reads) Get(bucket Bucket, id string) (Row, bool, error) {
 	at := place{bucket, id}
-	if s, ok := r.gets[at]; ok {
-		return owned(s.row), s.found, nil
+	if i := r.find(at); i >= 0 {
+		return r.list[i].row, !r.none[i], nil
 	}
 	row, found, err := r.under.Get(bucket, id)
 	if err != nil {
 		return row, found, err
 	}
-	if r.bytes += len(row.Value); len(r.gets) >= maxReads || r.bytes > maxSeen {
+	if r.bytes += len(row.Value); len(r.list) >= maxReads || r.bytes > maxSeen {
 		r.many = true
 		return row, found, nil
 	}
-	r.gets[at] = sighting{owned(row), found}
+	r.put(at, row)
+	r.none = append(r.none, !found)
 	return row, found, nil
 }
 
@@ -74,6 +76,3 @@ func (r *reads) Scan(bucket Bucket, prefix, from string) iter.Seq2[Row, error] {
 	}
 	return r.under.Scan(bucket, prefix, from)
 }
-
-// Set is not for a snapshot: a staged stands before it.
-func (r *reads) Set(bucket Bucket, row Row) error { return r.under.Set(bucket, row) }

@@ -1,37 +1,48 @@
 package store
 
-import "time"
-
-// The bounds of a batch. They bound how long its first writer waits for the
-// functions of the others.
-const (
-	maxBatch     = 128
-	maxBatchTime = 5 * time.Millisecond
-)
+import "sync/atomic"
 
 // batch is the writes of several updates of one space that one commit makes
 // durable. Each update runs on what those before it wrote, and none of them
 // returns before the commit, so that nobody learns of what may yet be lost.
 type batch struct {
-	// staged is what they wrote. It is set in the transaction when that commits:
-	// of what all of them write, as the head of the audit trail, only the last.
+	// staged is what they wrote: of what all of them write, as the head of the
+	// audit trail, only the last.
 	staged
-	rows   BackendTxn
-	latest *latest
-	began  time.Time
-	size   int // updates in it
-	cost   int // of their writes
+	*outcome
 
-	done chan struct{} // closed when err says what came of it
-	err  error
+	base  Snapshot
+	pins  atomic.Int32 // who needs base: the batch until it has landed, and who runs on it
+	after *outcome     // of the batch before, which this one shows; nil: that is durable
+	size  int          // updates in it
+	cost  int          // of their writes
 }
 
-func newBatch(rows BackendTxn, l *latest) *batch {
-	return &batch{staged: staged{under: newRecall(rows)}, rows: rows, latest: l, began: time.Now(), done: make(chan struct{})}
+// outcome is what came of the commit of a batch.
+type outcome struct {
+	done  chan struct{} // closed when err is known
+	err   error
+	state atomic.Uint64 // the first state of the backend that shows it; 0: none yet
 }
 
-func (b *batch) full() bool {
-	return b.size >= maxBatch || time.Since(b.began) >= maxBatchTime
+// newBatch is a batch on a state of the space, and on the batch whose commit has
+// begun, if there is one: that may not be in this state.
+func newBatch(base Snapshot, after *batch) *batch {
+	b := &batch{base: base, outcome: &outcome{done: make(chan struct{})}}
+	b.pins.Store(1)
+	b.under = newRecall(base)
+	if after != nil {
+		b.after = after.outcome
+		b.under = &staged{under: b.under, set: after.set}
+	}
+	return b
+}
+
+// release gives up a pin, and with the last one the state that the batch stands on.
+func (b *batch) release() {
+	if b.pins.Add(-1) == 0 {
+		b.base.Discard()
+	}
 }
 
 // room reports whether one transaction can hold these writes too.
@@ -44,19 +55,36 @@ func (b *batch) add(s *staged, cost int) {
 	b.join(s)
 }
 
-func (b *batch) commit() {
-	defer close(b.done)
-	defer b.rows.Discard()
-	if b.err == nil && b.cost > 0 {
-		b.err = b.apply(b.rows)
+// shows is the outcome of the newest batch that can be read here; nil: all is
+// durable.
+func (b *batch) shows() *outcome {
+	if b.size > 0 {
+		return b.outcome
 	}
-	if b.err == nil && b.cost > 0 {
-		b.err = b.latest.commit(b.rows, &b.staged)
-	}
+	return b.after
 }
 
-// wait is what came of the commit.
-func (b *batch) wait() error {
-	<-b.done
-	return b.err
+// settle says what came of a commit. One that was not even tried is in all
+// states: it wrote nothing.
+func (o *outcome) settle(state uint64, err error) {
+	o.err = err
+	o.state.Store(max(state, 1))
+}
+
+// wait is what came of the commit; nil: there was nothing to wait for.
+func (o *outcome) wait() error {
+	if o == nil {
+		return nil
+	}
+	<-o.done
+	return o.err
+}
+
+// shownIn reports whether a state shows what came of the commit.
+func (o *outcome) shownIn(state uint64) bool {
+	if o == nil {
+		return true
+	}
+	from := o.state.Load()
+	return from != 0 && from <= state
 }

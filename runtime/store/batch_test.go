@@ -19,16 +19,31 @@ type slow struct {
 	mu      sync.Mutex
 	rows    map[string]Row
 	commits int
+	open    int // snapshots
 	fail    error
 	gate    chan struct{}
 }
 
 func newSlow() *slow { return &slow{rows: map[string]Row{}, gate: make(chan struct{}, 1000)} }
 
-func (s *slow) Begin(string, bool) (BackendTxn, error) {
+func (s *slow) Begin(string) (Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &slowTxn{slow: s, seen: maps.Clone(s.rows)}, nil
+	s.open++
+	return &slowSnapshot{s, maps.Clone(s.rows), uint64(s.commits)}, nil
+}
+
+func (s *slow) Commit(_ string, rows iter.Seq2[Bucket, Row]) (uint64, error) {
+	<-s.gate
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.commits++; s.fail != nil {
+		return uint64(s.commits), s.fail
+	}
+	for _, row := range rows {
+		s.rows[row.ID] = row
+	}
+	return uint64(s.commits), nil
 }
 
 func (s *slow) Close() error { return nil }
@@ -40,17 +55,27 @@ func (s *slow) let(n int) {
 	}
 }
 
-type slowTxn struct {
-	*slow
-	seen map[string]Row
+type slowSnapshot struct {
+	of    *slow
+	seen  map[string]Row
+	state uint64
 }
 
-func (t *slowTxn) Get(_ Bucket, id string) (Row, bool, error) {
+func (t *slowSnapshot) State() uint64 { return t.state }
+
+func (t *slowSnapshot) Discard() {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	t.of.open--
+	t.seen = nil // it shows nothing any more
+}
+
+func (t *slowSnapshot) Get(_ Bucket, id string) (Row, bool, error) {
 	row, ok := t.seen[id]
 	return row, ok, nil
 }
 
-func (t *slowTxn) Scan(_ Bucket, prefix, from string) iter.Seq2[Row, error] {
+func (t *slowSnapshot) Scan(_ Bucket, prefix, from string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for _, id := range slices.Sorted(maps.Keys(t.seen)) {
 			if id >= from && strings.HasPrefix(id, prefix) && !yield(t.seen[id], nil) {
@@ -59,21 +84,6 @@ func (t *slowTxn) Scan(_ Bucket, prefix, from string) iter.Seq2[Row, error] {
 		}
 	}
 }
-
-func (t *slowTxn) Set(_ Bucket, row Row) error { t.seen[row.ID] = row; return nil }
-
-func (t *slowTxn) Commit() error {
-	<-t.gate
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.commits++; t.fail != nil {
-		return t.fail
-	}
-	t.rows = t.seen
-	return nil
-}
-
-func (t *slowTxn) Discard() {}
 
 // pile starts a writer whose commit waits, and n more behind it.
 func pile(t *testing.T, space Space, n int, fn func(me int, w Writer) error) (wait func() []error) {
@@ -166,6 +176,88 @@ func TestNobodyIsToldOfWhatIsLost(t *testing.T) {
 	})
 }
 
+// TestWhatShowsWhatIsLostIsLost: when a commit fails, then also those fail that
+// gathered meanwhile and saw what it was to write. What comes afterwards does not.
+func TestWhatShowsWhatIsLostIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSlow()
+		b.fail = fault.New(fault.DiskFull, "full")
+		space := one(t, b)
+		put := func(id string) func(Writer) error {
+			return func(w Writer) error { _, err := w.Put(KV, id, nil); return err }
+		}
+		first := make(chan error, 1)
+		go func() { first <- space.Update(t.Context(), put("first")) }()
+		synctest.Wait()
+		errs := make(chan error, 2)
+		go func() { errs <- space.Update(t.Context(), put("second")) }()
+		go func() {
+			errs <- space.Update(t.Context(), func(w Writer) error {
+				_, err := w.Get(KV, "first")
+				return err
+			})
+		}()
+		synctest.Wait()
+		if len(errs) != 0 {
+			t.Fatal("somebody was answered while the first commit was under way")
+		}
+		b.let(1)
+		for _, err := range []error{<-first, <-errs, <-errs} {
+			if !fault.Is(err, fault.DiskFull) {
+				t.Error(err)
+			}
+		}
+		b.fail = nil
+		b.let(1)
+		if err := space.Update(t.Context(), put("third")); err != nil || len(b.rows) != 1 || b.commits != 2 {
+			t.Errorf("%v after %d commits: %v", err, b.commits, b.rows)
+		}
+		if synctest.Wait(); b.open != 0 || len(turnsOf(space)) != 0 {
+			t.Errorf("%d snapshots left behind, and %v", b.open, turnsOf(space))
+		}
+	})
+}
+
+// TestAWriterOnABatchThatTakesOff reads all that it showed, and joins the next
+// one.
+func TestAWriterOnABatchThatTakesOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSlow()
+		b.rows["old"] = Row{ID: "old", Version: 7}
+		space := one(t, b)
+		wait := pile(t, space, 2, func(me int, w Writer) error { _, err := w.Put(KV, fmt.Sprint("n", me), nil); return err })
+		got := ""
+		let, done := held(t, space, func(w Writer) error {
+			for _, id := range []string{"first", "n0", "n1", "old"} {
+				e, err := w.Get(KV, id)
+				got += fmt.Sprint(id, e.Version, err == nil, " ")
+			}
+			_, err := w.Put(KV, "late", nil)
+			return err
+		})
+		b.let(2) // the first one's, and that of the batch that it runs on
+		synctest.Wait()
+		if err := errors.Join(wait()...); err != nil || b.commits != 2 {
+			t.Errorf("%v after %d commits", err, b.commits)
+		}
+		close(let)
+		synctest.Wait()
+		if len(done) != 0 {
+			t.Error("answered before its own commit")
+		}
+		b.let(1)
+		if err := <-done; err != nil || b.rows["late"].Version != 1 || b.commits != 3 {
+			t.Errorf("%v after %d commits: %v", err, b.commits, b.rows)
+		}
+		if got != "first1 true n01 true n11 true old7 true " {
+			t.Errorf("it saw %s", got)
+		}
+		if synctest.Wait(); b.open != 0 || len(turnsOf(space)) != 0 {
+			t.Errorf("%d snapshots left behind, and %v", b.open, turnsOf(space))
+		}
+	})
+}
+
 // TestABatchIsNoLargerThanATransaction and what does not fit in is in the next.
 func TestABatchIsNoLargerThanATransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +271,10 @@ func TestABatchIsNoLargerThanATransaction(t *testing.T) {
 			_, err := w.Put(KV, fmt.Sprint("n", me), make([]byte, MaxValue))
 			return err
 		})
-		b.let(1000)
+		for range 1 + 4 {
+			b.let(1)
+			synctest.Wait()
+		}
 		if err := errors.Join(wait()...); err != nil {
 			t.Error(err)
 		}

@@ -2,59 +2,60 @@ package store
 
 import "strings"
 
-// history is which entries the updates of a space have written lately, so that
-// who ran ahead can tell whether what it read is still so. It reaches back to
-// what is in old; what was written before that may have been anything.
+// history is which entries the updates of a space have written lately, and with
+// which commit, so that who ran ahead can tell whether what it read is still so.
+// It belongs to who has the turn. What is forgotten may have been anything.
 type history struct {
-	added    uint64 // updates so far
-	old, new map[place]uint64
-	oldest   uint64 // the updates up to this one are forgotten
-	split    uint64 // those up to this one are in old, the others in new
+	old, new map[place]*outcome
+	last     *outcome // of the last update
+	split    *outcome // of the last one before new began
+	before   *outcome // of the last one before old began: of those nothing is known
 }
 
 // maxHistory bounds each half of a history, but for the last update of it.
 const maxHistory = 2000
 
-// add takes in what an update has set.
-func (h *history) add(s *staged) {
+// add takes in what an update has set, and the outcome that it waits for.
+func (h *history) add(s *staged, o *outcome) {
 	if h.new == nil || len(h.new) >= maxHistory {
-		h.old, h.oldest = h.new, h.split
-		h.new, h.split = map[place]uint64{}, h.added
+		h.old, h.before = h.new, h.split
+		h.new, h.split = map[place]*outcome{}, h.last
 	}
-	h.added++
-	for b, rows := range s.set {
-		for id := range rows {
-			h.new[place{b, id}] = h.added
-		}
+	h.last = o
+	for i := range s.set.list {
+		h.new[s.set.list[i].place] = o
 	}
 }
 
 // holds reports whether nothing that an update has read ahead was written since.
 func (h *history) holds(a *ahead) bool {
-	if a.durable == h.added {
-		return !a.reads.many
-	}
-	if a.reads.many || a.durable < h.oldest {
+	switch {
+	case a.reads.many:
+		return false
+	case h.last.shownIn(a.state): // nothing at all was written
+		return true
+	case !h.before.shownIn(a.state):
 		return false
 	}
-	for at := range a.reads.gets {
-		if h.new[at] > a.durable || h.old[at] > a.durable {
+	for i := range a.reads.list {
+		at := a.reads.list[i].place
+		if !h.new[at].shownIn(a.state) || !h.old[at].shownIn(a.state) {
 			return false
 		}
 	}
 	for _, scan := range a.reads.scans {
-		if h.touched(scan, a.durable) {
+		if h.touched(scan, a.state) {
 			return false
 		}
 	}
 	return true
 }
 
-// touched reports whether an entry with a prefix was written since.
-func (h *history) touched(scan place, since uint64) bool {
-	for _, half := range []map[place]uint64{h.old, h.new} {
-		for at, when := range half {
-			if when > since && at.bucket == scan.bucket && strings.HasPrefix(at.id, scan.id) {
+// touched reports whether an entry with a prefix was written since a state.
+func (h *history) touched(scan place, state uint64) bool {
+	for _, half := range []map[place]*outcome{h.old, h.new} {
+		for at, o := range half {
+			if at.bucket == scan.bucket && strings.HasPrefix(at.id, scan.id) && !o.shownIn(state) {
 				return true
 			}
 		}

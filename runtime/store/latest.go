@@ -1,26 +1,25 @@
 package store
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 )
 
 // latest is the present state of the rows of a space that were read lately, so
 // that what every request reads, as a module's record, is neither looked for on
-// the disk nor unsealed again and again. A transaction gets a row from it only
-// when the row was just that in the state that the transaction shows: see view.
+// the disk nor unsealed again and again. A snapshot gets a row from it only when
+// the row was just that in the snapshot's state: see view.
 type latest struct {
 	all *atomic.Int64 // bytes of the rows of all spaces, about
 
-	mu         sync.Mutex
-	commits    uint64 // those that have ended, well or not
-	committing bool
-	rows       map[place]lately
-	bytes      int // of rows, about
+	mu     sync.Mutex
+	state  uint64  // that showed the last commit of the space first
+	flying *staged // what is being committed; nil: nothing
+	rows   map[place]lately
+	bytes  int // of rows, about
 }
 
-// lately is a row that no commit has changed since the given one.
+// lately is a row that no commit has changed since the given state.
 type lately struct {
 	sighting
 	since uint64
@@ -36,27 +35,18 @@ const (
 // kept reports whether rows of a bucket are worth keeping: those that each
 // request to a connector reads.
 func (b Bucket) kept() bool {
-	return slices.Contains([]Bucket{Connectors, ConnectorNames, Modules, Types, Categories, Defaults, Secrets, Converters}, b)
+	return b == Connectors || b == ConnectorNames || b == Modules || b == Types ||
+		b == Categories || b == Defaults || b == Secrets || b == Converters
 }
 
-// begin lets a transaction begin. What it shows is known when no commit came in
-// between; then the rows that it reads are taken from here and left here.
-func (l *latest) begin(b Backend, space string, write bool) (BackendTxn, error) {
-	before, still := l.state()
-	txn, err := b.Begin(space, write)
+// begin is the present state of the space. The rows that are read of it are
+// taken from here and left here.
+func (l *latest) begin(b Backend, space string) (Snapshot, error) {
+	rows, err := b.Begin(space)
 	if err != nil {
 		return nil, err
 	}
-	if after, quiet := l.state(); !still || !quiet || before != after {
-		return txn, nil
-	}
-	return &view{BackendTxn: txn, of: l, at: before}, nil
-}
-
-func (l *latest) state() (commits uint64, still bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.commits, !l.committing
+	return &view{Snapshot: rows, of: l}, nil
 }
 
 // forget forgets all rows: nobody will ask for them.
@@ -80,38 +70,36 @@ func (l *latest) grow(n int) {
 
 // commit commits what is staged. What it changes is forgotten before it can be
 // seen, and known again once it is there.
-func (l *latest) commit(txn BackendTxn, s *staged) error {
-	known := l.part(s)
-	err := txn.Commit()
+func (l *latest) commit(b Backend, space string, s *staged) (state uint64, err error) {
+	l.part(s)
+	state, err = b.Commit(space, s.all())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.commits++
-	l.committing = false
+	l.flying = nil
+	l.state = max(l.state, state)
 	if err != nil {
-		return err // it is open what is there
+		return state, err // it is open what is there
 	}
-	for _, at := range known {
-		l.put(at, sighting{owned(s.set[at.bucket][at.id]), true}, l.commits)
-	}
-	return nil
-}
-
-// part forgets what is about to change, and answers what of that was known.
-func (l *latest) part(s *staged) (known []place) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.committing = true
-	for b, rows := range s.set {
-		for id := range rows {
-			at := place{b, id}
-			if old, ok := l.rows[at]; ok {
-				l.grow(-old.size(at))
-				delete(l.rows, at)
-				known = append(known, at)
-			}
+	for i := range s.set.list {
+		if p := &s.set.list[i]; p.bucket.kept() {
+			l.put(p.place, sighting{p.row, true}, state)
 		}
 	}
-	return known
+	return state, nil
+}
+
+// part forgets what is about to change.
+func (l *latest) part(s *staged) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flying = s
+	for i := range s.set.list {
+		at := s.set.list[i].place
+		if old, ok := l.rows[at]; ok {
+			l.grow(-old.size(at))
+			delete(l.rows, at)
+		}
+	}
 }
 
 // put keeps a row. The caller holds mu.
@@ -135,43 +123,45 @@ func (l *latest) put(at place, s sighting, since uint64) {
 
 func (s *sighting) size(at place) int { return len(at.id) + len(s.row.Value) + writeCost }
 
-// view is a transaction on the state after the given number of commits.
+// view is a snapshot of a space of which much is known.
 type view struct {
-	BackendTxn
+	Snapshot
 
 	of *latest
-	at uint64
 }
 
 func (v *view) Get(b Bucket, id string) (Row, bool, error) {
 	if !b.kept() {
-		return v.BackendTxn.Get(b, id)
+		return v.Snapshot.Get(b, id)
 	}
 	at := place{b, id}
-	if row, ok := v.of.get(at, v.at); ok {
-		return owned(row.row), row.found, nil
+	if row, ok := v.of.get(at, v.State()); ok {
+		return row.row, row.found, nil
 	}
-	row, found, err := v.BackendTxn.Get(b, id)
+	row, found, err := v.Snapshot.Get(b, id)
 	if err == nil {
-		v.of.learn(at, sighting{row, found}, v.at)
+		v.of.learn(at, sighting{row, found}, v.State())
 	}
 	return row, found, err
 }
 
-// get is a row that was so after so many commits.
-func (l *latest) get(at place, commits uint64) (lately, bool) {
+// get is a row that was so in a state.
+func (l *latest) get(at place, state uint64) (lately, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	row, ok := l.rows[at]
-	return row, ok && row.since <= commits
+	return row, ok && row.since <= state
 }
 
-// learn keeps what was read after so many commits, unless there were more.
-func (l *latest) learn(at place, s sighting, commits uint64) {
-	s.row = owned(s.row)
+// learn keeps what was read in a state, unless it may be another since then.
+func (l *latest) learn(at place, s sighting, state uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.commits == commits && !l.committing {
-		l.put(at, s, commits)
+	if state < l.state || l.flying != nil && l.flying.set.find(at) >= 0 {
+		return
 	}
+	if old, ok := l.rows[at]; ok && old.since > state {
+		return
+	}
+	l.put(at, s, state)
 }

@@ -23,7 +23,7 @@ func TestKeptRowsAreBounded(t *testing.T) {
 	if s.kept.Load() <= maxLatestAll {
 		t.Fatalf("%d bytes do not show anything", s.kept.Load())
 	}
-	if _, err := s.space("another").begin(false); err != nil {
+	if _, err := s.space("another").begin(); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.kept.Load(); n != 0 {
@@ -34,4 +34,4 @@ func TestKeptRowsAreBounded(t *testing.T) {
 // nowhere is a ground that holds nothing.
 type nowhere struct{ Backend }
 
-func (nowhere) Begin(string, bool) (BackendTxn, error) { return nil, nil }
+func (nowhere) Begin(string) (Snapshot, error) { return nil, nil }

@@ -23,7 +23,7 @@ type root struct {
 	latest map[string]*latest // by space
 
 	kept  atomic.Int64   // bytes in all of latest
-	under sync.WaitGroup // transactions under way; grows under mu, before closed
+	under sync.WaitGroup // transactions under way, and commits that they wait for; grows under mu, before closed
 
 	closing  sync.Once
 	closeErr error
@@ -91,11 +91,11 @@ type space struct {
 	latest *latest
 }
 
-func (s *space) begin(write bool) (BackendTxn, error) {
+func (s *space) begin() (Snapshot, error) {
 	if s.store.kept.Load() > maxLatestAll {
 		s.store.forget()
 	}
-	return s.latest.begin(s.store.backend, s.name, write)
+	return s.latest.begin(s.store.backend, s.name)
 }
 
 func (s *space) View(ctx context.Context, fn func(Reader) error) error {
@@ -106,7 +106,7 @@ func (s *space) View(ctx context.Context, fn func(Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Of(err)
 	}
-	rows, err := s.begin(false)
+	rows, err := s.begin()
 	if err != nil {
 		return err
 	}
@@ -129,57 +129,50 @@ func (s *space) UpdateAhead(ctx context.Context, fn func(Writer) error) error {
 		return err
 	}
 	defer s.store.under.Done()
-	q, durable := s.store.turns.approach(s.name)
+	q := s.store.turns.approach(s.name)
 	if q == nil {
 		return s.update(ctx, fn, nil) // nobody is in the way
 	}
-	a, err := s.ahead(ctx, fn, q, durable)
+	a, err := s.ahead(ctx, fn, q)
 	if a == nil {
 		return err
 	}
 	return s.update(ctx, fn, a)
 }
 
-// update writes what fn writes, or has written ahead.
+// update writes what fn writes, or has written ahead. What failed, or wrote
+// nothing, has read what others wrote just before: nobody is told of that before
+// it is durable.
 func (s *space) update(ctx context.Context, fn func(Writer) error, a *ahead) error {
-	b, err := s.write(ctx, fn, a)
-	if b == nil {
-		return err
-	}
-	// What failed, or wrote nothing, has read what others of the batch wrote:
-	// nobody is told of that before it is durable.
-	if lost := b.wait(); err == nil {
+	on, err := s.write(ctx, fn, a)
+	if lost := on.wait(); err == nil {
 		return lost
 	}
 	return err
 }
 
 // write runs fn when it is its turn, unless what it wrote ahead holds, and adds
-// what it wrote to the batch that it ran on. That is nil when it ran on none but
-// what is durable.
-func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on *batch, err error) {
+// what it wrote to the batch that it ran on. The outcome is what it depends on;
+// nil: on nothing but what is durable.
+func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on *outcome, err error) {
 	q, err := s.store.turns.take(ctx, s.name, a != nil)
 	if err != nil {
 		return nil, fault.Of(err)
 	}
-	defer s.store.turns.leave(s.name, q) // when fn panics, too
-	if q.batch == nil {
-		rows, err := s.begin(true)
-		if err != nil {
-			return nil, err
-		}
-		q.batch = newBatch(rows, s.latest)
+	defer s.leave(q) // when fn panics, too
+	b, err := s.gather(q)
+	if err != nil {
+		return nil, err
 	}
-	if q.batch.size > 0 {
-		on = q.batch
-	}
+	defer b.release()
+	on = b.shows()
 	if err := ctx.Err(); err != nil {
 		return on, fault.Of(err)
 	}
 	var t *txn
-	own := &staged{under: q.batch}
+	own := &staged{under: b}
 	if a != nil && q.history.holds(a) {
-		own.set, t = a.own.set, &txn{ctx: ctx, rows: own, cost: a.txn.cost, last: a.txn.last}
+		own.set, t = a.own.set, &txn{ctx: ctx, rows: own, own: own, cost: a.txn.cost, last: a.txn.last}
 	} else if t, err = run(ctx, own, 0, fn); err != nil {
 		return on, err
 	}
@@ -189,29 +182,5 @@ func (s *space) write(ctx context.Context, fn func(Writer) error, a *ahead) (on 
 	if t.cost == 0 {
 		return on, nil
 	}
-	if on, err = s.roomFor(q, t.cost); err != nil {
-		return nil, err
-	}
-	q.history.add(own)
-	on.add(own, t.cost)
-	return on, nil
-}
-
-// roomFor is a batch that can take these writes. When it is a new one, it shows
-// what the full one before it did, so that what was read still holds.
-func (s *space) roomFor(q *turn, cost int) (*batch, error) {
-	if q.batch.room(cost) {
-		return q.batch, nil
-	}
-	full := q.batch
-	q.batch = nil
-	if full.commit(); full.err != nil {
-		return nil, full.err
-	}
-	rows, err := s.begin(true)
-	if err != nil {
-		return nil, err
-	}
-	q.batch = newBatch(rows, s.latest)
-	return q.batch, nil
+	return s.join(q, b, own, t.cost)
 }

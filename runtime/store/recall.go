@@ -14,11 +14,6 @@ type recall struct {
 // maxSeen bounds how many bytes of what was read are kept.
 const maxSeen = 4 << 20
 
-type place struct {
-	bucket Bucket
-	id     string
-}
-
 type sighting struct {
 	row   Row
 	found bool
@@ -29,7 +24,7 @@ func newRecall(rows Rows) *recall { return &recall{rows: rows, seen: map[place]s
 func (r *recall) Get(bucket Bucket, id string) (Row, bool, error) {
 	at := place{bucket, id}
 	if s, ok := r.seen[at]; ok {
-		return owned(s.row), s.found, nil
+		return s.row, s.found, nil
 	}
 	row, found, err := r.rows.Get(bucket, id)
 	if err != nil {
@@ -39,7 +34,7 @@ func (r *recall) Get(bucket Bucket, id string) (Row, bool, error) {
 		clear(r.seen)
 		r.bytes = 0
 	}
-	r.seen[at] = sighting{owned(row), found}
+	r.seen[at] = sighting{row, found}
 	r.bytes += len(id) + len(row.Value) + writeCost
 	return row, found, nil
 }
@@ -47,10 +42,4 @@ func (r *recall) Get(bucket Bucket, id string) (Row, bool, error) {
 // Scan reads what is there; a list is seldom read twice.
 func (r *recall) Scan(bucket Bucket, prefix, from string) iter.Seq2[Row, error] {
 	return r.rows.Scan(bucket, prefix, from)
-}
-
-// Set passes on what is set. Who sets by way of a staged does not come here.
-func (r *recall) Set(bucket Bucket, row Row) error {
-	delete(r.seen, place{bucket, row.ID})
-	return r.rows.Set(bucket, row)
 }

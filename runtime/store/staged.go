@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -12,87 +10,72 @@ import (
 // over the batch that it is to join, by a batch over what is stored.
 type staged struct {
 	under Rows
-	set   map[Bucket]map[string]Row
+	set   rowset
 }
 
 func (s *staged) Get(b Bucket, id string) (Row, bool, error) {
-	if row, ok := s.set[b][id]; ok {
-		return owned(row), true, nil
+	if row, ok := s.set.get(place{b, id}); ok {
+		return row, true, nil
 	}
 	return s.under.Get(b, id)
 }
 
 func (s *staged) Scan(b Bucket, prefix, from string) iter.Seq2[Row, error] {
-	own := s.set[b]
+	own := s.within(b, prefix, from)
 	if len(own) == 0 {
 		return s.under.Scan(b, prefix, from)
 	}
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(own)), func(id string) bool {
-		return id < from || !strings.HasPrefix(id, prefix)
-	})
 	return func(yield func(Row, error) bool) {
-		ids := ids
+		own := own
 		for row, err := range s.under.Scan(b, prefix, from) {
-			for err == nil && len(ids) > 0 && ids[0] < row.ID {
-				if !yield(owned(own[ids[0]]), nil) {
+			for err == nil && len(own) > 0 && own[0].ID < row.ID {
+				if !yield(own[0], nil) {
 					return
 				}
-				ids = ids[1:]
+				own = own[1:]
 			}
-			if err == nil && len(ids) > 0 && ids[0] == row.ID {
-				row, ids = owned(own[row.ID]), ids[1:]
+			if err == nil && len(own) > 0 && own[0].ID == row.ID {
+				row, own = own[0], own[1:]
 			}
 			if !yield(row, err) || err != nil {
 				return
 			}
 		}
-		for _, id := range ids {
-			if !yield(owned(own[id]), nil) {
+		for _, row := range own {
+			if !yield(row, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (s *staged) Set(b Bucket, row Row) error {
-	if s.set == nil {
-		s.set = map[Bucket]map[string]Row{}
-	}
-	if s.set[b] == nil {
-		s.set[b] = map[string]Row{}
-	}
-	s.set[b][row.ID] = owned(row)
-	return nil
-}
-
-// join takes in what another has set, which must not be used any more.
-func (s *staged) join(other *staged) {
-	if s.set == nil {
-		s.set = map[Bucket]map[string]Row{}
-	}
-	for b, rows := range other.set {
-		if s.set[b] == nil {
-			s.set[b] = rows
-			continue
+// within is what has been set of a scan, in its order.
+func (s *staged) within(b Bucket, prefix, from string) (rows []Row) {
+	for i := range s.set.list {
+		if p := &s.set.list[i]; p.bucket == b && p.id >= from && strings.HasPrefix(p.id, prefix) {
+			rows = append(rows, p.row)
 		}
-		maps.Copy(s.set[b], rows)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.ID, b.ID) })
+	return rows
+}
+
+func (s *staged) put(b Bucket, row Row) { s.set.put(place{b, row.ID}, row) }
+
+// join takes in what another has set.
+func (s *staged) join(other *staged) {
+	for i := range other.set.list {
+		s.set.put(other.set.list[i].place, other.set.list[i].row)
 	}
 }
 
-// apply sets in another transaction what was set in this one.
-func (s *staged) apply(to Rows) error {
-	for b, rows := range s.set {
-		for _, row := range rows {
-			if err := to.Set(b, row); err != nil {
-				return err
+// all is what has been set.
+func (s *staged) all() iter.Seq2[Bucket, Row] {
+	return func(yield func(Bucket, Row) bool) {
+		for i := range s.set.list {
+			if !yield(s.set.list[i].bucket, s.set.list[i].row) {
+				return
 			}
 		}
 	}
-	return nil
-}
-
-// owned shares no bytes with a row that others may change.
-func owned(r Row) Row {
-	r.Value = bytes.Clone(r.Value)
-	return r
 }

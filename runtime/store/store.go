@@ -116,9 +116,11 @@ type Writer interface {
 	Finally(fn func(Writer) error)
 }
 
-// Entry is one stored value. It belongs to whoever got it.
+// Entry is one stored value.
 type Entry struct {
-	ID    string
+	ID string
+	// Value is shared by all who read it: nobody may change its bytes. Whoever
+	// has put it may.
 	Value []byte
 	// Version counts the writes of this id, from 1. It never falls and never
 	// returns to an earlier number, not even when the entry is deleted and

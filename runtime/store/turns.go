@@ -8,22 +8,22 @@ import (
 
 // turns lets one writer at a time into each space. That makes the updates of a
 // space serialisable, phantoms included. So that writers side by side need not
-// pay for a commit each, one that leaves while others wait hands what it wrote
-// on to the next, and the last of them commits for all: see batch. A space has
-// an entry only while somebody is in it or waits for it.
+// pay for a commit each, what they write gathers in a batch while the commit of
+// the batch before is under way: see flight. A space has an entry only while
+// somebody is in it or waits for it.
 type turns struct {
 	mu     sync.Mutex
 	spaces map[string]*turn
 }
 
 // turn is the place of a space's writer. The fields belong to turns.mu but
-// batch and history, which are the holder's alone.
+// history, which is the holder's alone.
 type turn struct {
 	taken   bool
 	waiting []chan struct{} // closed when its owner has the turn
 	near    int             // writers that run ahead of their turn, and will wait for it
-	durable uint64          // how many updates of the history have been committed
-	batch   *batch          // what waits for its commit; nil: nothing
+	batch   *batch          // what gathers; nil: nothing
+	flying  *batch          // that whose commit is under way; nil: none is
 	history history
 }
 
@@ -73,18 +73,10 @@ func (t *turns) giveUp(q *turn, ready chan struct{}) bool {
 	return i >= 0
 }
 
-// leave gives the turn to who has waited longest. It commits what was written
-// when nobody is there who could add to it, or enough has come together. What
-// others are near to add to is left to them: the last of them commits.
+// leave gives the turn to who has waited longest.
 func (t *turns) leave(space string, q *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if b := q.batch; b != nil && (len(q.waiting) == 0 && q.near == 0 || b.full()) {
-		t.mu.Unlock()
-		b.commit() // with the turn: nobody reads what is not there yet
-		t.mu.Lock()
-		q.batch, q.durable = nil, q.history.added
-	}
 	if len(q.waiting) == 0 {
 		q.taken = false
 		t.tidy(space, q)
@@ -95,38 +87,60 @@ func (t *turns) leave(space string, q *turn) {
 	close(next)
 }
 
-// approach lets a writer of a space in which others are run ahead of its turn:
-// on what is durable, which is at least the first so many updates of the space's
-// history. It has to take the turn then, or to turn away. Nil: nobody is there.
-func (t *turns) approach(space string) (q *turn, durable uint64) {
+// approach lets a writer of a space in which others are run ahead of its turn. It
+// has to take the turn then, or to turn away. Nil: nobody is there.
+func (t *turns) approach(space string) *turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	q = t.spaces[space]
-	if q == nil {
-		return nil, 0
+	q := t.spaces[space]
+	if q != nil {
+		q.near++
 	}
-	q.near++
-	return q, q.durable
+	return q
 }
 
 // away is called by who ran ahead and wants no turn.
 func (t *turns) away(space string, q *turn) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	q.near--
-	last := q.near == 0 && !q.taken
-	if last && q.batch != nil {
-		q.taken = true // others wait for what they left to it
-		t.mu.Unlock()
-		t.leave(space, q)
-		return
-	}
 	t.tidy(space, q)
-	t.mu.Unlock()
+}
+
+// depart is the batch whose commit begins now; nil: none does, because one is
+// under way, which then takes care of what has gathered, or because nothing has.
+func (t *turns) depart(q *turn) *batch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if q.flying != nil {
+		return nil
+	}
+	return q.cut()
+}
+
+// arrive is called when a commit has ended, and is the batch whose commit begins
+// now.
+func (t *turns) arrive(space string, q *turn) *batch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := q.cut()
+	t.tidy(space, q)
+	return next
+}
+
+// cut lets what has gathered take off, if it is anything. From now on nobody
+// adds to it. The caller holds mu.
+func (q *turn) cut() *batch {
+	q.flying = nil
+	if q.batch != nil && q.batch.size > 0 {
+		q.flying, q.batch = q.batch, nil
+	}
+	return q.flying
 }
 
 // tidy forgets a space that nobody is in. The caller holds mu.
 func (t *turns) tidy(space string, q *turn) {
-	if !q.taken && q.near == 0 {
+	if !q.taken && q.near == 0 && q.flying == nil {
 		delete(t.spaces, space)
 	}
 }

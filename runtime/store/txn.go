@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -10,6 +11,7 @@ import (
 type txn struct {
 	ctx   context.Context //nolint:containedctx // it lives as long as the function it was given to
 	rows  Rows
+	own   *staged // what rows are too, where they can be set; nil: they cannot
 	ended bool
 
 	cost int // of the writes so far, bounded by MaxTxn
@@ -21,8 +23,8 @@ type txn struct {
 }
 
 // run runs fn as a transaction on rows, behind writes of a cost.
-func run(ctx context.Context, rows Rows, cost int, fn func(Writer) error) (*txn, error) {
-	t := &txn{ctx: ctx, rows: rows, cost: cost}
+func run(ctx context.Context, rows *staged, cost int, fn func(Writer) error) (*txn, error) {
+	t := &txn{ctx: ctx, rows: rows, own: rows, cost: cost}
 	defer func() { t.ended = true }()
 	if err := fn(&writer{reader{t}}); err != nil {
 		return nil, err
@@ -37,7 +39,7 @@ func run(ctx context.Context, rows Rows, cost int, fn func(Writer) error) (*txn,
 func (t *txn) finish() (_ *txn, err error) {
 	for err == nil && len(t.last) > 0 {
 		last := t.last
-		t, err = run(t.ctx, t.rows, t.cost, func(w Writer) error {
+		t, err = run(t.ctx, t.own, t.cost, func(w Writer) error {
 			for _, fn := range last {
 				if err := fn(w); err != nil {
 					return err
@@ -166,7 +168,7 @@ func (w *writer) put(b Bucket, id string, value []byte, version uint64) (uint64,
 	if err := checkValue(b, id, value); err != nil {
 		return 0, err
 	}
-	return version, w.set(b, Row{ID: id, Version: version, Value: value})
+	return version, w.set(b, Row{ID: id, Version: version, Value: bytes.Clone(value)})
 }
 
 func (w *writer) set(b Bucket, row Row) error {
@@ -175,9 +177,6 @@ func (w *writer) set(b Bucket, row Row) error {
 			WithHint("Split it into several updates.")
 		return w.broken
 	}
-	if err := w.rows.Set(b, row); err != nil {
-		w.broken = err
-		return err
-	}
+	w.own.put(b, row)
 	return nil
 }

@@ -62,7 +62,7 @@ func Open(cfg Config) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{db: db, seal: newSeal(cfg.Key), disk: disk, stop: make(chan struct{})}
+	b := &backend{db: db, seal: newSeal(cfg.Key), disk: disk, states: newStates(db), stop: make(chan struct{})}
 	if err := b.checkKey(); err != nil {
 		return nil, errors.Join(err, b.db.Close())
 	}
@@ -74,7 +74,7 @@ func Open(cfg Config) (store.Store, error) {
 
 func openBadger(cfg *Config) (db *bdg.DB, err error) {
 	err = guard("the store in "+cfg.Dir, func() error {
-		db, err = bdg.Open(badgerOptions(cfg))
+		db, err = bdg.OpenManaged(badgerOptions(cfg)) // see states
 		return err
 	})
 	if err != nil && !fault.Is(err, fault.Integrity) {
@@ -92,10 +92,11 @@ func badgerOptions(cfg *Config) bdg.Options {
 	return bdg.DefaultOptions(cfg.Dir).
 		WithLogger(logger{cfg.Logger}).
 		WithSyncWrites(true).
-		WithDetectConflicts(true).
+		WithDetectConflicts(false). // the store lets one writer at a time into a space
 		WithNumVersionsToKeep(1).
 		WithMemTableSize(memTableSize).
-		WithNumMemtables(2).
+		WithNumMemtables(memTables).
+		WithNumLevelZeroTables(levelZeroTables).
 		WithValueLogFileSize(64 << 20).
 		WithValueThreshold(1 << 20).
 		WithNumCompactors(2).
@@ -107,20 +108,23 @@ func badgerOptions(cfg *Config) bdg.Options {
 }
 
 // memTableSize bounds a transaction too: Badger takes 15 % of it, and
-// store.MaxTxn must fit.
-const memTableSize = 8 << 20
+// store.MaxTxn must fit. With each full one writes wait some 25 ms for the next,
+// so that they are large; what is not written yet takes no memory.
+const (
+	memTableSize    = 32 << 20
+	memTables       = 2 // full ones that wait to be written
+	levelZeroTables = 4 // before they are compacted
+)
 
 type backend struct {
 	db   *bdg.DB
 	seal *seal
 	disk *disk
 
+	states *states
+
 	stop  chan struct{}
 	loops sync.WaitGroup
-}
-
-func (b *backend) Begin(space string, write bool) (store.BackendTxn, error) {
-	return &txn{backend: b, space: space, txn: b.db.NewTransaction(write)}, nil
 }
 
 // Close ends the goroutines and writes what is in memory to its tables. When

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"errors"
+	"math"
 
 	bdg "github.com/dgraph-io/badger/v4"
 
@@ -41,17 +42,21 @@ func (b *backend) writeKeyCheck(at []byte) error {
 	if err := b.disk.roomToWrite(); err != nil {
 		return err
 	}
-	return b.db.Update(func(t *bdg.Txn) error {
-		it := t.NewIterator(bdg.IteratorOptions{})
-		it.Rewind()
-		empty := !it.Valid()
-		it.Close()
-		if !empty {
-			return damaged(nil, "the store in %s has lost its key check", b.disk.dir)
-		}
-		if err := t.Set(at, b.seal.close(at, store.Row{Version: 1})); err != nil {
-			return fault.Wrap(fault.Internal, err, "the key check was not written")
-		}
-		return nil
-	})
+	t := b.db.NewTransactionAt(math.MaxUint64, true)
+	defer t.Discard()
+	it := t.NewIterator(bdg.IteratorOptions{})
+	it.Rewind()
+	empty := !it.Valid()
+	it.Close()
+	if !empty {
+		return damaged(nil, "the store in %s has lost its key check", b.disk.dir)
+	}
+	err := t.Set(at, b.seal.close(at, store.Row{Version: 1}))
+	if err == nil {
+		_, err = b.states.commit(t)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "the key check was not written")
+	}
+	return nil
 }

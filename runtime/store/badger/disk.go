@@ -6,9 +6,10 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// roomForTables is what opening and closing may write: the memory tables, a
-// log and a compaction of the first level.
-const roomForTables = 64 << 20
+// roomForTables is what opening and closing may write: the memory tables, and a
+// compaction of the first level. It is below the least reserve, so that a store
+// which may not be written may still be read.
+const roomForTables = (memTables + levelZeroTables) * memTableSize
 
 // disk is the gate before every write. Badger extends its files sparsely and
 // writes through memory maps, so that a full disk shows as a SIGBUS that

@@ -23,6 +23,9 @@ import (
 const (
 	logHeader = 20
 	logSize   = 2 * memTableSize
+	// smallLog is the size of the logs of stores that were made with smaller
+	// memory tables.
+	smallLog  = 16 << 20
 	bitTxn    = 1 << 6
 	bitFinTxn = 1 << 7
 
@@ -64,7 +67,7 @@ func checkLogs(dir string) (newest uint64, err error) {
 func checkLog(used []byte, size int) (last uint64, ok bool) {
 	data := slices.Concat(used, make([]byte, 16)) // the last record may end with zeros
 	whole, last := replay(data)
-	if size > logHeader && size < logSize && size != whole {
+	if size > logHeader && size < logSize && size != smallLog && size != whole {
 		return last, false // Badger makes a log shorter only to end it with a whole commit
 	}
 	torn := last + 1 // the commit that may have been under way at a crash

@@ -54,8 +54,10 @@ func TestTornLog(t *testing.T) {
 	log, ends := realLog(t)
 	log = log[:ends[4]]
 	for at := ends[3]; at < ends[4]; at++ {
-		if last, ok := checkLog(log[:at], logSize); !ok || last == 0 {
-			t.Fatalf("zeros from %d of %v", at, ends)
+		for _, size := range []int{logSize, smallLog} {
+			if last, ok := checkLog(log[:at], size); !ok || last == 0 {
+				t.Fatalf("zeros from %d of %v in a log of %d bytes", at, ends, size)
+			}
 		}
 		torn := bytes.Clone(log)
 		torn[at] ^= 0x10

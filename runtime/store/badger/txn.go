@@ -10,16 +10,30 @@ import (
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
-type txn struct {
+// snapshot is one state of a space.
+type snapshot struct {
 	backend *backend
 	space   string
+	state   uint64
 	txn     *bdg.Txn
 }
 
-func (t *txn) Get(b store.Bucket, id string) (row store.Row, found bool, err error) {
+func (b *backend) Begin(space string) (store.Snapshot, error) {
+	state := b.states.begin()
+	return &snapshot{backend: b, space: space, state: state, txn: b.db.NewTransactionAt(state, false)}, nil
+}
+
+func (s *snapshot) State() uint64 { return s.state }
+
+func (s *snapshot) Discard() {
+	s.txn.Discard()
+	s.backend.states.end(s.state)
+}
+
+func (s *snapshot) Get(b store.Bucket, id string) (row store.Row, found bool, err error) {
 	err = guard(string(b), func() error {
-		key := rowKey(t.space, b, id)
-		item, err := t.txn.Get(key)
+		key := rowKey(s.space, b, id)
+		item, err := s.txn.Get(key)
 		switch {
 		case errors.Is(err, bdg.ErrKeyNotFound):
 			return nil
@@ -28,20 +42,20 @@ func (t *txn) Get(b store.Bucket, id string) (row store.Row, found bool, err err
 		}
 		found = true
 		return item.Value(func(sealed []byte) error {
-			row, err = t.backend.seal.open(key, id, sealed)
+			row, err = s.backend.seal.open(key, id, sealed)
 			return err
 		})
 	})
 	return row, found && err == nil, err
 }
 
-func (t *txn) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, error] {
+func (s *snapshot) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, error] {
 	return func(yield func(store.Row, error) bool) {
-		start, within := len(rowKey(t.space, b, "")), rowKey(t.space, b, prefix)
+		start, within := len(rowKey(s.space, b, "")), rowKey(s.space, b, prefix)
 		var it *bdg.Iterator
 		err := guard(string(b), func() error {
-			it = t.txn.NewIterator(bdg.IteratorOptions{Prefix: within})
-			it.Seek(rowKey(t.space, b, from))
+			it = s.txn.NewIterator(bdg.IteratorOptions{Prefix: within})
+			it.Seek(rowKey(s.space, b, from))
 			return nil
 		})
 		if it != nil {
@@ -52,7 +66,7 @@ func (t *txn) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, err
 			err = guard(string(b), func() error {
 				key := it.Item().Key()
 				return it.Item().Value(func(sealed []byte) (err error) {
-					row, err = t.backend.seal.open(key, string(key[start:]), sealed)
+					row, err = s.backend.seal.open(key, string(key[start:]), sealed)
 					return err
 				})
 			})
@@ -70,22 +84,20 @@ func (t *txn) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, err
 	}
 }
 
-func (t *txn) Set(b store.Bucket, row store.Row) error {
-	key := rowKey(t.space, b, row.ID)
-	if err := t.txn.Set(key, t.backend.seal.close(key, row)); err != nil {
-		return fault.Wrap(fault.Internal, err, "%s %.80q was not written", b, row.ID)
+func (b *backend) Commit(space string, rows iter.Seq2[store.Bucket, store.Row]) (state uint64, err error) {
+	if err := b.disk.roomToWrite(); err != nil {
+		return 0, err
 	}
-	return nil
+	t := b.db.NewTransactionAt(0, true) // it reads nothing
+	defer t.Discard()
+	for bucket, row := range rows {
+		key := rowKey(space, bucket, row.ID)
+		if err := t.Set(key, b.seal.close(key, row)); err != nil {
+			return 0, fault.Wrap(fault.Internal, err, "%s %.80q was not written", bucket, row.ID)
+		}
+	}
+	if state, err = b.states.commit(t); err != nil {
+		return state, fault.Wrap(fault.Internal, err, "the commit failed")
+	}
+	return state, nil
 }
-
-func (t *txn) Commit() error {
-	if err := t.backend.disk.roomToWrite(); err != nil {
-		return err
-	}
-	if err := t.txn.Commit(); err != nil {
-		return fault.Wrap(fault.Internal, err, "the commit failed")
-	}
-	return nil
-}
-
-func (t *txn) Discard() { t.txn.Discard() }

@@ -6,7 +6,6 @@
 package memory
 
 import (
-	"bytes"
 	"cmp"
 	"iter"
 	"maps"
@@ -29,83 +28,79 @@ type state map[store.Bucket][]*store.Row
 type backend struct {
 	mu     sync.RWMutex
 	spaces map[string]state
+	number uint64 // of the state: how many commits there have been
 }
 
-func (b *backend) Begin(space string, _ bool) (store.BackendTxn, error) {
+func (b *backend) Begin(space string) (store.Snapshot, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return &txn{backend: b, space: space, seen: b.spaces[space]}, nil
+	return &snapshot{seen: b.spaces[space], number: b.number}, nil
+}
+
+func (b *backend) Commit(space string, rows iter.Seq2[store.Bucket, store.Row]) (uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next, own := maps.Clone(b.spaces[space]), map[store.Bucket]bool{}
+	if next == nil {
+		next = state{}
+	}
+	for bucket, row := range rows {
+		if !own[bucket] {
+			next[bucket], own[bucket] = slices.Clone(next[bucket]), true
+		}
+		next.set(bucket, row)
+	}
+	b.spaces[space] = next
+	b.number++
+	return b.number, nil
 }
 
 func (b *backend) Close() error { return nil }
 
-type txn struct {
-	backend *backend
-	space   string
-	seen    state
-	own     map[store.Bucket]bool // the buckets of seen that are copies of this transaction's
+// set puts a row into a bucket that nobody has seen.
+func (s state) set(b store.Bucket, row store.Row) {
+	if row.Value == nil {
+		row.Value = []byte{}
+	}
+	i, found := find(s[b], row.ID)
+	if found {
+		s[b][i] = &row
+	} else {
+		s[b] = slices.Insert(s[b], i, &row)
+	}
 }
 
-func (t *txn) Get(b store.Bucket, id string) (store.Row, bool, error) {
-	rows := t.seen[b]
+// snapshot is one state of a space.
+type snapshot struct {
+	seen   state
+	number uint64
+}
+
+func (s *snapshot) State() uint64 { return s.number }
+
+func (s *snapshot) Discard() {}
+
+func (s *snapshot) Get(b store.Bucket, id string) (store.Row, bool, error) {
+	rows := s.seen[b]
 	i, found := find(rows, id)
 	if !found {
 		return store.Row{}, false, nil
 	}
-	return *copied(*rows[i]), true, nil
+	return *rows[i], true, nil
 }
 
-func (t *txn) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, error] {
+func (s *snapshot) Scan(b store.Bucket, prefix, from string) iter.Seq2[store.Row, error] {
 	return func(yield func(store.Row, error) bool) {
-		rows := t.seen[b]
+		rows := s.seen[b]
 		start, _ := find(rows, from)
 		for _, row := range rows[start:] {
-			if !strings.HasPrefix(row.ID, prefix) || !yield(*copied(*row), nil) {
+			if !strings.HasPrefix(row.ID, prefix) || !yield(*row, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (t *txn) Set(b store.Bucket, row store.Row) error {
-	if t.own == nil {
-		t.own = map[store.Bucket]bool{}
-		t.seen = maps.Clone(t.seen)
-		if t.seen == nil {
-			t.seen = state{}
-		}
-	}
-	rows := t.seen[b]
-	if !t.own[b] {
-		rows, t.own[b] = slices.Clone(rows), true
-	}
-	i, found := find(rows, row.ID)
-	if found {
-		rows[i] = copied(row)
-	} else {
-		rows = slices.Insert(rows, i, copied(row))
-	}
-	t.seen[b] = rows
-	return nil
-}
-
-func (t *txn) Commit() error {
-	t.backend.mu.Lock()
-	defer t.backend.mu.Unlock()
-	t.backend.spaces[t.space] = t.seen
-	return nil
-}
-
-func (t *txn) Discard() {}
-
 func find(rows []*store.Row, id string) (int, bool) {
 	return slices.BinarySearchFunc(rows, id, func(r *store.Row, id string) int { return cmp.Compare(r.ID, id) })
-}
-
-// copied shares nothing with r that can be changed.
-func copied(r store.Row) *store.Row {
-	if r.Value = bytes.Clone(r.Value); r.Value == nil {
-		r.Value = []byte{}
-	}
-	return &r
 }
