@@ -52,7 +52,8 @@ type Record struct {
 	Headers     []Header
 	// SourceKey is the source's name for it. A repeat among the newest 4,096 keys
 	// of the lane is left out and counted; after a restart of the server those are
-	// known that stand in the newest blocks of the outbox, as converters left them.
+	// known that stand in the lane's last block, and in the 4,096 blocks of the outbox
+	// before it, as converters left them.
 	SourceKey string
 }
 

@@ -11,17 +11,19 @@ import (
 
 var _ actor.KeyReader = laneHost{}
 
-// SourceKeys implements actor.KeyReader: of the records in the newest blocks of
-// the log.
+// SourceKeys implements actor.KeyReader: of the records in the lane's last block,
+// and in those of the log before it. What others have written since does not count,
+// or the last request of a quiet lane, of which the answer was lost, would be
+// forgotten for the noise of its neighbours.
 func (h laneHost) SourceKeys(ctx context.Context, most int) (keys []string, err error) {
-	head := h.log.Head()
-	if _, known := h.log.LaneState(h.id, h.lane.name); !known || head == 0 {
+	state, known := h.log.LaneState(h.id, h.lane.name)
+	if !known || state.Last == 0 {
 		return nil, nil
 	}
-	r := h.log.Reader(head - min(head-1, scanned))
+	r := h.log.Reader(state.Last - min(state.Last-1, scanned))
 	defer func() { _ = r.Close() }()
 	var records abi.Batch
-	for seq := uint64(0); seq < head; {
+	for seq := uint64(0); seq < state.Last; {
 		b, err := r.Next(ctx)
 		if gap, ok := errors.AsType[*outbox.Gap](err); ok {
 			seq = gap.To
