@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -247,5 +248,13 @@ func TestAnotherCheckKnowsNothingOfWhatIsKept(t *testing.T) {
 		if _, _, found := other.metered(digest); found || name == now {
 			t.Errorf("%s knows the module", name)
 		}
+	}
+}
+
+// TestCompilersHaveTimeOnABusyMachine: where the processor time of a compilation is
+// bound, the clock must not be what ends an honest one that got a fifth of a core.
+func TestCompilersHaveTimeOnABusyMachine(t *testing.T) {
+	if l := (CompileLimits{}).withDefaults(); runtime.GOOS == "linux" && l.Wall < 5*l.CPU {
+		t.Errorf("it is ended after %s, with up to %s of processor time", l.Wall, l.CPU)
 	}
 }

@@ -18,6 +18,9 @@ const (
 	workerFiles    = 32
 	workerFileSize = 1 << 30
 	workerNice     = 10 // connectors go first
+	// workerWall is long, because a process that yields to all others on a busy machine
+	// takes many times the processor time that it is bound by.
+	workerWall = 90 * time.Second
 )
 
 // confine binds this process. Address space is counted beyond what the process
