@@ -1,9 +1,10 @@
 package main
 
 import (
-	"math"
+	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/pointer"
 )
 
@@ -68,22 +69,18 @@ func (c *config) check() error {
 	}{{"device_pointer", c.DevicePointer, &c.device}, {"key_pointer", c.KeyPointer, &c.key}, {"each", c.Each, &c.each}} {
 		read, err := pointer.Parse(p.text)
 		if err != nil {
-			return wrong(p.name, err.Error())
+			return snaprail.InvalidConfig("/"+p.name, "%s", err.Error())
 		}
 		*p.to = read
 	}
 	c.isEach = c.Each != ""
 	if c.Format == "raw" && (c.isEach || c.device.Set || c.key.Set) {
-		return wrong("format", "each, device_pointer and key_pointer look into JSON, and raw is none")
+		return snaprail.InvalidConfig("/format", "each, device_pointer and key_pointer look into JSON, and raw is none")
 	}
 	if c.Auth == "slack" && c.Reply == nil {
 		c.Reply = &reply{Status: 200} // a challenge is answered, so all are
 	}
 	return nil
-}
-
-func wrong(field, text string) error {
-	return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid_config", Text: "/" + field + ": " + text, Hint: "Correct the config."}
 }
 
 // open is what the host is asked for.
@@ -140,10 +137,7 @@ func presets() map[string]abi.HookOpen {
 	}
 }
 
-// milliseconds is a time in seconds; what is not one is none.
+// milliseconds is a time in seconds, rounded up: what is a little is not nothing.
 func milliseconds(seconds float64) uint64 {
-	if seconds <= 0 || math.IsNaN(seconds) || seconds > 1e9 {
-		return 0
-	}
-	return uint64(math.Ceil(seconds * 1000))
+	return uint64((snaprail.Seconds(seconds) + time.Millisecond - 1) / time.Millisecond)
 }

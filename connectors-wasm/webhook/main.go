@@ -3,10 +3,12 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,7 +34,6 @@ type webhook struct {
 	config config
 	paths  hooks.Paths
 	known  snaprail.Known
-	seen   seen
 	room   int // records that the step may still have
 }
 
@@ -75,9 +76,6 @@ var errRoom = errors.New("no room")
 
 // OnEvents makes records of each request.
 func (w *webhook) OnEvents(events []abi.Event, step *snaprail.Step) error {
-	if err := w.seen.load(); err != nil { // not in Open: the guest before may still have worked then
-		return err
-	}
 	w.room = abi.MaxItems
 	for i := range events {
 		if events[i].Type != abi.EventData {
@@ -95,7 +93,7 @@ func (w *webhook) OnEvents(events []abi.Event, step *snaprail.Step) error {
 			step.Reject(i, err.Error())
 		}
 	}
-	return w.seen.keep()
+	return nil
 }
 
 // take makes the records of one request. What the caller is to be told is said
@@ -109,20 +107,6 @@ func (w *webhook) take(i int, q *abi.HookRequest, at int64, step *snaprail.Step)
 		}
 		return err
 	}
-	request := sumOf(q.Method + " " + q.Path + "?" + q.Query + "\n" + string(q.Body))
-	if q.Key != "" {
-		before, ok := w.seen.find(q.Key)
-		switch {
-		case ok && before != request:
-			return errors.New("another request came under this name")
-		case ok:
-			err := w.reply(q)
-			if err == nil {
-				step.Skip(i, "it came before")
-			}
-			return err
-		}
-	}
 	made, err := w.read(q)
 	if err == nil {
 		err = w.reply(q)
@@ -130,20 +114,28 @@ func (w *webhook) take(i int, q *abi.HookRequest, at int64, step *snaprail.Step)
 	if err != nil {
 		return err
 	}
-	source := ""
-	if q.Key != "" {
-		w.seen.add(q.Key, request)
-		source = sourceKey(q.Key, request)
-	}
-	w.records(q, at, &made, source, step)
+	w.records(q, at, &made, step)
 	return nil
 }
 
-// sourceKey names the records of a request. What it was is part of it: another one
-// under the same name is no repeat.
-func sourceKey(name string, request sum) string {
-	return name + "#" + hex.EncodeToString(request[:])
+// sourceKey names the records of a request that is named itself, so that the host
+// leaves those of a repeat out, which makes them anew: of one whose answer was lost
+// in a crash. What the request was is part of it: another one under the same name is
+// no repeat.
+func sourceKey(q *abi.HookRequest) string {
+	if q.Key == "" {
+		return ""
+	}
+	h := sha256.New()
+	for _, part := range []string{q.Method, q.Path, q.Query} {
+		_, _ = io.WriteString(h, strconv.Itoa(len(part))+":"+part)
+	}
+	_, _ = h.Write(q.Body)
+	return q.Key + "#" + hex.EncodeToString(h.Sum(nil)[:sumSize])
 }
+
+// sumSize is how many bytes of the hash are in a source key.
+const sumSize = 16
 
 // reply says what the config does.
 func (w *webhook) reply(q *abi.HookRequest) error {
@@ -242,8 +234,9 @@ func (w *webhook) split(q *abi.HookRequest, made *reading) error {
 }
 
 // records makes the records of a request that was read.
-func (w *webhook) records(q *abi.HookRequest, at int64, made *reading, source string, step *snaprail.Step) {
+func (w *webhook) records(q *abi.HookRequest, at int64, made *reading, step *snaprail.Step) {
 	w.room -= len(made.payloads)
+	source := sourceKey(q)
 	for n, payload := range made.payloads {
 		w.name(made.devices[n], step)
 		r := step.Payload(made.devices[n], at, made.contentType, payload)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -28,14 +27,14 @@ type rig struct {
 
 	t     *testing.T
 	hooks *guesttest.Hooks
-	kv    map[string][]byte
 }
 
 func opened(t *testing.T, config string) *rig {
 	t.Helper()
-	r := &rig{guesttest.New(t, &webhook{}), t, nil, nil}
+	r := &rig{guesttest.New(t, &webhook{}), t, nil}
 	r.Log()
-	r.hooks, r.kv = r.Hooks(), r.KV()
+	r.KV()
+	r.hooks = r.Hooks()
 	r.MustOpen(config)
 	return r
 }
@@ -166,59 +165,52 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// A name that came before a crash makes no second record, whatever the host has
-// forgotten, and is answered the same.
-func TestSeenBefore(t *testing.T) {
-	r := opened(t, `{"reply":{"status":201,"body":"made"}}`)
-	q := abi.HookRequest{Path: "/", Key: "order-1", Body: []byte(`1`)}
-	if records, answers := r.send(q); records == "" || answers != "201 made" {
-		t.Errorf("%s, %s", records, answers)
-	}
-	again := &rig{guesttest.New(t, &webhook{}), t, nil, nil}
-	again.Log()
-	again.hooks, again.kv = again.Hooks(), again.KV()
-	maps.Copy(again.kv, r.kv)
-	again.MustOpen(`{"reply":{"status":201,"body":"made"}}`)
-	if records, answers := again.send(q, abi.HookRequest{Path: "/", Key: "order-2", Body: []byte(`2`)}); strings.Count(records, "\n") != 0 || !strings.Contains(records, "order-2") || answers != "201 made\n201 made" {
-		t.Errorf("%s, %s", records, answers)
-	}
-}
-
-// A name is that of one request: another one under it is refused, and not taken for
-// a repeat that made its records already. Its records are no repeats either, when the
-// name was forgotten.
-func TestANameIsThatOfOneRequest(t *testing.T) {
-	r := opened(t, `{"device":"d"}`)
+// A request that comes again makes the same records under the same source key, by
+// which the host leaves them out, and is answered the same: whatever the connector
+// has met since, and in its next life too. Another request under its name has another
+// source key, so that it is not lost.
+func TestSourceKeys(t *testing.T) {
 	first := abi.HookRequest{Method: "POST", Path: "/a", Query: "x=1", Key: "17", Body: []byte(`{"order":1}`)}
-	if records, answers := r.send(first); records == "" || answers != "202" {
-		t.Fatalf("%s, %s", records, answers)
+	r := opened(t, `{"reply":{"status":201,"body":"made"}}`)
+	key, answer := r.source(first)
+	if !strings.HasPrefix(key, "17#") || len(key) != len("17#")+32 || answer != "201 made" {
+		t.Errorf("%s, %s", key, answer)
 	}
-	if records, answers := r.send(first); records != "" || answers != "202" {
-		t.Errorf("the same again: %s, %s", records, answers)
+	for _, again := range []*rig{r, opened(t, `{"reply":{"status":201,"body":"made"}}`)} {
+		if k, a := again.source(first); k != key || a != answer {
+			t.Errorf("the same again: %s, %s, want %s, %s", k, a, key, answer)
+		}
 	}
 	for what, change := range map[string]func(*abi.HookRequest){
-		"method": func(q *abi.HookRequest) { q.Method = "PUT" },
-		"path":   func(q *abi.HookRequest) { q.Path = "/b" },
-		"query":  func(q *abi.HookRequest) { q.Query = "x=2" },
-		"body":   func(q *abi.HookRequest) { q.Body = []byte(`{"order":2}`) },
+		"method":         func(q *abi.HookRequest) { q.Method = "PUT" },
+		"path":           func(q *abi.HookRequest) { q.Path = "/b" },
+		"query":          func(q *abi.HookRequest) { q.Query = "x=2" },
+		"path and query": func(q *abi.HookRequest) { q.Path, q.Query = "/", "ax=1" },
+		"body":           func(q *abi.HookRequest) { q.Body = []byte(`{"order":2}`) },
+		"name":           func(q *abi.HookRequest) { q.Key = "18" },
 	} {
 		q := first
 		change(&q)
-		if records, answers := r.send(q); records != "" || answers != "422 another request came under this name" {
-			t.Errorf("another %s: %s, %s", what, records, answers)
+		if k, a := r.source(q); k == key || !strings.HasPrefix(k, q.Key+"#") || a != answer {
+			t.Errorf("another %s: %s, %s", what, k, a)
 		}
-		if a, b := r.source(first), r.source(q); a == b || !strings.HasPrefix(b, "17#") {
-			t.Errorf("another %s has the source key %s, and the first one %s", what, b, a)
-		}
+	}
+	first.Key = ""
+	if k, _ := r.source(first); k != "" {
+		t.Errorf("without a name: %s", k)
 	}
 }
 
-// source is the source key of a request's record, at a guest that remembers none.
-func (r *rig) source(q abi.HookRequest) string {
+// source is the source key of a request's record, and what its caller is answered.
+func (r *rig) source(q abi.HookRequest) (key, answer string) {
 	r.t.Helper()
-	fresh := opened(r.t, `{"device":"d"}`)
-	e, _ := fresh.hooks.Event(q)
-	return fresh.MustEvents(e).Batch.Records[0].SourceKey
+	e, id := r.hooks.Event(q)
+	out := r.MustEvents(e)
+	if len(out.Batch.Records) != 1 || len(out.Verdicts) != 0 {
+		r.t.Fatalf("%+v", out)
+	}
+	reply := r.hooks.Replies[id]
+	return out.Batch.Records[0].SourceKey, fmt.Sprintf("%d %s", reply.Status, reply.Body)
 }
 
 // A caller who has gone costs nobody anything, and what cannot be answered leaves
@@ -251,49 +243,8 @@ func TestCallersWhoHaveGone(t *testing.T) {
 	judged("0 0:"+reject+" 1:"+reject, challenge, one)
 	code = "late_reply"
 	judged("1 0:"+skip, challenge, one)
-	judged("0 0:"+skip, one)
 	code = "broken"
 	judged("0 0:"+reject, one)
-}
-
-// A step that failed was not: its names were not seen.
-func TestAStepThatFailed(t *testing.T) {
-	r := opened(t, `{}`)
-	r.send(abi.HookRequest{Path: "/", Key: "before", Body: []byte(`1`)})
-	kept := maps.Clone(r.kv)
-	r.send(abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)})
-	clear(r.kv)
-	maps.Copy(r.kv, kept) // the host takes back what the step wrote
-	if records, _ := r.send(abi.HookRequest{Path: "/", Key: "before", Body: []byte(`1`)}, abi.HookRequest{Path: "/", Key: "lost", Body: []byte(`2`)}); !strings.Contains(records, "source=lost#") || strings.Contains(records, "source=before#") {
-		t.Error(records)
-	}
-}
-
-// The names that are remembered are bounded; the newest 7,936 are among them.
-func TestSeenIsBounded(t *testing.T) {
-	r := opened(t, `{}`)
-	var requests []abi.HookRequest
-	for i := range 9000 {
-		requests = append(requests, abi.HookRequest{Path: "/", Key: fmt.Sprint(i), Body: []byte(`1`)})
-		if len(requests) == 250 {
-			r.send(requests...)
-			requests = requests[:0]
-		}
-	}
-	if n := len(r.kv); n != pages+2 { // with how far they are, and the mark of the device
-		t.Errorf("%d keys", n)
-	}
-	for key, page := range r.kv {
-		if len(page) > pageSize*pairSize {
-			t.Errorf("%s has %d bytes", key, len(page))
-		}
-	}
-	if records, _ := r.send(abi.HookRequest{Path: "/", Key: "1100", Body: []byte(`1`)}); records != "" {
-		t.Error("one of the newest was forgotten")
-	}
-	if records, _ := r.send(abi.HookRequest{Path: "/", Key: "0", Body: []byte(`1`)}); records == "" {
-		t.Error("the oldest is remembered for ever")
-	}
 }
 
 func TestBadConfigs(t *testing.T) {
