@@ -2,9 +2,9 @@
 // server. The composition root builds the Group; nobody else imports it.
 //
 // What a connector counts stays in memory until it is deleted or the server ends,
-// whichever of its guests counted. A connector has a bounded number of metrics and
-// of series; what is beyond is dropped, and that is counted. It reaches nothing
-// outside, so that it needs no grant.
+// whichever of its guests counted; what one counts that is only tried counts when it
+// works. A connector has a bounded number of metrics and of series; what is beyond is
+// dropped, and that is counted. It reaches nothing outside, so that it needs no grant.
 package metrics
 
 import (
@@ -85,7 +85,7 @@ func (g *Group) Open(_ context.Context, scope capability.Scope, _ []byte) (capab
 		g.owners[scope.Owner] = o
 	}
 	o.open++
-	return &session{group: g, owner: o}, nil
+	return &session{group: g, owner: o, tried: scope.Tried}, nil
 }
 
 // Series are the metrics of these connectors. What others have counted, none of
@@ -124,9 +124,14 @@ func (o *owner) shown() spec.GuestSeries {
 type session struct {
 	group   *Group
 	owner   *owner
+	tried   func() bool  // nil: the guest runs
+	staged  []abi.Metric // what it counted while it was tried
 	request abi.MetricsRecord
 	closed  bool
 }
+
+// maxStaged bounds what a guest that is tried may count.
+const maxStaged = 256
 
 // Call serves record.
 func (s *session) Call(_ context.Context, function string, in, out []byte) ([]byte, error) {
@@ -143,10 +148,42 @@ func (s *session) Call(_ context.Context, function string, in, out []byte) ([]by
 			return nil, fault.Wrap(fault.Invalid, err, "metrics.record: metric %d", i)
 		}
 	}
+	if s.tried != nil && s.tried() {
+		s.stage()
+		return out[:0], nil
+	}
+	for i := range s.staged {
+		s.owner.record(&s.staged[i])
+	}
+	s.staged = nil
 	for i := range s.request.Metrics {
 		s.owner.record(&s.request.Metrics[i])
 	}
 	return out[:0], nil
+}
+
+// stage keeps what a guest counts that is tried beside the one that runs, or in its
+// place: it counts when that guest runs and counts on, and is gone with it if it never
+// does. What is beyond the bound is dropped, and nobody misses it.
+func (s *session) stage() {
+	for i := range s.request.Metrics {
+		if len(s.staged) >= maxStaged {
+			return
+		}
+		s.staged = append(s.staged, cloned(&s.request.Metrics[i]))
+	}
+}
+
+// cloned is a metric that outlives the call: what was decoded lies in the guest's
+// request.
+func cloned(m *abi.Metric) abi.Metric {
+	c := *m
+	c.Name, c.Help = strings.Clone(m.Name), strings.Clone(m.Help)
+	c.Labels = slices.Clone(m.Labels)
+	for i := range c.Labels {
+		c.Labels[i] = abi.Header{Name: strings.Clone(c.Labels[i].Name), Value: slices.Clone(c.Labels[i].Value)}
+	}
+	return c
 }
 
 // Close implements capability.Session.

@@ -179,3 +179,42 @@ func TestHammerSeries(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// What a candidate counts counts when it works, and not before; that of one that never
+// does is gone with it.
+func TestCandidatesCountWhenTheyWork(t *testing.T) {
+	g := New()
+	tried := true
+	guest := func() capability.Session {
+		s, err := g.Open(t.Context(), capability.Scope{Owner: "con_1", Tried: func() bool { return tried }}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	refused, taken := guest(), guest()
+	for range 2 * maxStaged {
+		if err := record(t, refused, abi.Metric{Name: "frames_total", Kind: abi.MetricGauge, Value: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := record(t, taken, abi.Metric{Name: "opened_total", Value: 1, Labels: []abi.Header{label("port", "a")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := refused.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(g, "con_1"); got != "dropped 0" {
+		t.Errorf("what is tried counts: %s", got)
+	}
+	if err := record(t, taken, abi.Metric{Name: "a b"}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a test learns nothing: %v", err)
+	}
+	tried = false
+	if err := record(t, taken, abi.Metric{Name: "frames_total", Value: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := shown(g, "con_1"), "counter frames_total [] = 2\ncounter opened_total [{port a}] = 1\ndropped 0"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

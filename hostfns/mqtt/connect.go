@@ -28,7 +28,8 @@ type introduction struct {
 	will  *abi.MQTTMessage
 	delay uint32
 	first bool   // of the session
-	as    string // a client id in the place of the session's, for which nothing is kept; empty: its own
+	trial bool   // as another client, for which nothing is kept
+	as    string // of that one, its client id
 }
 
 // connect makes a connection: it dials, speaks TLS, and is let in.
@@ -81,7 +82,7 @@ func (c *caller) greet(conn net.Conn, intro introduction) (*link, *wire.Reader, 
 		MaximumPacket: maxPacket, ReceiveMaximum: uint16(c.receiveMaximum), //nolint:gosec // bounded
 		WillDelay: intro.delay,
 	}
-	if intro.as != "" {
+	if intro.trial {
 		h.ClientID, h.CleanStart, h.SessionExpiry = intro.as, true, 0
 	}
 	if intro.will != nil {

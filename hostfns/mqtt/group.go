@@ -148,7 +148,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
-	s.trial.Store(!g.places.claim(s.place, s))
+	s.trial.Store(s.tried(scope) || !g.places.claim(s.place, s))
 	if err := s.open(ctx); err != nil {
 		s.abandon()
 		return nil, err

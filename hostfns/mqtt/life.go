@@ -62,7 +62,7 @@ func (s *session) depart(l *link) {
 // subscriptions.
 func (s *session) connect(ctx context.Context) (*link, error) {
 	intro := s.introduction()
-	trial := intro.as != ""
+	trial := intro.trial
 	l, r, err := s.caller.connect(ctx, intro)
 	if err != nil {
 		return nil, err

@@ -301,6 +301,48 @@ func TestTrialLeavesTheSession(t *testing.T) {
 	})
 }
 
+// Nor does the test of a connector that is stopped: what the broker keeps for it is
+// there when it starts.
+func TestTestsLeaveWhatIsKept(t *testing.T) {
+	both(t, func(t *testing.T, version func(*abi.MQTTOpen)) {
+		t.Helper()
+		r := mochi(t)
+		g := group()
+		keeps := func(a *abi.MQTTOpen) { a.SessionExpiryS = 600 }
+		will := func(a *abi.MQTTOpen) { a.Will = &abi.MQTTMessage{Topic: "out/dead", Payload: []byte("x"), QoS: 1} }
+		stopped := open(t, g, scope(r.at), args(r.at, version, keeps))
+		stopped.Own()
+		stopped.close()
+		r.send("in/x", "1", 1)
+		tested := scope(r.at)
+		runs := false
+		tested.Tried = func() bool { return !runs }
+		for _, id := range []string{"", stopped.set.args.ClientID} {
+			test := open(t, g, tested, args(r.at, version, will, func(a *abi.MQTTOpen) { a.ClientID, a.SessionExpiryS, a.CleanStart = id, 0, a.Version == 0 }))
+			if cond := test.Condition(); !cond.Up {
+				t.Errorf("it was not tested: %+v", cond)
+			}
+			r.cutAll()
+			test.want("down", "up")
+			test.none()
+			test.close()
+		}
+		candidate := open(t, g, tested, args(r.at, version, keeps))
+		candidate.none()
+		runs = true
+		candidate.Own()
+		candidate.want("down")
+		if got := candidate.next(2); !slices.Contains(got, "up") || !slices.Contains(got, "in/x=1") {
+			t.Errorf("got %v", got)
+		}
+		candidate.Ack(3)
+		candidate.close()
+		if got := r.published("out/dead"); len(got) > 0 {
+			t.Errorf("a will: %v", got)
+		}
+	})
+}
+
 // A broker that knows its clients by name lets nobody else in: the session waits for
 // the client id. A wrong password is an error all the same.
 func TestTrialOfAKnownClient(t *testing.T) {

@@ -138,6 +138,16 @@ func (r *rig) cut(id string) {
 	c.Stop(fmt.Errorf("cut"))
 }
 
+// cutAll ends all connections of clients that are there.
+func (r *rig) cutAll() {
+	r.t.Helper()
+	for _, c := range r.server.Clients.GetAll() {
+		if !c.Net.Inline && !c.Closed() {
+			c.Stop(fmt.Errorf("cut"))
+		}
+	}
+}
+
 func grants(at string, rights ...spec.Right) []spec.Grant {
 	if len(rights) == 0 {
 		rights = []spec.Right{spec.Read, spec.Write}

@@ -10,13 +10,19 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// A session is on trial while another session of its connector has its client id: it
-// may be that of a candidate for a swap, of a test or of a job, and the other one
-// that of the guest that runs. A broker would end the connection of that one, publish
-// its will, and, for a clean start, forget what it keeps for it. So a session on
-// trial logs in under another client id, for which the broker keeps nothing: it has
-// no will, and subscribes to nothing. When a guest that runs has it, it takes the
-// client id over.
+// A session is on trial while another session of its connector has its client id, and
+// while the guest that has opened it does not run: it may be a candidate for a swap,
+// tested, or a dry run. A broker would end the connection of the session that works,
+// publish its will, and, for a clean start, forget what it keeps for the connector,
+// which may have stopped. So a session on trial logs in under another client id, for
+// which the broker keeps nothing: it has no will, and subscribes to nothing. When a
+// guest that runs has it, it takes the client id over.
+
+// tried reports whether the guest is not the one that runs, and the session something
+// that it could spoil.
+func (s *session) tried(scope capability.Scope) bool {
+	return scope.Tried != nil && scope.Tried() && (s.place != "" || s.will != nil)
+}
 
 // introduction is what the next connection begins with. It is the one that somebody
 // wanted anew until now.
@@ -28,7 +34,7 @@ func (s *session) introduction() introduction {
 	default:
 	}
 	if s.trial.Load() {
-		return introduction{as: s.alias}
+		return introduction{trial: true, as: s.alias}
 	}
 	return introduction{will: s.will, delay: s.delay, first: !s.introduced}
 }
@@ -45,7 +51,7 @@ func (s *session) unknownAlias() bool {
 	if !s.trial.Load() || s.caller.refusal != reasonClientID && s.caller.refusal != reasonNotAuthorized {
 		return false
 	}
-	const why = "another session of this connector has the client id, and the broker lets no other one in"
+	const why = "the guest that runs has the client id, and the broker lets no other one in"
 	s.mu.Lock()
 	s.reason = why
 	s.mu.Unlock()

@@ -220,6 +220,7 @@ func (g *guest) scope(group string) capability.Scope {
 	scope := capability.Scope{
 		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g.surroundings, g.named},
 		Log: g.log.With("group", group), Deployment: g.deployment, Purse: g.purse,
+		Tried: func() bool { return g.candidate || g.rehearsal != nil },
 	}
 	if g.devices != nil {
 		scope.Devices = &g.stage.devices

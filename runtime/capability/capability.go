@@ -205,6 +205,10 @@ type Scope struct {
 	// Caller is the guest that the session belongs to; nil for a group with
 	// OpenFunction, whose sessions outlive guests.
 	Caller Caller
+	// Tried reports whether the guest behind the scope is not the one that runs, or not
+	// yet: a candidate for a swap, one that is tested, a dry run. It is called during
+	// Open and Call alone; nil: it runs.
+	Tried func() bool
 	// Log is for the session's own notes, with the connector's attributes set.
 	Log *slog.Logger
 }
