@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/kafka"
 )
 
@@ -118,6 +119,33 @@ func (d *delivery) recordAt(at int) (part *abi.DeliverPart, i int) {
 		at -= n
 	}
 	return nil, 0
+}
+
+// later puts all bundles under way, if nothing is to be said of any record, and has
+// the host wait for them.
+func (d *delivery) later(step *snaprail.Step) bool {
+	if d.in.Wait || len(d.done) > 0 || slices.ContainsFunc(d.ends, func(e end) bool { return e.skip || e.reason != "" }) {
+		return false
+	}
+	for i := range d.bundle {
+		b := &d.bundle[i]
+		topic, err := d.open(b.name)
+		if err != nil {
+			return false
+		}
+		b.topic = topic
+	}
+	tickets := step.Outcome().Tickets
+	for i := range d.bundle {
+		b := &d.bundle[i]
+		ticket, err := b.topic.ProduceLater(&b.draft)
+		if err != nil { // who waits is told why, and hears of those that are under way
+			step.Outcome().Tickets = tickets
+			return false
+		}
+		step.Await(ticket)
+	}
+	return true
 }
 
 // send produces all bundles: at first each is put under way, then each is waited

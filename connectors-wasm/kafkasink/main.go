@@ -103,8 +103,8 @@ func (s *sink) open(name string) (kafka.Topic, error) {
 	return topic, nil
 }
 
-// Deliver produces the records, in their order, and waits until the brokers have
-// them.
+// Deliver produces the records, in their order. It waits until the brokers have them
+// when it has something to say of one, or is told to.
 func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	d := &s.call
 	d.begin(s, in)
@@ -116,8 +116,10 @@ func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 			at++
 		}
 	}
-	d.send()
-	s.settle(d, step)
+	if !d.later(step) {
+		d.send()
+		s.settle(d, step)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package guesttest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -91,10 +92,36 @@ func (h *Harness) MustConvert(records ...abi.Record) *abi.Outcome {
 	return h.must(h.Convert(records...))
 }
 
-// Deliver hands records to a sink, as parts of the outbox.
+// Deliver hands records to a sink, as parts of the outbox. When it answers tickets,
+// and what they are of does not end well, it is handed them once more and told to
+// wait, as a host does.
 func (h *Harness) Deliver(parts ...abi.DeliverPart) (*abi.Outcome, error) {
 	in := abi.DeliverInput{Parts: parts}
+	out, err := h.step(abi.EntryDeliver, in.Append(nil))
+	if err != nil || len(out.Tickets) == 0 || h.arrived(out.Tickets) {
+		return out, err
+	}
+	in.Wait = true
 	return h.step(abi.EntryDeliver, in.Append(nil))
+}
+
+// arrived reports whether what all tickets are of has ended well, and lets go of it
+// then.
+func (h *Harness) arrived(tickets []abi.Ticket) bool {
+	well := func(t abi.Ticket) bool {
+		return slices.ContainsFunc(h.later, func(l later) bool { return l.endedWell(t) })
+	}
+	for _, t := range tickets {
+		if !well(t) {
+			return false
+		}
+	}
+	for _, t := range tickets {
+		for _, l := range h.later {
+			l.heard(t)
+		}
+	}
+	return true
 }
 
 // MustDeliver hands records to a sink and ends the test if it fails.

@@ -20,6 +20,13 @@ type Harness struct {
 	guest     *snaprail.Guest
 	functions map[string]Function
 	calls     []string
+	later     []later
+}
+
+// later is a played group that answers tickets.
+type later interface {
+	endedWell(t abi.Ticket) bool
+	heard(t abi.Ticket)
 }
 
 // New makes a guest of a value with handlers, as snaprail.Register does.

@@ -19,17 +19,21 @@ type Topics struct {
 	answer  func(abi.KafkaRecord) *abi.KafkaResult
 	stalled bool
 	unheard map[string]abi.KafkaResult // of records with an ID
+	tickets map[abi.Ticket][]string    // the IDs of what is for later and has ended well
+	last    uint64                     // number of a ticket
+	broken  bool                       // something has not, and the guest was not told yet
 }
 
 // Kafka grants the group kafka on topics of these names. Any other is not there
 // until it is ensured.
 func (h *Harness) Kafka(topics ...string) *Topics {
-	k := &Topics{tb: h.tb, stored: map[string][]abi.KafkaRecord{}, batches: map[string]abi.KafkaProduced{}, unheard: map[string]abi.KafkaResult{}}
+	k := &Topics{tb: h.tb, stored: map[string][]abi.KafkaRecord{}, batches: map[string]abi.KafkaProduced{}, unheard: map[string]abi.KafkaResult{}, tickets: map[abi.Ticket][]string{}}
 	for _, topic := range topics {
 		k.stored[topic] = []abi.KafkaRecord{}
 	}
 	h.Host("kafka", "open", k.open)
 	h.Host("kafka", "produce", k.produce)
+	h.later = append(h.later, k)
 	h.Host("kafka", "ensure", k.ensure)
 	h.Host("kafka", "delete", k.delete)
 	return k
@@ -86,6 +90,10 @@ func (k *Topics) produce(request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.Later {
+		return k.later(topic, &q)
+	}
+	k.broken = false
 	reply, repeated := k.batches[q.ID]
 	if repeated && q.ID != "" {
 		return reply.Append(nil), nil
@@ -109,6 +117,49 @@ func (k *Topics) produce(request []byte) ([]byte, error) {
 		k.batches[q.ID] = reply // until the end is heard, as a host does: here, for good
 	}
 	return reply.Append(nil), nil
+}
+
+// later puts records under way for a ticket. None is sent behind one that did not end
+// well; what is in the topic is known when it is asked for again.
+func (k *Topics) later(topic string, q *abi.KafkaProduce) ([]byte, error) {
+	k.last++
+	before, well := k.broken, true
+	var ids []string
+	for _, record := range q.Records {
+		if record.ID == "" {
+			return nil, &abi.Error{Kind: abi.FaultInvalid, Code: "invalid", Text: "a record is for later and has no ID"}
+		}
+		if before {
+			well = false
+			continue
+		}
+		result, known := k.unheard[record.ID]
+		if !known {
+			result = k.put(topic, record)
+		}
+		if well = well && result.Code == "" && !k.stalled; result.Code == "" {
+			k.unheard[record.ID] = result
+			ids = append(ids, record.ID)
+		}
+	}
+	if k.broken = !well; well {
+		k.tickets[abi.Ticket{Handle: q.Handle, Number: k.last}] = ids
+	}
+	return (&abi.KafkaProduced{Ticket: k.last}).Append(nil), nil
+}
+
+// endedWell reports whether what a ticket is of has ended well.
+func (k *Topics) endedWell(ticket abi.Ticket) bool {
+	_, well := k.tickets[ticket]
+	return well
+}
+
+// heard forgets what a ticket is of.
+func (k *Topics) heard(ticket abi.Ticket) {
+	for _, id := range k.tickets[ticket] {
+		delete(k.unheard, id)
+	}
+	delete(k.tickets, ticket)
 }
 
 // put is what becomes of one record.

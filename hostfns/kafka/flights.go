@@ -192,18 +192,47 @@ func (f *flights) leave(w *wait) {
 	}
 }
 
-// batch gives up what was not sent once all of a call's records have ended.
+// well reports whether all records of a call are in Kafka.
+func (f *flights) well(w *wait) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !slices.ContainsFunc(w.flights, func(b *flight) bool { return !b.ended || b.result.Code != "" })
+}
+
+// drop lets go of the records of a call. When they come again, those that are in
+// Kafka, or may still come there, are remembered, and the rest is not, so that it is
+// sent.
+func (f *flights) drop(w *wait, again bool) {
+	f.mu.Lock()
+	for _, b := range w.flights {
+		if b.ended && (!again || b.result.Code != "") {
+			f.forget(b)
+		}
+	}
+	f.mu.Unlock()
+	f.leave(w)
+}
+
+// batch is what was sent together: once all of it has ended it gives up what was not
+// sent, and tells.
 type batch struct {
 	mu     sync.Mutex
 	left   int
 	cancel context.CancelFunc
+	landed func() // nil: nobody asks
 }
 
 func (b *batch) ended() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.left--; b.left == 0 {
-		b.cancel()
+	b.left--
+	last := b.left == 0
+	b.mu.Unlock()
+	if !last {
+		return
+	}
+	b.cancel()
+	if b.landed != nil {
+		b.landed()
 	}
 }
 

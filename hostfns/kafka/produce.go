@@ -23,12 +23,21 @@ func (s *session) produce(ctx context.Context, in, out []byte) ([]byte, error) {
 	if err := checkIDs(&q); err != nil || len(q.Records) == 0 {
 		return out[:0], err
 	}
+	if q.Later {
+		number, err := s.later(&q) //nolint:contextcheck // records outlive the call
+		if err != nil {
+			return nil, err
+		}
+		reply := abi.KafkaProduced{Ticket: number}
+		return reply.Append(out[:0]), nil
+	}
+	s.throwAway(maxTickets) // of a guest that is gone: it waits for none of them
 	w, send := s.flights.begin(&q)
 	if w == nil {
 		return nil, s.full()
 	}
 	if len(send) > 0 {
-		s.launch(w, &q, send) //nolint:contextcheck // records outlive the call
+		s.put(s.cargo(w, &q, send), false) //nolint:contextcheck // records outlive the call
 	}
 	if err := s.await(ctx, w, q.TimeoutMS); err != nil {
 		s.flights.leave(w)
@@ -51,28 +60,46 @@ func (s *session) full() error {
 
 // launch hands records to the client, in order. Those without an ID, for which
 // nobody can ask again, are given up after a time; those with one stay until the
-// session ends, lest what comes behind them overtakes.
-func (s *session) launch(w *wait, q *abi.KafkaProduce, send []int) {
+// session ends, lest what comes behind them overtakes. landed, if any, is told when
+// all have ended.
+func (s *session) launch(landed func(), list ...*cargo) {
 	client := s.current()
 	// The library's own timeout counts from a record's time, which is the device's.
 	ctx, cancel := context.WithTimeout(s.quit, deliveryTime)
-	together := &batch{left: len(send), cancel: cancel}
-	records := s.recordsFor(q, send)
-	for k, i := range send {
-		b, until := w.flights[i], ctx
-		if b.id != "" {
-			until = s.quit
-		}
-		client.TryProduce(until, &records[k], func(r *kgo.Record, err error) {
-			s.flights.end(b, s.result(r, err))
-			together.ended()
-		})
+	together := &batch{cancel: cancel, landed: landed}
+	for _, c := range list {
+		together.left += len(c.records)
 	}
-	// The call holds all that there is: it goes out in one request for each partition.
+	for _, c := range list {
+		for k, b := range c.flights {
+			until := ctx
+			if b.id != "" {
+				until = s.quit
+			}
+			client.TryProduce(until, &c.records[k], func(r *kgo.Record, err error) {
+				if err != nil && landed != nil {
+					s.crashed()
+				}
+				s.flights.end(b, s.result(r, err))
+				together.ended()
+			})
+		}
+	}
+	// They are all that there is: they go out in one request for each partition.
 	// Nobody waits here, for await does.
 	over, end := context.WithCancel(s.quit)
 	end()
 	_ = client.Flush(over)
+}
+
+// cargo is what is to be sent of a call.
+func (s *session) cargo(w *wait, q *abi.KafkaProduce, send []int) *cargo {
+	c := &cargo{flights: make([]*flight, len(send)), records: s.recordsFor(q, send)}
+	for k, i := range send {
+		c.flights[k] = w.flights[i]
+		c.size += w.flights[i].size
+	}
+	return c
 }
 
 // recordsFor are the library's records for those that are to be sent, with what
@@ -143,8 +170,11 @@ func (s *session) result(r *kgo.Record, err error) abi.KafkaResult {
 		return abi.KafkaResult{Code: "DELIVERY_TIMEOUT", Text: text, Retry: true}
 	}
 	transient := errors.Is(err, kgo.ErrAborting) || errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrMaxBuffered)
-	return abi.KafkaResult{Code: "NOT_SENT", Text: text, Retry: transient}
+	return abi.KafkaResult{Code: codeNotSent, Text: text, Retry: transient}
 }
+
+// codeNotSent is the code of what never came to a broker.
+const codeNotSent = "NOT_SENT"
 
 // mayNot tells that the broker lets this login write no more: a look at the topic
 // does not show it.

@@ -26,6 +26,7 @@ type session struct {
 	login  login
 
 	flights *flights
+	line    line
 	events  *queue
 
 	committing sync.Mutex

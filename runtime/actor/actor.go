@@ -221,6 +221,7 @@ func (a *Actor) Run(ctx context.Context, stop <-chan struct{}, v Version, reason
 		}
 	}
 	drained := l.drain(ctx) && l.settleGaps(ctx, nil) == nil
+	l.catchUp(ctx, drainTime)
 	l.guest.close(ctx, a.parted())
 	if !drained {
 		return nil // the next start says what may be missing

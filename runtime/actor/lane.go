@@ -95,6 +95,7 @@ func (l *lane) attend(ctx context.Context, worked bool) (goOn bool, err error) {
 	case <-l.env.sessions.wake:
 	case <-l.post.wake:
 	case <-l.arrivals():
+	case <-l.outlet.landing():
 	case <-l.idle.C:
 	}
 	return true, nil

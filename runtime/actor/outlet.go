@@ -1,7 +1,9 @@
 package actor
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -26,6 +28,10 @@ const (
 	longestHold = time.Minute
 )
 
+// shownHold is how long a sink is held that shows it: what passes at the next attempt
+// is no change of the connector's state.
+const shownHold = time.Second
+
 // A guest that died of a record is followed by another at once, but for so many
 // times in a while: then it is a crash like any other.
 const (
@@ -35,15 +41,22 @@ const (
 
 // outlet is where a lane's guest takes records out (deliver): what it is handed,
 // and how it goes on when that failed. Records are settled in their order, so one
-// that has to wait holds those behind it.
+// that has to wait holds those behind it. What the guest does not wait for is under
+// way (see parcel) while it is handed what comes next.
 type outlet struct {
 	feed     flow.Feed
 	settings spec.Feed
 
 	most     int       // records in the next call: fewer while one is sought that cannot be handled
 	handed   int       // in the call that is under way, or that the guest died of
-	guilty   string    // why the next record, alone, goes to quarantine; "": it does not
+	input    []byte    // of it, which is the feed's
+	guilty   string    // why a record, alone, goes to quarantine; "": none does
+	accused  []byte    // that record: the feed may have been set to another place meanwhile
+	parcels  []parcel  // under way, the oldest first
+	recalls  uint64    // times that parcels had to come again
+	waits    bool      // the guest is to wait, and nothing else is under way meanwhile
 	until    time.Time // of a pause
+	since    time.Time // when it began to be held without getting on; zero: it is not
 	due      time.Time // when records that wait for others are handed over
 	failures int       // in a row
 	revived  []time.Time
@@ -53,6 +66,9 @@ type outlet struct {
 // connect gives the lane the feed that its version asks for, if it delivers.
 func (l *lane) connect(ctx context.Context) error {
 	v := &l.version
+	if !l.catchUp(ctx, patience) { // a guest that delivers elsewhere begins with what comes next
+		l.recall()
+	}
 	if !v.Manifest.Delivers() {
 		l.disconnect()
 		return nil
@@ -84,6 +100,7 @@ func (l *lane) disconnect() {
 	l.mu.Lock()
 	l.feed, l.status.Delivery.Held = nil, ""
 	l.mu.Unlock()
+	l.recall()
 	l.outlet.feed.Close()
 	l.outlet = nil
 }
@@ -119,17 +136,22 @@ func (o *outlet) next() time.Time {
 // does not pause.
 func (l *lane) export(ctx context.Context) (worked bool, err error) {
 	o := l.outlet
-	if now := time.Now(); o == nil || now.Before(o.until) {
-		return false, nil
+	worked = l.collect()
+	if now := time.Now(); o == nil || now.Before(o.until) || o.full() {
+		return worked, nil
 	}
 	o.until = time.Time{}
-	var in []byte
-	in, o.handed, o.due = o.feed.Take(time.Now(), o.most)
+	o.input, o.handed, o.due = o.feed.Take(time.Now(), o.most)
 	switch {
 	case o.handed == 0:
-		return false, nil
-	case o.guilty != "":
+		return worked, nil
+	case o.guilty != "" && bytes.Equal(o.input, o.accused):
 		return true, l.condemn(ctx)
+	}
+	o.guilty, o.accused = "", nil
+	in := o.input
+	if o.alone() {
+		in = abi.AppendDeliverWait(in, true)
 	}
 	out, err := l.call(ctx, abi.EntryDeliver, in)
 	if err == nil {
@@ -152,12 +174,21 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	if err := l.read(out); err != nil {
 		return err
 	}
+	if len(l.view.Tickets) > 0 {
+		return l.consign()
+	}
 	o, b := l.outlet, outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
 	var tally tally
 	settled, wait, cause, err := l.judgeDelivery(&b, &tally)
 	if err != nil {
 		return err
 	}
+	if !l.catchUp(ctx, patience) { // it comes before what is settled here, and may have to come again
+		l.recall()
+		l.guest.stage.take()
+		return nil
+	}
+	delivered := uint64(settled-len(b.Rejects)) - tally.skipped // before the converter's rejects join the guest's
 	if err := l.convert(ctx, &b, &tally); err != nil {
 		return err
 	}
@@ -168,7 +199,6 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	l.sendReplies(ctx)
 	l.startJobs(ctx, l.view.Jobs)
 	l.guest.watchMemory()
-	delivered := uint64(settled-len(b.Rejects)) - tally.skipped
 	l.count(func(c *lifecycle.Counters) {
 		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
@@ -178,7 +208,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	l.delivered(delivered)
 	o.most = min(max(o.most, 1)*2, o.settings.Most())
 	if settled > 0 {
-		o.failures = 0
+		o.failures, o.since = 0, time.Time{}
 	}
 	if left := o.handed - settled; left > 0 {
 		if settled == 0 || wait > 0 {
@@ -186,6 +216,8 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 			return nil
 		}
 		l.again(left) // it got on, and goes on
+	} else {
+		o.waits = false
 	}
 	l.released()
 	return nil
@@ -236,6 +268,10 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 	f, o := fault.Of(cause), l.outlet
 	never := f.Kind == fault.Guest && f.RetryAfter == 0 && (f.Said == abi.FaultInvalid || f.Said == abi.FaultTooLarge)
 	switch {
+	case len(o.parcels) > 0: // which may have to come again, before these
+		l.again(o.handed)
+		o.waits, o.handed = true, 0
+		return nil
 	case !never:
 		if l.hold(retryAfter(cause), f.Text, f.Hint, uint64(o.handed)) {
 			l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
@@ -245,7 +281,7 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 		o.most, o.handed = o.handed/2, 0
 		return nil
 	}
-	o.guilty = f.Text
+	o.guilty, o.accused = f.Text, nil
 	return l.condemn(ctx)
 }
 
@@ -258,7 +294,7 @@ func (l *lane) condemn(ctx context.Context) error {
 	}
 	l.tellRejects(b.Rejects)
 	o.feed.Settle(1)
-	o.guilty, o.handed = "", 0
+	o.guilty, o.accused, o.handed = "", nil, 0
 	l.count(func(c *lifecycle.Counters) { c.Quarantined++ })
 	return nil
 }
@@ -270,13 +306,19 @@ func (l *lane) hold(wait time.Duration, cause, hint string, records uint64) (new
 	if wait <= 0 {
 		wait = min(firstHold<<min(o.failures, 6), longestHold)
 	}
-	o.failures++
-	o.until, o.handed = time.Now().Add(wait), 0
+	now := time.Now()
+	if o.failures++; o.since.IsZero() {
+		o.since = now
+	}
+	o.until, o.handed, o.waits = now.Add(wait), 0, true
+	l.again(int(records)) //nolint:gosec // those of a call
+	if o.until.Sub(o.since) < shownHold {
+		return false
+	}
 	cause = "nothing can be delivered: " + cause
 	held := brief(l.env.masked(cause))
 	l.mu.Lock()
 	news = l.status.State != lifecycle.Degraded || l.status.Reason != held
-	l.status.Delivery.Retried += records
 	l.status.Delivery.Held = held
 	l.mu.Unlock()
 	if news {
@@ -338,8 +380,13 @@ func (l *lane) resumes(cause error) bool {
 		return false
 	}
 	o.revived = append(o.revived, now)
-	if o.most = o.handed / 2; o.most == 0 {
-		o.most, o.guilty = 1, fault.Of(cause).Text
+	switch {
+	case len(o.parcels) > 0: // alone it has to show once more whose fault it is
+		o.waits = true
+	case o.handed > 1:
+		o.most = o.handed / 2
+	default:
+		o.most, o.guilty, o.accused = 1, fault.Of(cause).Text, slices.Clone(o.input)
 	}
 	o.handed, o.due = 0, now // the records are there already: nothing will say that they came
 	return true
