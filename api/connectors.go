@@ -170,6 +170,7 @@ func (s *Server) connectorVerbs() {
 			return answer(in.tenant.Deactivate(ctx, in.ID))
 		})
 	s.laneRoutes()
+	s.quarantineRoutes()
 }
 
 // connectorOf is what a caller may set.

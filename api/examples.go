@@ -34,6 +34,7 @@ func examples() map[string]string {
 		"import-connector-config": `{"json_data": {"installed": {"client_id": "8314.apps.example.com", "client_secret": "s3cret"}}}`,
 		"set-connector-params":    `{"params": [{"key": "host", "value": "10.0.0.7"}, {"key": "password", "value_type": "secret", "value": "s3cret"}]}`,
 		"start-connector-oauth":   `{"redirect_uri": "http://127.0.0.1:49152/"}`,
+		"rewind-connector-feed":   `{"to": "2026-03-01T06:00:00Z"}`,
 		"put-secret":              `{"value": "a long and random text"}`,
 		"create-module":           `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,
 	}

@@ -30,7 +30,7 @@ import (
 func rows() map[string]row {
 	all := map[string]row{}
 	for _, area := range []map[string]row{
-		plainRows(), moduleRows(), connectorRows(), configRows(), fileRows(), applyRows(), typeRows(), converterRows(), categoryRows(), deviceRows(), streamRows(), tenantRows(), identityRows(), secretRows(), oauthRows(), setRows(), messageRows(), writeRows(), deploymentRows(), hookRows(), notificationRows(),
+		plainRows(), moduleRows(), connectorRows(), configRows(), fileRows(), applyRows(), typeRows(), converterRows(), categoryRows(), deviceRows(), streamRows(), tenantRows(), identityRows(), secretRows(), oauthRows(), setRows(), messageRows(), writeRows(), deploymentRows(), hookRows(), notificationRows(), quarantineRows(),
 	} {
 		for id, r := range area {
 			if _, twice := all[id]; twice {

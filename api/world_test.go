@@ -69,6 +69,8 @@ type world struct {
 	deployer string
 	last     string           // name of the last thing that was made
 	door     client.Connector // that takes requests, once it is there
+	carrier  client.Connector // that delivers, once it is there
+	poured   string           // the file whose lines it is handed
 }
 
 func newWorld(t *testing.T) *world {

@@ -101,7 +101,11 @@ func (d *draft) feed(r store.Reader) error {
 		return nil
 	}
 	if d.was.ID != "" && d.was.Feed.Start != f.Start && f.Start == spec.FeedOldest {
-		d.notes = append(d.notes, "feed: where it starts counts for the first activation; one that has run goes on where it stands")
+		d.notes = append(d.notes, "feed: where it starts counts for the first activation; one that has run goes on where it stands, and `snaprail connectors rewind` sets that")
+	}
+	if d.was.ID != "" && widened(&d.was.Feed, f) {
+		d.notes = append(d.notes, "feed: of the connectors that are new in it, it delivers what comes from now on; "+
+			"`snaprail connectors rewind` has it begin with older records, those of the others among them")
 	}
 	for _, name := range f.From {
 		id := ""
@@ -120,6 +124,14 @@ func (d *draft) feed(r store.Reader) error {
 		f.IDs = append(f.IDs, id)
 	}
 	return nil
+}
+
+// widened reports whether a feed takes from more connectors than before.
+func widened(was, is *spec.Feed) bool {
+	if len(was.From) == 0 {
+		return false
+	}
+	return len(is.From) == 0 || slices.ContainsFunc(is.From, func(name string) bool { return !slices.Contains(was.From, name) })
 }
 
 // enable starts or stops it, if the caller says so. What a test has not passed

@@ -92,6 +92,9 @@ const (
 	ConnectorActivate   Action = "connector.activate"
 	ConnectorDeactivate Action = "connector.deactivate"
 	ConnectorReconnect  Action = "connector.reconnect"
+	ConnectorRewind     Action = "connector.rewind" // of what it delivers
+	QuarantineRetry     Action = "quarantine.retry"
+	QuarantineDrop      Action = "quarantine.drop"
 	ConfigReveal        Action = "config.reveal" // secret values were shown
 	ConnectorTest       Action = "connector.test"
 	ConnectorConnect    Action = "connector.connect" // its OAuth: begun, finished, ended
@@ -129,7 +132,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorReconnect, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
+		ConnectorActivate, ConnectorDeactivate, ConnectorReconnect, ConnectorRewind, QuarantineRetry, QuarantineDrop, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
 		DeploymentDeploy, DeploymentTearDown, DeploymentDismiss, CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach, NotificationAck,
 	}
 }

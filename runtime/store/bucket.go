@@ -35,6 +35,7 @@ const (
 	Converters    Bucket = "converters"    // category and provider type → the type's default converter
 	Notifications Bucket = "notifications" // connector and key → spec.Notification
 	Sets          Bucket = "sets"          // name → spec.Set: those that a probe is of
+	Quarantine    Bucket = "quarantine"    // connector → what was put aside and is done with
 )
 
 // The buckets of the system.
@@ -54,7 +55,7 @@ func Buckets() []Bucket {
 	return []Bucket{
 		Connectors, ConnectorNames, Modules, Devices, KV, Applied, Epochs, Audit,
 		Types, Categories, Defaults, Secrets, Files, OAuthStates, Answers,
-		Twins, DeviceSyncs, Deployments, Permits, Converters, Notifications, Sets,
+		Twins, DeviceSyncs, Deployments, Permits, Converters, Notifications, Sets, Quarantine,
 		Tenants, ModuleRefs, Tokens, TokensByTenant, Users, Logins, Setup, DataKeys,
 	}
 }

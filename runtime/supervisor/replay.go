@@ -185,6 +185,9 @@ func (t *Tenant) Purge(ctx context.Context, connector string) error {
 	if err := store.Empty(ctx, t.space, store.Notifications, connector+"."); err != nil {
 		return err
 	}
+	if err := store.Empty(ctx, t.space, store.Quarantine, connector); err != nil { // ids are of one length
+		return err
+	}
 	if err := store.Empty(ctx, t.space, store.DeviceSyncs, within(connector, "")); err != nil {
 		return err
 	}

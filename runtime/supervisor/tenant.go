@@ -56,6 +56,9 @@ type Tenant struct {
 	trials   places // of converters that are tried out
 	previews previews
 
+	feeds feeds
+	aside aside
+
 	health healths
 
 	purse   *purse

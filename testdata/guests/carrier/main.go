@@ -2,7 +2,7 @@
 // it delivers, so that a test can read what arrived: the key and the payload. What
 // a payload says it does: "poison" makes it die, "wrong" fail for good, "reject",
 // "skip" and "later" are verdicts, of which the last is one for the first time
-// only that a guest sees it.
+// only that a guest sees it. A lenient one rejects nothing.
 package main
 
 import (
@@ -20,8 +20,9 @@ var _ = snaprail.Register(&carrier{})
 func main() {}
 
 type carrier struct {
-	Closed string `json:"closed"`
-	Mark   string `json:"mark"`
+	Closed  string `json:"closed"`
+	Mark    string `json:"mark"`
+	Lenient bool   `json:"lenient"`
 
 	later map[string]bool
 }
@@ -45,7 +46,7 @@ func (c *carrier) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 				panic(fmt.Sprintf("died of %q", text))
 			case strings.Contains(text, "wrong"):
 				return &abi.Error{Kind: abi.FaultInvalid, Text: "one of them is wrong"}
-			case strings.Contains(text, "reject"):
+			case strings.Contains(text, "reject") && !c.Lenient:
 				step.Reject(n, "told to reject")
 			case strings.Contains(text, "skip"):
 				step.Skip(n, "told to skip")

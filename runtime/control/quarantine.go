@@ -1,0 +1,375 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/delivery"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
+	"github.com/snaprail/snaprail/runtime/store"
+)
+
+// Quarantined is an input or a record of a connector that could not be handled.
+type Quarantined struct {
+	Position                string // of it in the outbox, by which it is named
+	Connector, Lane, Device string
+	Of                      string // event, record, delivery, message
+	Group                   string // of an event: whose session it came from
+	Reason                  string
+	Summary                 string // its content in words: a request's path and body, a record's key
+	At                      time.Time
+	Bytes                   int
+	Retryable               bool
+	Input                   []byte  // whole; not in lists
+	Record                  *Record // of a delivery; not in lists
+}
+
+// What becomes of a record that is handed in again.
+const (
+	RetryDelivered = "delivered" // or skipped
+	RetryRefused   = "refused"   // and in quarantine again, at another position
+	RetryWaits     = "waiting"   // behind what waits already, or for whom it is delivered to
+	RetryDropped   = "dropped"   // not handed in: the connector stopped, or changed
+)
+
+// Retried is what became of a record that was handed in again.
+type Retried struct {
+	State    string
+	Reason   string // why it was refused
+	Position string // where it is then
+}
+
+// maxSettled bounds the records that are noted one by one as done with, of one
+// connector: of those before all others, one position is noted.
+const maxSettled = 2048
+
+// settledMarks is what of a connector's quarantine is done with. It outlives the
+// records no longer than they are kept.
+type settledMarks struct {
+	Through string   `json:"through,omitempty"` // all up to and with this position
+	Each    []string `json:"each,omitempty"`    // positions behind that
+}
+
+func (s *settledMarks) has(position string) bool {
+	return s.Through != "" && !later(position, s.Through) || slices.Contains(s.Each, position)
+}
+
+// later reports whether a position is behind another.
+func later(a, b string) bool {
+	blockA, indexA, _ := parsePosition(a)
+	blockB, indexB, _ := parsePosition(b)
+	return blockA > blockB || blockA == blockB && indexA > indexB
+}
+
+// Quarantine lists what of a connector could not be handled and is put aside,
+// newest first. The page's After is a position: of what is older. more is how
+// many older ones are kept and not listed.
+func (t *Tenant) Quarantine(ctx context.Context, idOrName string, p Page) (list []Quarantined, next string, more uint64, err error) {
+	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
+		return nil, "", 0, err
+	}
+	limit, err := p.limit()
+	if err != nil {
+		return nil, "", 0, err
+	}
+	if p.After != "" {
+		if _, _, err := parsePosition(p.After); err != nil {
+			return nil, "", 0, err
+		}
+	}
+	c, err := t.read(ctx, idOrName)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	all, more, err := t.quarantined(ctx, c.ID)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	for i := range slices.Backward(all) {
+		at := position(all[i].Block, all[i].Index)
+		if p.After != "" && !later(p.After, at) {
+			continue
+		}
+		if len(list) == limit {
+			return list, list[limit-1].Position, more, nil
+		}
+		list = append(list, t.quarantinedForm(&all[i]))
+	}
+	return list, "", more, nil
+}
+
+// quarantined is what is put aside and not done with, oldest first.
+func (t *Tenant) quarantined(ctx context.Context, id string) (left []delivery.Aside, more uint64, err error) {
+	all, more, err := t.runtime.Aside(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	marks, err := t.marks(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(all) > 0 && marks.Through != "" && !later(position(all[0].Block, all[0].Index), marks.Through) {
+		more = 0 // they are older than what is done with
+	}
+	return slices.DeleteFunc(all, func(a delivery.Aside) bool { return marks.has(position(a.Block, a.Index)) }), more, nil
+}
+
+func (t *Tenant) quarantinedForm(a *delivery.Aside) Quarantined {
+	mask := t.runtime.Vault().Mask()
+	return Quarantined{
+		Position: position(a.Block, a.Index), Connector: a.Connector, Lane: a.Lane, Device: a.Device, Of: a.Of.String(), Group: a.Group,
+		Reason: mask.Text(a.Reason), Summary: mask.Text(a.Summary), At: a.At, Bytes: a.Bytes, Retryable: a.Of == outbox.RejectDelivery,
+	}
+}
+
+func (t *Tenant) marks(ctx context.Context, id string) (m settledMarks, err error) {
+	err = t.space.View(ctx, func(r store.Reader) error {
+		m, err = marksIn(r, id)
+		return err
+	})
+	return m, err
+}
+
+func marksIn(r store.Reader, id string) (m settledMarks, err error) {
+	e, err := r.Get(store.Quarantine, id)
+	if fault.Is(err, fault.NotFound) {
+		return m, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(e.Value, &m)
+	}
+	return m, err
+}
+
+// mark notes what is done with, and drops the notes of what the log does not hold
+// any more.
+func (t *Tenant) mark(w store.Writer, id string, change func(*settledMarks)) error {
+	m, err := marksIn(w, id)
+	if err != nil {
+		return err
+	}
+	change(&m)
+	kept := position(max(t.runtime.Outbox().First(), 1), 0)
+	m.Each = slices.DeleteFunc(m.Each, func(p string) bool { return later(kept, p) || m.Through != "" && !later(p, m.Through) })
+	if len(m.Each) > maxSettled {
+		return fault.New(fault.Exhausted, "%d records of the quarantine are noted as done with one by one, which is the most", maxSettled).
+			WithHint("Drop all up to one of them: `snaprail quarantine drop CONNECTOR --through POSITION`.")
+	}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "quarantine of %s", id)
+	}
+	_, err = w.Put(store.Quarantine, id, raw)
+	return err
+}
+
+// QuarantinedRecord is one of them, whole.
+func (t *Tenant) QuarantinedRecord(ctx context.Context, idOrName, at string) (Quarantined, error) {
+	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
+		return Quarantined{}, err
+	}
+	c, r, err := t.aside(ctx, idOrName, at)
+	if err != nil {
+		return Quarantined{}, err
+	}
+	block, index, _ := parsePosition(at)
+	b, err := t.runtime.Outbox().Read(block)
+	if err != nil {
+		return Quarantined{}, err
+	}
+	mask := t.runtime.Vault().Mask()
+	q := t.quarantinedForm(&delivery.Aside{
+		Block: block, Index: index, Connector: c.ID, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group, Reason: r.Reason,
+		Summary: r.Summary(len(r.Input)), At: time.Unix(0, b.Received).UTC(), Bytes: len(r.Input),
+	})
+	q.Input = mask.Bytes(r.Input)
+	var in abi.DeliverInput
+	if r.Of == outbox.RejectDelivery && in.Decode(r.Input) == nil && in.Count() == 1 {
+		q.Record = deliveredRecord(&in)
+		q.Record.Payload = mask.Bytes(q.Record.Payload)
+	}
+	return q, nil
+}
+
+// deliveredRecord is a record on its way out, as the stream shows it.
+func deliveredRecord(in *abi.DeliverInput) *Record {
+	p := &in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
+	r := &p.Batch.Records[0]
+	return &Record{
+		Key: p.Key(0), Connector: p.ID, Epoch: p.Epoch, Sequence: p.First, Device: r.Device, Kind: kindName(r.Kind),
+		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, p.Received).UTC(),
+		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers,
+	}
+}
+
+// aside is what was put aside at a position and is not done with.
+func (t *Tenant) aside(ctx context.Context, idOrName, at string) (c spec.Connector, r outbox.Reject, err error) {
+	if c, err = t.read(ctx, idOrName); err != nil {
+		return c, r, err
+	}
+	missing := func() error {
+		return fault.New(fault.NotFound, "nothing is in quarantine at %.100q of %s", at, c.Name).
+			WithHint("`snaprail quarantine list %s` shows what there is; what was dropped, settled or is beyond retention is not.", c.Name)
+	}
+	block, index, err := parsePosition(at)
+	if err != nil {
+		return c, r, missing()
+	}
+	of, r, err := delivery.Read(t.runtime.Outbox(), block, index)
+	if fault.Is(err, fault.NotFound) || err == nil && of != c.ID {
+		return c, r, missing()
+	}
+	if err != nil {
+		return c, r, err
+	}
+	marks, err := t.marks(ctx, c.ID)
+	if err == nil && marks.has(at) {
+		err = missing()
+	}
+	return c, r, err
+}
+
+// DropQuarantined says that one of them is done with.
+func (t *Tenant) DropQuarantined(ctx context.Context, idOrName, at string) error {
+	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
+		return err
+	}
+	c, _, err := t.aside(ctx, idOrName, at)
+	if err != nil {
+		return err
+	}
+	return t.drop(ctx, &c, at, func(m *settledMarks) { m.Each = append(m.Each, at) })
+}
+
+// DropQuarantine says that all up to and with a position are done with; how many
+// of the listed ones that is, is answered.
+func (t *Tenant) DropQuarantine(ctx context.Context, idOrName, through string) (dropped int, err error) {
+	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
+		return 0, err
+	}
+	c, err := t.read(ctx, idOrName)
+	if err != nil {
+		return 0, err
+	}
+	block, _, err := parsePosition(through)
+	if err != nil {
+		return 0, err
+	}
+	if head := t.runtime.Outbox().Head(); block > head {
+		return 0, fault.New(fault.Invalid, "through: position %s is behind the end of the outbox, which is at block %d", through, head)
+	}
+	left, _, err := t.quarantined(ctx, c.ID)
+	if err != nil {
+		return 0, err
+	}
+	for i := range left {
+		if !later(position(left[i].Block, left[i].Index), through) {
+			dropped++
+		}
+	}
+	return dropped, t.drop(ctx, &c, "through "+through, func(m *settledMarks) {
+		if m.Through == "" || later(through, m.Through) {
+			m.Through = through
+		}
+	})
+}
+
+func (t *Tenant) drop(ctx context.Context, c *spec.Connector, on string, change func(*settledMarks)) error {
+	return t.space.Update(ctx, func(w store.Writer) error {
+		if _, err := find(w, c.ID); err != nil {
+			return err
+		}
+		e := t.event(identity.QuarantineDrop, c)
+		e.On = on
+		if err := identity.Append(w, e); err != nil {
+			return err
+		}
+		return t.mark(w, c.ID, change)
+	})
+}
+
+// RetryQuarantined hands a record that a connector could not deliver to it once
+// more, behind what waits, and waits a while for what becomes of it. One that is
+// settled is in quarantine no more; what is refused again is there anew.
+// Unsupported: it is no record on its way out. WrongState: the connector does not
+// run.
+func (t *Tenant) RetryQuarantined(ctx context.Context, idOrName, at string) (Retried, error) {
+	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
+		return Retried{}, err
+	}
+	c, r, err := t.aside(ctx, idOrName, at)
+	if err != nil {
+		return Retried{}, err
+	}
+	if r.Of != outbox.RejectDelivery {
+		return Retried{}, fault.New(fault.Unsupported, "%s at %s came in and was refused: only records on their way out can be handed in again", withArticle(r.Of), at).
+			WithHint("Mend the module or its config, and have the source send it again; `snaprail quarantine show` has its content.")
+	}
+	err = t.space.Update(ctx, func(w store.Writer) error {
+		e := t.event(identity.QuarantineRetry, &c)
+		e.On = at
+		return identity.Append(w, e)
+	})
+	if err != nil {
+		return Retried{}, err
+	}
+	head := t.runtime.Outbox().Head()
+	settling := context.WithoutCancel(ctx)
+	again, err := t.runtime.Again(c.ID, &r, func() { t.settled(settling, c.ID, at) })
+	if err != nil {
+		return Retried{}, err
+	}
+	wait, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	select {
+	case <-again.Done():
+	case <-wait.Done():
+		return Retried{State: RetryWaits}, nil
+	}
+	if !again.Settled() {
+		return Retried{State: RetryDropped}, nil
+	}
+	return t.retried(ctx, c.ID, head, &r)
+}
+
+func withArticle(of outbox.RejectOf) string {
+	if of == outbox.RejectEvent {
+		return "the event"
+	}
+	return "what is"
+}
+
+// settled notes a record that was handed in again as done with. When the store
+// does not take it the record stays in the list, and is delivered again if
+// somebody asks for that.
+func (t *Tenant) settled(ctx context.Context, id, at string) {
+	err := t.space.Update(ctx, func(w store.Writer) error {
+		return t.mark(w, id, func(m *settledMarks) { m.Each = append(m.Each, at) })
+	})
+	if err != nil && t.cfg.Log != nil {
+		t.cfg.Log.WarnContext(ctx, "a record that was handed in again stays in quarantine", "connector", id, "position", at, "error", err)
+	}
+}
+
+// retried is what became of a record that is settled: delivered, or put aside once
+// more, with the same content, in a block since.
+func (t *Tenant) retried(ctx context.Context, id string, since uint64, r *outbox.Reject) (Retried, error) {
+	all, _, err := t.runtime.Aside(ctx, id)
+	if err != nil {
+		return Retried{}, err
+	}
+	sum := sha256.Sum256(r.Input)
+	for i := range slices.Backward(all) {
+		if a := &all[i]; a.Block > since && a.Sum == sum {
+			return Retried{State: RetryRefused, Reason: t.runtime.Vault().Mask().Text(a.Reason), Position: position(a.Block, a.Index)}, nil
+		}
+	}
+	return Retried{State: RetryDelivered}, nil
+}

@@ -1,0 +1,117 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/snaprail/snaprail/runtime/delivery"
+	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/outbox"
+)
+
+// aside appends a block that puts something aside.
+func (r *rig) aside(connector string, inputs ...string) uint64 {
+	r.Helper()
+	b := outbox.Block{Connector: connector, Epoch: 1, First: r.next[connector], Received: 1}
+	for _, in := range inputs {
+		b.Rejects = append(b.Rejects, outbox.Reject{Device: "d", Reason: "bad " + in, Input: []byte(in), Of: outbox.RejectEvent, Group: "tcp"})
+	}
+	seq, err := r.log.Append(r.Context(), &b)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return seq
+}
+
+func TestQuarantineListsWhatWasPutAside(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	q := delivery.NewQuarantine(r.log)
+	if list, more, err := q.List(t.Context(), "a"); len(list) != 0 || more != 0 || err != nil {
+		t.Fatalf("in an empty log: %v %d %v", list, more, err)
+	}
+	r.block("a", "0")
+	r.aside("a", "x", "y")
+	r.aside("b", "z")
+	list, _, err := q.List(t.Context(), "a")
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	last := list[1]
+	if last.Block != 2 || last.Index != 1 || last.Device != "d" || last.Reason != "bad y" || last.Summary != `"y"` || last.Group != "tcp" || last.Bytes != 1 {
+		t.Errorf("%+v", last)
+	}
+	r.aside("a", "w") // it follows the log
+	if list, _, _ := q.List(t.Context(), "a"); len(list) != 3 || list[2].Block != 4 {
+		t.Errorf("%+v", list)
+	}
+	connector, whole, err := delivery.Read(r.log, 2, 1)
+	if err != nil || connector != "a" || string(whole.Input) != "y" {
+		t.Errorf("%s %+v %v", connector, whole, err)
+	}
+	for _, at := range [][2]int{{1, 0}, {2, 2}, {2, -1}, {99, 0}} {
+		if _, _, err := delivery.Read(r.log, uint64(at[0]), at[1]); !fault.Is(err, fault.NotFound) { //nolint:gosec // small
+			t.Errorf("at %v: %v", at, err)
+		}
+	}
+}
+
+// TestQuarantineIsBounded: what one connector puts aside pushes out its own oldest.
+func TestQuarantineIsBounded(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	r.aside("quiet", "x")
+	inputs := make([]string, 100)
+	for i := range inputs {
+		inputs[i] = fmt.Sprint(i)
+	}
+	for c := range 9 {
+		for range 11 {
+			r.aside(fmt.Sprint("loud", c), inputs...)
+		}
+	}
+	q := delivery.NewQuarantine(r.log)
+	total := 0
+	for c := range 9 {
+		list, more, err := q.List(t.Context(), fmt.Sprint("loud", c))
+		if err != nil || len(list) > 1024 || uint64(len(list))+more != 1100 {
+			t.Errorf("%d and %d more, %v", len(list), more, err)
+		}
+		total += len(list)
+	}
+	if list, _, _ := q.List(t.Context(), "quiet"); len(list) != 1 || total > 8191 {
+		t.Errorf("%d of the quiet, %d in all", len(list), total)
+	}
+}
+
+// TestQuarantineGoesOn where an impatient caller left it.
+func TestQuarantineGoesOn(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	r.aside("a", "x")
+	q := delivery.NewQuarantine(r.log)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := q.List(ended, "a"); err == nil {
+		t.Error("nothing says that it was cut off")
+	}
+	if list, _, err := q.List(t.Context(), "a"); len(list) != 1 || err != nil {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// TestQuarantineForgets what retention has taken.
+func TestQuarantineForgets(t *testing.T) {
+	r := newRig(t, outbox.Config{SegmentBytes: 4096, MaxBytes: 8192})
+	q := delivery.NewQuarantine(r.log)
+	r.aside("a", "first")
+	if list, _, _ := q.List(t.Context(), "a"); len(list) != 1 {
+		t.Fatal(list)
+	}
+	for r.log.First() < 10 {
+		r.block("b", fmt.Sprintf("%0500d", 1))
+		r.log.Trim()
+	}
+	r.aside("a", "last")
+	if list, _, err := q.List(t.Context(), "a"); len(list) != 1 || list[0].Reason != "bad last" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
