@@ -21,7 +21,7 @@ func (r *rig) dial() *net.TCPConn {
 	conn, err := net.Dial("tcp", r.http.Listener.Addr().String())
 	r.must(err)
 	r.t.Cleanup(func() { _ = conn.Close() })
-	r.must(conn.SetDeadline(time.Now().Add(20 * time.Second)))
+	r.must(conn.SetDeadline(time.Now().Add(time.Minute)))
 	return conn.(*net.TCPConn)
 }
 

@@ -199,7 +199,7 @@ func TestUnmodifiedVantiqConnectorAttaches(t *testing.T) {
 func (r *rig) becomes(id string, want lifecycle.State) lifecycle.Status {
 	r.t.Helper()
 	var s lifecycle.Status
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if r.call(http.MethodGet, "/api/connectors/"+id+"/status", "").ok(http.StatusOK, &s); s.State == want {
 			return s
 		}

@@ -279,7 +279,7 @@ func (r *rig) activated(name string, lines int) client.Connector {
 // until polls for a condition.
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+	for deadline := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("not seen in time: %s", what)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	patience = 10 * time.Second
+	patience = 40 * time.Second
 	plant    = "con_plant"
 )
 

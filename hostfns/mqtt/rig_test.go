@@ -23,7 +23,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
-const patience = 10 * time.Second
+const patience = 40 * time.Second
 
 // rig is a broker in this process, with a client of its own.
 type rig struct {

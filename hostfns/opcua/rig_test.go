@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 15 * time.Second
+const patience = 40 * time.Second
 
 // quick is a pace for tests.
 func quick() pace {
@@ -160,7 +160,7 @@ func tryOpen(t *testing.T, g *Group, open abi.OPCUAOpen) (*Session, error) {
 
 func closeSession(t *testing.T, s capability.Session) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)

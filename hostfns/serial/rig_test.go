@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 10 * time.Second
+const patience = 40 * time.Second
 
 // drivers are those that can be tested on this system.
 func drivers() map[string]driver {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 10 * time.Second
+const patience = 40 * time.Second
 
 // rig is a peer, which the test plays on the connections that it accepts.
 type rig struct {
@@ -148,7 +148,7 @@ func (r *rig) opened(g *Group, args *abi.TCPOpen) *Session {
 
 func closeSession(t *testing.T, end capability.Session) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := end.Close(ctx); err != nil {
 		t.Error(err)

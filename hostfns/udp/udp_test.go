@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 10 * time.Second
+const patience = 40 * time.Second
 
 // rig is a peer.
 type rig struct {
@@ -75,7 +75,7 @@ func (r *rig) opened(g *Group, args abi.UDPOpen) *Session {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := end.Close(ctx); err != nil {
 			r.t.Error(err)

@@ -396,7 +396,7 @@ func TestOneTenantLeavesPlacesToOthers(t *testing.T) {
 			done <- err
 		}()
 	}
-	for until := time.Now().Add(10 * time.Second); r.cfg.Engine.Usage("plant").Instances < 2; runtime.Gosched() {
+	for until := time.Now().Add(time.Minute); r.cfg.Engine.Usage("plant").Instances < 2; runtime.Gosched() {
 		if time.Now().After(until) {
 			t.Fatal("no module is being admitted")
 		}

@@ -354,7 +354,7 @@ func TestActivationNeedsAPassedTest(t *testing.T) {
 	if err != nil || got.Enabled {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); got.Runtime.State != lifecycle.Stopped; got = r.read("c") {
+	for deadline := time.Now().Add(time.Minute); got.Runtime.State != lifecycle.Stopped; got = r.read("c") {
 		if time.Now().After(deadline) {
 			t.Fatalf("not stopped: %+v", got.Runtime)
 		}

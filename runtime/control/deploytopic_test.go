@@ -107,7 +107,7 @@ func noTopics(t *testing.T, k *peertest.Kafka) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.After(5 * time.Second); len(k.Topics()) > 0; {
+	for end := time.After(time.Minute); len(k.Topics()) > 0; {
 		select {
 		case <-tick.C:
 		case <-end:

@@ -42,7 +42,7 @@ func (r *oauthRig) until(what string, ok func() bool) {
 	r.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("not seen in time: %s; the connector has %+v", what, r.stored().OAuth)
 		}

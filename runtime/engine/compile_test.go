@@ -186,7 +186,7 @@ func child(t testing.TB, of int) int {
 
 func eventually(t testing.TB, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); {
+	for end := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(end) {
 			t.Fatal("that does not come about")
 		}

@@ -202,7 +202,7 @@ func (a *alarms) list() []string {
 // eventually polls a condition that another goroutine makes true.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {
