@@ -2,10 +2,6 @@ package kafka
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
-	"path"
 	"strings"
 
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -16,29 +12,26 @@ import (
 const (
 	scheme      = "kafka://"
 	defaultPort = "9092"
-	network     = "cidr:"
 	maxTopic    = 249
 )
 
-var (
-	errResource = errors.New("want kafka://host:port/topic, as in kafka://kafka1:9092/readings, with stars as you like, or cidr:network")
-	errBroker   = errors.New("want host:port, as in kafka1:9092")
-)
+// servers are the resources of grants: a topic at a broker, in one spelling.
+func servers() egress.Servers {
+	return egress.Servers{
+		Prefix: scheme, Port: defaultPort,
+		Form: "kafka://host:port/topic, as in kafka://kafka1:9092/readings, with stars as you like, or cidr:network",
+		Rest: func(text string) (string, error) { return text, checkTopic(strings.TrimPrefix(text, "/")) },
+		CheckRest: func(pattern string) error {
+			if strings.Contains(pattern[1:], "/") {
+				return errors.New("there is no slash in a topic's name")
+			}
+			return nil
+		},
+	}
+}
 
 // broker is a broker's address in its one spelling.
-func broker(text string) (string, error) {
-	if text == "" || len(text) > 512 || strings.ContainsAny(text, "/@?# ") {
-		return "", errBroker
-	}
-	u, err := url.Parse("http://" + text)
-	if err != nil || u.User != nil || u.Hostname() == "" {
-		return "", errBroker
-	}
-	if u.Port() == "" {
-		return egress.Endpoint(net.JoinHostPort(u.Hostname(), defaultPort))
-	}
-	return egress.Endpoint(text)
-}
+func broker(text string) (string, error) { return servers().Endpoint(text) }
 
 // checkTopic says what is wrong with the name of a topic.
 func checkTopic(topic string) error {
@@ -54,45 +47,11 @@ func checkTopic(topic string) error {
 func resourceOf(broker, topic string) string { return scheme + broker + "/" + topic }
 
 // checkPattern says what is wrong with a resource of a grant.
-func checkPattern(text string) error {
-	if strings.HasPrefix(text, network) {
-		return egress.CheckPattern(text)
-	}
-	rest, ok := strings.CutPrefix(text, scheme)
-	at, topic, found := strings.Cut(rest, "/")
-	if _, err := path.Match(text, ""); !ok || err != nil || !found || topic == "" || strings.Contains(topic, "/") {
-		return errResource
-	}
-	if err := egress.CheckEndpoint(at); err != nil {
-		return fmt.Errorf("the broker: %w", err)
-	}
-	if !strings.ContainsAny(topic, `*?[\`) {
-		return checkTopic(topic)
-	}
-	return nil
-}
+func checkPattern(text string) error { return servers().CheckPattern(text) }
 
 // covers reports whether a pattern covers a resource, or all that another
 // pattern does. It says no when it cannot tell.
-func covers(pattern, resource string) bool {
-	if strings.HasPrefix(pattern, network) || strings.HasPrefix(resource, network) {
-		return egress.Matches(pattern, resource)
-	}
-	if pattern == resource {
-		return checkPattern(pattern) == nil
-	}
-	if strings.ContainsAny(resource, `*?[\`) {
-		return false
-	}
-	rest, ok := strings.CutPrefix(resource, scheme)
-	at, topic, found := strings.Cut(rest, "/")
-	canonical, err := broker(at)
-	if !ok || !found || err != nil || checkTopic(topic) != nil {
-		return false
-	}
-	matched, err := path.Match(pattern, resourceOf(canonical, topic))
-	return matched && err == nil
-}
+func covers(pattern, resource string) bool { return servers().Matches(pattern, resource) }
 
 // granted reports whether a grant covers a topic at a broker, with any right.
 func granted(grants []spec.Grant, broker, topic string) bool {

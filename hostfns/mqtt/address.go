@@ -2,10 +2,8 @@ package mqtt
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -15,9 +13,8 @@ import (
 
 // How resources begin.
 const (
-	brokers  = "broker:"
-	topics   = "topic:"
-	networks = "cidr:"
+	brokers = "broker:"
+	topics  = "topic:"
 )
 
 // The schemes of URLs, and their ports.
@@ -28,10 +25,15 @@ const (
 	portTLS     = "8883"
 )
 
-var (
-	errResource = errors.New("want broker:host:port, as in broker:mqtt1:8883 with stars as you like, topic:filter, as in topic:plant/+/readings, or cidr:network")
-	errURL      = errors.New("want mqtt://host:1883 or mqtts://host:8883, and nothing behind it")
-)
+var errURL = errors.New("want mqtt://host:1883 or mqtts://host:8883, and nothing behind it")
+
+// servers are the brokers among the resources of grants, in one spelling.
+func servers() egress.Servers {
+	return egress.Servers{
+		Prefix: brokers,
+		Form:   "broker:host:port, as in broker:mqtt1:8883 with stars as you like, topic:filter, as in topic:plant/+/readings, or cidr:network",
+	}
+}
 
 // address is the broker of a URL in its one spelling.
 func address(text string) (at string, secure bool, err error) {
@@ -62,44 +64,24 @@ func orElse(text, other string) string {
 
 // checkPattern says what is wrong with a resource of a grant.
 func checkPattern(text string) error {
-	if strings.HasPrefix(text, networks) {
-		return egress.CheckPattern(text)
-	}
 	if filter, ok := strings.CutPrefix(text, topics); ok {
 		if strings.Contains(filter, "*") {
 			return errors.New("has a star: in filters, + stands for one level and # at the end for all the rest")
 		}
 		return checkFilter(filter)
 	}
-	at, ok := strings.CutPrefix(text, brokers)
-	if _, err := path.Match(text, ""); !ok || err != nil || at == "" || strings.ContainsAny(at, "/@?# ") {
-		return errResource
-	}
-	if err := egress.CheckEndpoint(at); err != nil {
-		return fmt.Errorf("the broker: %w", err)
-	}
-	return nil
+	return servers().CheckPattern(text)
 }
 
 // covers reports whether a pattern covers a resource, or all that another pattern
 // does. It says no when it cannot tell.
 func covers(pattern, resource string) bool {
-	if strings.HasPrefix(pattern, networks) || strings.HasPrefix(resource, networks) {
-		return egress.Matches(pattern, resource)
-	}
-	if checkPattern(pattern) != nil {
-		return false
-	}
-	if pattern == resource {
-		return true
-	}
 	wide, isTopic := strings.CutPrefix(pattern, topics)
 	narrow, wantsTopic := strings.CutPrefix(resource, topics)
 	if isTopic || wantsTopic {
-		return isTopic && wantsTopic && checkFilter(narrow) == nil && within(wide, narrow)
+		return isTopic && wantsTopic && checkPattern(pattern) == nil && (wide == narrow || checkFilter(narrow) == nil && within(wide, narrow))
 	}
-	at, ok := strings.CutPrefix(resource, brokers)
-	return ok && egress.EndpointMatches(strings.TrimPrefix(pattern, brokers), at)
+	return servers().Matches(pattern, resource)
 }
 
 // granted reports whether a grant covers a topic or a filter at a broker with a
