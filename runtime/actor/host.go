@@ -16,6 +16,11 @@ type Host interface {
 	// answers its place in the log. After an error nothing of the block may be
 	// acknowledged; fault.DiskFull means that it can be tried again.
 	Commit(ctx context.Context, b *outbox.Block) (sequence uint64, err error)
+	// Begin begins a Commit of a block without effects on the store, whose end the
+	// caller waits for at what it answers. It does not keep b. Blocks that are begun
+	// one behind another become durable in that order; after one that failed, none
+	// that was begun behind it does.
+	Begin(ctx context.Context, b *outbox.Block, behind bool) (outbox.Pending, error)
 	// Lookup reads the connector's committed key-value state.
 	Lookup(ctx context.Context, key string) (value []byte, found bool, err error)
 	// Secret is the value of secret://name, or fault.SecretMissing.

@@ -33,6 +33,7 @@ type feed struct {
 	source   capability.Source
 	handle   uint32
 	inflight []pending
+	gone     int // events before those, so that an input keeps its index
 }
 
 type pending struct {
@@ -46,7 +47,7 @@ type pending struct {
 
 // input says where an event of the batch came from.
 type input struct {
-	feed, index int
+	feed, index int // the index counts the events of the feed
 	event       capability.Event
 	fresh       bool // handed in for the first time
 }
@@ -63,7 +64,7 @@ func (b *inbox) attach(g *guest) {
 		}
 		f := feed{session: s, source: s.source, handle: uint32(i + 1)}
 		if at := slices.IndexFunc(before, func(x feed) bool { return x.session == s }); at >= 0 {
-			f.inflight = before[at].inflight
+			f.inflight, f.gone = before[at].inflight, before[at].gone
 			for j := range f.inflight {
 				f.inflight[j].handed = false
 			}
@@ -83,7 +84,7 @@ func (b *inbox) listen(g *guest, before []feed) {
 	}
 	f := feed{source: g.notices}
 	if at := slices.IndexFunc(before, func(x feed) bool { return x.source == capability.Source(g.notices) }); at >= 0 {
-		f.inflight = before[at].inflight
+		f.inflight, f.gone = before[at].inflight, before[at].gone
 		for j := range f.inflight {
 			f.inflight[j].handed = false
 		}
@@ -127,7 +128,7 @@ func (b *inbox) again(f int, now time.Time, bytes *int) {
 		}
 		p.handed = true
 		*bytes -= len(p.event.Data)
-		b.batch = append(b.batch, input{feed: f, index: i, event: p.event})
+		b.batch = append(b.batch, input{feed: f, index: b.feeds[f].gone + i, event: p.event})
 	}
 }
 
@@ -138,7 +139,7 @@ func (b *inbox) fresh(f int, bytes *int) {
 	}
 	b.taken = feed.source.Take(b.taken[:0], b.items-len(b.batch), *bytes)
 	for _, e := range b.taken {
-		b.batch = append(b.batch, input{feed: f, index: len(feed.inflight), event: e, fresh: true})
+		b.batch = append(b.batch, input{feed: f, index: feed.gone + len(feed.inflight), event: e, fresh: true})
 		feed.inflight = append(feed.inflight, pending{event: e, handed: true})
 		*bytes -= len(e.Data)
 	}
@@ -146,10 +147,16 @@ func (b *inbox) fresh(f int, bytes *int) {
 
 func (b *inbox) room(bytes int) bool { return len(b.batch) < b.items && bytes > 0 }
 
+// pending is what is known of an event that was not acknowledged.
+func (b *inbox) pending(in input) *pending {
+	f := &b.feeds[in.feed]
+	return &f.inflight[in.index-f.gone]
+}
+
 // settle applies the guest's decision on input i of the batch. It takes effect
 // with acknowledge.
 func (b *inbox) settle(i int, v abi.Verdict, now time.Time) {
-	p := &b.feeds[b.batch[i].feed].inflight[b.batch[i].index]
+	p := b.pending(b.batch[i])
 	p.done = v.Decision != abi.DecisionRetry
 	if p.rejected = ""; v.Decision == abi.DecisionReject {
 		p.rejected = cmp.Or(v.Reason, "rejected")
@@ -169,8 +176,7 @@ func (b *inbox) acknowledge() {
 	b.batch = b.batch[:0]
 }
 
-// release is acknowledge while a batch is under way, whose places move with what
-// is taken away before them.
+// release is acknowledge while a batch is under way.
 func (b *inbox) release() {
 	for i := range b.feeds {
 		f := &b.feeds[i]
@@ -186,11 +192,7 @@ func (b *inbox) release() {
 		rest := copy(f.inflight, f.inflight[n:])
 		clear(f.inflight[rest:])
 		f.inflight = f.inflight[:rest]
-		for j := range b.batch {
-			if b.batch[j].feed == i {
-				b.batch[j].index -= n
-			}
-		}
+		f.gone += n
 	}
 }
 

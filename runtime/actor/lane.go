@@ -23,10 +23,10 @@ type lane struct {
 	turns      schedule // poll mode: when to ask next
 	outlet     *outlet  // of a guest that delivers; nil: it does not
 	repeats    repeats
-	aloft      *flight // a block on its way to the disk; nil: none
-	spare      []input // a batch's memory, for the next one
-	failed     int     // polls in a row
-	most       int     // inputs in a step, while larger ones make too much; 0: as many as may be
+	aloft      []*flight // blocks on their way to the disk, oldest first
+	hangar     []*flight // memory of those to come
+	failed     int       // polls in a row
+	most       int       // inputs in a step, while larger ones make too much; 0: as many as may be
 	rehearsals rehearsals
 	pending    *installation // run mode: waits for the guest to return
 	broken     error         // run mode: a failure of the host's that ends the run
@@ -34,6 +34,7 @@ type lane struct {
 	// Reused from step to step.
 	events   abi.Events
 	encoded  []byte
+	records  []byte // of the block
 	view     abi.OutcomeView
 	verdicts []abi.Verdict
 	firing   []string

@@ -27,7 +27,7 @@ const DiskFullWait = time.Second
 // the inputs that it settles. A fault of the guest's leaves everything as it
 // was, so that the caller can decide what becomes of the inputs.
 func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []string) error {
-	if err := l.land(ctx); err != nil {
+	if err := l.arrived(ctx); err != nil {
 		return err
 	}
 	if err := l.read(out); err != nil {
@@ -44,9 +44,8 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	}
 	l.grow()
 	if l.plain(&b, fired) {
-		l.takeOff(ctx, b, tally)
 		l.guest.watchMemory()
-		return nil
+		return l.takeOff(ctx, &b, tally)
 	}
 	if err := l.complete(ctx, &b, fired); err != nil {
 		return err
@@ -182,7 +181,8 @@ func (l *lane) convert(ctx context.Context, b *outbox.Block, t *tally) error {
 		return err
 	}
 	if l.version.Converters.none() { // they travel as they are, untouched
-		b.Records, b.Count = outbox.AppendBatch(nil, l.view.Batch), records
+		l.records = outbox.AppendBatch(l.records[:0], l.view.Batch)
+		b.Records, b.Count = l.records, records
 		return nil
 	}
 	held := l.version.Converters.hold()
@@ -222,6 +222,7 @@ func (l *lane) write(ctx context.Context, b *outbox.Block) error {
 		return err
 	}
 	l.wrote(b)
+	l.repeats.keep()
 	return nil
 }
 
@@ -234,8 +235,7 @@ func (l *lane) place(b *outbox.Block) {
 
 // wrote notes that a block is durable.
 func (l *lane) wrote(b *outbox.Block) {
-	l.next += uint64(b.Count)
-	l.repeats.keep()
+	l.next = max(l.next, b.First+uint64(b.Count)) // other blocks may be aloft behind it
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b.Cursor != nil {

@@ -63,6 +63,8 @@ func (b *Block) isText() bool {
 // have been, given to records before. old is nil for an unknown connector.
 func (c *change) follows(old *State) error {
 	switch {
+	case c.behind && (old == nil || c.epoch != old.Epoch):
+		return fault.New(fault.Internal, "a block of epoch %d of %q behind one that did not arrive", c.epoch, c.place())
 	case old == nil || c.epoch > old.Epoch:
 		return nil
 	case c.epoch < old.Epoch:

@@ -47,21 +47,36 @@ func (l *Log) free(q *request) {
 	l.requests.Put(q)
 }
 
-// submit puts a request in the queue and waits until it is committed.
-func (l *Log) submit(ctx context.Context, q *request) (uint64, error) {
+// submit puts a request in the queue.
+func (l *Log) submit(ctx context.Context, q *request) (Pending, error) {
 	if len(q.payload) > maxPayload {
-		return 0, fault.New(fault.TooLarge, "a block of %d bytes; %d are allowed", len(q.payload), maxPayload)
+		return Pending{}, fault.New(fault.TooLarge, "a block of %d bytes; %d are allowed", len(q.payload), maxPayload)
 	}
 	if err := l.enqueue(ctx, q); err != nil {
-		return 0, err
+		return Pending{}, err
 	}
+	return Pending{l, q}, nil
+}
+
+// Pending is a block on its way to the disk. Its end is waited for once.
+type Pending struct {
+	log *Log
+	q   *request
+}
+
+// Ended reports whether Wait has nothing to wait for.
+func (p Pending) Ended() bool { return len(p.q.done) > 0 }
+
+// Wait answers when the block is on the disk, or why it never will be. The end of
+// ctx ends the wait, not the write.
+func (p Pending) Wait(ctx context.Context) (seq uint64, err error) {
 	select {
-	case <-q.done:
-		seq, err := q.seq, q.err
-		l.free(q)
+	case <-p.q.done:
+		seq, err = p.q.seq, p.q.err
+		p.log.free(p.q)
 		return seq, err
 	case <-ctx.Done():
-		return 0, fault.Of(ctx.Err()) // the committer still has q
+		return 0, fault.Of(ctx.Err()) // the committer still has the request
 	}
 }
 

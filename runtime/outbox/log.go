@@ -61,17 +61,30 @@ type Log struct {
 // usable; LogFailed does not. A block that cannot be written takes with it all
 // that wait behind it, so that none ever overtakes another.
 func (l *Log) Append(ctx context.Context, b *Block) (seq uint64, err error) {
-	if err := b.check(); err != nil {
+	p, err := l.Begin(ctx, b, false)
+	if err != nil {
 		return 0, err
+	}
+	if seq, err = p.Wait(ctx); err == nil {
+		b.Seq = seq
+	}
+	return seq, err
+}
+
+// Begin is Append that leaves the wait for the disk to Pending.Wait, and Seq as it
+// is. It waits for room in the queue alone. Blocks that one goroutine begins are
+// on the disk in their order. behind says that the lane's block before, of the same
+// epoch, was begun and may still be on its way: if that one never arrives, neither
+// does this one. b may be used again at once.
+func (l *Log) Begin(ctx context.Context, b *Block, behind bool) (Pending, error) {
+	if err := b.check(); err != nil {
+		return Pending{}, err
 	}
 	q := l.newRequest()
 	q.payload = appendBlock(append(q.payload[:0], byte(kindBlock)), b)
 	q.change = changeOf(b)
-	seq, err = l.submit(ctx, q)
-	if err == nil {
-		b.Seq = seq
-	}
-	return seq, err
+	q.change.behind = behind
+	return l.submit(ctx, q)
 }
 
 // Forget drops what the log knows of a deleted connector in all its lanes,
@@ -94,7 +107,10 @@ func (l *Log) forget(ctx context.Context, connector, lane string) error {
 	q := l.newRequest()
 	q.payload = appendForget(append(q.payload[:0], byte(kindForget)), connector, lane)
 	q.change = change{connector: connector, lane: lane, forget: true}
-	_, err := l.submit(ctx, q)
+	p, err := l.submit(ctx, q)
+	if err == nil {
+		_, err = p.Wait(ctx)
+	}
 	return err
 }
 

@@ -44,6 +44,7 @@ type change struct {
 	effects     bool
 	stopped     bool
 	forget      bool // no block: the connector is gone, or one lane of it
+	behind      bool // another of its epoch, without which it may not be
 }
 
 func (c *change) place() string { return place(c.connector, c.lane) }

@@ -56,6 +56,11 @@ func (h *host) Commit(ctx context.Context, b *outbox.Block) (sequence uint64, er
 	return sequence, h.applyUntilDone(h.super.kill, b) //nolint:contextcheck // a durable block is applied even when its step has ended
 }
 
+// Begin implements actor.Host.
+func (h *host) Begin(ctx context.Context, b *outbox.Block, behind bool) (outbox.Pending, error) {
+	return h.log.Begin(ctx, b, behind)
+}
+
 // applyWait is the pause between two tries to apply a block.
 const applyWait = time.Second
 
@@ -173,8 +178,15 @@ type sandboxed struct{ *host }
 
 // Commit implements actor.Host.
 func (sandboxed) Commit(context.Context, *outbox.Block) (uint64, error) {
-	return 0, fault.New(fault.NotActive, "nothing is kept during a test")
+	return 0, errNotKept()
 }
+
+// Begin implements actor.Host.
+func (sandboxed) Begin(context.Context, *outbox.Block, bool) (outbox.Pending, error) {
+	return outbox.Pending{}, errNotKept()
+}
+
+func errNotKept() error { return fault.New(fault.NotActive, "nothing is kept during a test") }
 
 // within is the id of something that belongs to a connector.
 func within(connector, id string) string { return connector + "\x00" + id }
