@@ -41,6 +41,7 @@ func (s *Server) hookRoutes() {
 	}
 	for _, method := range hookMethods() {
 		s.echo.Add(method, hooksPath+":connector/*", s.hook)
+		s.echo.Add(method, hooksPath+":connector", s.hook) // its path is /, as that of the same with a slash
 		s.documentHook(method)
 	}
 }
@@ -116,7 +117,7 @@ func (s *Server) documentHook(method string) {
 		Security: nobody(),
 		Parameters: []*huma.Param{
 			{Name: "connector", In: "path", Required: true, Description: "The connector's id", Schema: &huma.Schema{Type: huma.TypeString}},
-			{Name: "path", In: "path", Required: true, Description: "The rest of the path, slashes and all", Schema: &huma.Schema{Type: huma.TypeString}},
+			{Name: "path", In: "path", Required: true, Description: "The rest of the path, slashes and all; without one, and without the slash before it, the path is /", Schema: &huma.Schema{Type: huma.TypeString}},
 			{Name: headerIdempotencyKey, In: "header", Description: "Names the request", Schema: &huma.Schema{Type: huma.TypeString}},
 		},
 		Responses: map[string]*huma.Response{

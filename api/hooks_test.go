@@ -27,6 +27,11 @@ func TestRequestsThatComeIn(t *testing.T) {
 	if p := send(http.MethodPost, address, "y", key); p.status != http.StatusUnprocessableEntity || p.code() != "idempotency_mismatch" {
 		t.Errorf("another under the same name: %d %s", p.status, p.body)
 	}
+	for _, bare := range []string{hooksPath + door.ID, hooksPath + door.ID + "/"} {
+		if p := send(http.MethodPost, bare, "x", header("Authorization", "")); p.status != http.StatusAccepted {
+			t.Errorf("%s: %d %s", bare, p.status, p.body)
+		}
+	}
 	// What is not there, and what does not run, from where nobody asks for a token.
 	if p := send(http.MethodPost, hooksPath+"con_none/in", "x"); p.status != http.StatusNotFound || p.header.Get("WWW-Authenticate") != "" {
 		t.Errorf("none: %d %v", p.status, p.header)

@@ -113,11 +113,20 @@ func (a *app) printStatus(v client.Connector) {
 		}
 	}
 	for _, address := range v.Hooks {
-		rows = append(rows, []string{"address", strings.TrimRight(a.server, "/") + address})
+		rows = append(rows, []string{"address", addressToEnter(strings.TrimRight(a.server, "/") + address)})
 	}
 	a.rows(nil, rows)
 	a.printLimits("LIMIT OF THE GUEST", s.Limits)
 	a.printLimits("LIMIT OF THE CONVERTER", s.ConverterLimits)
+}
+
+// addressToEnter is an address as one may enter it at a service: two stars at its end
+// are all below it.
+func addressToEnter(pattern string) string {
+	if address, ok := strings.CutSuffix(pattern, "**"); ok {
+		return address + " (and all below it)"
+	}
+	return pattern
 }
 
 func sessionLine(s lifecycle.Session) string {
