@@ -179,6 +179,7 @@ func (a *apache) topics(t *testing.T) {
 }
 
 func (a *apache) ensures(t *testing.T) {
+	t.Helper()
 	end := a.opened(t, a.args("wanted"))
 	ensure := func(q abi.KafkaEnsure) (reply abi.KafkaEnsured, err error) {
 		out, err := end.Call(t.Context(), functionEnsure, q.Append(nil), nil)
@@ -203,6 +204,7 @@ func (a *apache) ensures(t *testing.T) {
 }
 
 func (a *apache) logins(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("login", 1)
 	for _, tt := range []struct{ mechanism, user string }{
 		{plainText, peertest.KafkaUser}, {scramSHA256, peertest.KafkaScramUser}, {scramSHA512, peertest.KafkaScramUser},
@@ -236,6 +238,7 @@ func (a *apache) logins(t *testing.T) {
 }
 
 func (a *apache) rights(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("guarded", 1)
 	as := func(o *abi.KafkaOpen) {
 		o.Brokers = []string{a.SASL}

@@ -7,6 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/snaprail/snaprail/runtime/capability"
 )
 
 // commits commits what was acknowledged, until the session ends.
@@ -23,7 +25,7 @@ func (s *session) commits() {
 		pause := s.pace.commit
 		if failed {
 			pause = s.pace.retry
-			signal(s.events.marked) // again; the marks are kept
+			capability.Signal(s.events.marked) // again; the marks are kept
 		}
 		select {
 		case <-time.After(pause):

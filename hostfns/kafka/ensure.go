@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -27,7 +28,7 @@ func (s *session) ensure(ctx context.Context, in, out []byte) ([]byte, error) {
 	if q.Partitions > maxPartitions || q.Replication > maxReplication {
 		return nil, fault.New(fault.Invalid, "kafka.ensure: at most %d partitions and %d replicas", maxPartitions, maxReplication)
 	}
-	ctx, cancel := beforeDeadline(ctx, defaultTimeout)
+	ctx, cancel := capability.BeforeDeadline(ctx, defaultTimeout)
 	defer cancel()
 	if n, err := s.partitions(ctx); err == nil {
 		reply := abi.KafkaEnsured{Partitions: n}
@@ -93,7 +94,7 @@ func (s *session) remove(ctx context.Context, in, out []byte) ([]byte, error) {
 	if q.Topic != s.set.args.Topic {
 		return nil, fault.New(fault.Invalid, "kafka.delete: the session is of the topic %s, and %q is to be deleted", s.set.args.Topic, fault.Clip(q.Topic, maxTopic))
 	}
-	ctx, cancel := beforeDeadline(ctx, defaultTimeout)
+	ctx, cancel := capability.BeforeDeadline(ctx, defaultTimeout)
 	defer cancel()
 	topic := kmsg.NewDeleteTopicsRequestTopic()
 	topic.Topic = new(s.set.args.Topic)

@@ -138,7 +138,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 
 // connect waits until a broker answers for the first time.
 func (s *session) connect(ctx context.Context) error {
-	wait, cancel := beforeDeadline(ctx, s.set.openTimeout)
+	wait, cancel := capability.BeforeDeadline(ctx, s.set.openTimeout)
 	defer cancel()
 	pause := time.NewTicker(min(s.pace.retry, 250*time.Millisecond))
 	defer pause.Stop()
@@ -175,17 +175,4 @@ func (s *session) connect(ctx context.Context) error {
 func mayHelp(err error) bool {
 	k := fault.Of(err).Kind
 	return k == fault.ResourceUnavailable || k == fault.Timeout
-}
-
-// answerTime is what is left of a call's time for the guest to read the answer.
-const answerTime = 200 * time.Millisecond
-
-// beforeDeadline bounds a wait by most, and ends it a little before ctx's
-// deadline: the guest has to be able to read the answer.
-func beforeDeadline(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		most = min(most, left-min(left/5, answerTime))
-	}
-	return context.WithTimeout(ctx, most)
 }

@@ -113,7 +113,11 @@ func (r *rig) listen(t *testing.T) uint64 {
 			if err != nil {
 				return
 			}
-			defer closeSession(t, end)
+			defer func() {
+				if err := end.Close(context.WithoutCancel(ctx)); err != nil {
+					t.Error(err)
+				}
+			}()
 			_, _ = produce(ctx, end, abi.KafkaProduce{Records: []abi.KafkaRecord{keyed("k", "v")}})
 			q := abi.KafkaEnsure{Partitions: 1}
 			_, _ = end.Call(ctx, functionEnsure, q.Append(nil), nil)

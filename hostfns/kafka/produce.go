@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -136,7 +137,7 @@ func (s *session) await(ctx context.Context, w *wait, timeoutMS uint64) error {
 	if timeoutMS > 0 {
 		most = time.Duration(min(timeoutMS, uint64(maxTimeout.Milliseconds()))) * time.Millisecond //nolint:gosec // at most an hour
 	}
-	wait, cancel := beforeDeadline(ctx, most)
+	wait, cancel := capability.BeforeDeadline(ctx, most)
 	defer cancel()
 	select {
 	case <-w.done:

@@ -31,7 +31,7 @@ const (
 // read reads the topic until the session ends. Nothing is polled until there is
 // room for it, so that a poll never holds up a rebalance.
 func (s *session) read() {
-	for s.events.wait(s.quit) {
+	for s.events.WaitRoom(s.quit, 0) == nil {
 		client := s.current()
 		fetched := client.PollRecords(s.quit, pollRecords)
 		fatal := s.takeIn(fetched)
@@ -89,8 +89,10 @@ func (s *session) partitionError(now int64, p kgo.FetchTopicPartition) error {
 
 func (s *session) gap(now int64, name, format string, args ...any) {
 	f := fault.New(fault.Integrity, "kafka: "+s.set.resource()+": "+format, args...)
-	s.log.Warn("kafka records lost", "error", f)
-	s.events.note(capability.Event{Type: abi.EventGap, Time: now, Name: name, Err: f})
+	if held, ok := s.lacks.Say(); ok {
+		s.log.Warn("kafka records lost", "error", f, "unsaid", held)
+	}
+	s.events.hole(capability.Event{Type: abi.EventGap, Time: now, Name: name, Err: f})
 }
 
 // takeRecord adds one record; one that no guest could be handed is told of, and
@@ -105,7 +107,7 @@ func (s *session) takeRecord(now int64, r *kgo.Record) {
 		record := recordOf(r)
 		record.TopicID = s.readTopicID()
 		if data := record.Append(nil); len(data) <= abi.MaxRecord {
-			s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: data}, r.Partition, behind, false)
+			s.events.push(capability.Event{Type: abi.EventData, Time: now, Data: data}, r.Partition, behind)
 			return
 		}
 	}
@@ -114,8 +116,10 @@ func (s *session) takeRecord(now int64, r *kgo.Record) {
 
 // passOver tells of what is too large, in its place.
 func (s *session) passOver(now int64, r *kgo.Record, behind mark, f *fault.Fault) {
-	s.log.Warn("kafka record passed over", "error", f)
-	s.events.push(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}, r.Partition, behind, true)
+	if held, ok := s.passed.Say(); ok {
+		s.log.Warn("kafka record passed over", "error", f, "unsaid", held)
+	}
+	s.events.push(capability.Event{Type: abi.EventGap, Time: now, Name: gapTooLarge, Err: f}, r.Partition, behind)
 }
 
 // firstOf is the first offset of a batch that was passed over.

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/hostfns/hostfnstest"
 	"github.com/snaprail/snaprail/runtime/capability"
 )
 
@@ -95,19 +96,32 @@ func TestBufferIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	end := r.opened(group(func(c *Config) { c.Records, c.Bytes = 100, 50_000 }), r.args(inGroup("g")))
-	s := end.(capability.Source)
-	seen := uint64(0)
-	for seen < 2000 {
-		if n := end.(capability.Reporter).Condition().Buffered; n > 100+pollRecords {
-			t.Fatalf("%d records are kept", n)
-		}
-		got := taken(t, end, 1)
-		if m := record(t, got[0]); m.Offset != seen {
-			t.Fatalf("record %d, want %d", m.Offset, seen)
-		}
-		seen++
-		s.Ack(1)
+	for name, tt := range map[string]struct {
+		bounds func(*Config)
+		purse  capability.Purse
+	}{
+		"its own bounds": {bounds: func(c *Config) { c.Records, c.Bytes = 100, 50_000 }},
+		"an empty purse": {bounds: func(*Config) {}, purse: hostfnstest.NewPurse(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scope := capability.Scope{Grants: r.grants(), Owner: "con_1", Purse: tt.purse}
+			end, err := group(tt.bounds).Open(t.Context(), scope, r.args(inGroup(name)).Append(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { closeSession(t, end) })
+			s := end.(capability.Source)
+			for seen := range uint64(2000) {
+				if n := end.(capability.Reporter).Condition().Buffered; n > 100+pollRecords {
+					t.Fatalf("%d records are kept", n)
+				}
+				got := taken(t, end, 1)
+				if m := record(t, got[0]); m.Offset != seen {
+					t.Fatalf("record %d, want %d", m.Offset, seen)
+				}
+				s.Ack(1)
+			}
+		})
 	}
 }
 

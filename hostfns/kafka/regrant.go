@@ -27,7 +27,7 @@ func (s *session) Regrant(_ context.Context, grants []spec.Grant) {
 	s.dialer.grants.Store(&grants)
 	s.dialer.forgive()
 	s.dialer.out.Change(rules, s.dialer.allow)
-	signal(s.again)
+	capability.Signal(s.again)
 }
 
 // forgive forgets what was wrong with addresses: it may have been a grant.

@@ -12,6 +12,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/mask"
+	"github.com/snaprail/snaprail/runtime/queue"
 )
 
 // session is one connector's topic. Its goroutines look after the cluster
@@ -27,7 +28,9 @@ type session struct {
 
 	flights *flights
 	line    line
-	events  *queue
+	events  *inbound
+	passed  capability.Seldom // tells the log of records that are too large
+	lacks   capability.Seldom // and of those that are gone
 
 	committing sync.Mutex
 
@@ -78,7 +81,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 			failed: map[string]*fault.Fault{},
 		},
 		flights: newFlights(g.cfg.Records, g.cfg.Bytes),
-		events:  newQueue(g.cfg.Records, g.cfg.Bytes),
+		events:  newInbound(queue.Config{Events: g.cfg.Records, Bytes: g.cfg.Bytes, Purse: scope.Purse}),
 		closed:  make(chan struct{}),
 		again:   make(chan struct{}, 1),
 		reason:  "no broker has answered yet",
@@ -155,6 +158,7 @@ func (s *session) Close(ctx context.Context) error {
 func (s *session) leave(ctx context.Context) {
 	defer close(s.closed)
 	s.running.Wait()
+	defer s.events.End()
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	if s.isUp() {
@@ -207,18 +211,18 @@ func (s *session) Condition() capability.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := capability.Condition{Up: s.up, Reason: s.reason, Opens: s.opens, Counts: s.flights.counts()}
-	if c.Dropped, c.Buffered = s.events.counts(c.Counts); s.reads() {
+	if c.Dropped, c.Buffered = s.events.Counts(c.Counts); s.reads() {
 		c.Counts["read"], c.Counts["acknowledged"], c.Counts["behind"] = s.events.progress()
 	}
 	return c
 }
 
 // Ready implements capability.Source.
-func (s *session) Ready() <-chan struct{} { return s.events.ready }
+func (s *session) Ready() <-chan struct{} { return s.events.Ready() }
 
 // Take implements capability.Source.
 func (s *session) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return s.events.take(dst, items, bytes)
+	return s.events.Take(dst, items, bytes)
 }
 
 // Ack implements capability.Source: what is acknowledged will be committed.

@@ -224,7 +224,7 @@ func (s *session) setDown(f *fault.Fault) {
 // tell adds a word on the session to its events.
 func (s *session) tell(e capability.Event) {
 	e.Time = time.Now().UnixNano()
-	s.events.note(e)
+	s.events.Note(e)
 }
 
 // maxFault bounds what is told of a fault, in bytes: a broker may say any number.
