@@ -57,7 +57,7 @@ func interruptDemo(t *testing.T, after string) {
 	}()
 	select {
 	case <-seen:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("nothing is seen")
 	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {

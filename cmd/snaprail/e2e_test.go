@@ -126,7 +126,7 @@ func (n *node) activate(spec json.RawMessage, err error) client.Connector {
 func (n *node) until(id, what string, ok func(*lifecycle.Status) bool) *lifecycle.Status {
 	n.t.Helper()
 	var last client.Connector
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); n.wait(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); n.wait(5 * time.Millisecond) {
 		var err error
 		if last, err = n.api.Connector(n.t.Context(), id); err != nil {
 			n.t.Fatal(err)

@@ -79,7 +79,7 @@ func TestSmallGroups(t *testing.T) {
 	if err := n.api.DeleteConnector(t.Context(), c.ID, stopped.Revision); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); len(told(true)) != 0; n.wait(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(told(true)) != 0; n.wait(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("of a connector that was deleted: %+v", told(true))
 		}
@@ -89,7 +89,7 @@ func TestSmallGroups(t *testing.T) {
 // metric waits for a series to be shown.
 func (n *node) metric(series string) {
 	n.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; n.wait(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; n.wait(20 * time.Millisecond) {
 		request, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet, n.url+"/metrics", nil)
 		if err != nil {
 			n.t.Fatal(err)

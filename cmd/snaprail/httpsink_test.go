@@ -115,7 +115,7 @@ func TestHTTPPollToHTTPSink(t *testing.T) {
 	}))
 	wait := func(what string, cond func(taken, failed int) bool) {
 		t.Helper()
-		for end := time.Now().Add(30 * time.Second); !cond(p.count()); n.wait(5 * time.Millisecond) {
+		for end := time.Now().Add(patience); !cond(p.count()); n.wait(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				taken, failed := p.count()
 				t.Fatalf("not in time: %s; %d taken, %d failed\n%s", what, taken, failed, n.stderr)

@@ -106,7 +106,7 @@ func (n *kafkaNode) sourceIsKilled() {
 		}
 		return sum
 	}
-	for end := time.Now().Add(20 * time.Second); sum() != rounds*perRound; n.wait(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); sum() != rounds*perRound; n.wait(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			n.t.Fatalf("%d offsets are committed, want %d", sum(), rounds*perRound)
 		}
@@ -145,7 +145,7 @@ func (n *kafkaNode) sinkIsRefused() {
 		n.k.Allow(peertest.KafkaScramUser, kmsg.ACLResourceTypeTopic, "guarded", kmsg.ACLOperationWrite)
 	}
 	allow()
-	for end := time.Now().Add(10 * time.Second); ; n.wait(100 * time.Millisecond) { // until the broker knows
+	for end := time.Now().Add(patience); ; n.wait(100 * time.Millisecond) { // until the broker knows
 		if _, err = n.api.Activate(n.t.Context(), c.ID); err == nil {
 			break
 		} else if time.Now().After(end) {

@@ -67,7 +67,7 @@ func nullModem(t *testing.T) (a, b string) {
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
-	for end := time.After(10 * time.Second); ; {
+	for end := time.After(patience); ; {
 		if _, err := os.Stat(b); err == nil {
 			return a, b
 		}

@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for what must come, on a machine that may be
+// busy with much else: that it did not come is then told, and nothing is bounded by it.
+const patience = 90 * time.Second
+
 // process is a server in a process of its own.
 type process struct {
 	cmd        *exec.Cmd
@@ -50,11 +54,11 @@ func startServer(dir string, flags ...string) (*process, error) {
 	case p.url = <-url:
 	case <-p.exited:
 		return nil, fmt.Errorf("the server ended:\n%s", p.stderr)
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		_ = p.end(syscall.SIGKILL)
 		return nil, fmt.Errorf("the server does not start:\n%s", p.stderr)
 	}
-	for deadline := time.Now().Add(10 * time.Second); p.token == ""; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); p.token == ""; <-time.After(5 * time.Millisecond) {
 		if p.token = keptToken(dir); p.token == "" {
 			p.token = p.told()
 		}
@@ -82,7 +86,7 @@ func (p *process) end(sig syscall.Signal) error {
 	select {
 	case <-p.exited:
 		return nil
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 		return fmt.Errorf("the server does not end:\n%s", p.stderr)

@@ -22,7 +22,7 @@ func setupLinkVerb(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: setuplink NAME")
 	}
 	link := regexp.MustCompile(`set-up: http://[^ ]*/setup\?link=(snl_first_\w+)`)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
 		if found := link.FindStringSubmatch(ts.Value(serverKey{}).(*scriptServer).stderr.String()); found != nil {
 			ts.Setenv(args[0], found[1])
 			return

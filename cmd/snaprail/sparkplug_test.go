@@ -28,7 +28,7 @@ type edgeNode struct {
 // sees lets the host take what the edge node says until ok.
 func (e *edgeNode) sees(what string, ok func() bool) {
 	e.t.Helper()
-	ctx, cancel := context.WithTimeout(e.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(e.t.Context(), patience)
 	defer cancel()
 	defer func() {
 		if e.t.Failed() {

@@ -26,7 +26,7 @@ type gatewayNode struct {
 // sees lets the platform take what the gateway says until ok.
 func (g *gatewayNode) sees(what string, ok func() bool) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
 	defer cancel()
 	defer func() {
 		if g.t.Failed() {

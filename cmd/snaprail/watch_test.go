@@ -37,7 +37,7 @@ func (l *lines) count(text string) int {
 // eventually waits for something that a goroutine does.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); {
+	for deadline := time.Now().Add(patience); !done(); {
 		if time.Now().After(deadline) {
 			t.Fatal("waited for " + what)
 		}
