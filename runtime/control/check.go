@@ -29,8 +29,9 @@ const (
 // rest depends on. All faults are reported at once.
 type findings struct {
 	bad, above []fault.Field
-	module     spec.Module // zero: it is not there
-	converter  spec.Module // zero: there is none, or it is not fit to have a config
+	// Both are shared with others, who may not change them either.
+	module    *spec.Module // nil: it is not there
+	converter *spec.Module // nil: there is none, or it is not fit to have a config
 }
 
 func (f *findings) wrong(pointer, format string, args ...any) {
@@ -45,8 +46,12 @@ func (f *findings) err() error {
 	return invalid(append(slices.Clone(f.bad), f.above...))
 }
 
-// with is a copy, for a transaction that may run more than once.
+// with is a copy, for a transaction that may run more than once: itself, when
+// there is nothing to add.
 func (f *findings) with(bad []fault.Field) *findings {
+	if len(bad) == 0 {
+		return f
+	}
 	g := *f
 	g.bad = append(slices.Clone(f.bad), bad...)
 	return &g
@@ -75,7 +80,7 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 		return nil, err
 	}
 	f.typed(in)
-	if f.module.Digest != "" && !f.module.Manifest.Delivers() && !in.Feed.Same(&spec.Feed{}) {
+	if f.module != nil && !f.module.Manifest.Delivers() && !in.Feed.Same(&spec.Feed{}) {
 		f.wrong("/feed", "is for modules that deliver records, and this one has no deliver")
 	}
 	in.Config = orNoConfig(in.Config)
@@ -102,7 +107,7 @@ func (t *Tenant) check(ctx context.Context, in *ConnectorInput) (*findings, erro
 	if i := in.Poll.Interval; i < 0 || (i > 0 && time.Duration(i) < minInterval) {
 		f.wrong("/poll/interval", "is at least %s", minInterval)
 	}
-	if f.module.Digest == "" || !fits {
+	if f.module == nil || !fits {
 		return nil, f.err() // there is nothing to configure
 	}
 	return f, nil
@@ -165,41 +170,42 @@ func summary(bad []fault.Field) string {
 }
 
 // named is the module with a digest, or with the only one that begins so.
-func (t *Tenant) named(ctx context.Context, digest string) (m spec.Module, err error) {
+// Nobody may change it.
+func (t *Tenant) named(ctx context.Context, digest string) (*spec.Module, error) {
 	const whole = 2 * sha256.Size
 	if len(digest) == whole { // as it is stored; who reads many of one connector's kind need not decode each
 		var known *spec.Module
-		err = t.space.View(ctx, func(r store.Reader) (err error) {
+		err := t.space.View(ctx, func(r store.Reader) (err error) {
 			known, err = t.runtime.Book().Module(r, digest)
 			return err
 		})
 		if err == nil && known != nil {
-			return *known, nil
+			return known, nil
 		}
 	}
-	return t.shelf.Get(ctx, digest)
+	m, err := t.shelf.Get(ctx, digest)
+	return &m, err
 }
 
-// module checks a reference to a module; the zero one: there is none of this
-// kind.
-func (t *Tenant) module(ctx context.Context, at string, digest *string, kind abi.ModuleKind, f *findings) (m spec.Module, err error) {
+// module checks a reference to a module; nil: there is none of this kind.
+func (t *Tenant) module(ctx context.Context, at string, digest *string, kind abi.ModuleKind, f *findings) (*spec.Module, error) {
 	if *digest == "" {
 		f.wrong(at, "is required: the digest of an uploaded module")
-		return m, nil
+		return nil, nil
 	}
-	m, err = t.named(ctx, *digest)
+	m, err := t.named(ctx, *digest)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
 		f.wrong(at, "%s", err.Error())
-		return spec.Module{}, nil
+		return nil, nil
 	}
 	if err != nil {
-		return m, err
+		return nil, err
 	}
 	*digest = m.Digest
 	sink := kind == abi.KindConnector && m.Manifest.Kind == abi.KindSink // a connector that only takes out
 	if m.Manifest.Kind != kind && !sink {
 		f.wrong(at, "is a %s, and a %s is wanted here", m.Manifest.Kind, kind)
-		return spec.Module{}, nil
+		return nil, nil
 	}
 	return m, nil
 }

@@ -26,7 +26,11 @@ func (d *draft) configure(w store.Writer) error {
 // nothing was said gets the rows of its schema, to be filled in: what it lacks
 // is told by its test.
 func (d *draft) configureGuest(w store.Writer) error {
-	schema, err := d.pages.Schema(w, d.found.module.Digest)
+	var schema *param.Schema
+	var err error
+	if d.found.module != nil {
+		schema, err = d.pages.Schema(w, d.found.module.Digest)
+	}
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func (d *draft) configureGuest(w store.Writer) error {
 // whole.
 func (d *draft) configureConverter(w store.Writer) error {
 	wanted := d.in.Converter
-	if wanted != nil && d.found.converter.Digest == "" {
+	if wanted != nil && d.found.converter == nil {
 		return nil // it was found to be wrong
 	}
 	var schema *param.Schema

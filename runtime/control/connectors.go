@@ -82,9 +82,19 @@ func (t *Tenant) Connector(ctx context.Context, idOrName string) (ConnectorView,
 }
 
 // read reads a connector as it is stored.
-func (t *Tenant) read(ctx context.Context, idOrName string) (c spec.Connector, err error) {
-	err = t.space.View(ctx, func(r store.Reader) (err error) {
-		c, err = find(r, idOrName)
+func (t *Tenant) read(ctx context.Context, idOrName string) (spec.Connector, error) {
+	c, err := t.hold(ctx, idOrName)
+	if err != nil {
+		return spec.Connector{}, err
+	}
+	return c.Connector, nil
+}
+
+// hold reads a connector as it is stored, to change it.
+func (t *Tenant) hold(ctx context.Context, idOrName string) (*storedConnector, error) {
+	c := &storedConnector{}
+	err := t.space.View(ctx, func(r store.Reader) (err error) {
+		c.raw, err = findInto(r, idOrName, &c.Connector, nil)
 		return err
 	})
 	return c, err
@@ -98,19 +108,19 @@ func (t *Tenant) UpdateConnector(ctx context.Context, idOrName string, in Connec
 	if err := t.may(ctx, identity.Connectors, identity.Write); err != nil {
 		return ConnectorView{}, err
 	}
-	c, err := t.read(ctx, idOrName) // first of all: whether there is one
+	c, err := t.hold(ctx, idOrName) // first of all: whether there is one
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	v, err := t.update(ctx, c.ID, in, revision)
+	v, err := t.update(ctx, c, in, revision)
 	if err != nil {
-		t.refusal(identity.ConnectorUpdate, &c, err)
+		t.refusal(identity.ConnectorUpdate, &c.Connector, err)
 		return ConnectorView{}, err
 	}
 	return v, nil
 }
 
-func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revision uint64) (ConnectorView, error) {
+func (t *Tenant) update(ctx context.Context, was *storedConnector, in ConnectorInput, revision uint64) (ConnectorView, error) {
 	if err := t.typed(ctx, &in); err != nil {
 		return ConnectorView{}, err
 	}
@@ -122,9 +132,10 @@ func (t *Tenant) update(ctx context.Context, id string, in ConnectorInput, revis
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	var d draft
-	v, err := t.change(ctx, id, revision, func(w store.Writer, c *spec.Connector) error {
-		d = draft{Tenant: t, in: &in, found: found, pages: book, now: time.Now().UTC(), was: *c, is: *c}
+	d := draft{Tenant: t, in: &in, pages: book}
+	v, err := t.changeHeld(ctx, was.ID, was, revision, func(w store.Writer, c *spec.Connector) error {
+		d.found, d.now, d.was, d.is = found, time.Now().UTC(), *c, *c
+		d.events, d.others, d.notes = nil, nil, nil // of a run that does not count
 		if err := d.settle(w); err != nil {
 			return err
 		}
@@ -188,6 +199,14 @@ func (t *Tenant) DeleteConnector(ctx context.Context, idOrName string, revision 
 // change is one change of desired state: read, check, write, and let the
 // supervisor make it true, if it is or was to run.
 func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, do func(store.Writer, *spec.Connector) error) (ConnectorView, error) {
+	return t.changeHeld(ctx, idOrName, nil, revision, do)
+}
+
+// changeHeld is change of a connector that somebody read a moment ago; nil:
+// nobody did.
+func (t *Tenant) changeHeld(
+	ctx context.Context, idOrName string, held *storedConnector, revision uint64, do func(store.Writer, *spec.Connector) error,
+) (ConnectorView, error) {
 	book, err := t.book(ctx)
 	if err != nil {
 		return ConnectorView{}, err
@@ -196,7 +215,7 @@ func (t *Tenant) change(ctx context.Context, idOrName string, revision uint64, d
 	var ran bool
 	var seen sight
 	err = t.space.UpdateAhead(ctx, func(w store.Writer) (err error) {
-		if c, err = find(w, idOrName); err != nil {
+		if _, err = findInto(w, idOrName, &c, held); err != nil {
 			return err
 		}
 		if err := current(&c, revision); err != nil {

@@ -193,7 +193,7 @@ func (t *Tenant) plainConverter(ctx context.Context, at string, in spec.Converte
 		limits.check(at+"/limits", l)
 		*config = orNoConfig(*config)
 		m, err := t.module(ctx, at+"/module", module, abi.KindConverter, f)
-		if err != nil || m.Digest == "" || !f.fits(at+"/config", *config) {
+		if err != nil || m == nil || !f.fits(at+"/config", *config) {
 			return err
 		}
 		return t.space.View(ctx, func(r store.Reader) error { return t.plainConfig(r, at+"/config", m.Digest, *config, open, f) })

@@ -232,7 +232,7 @@ func (s *site) putConnector(ctx context.Context, name string, ask []byte) (id st
 	var v ConnectorView
 	switch {
 	case err == nil:
-		v, err = s.update(ctx, have.ID, in, 0)
+		v, err = s.update(ctx, &storedConnector{Connector: have}, in, 0)
 	case fault.Is(err, fault.NotFound):
 		v, err = s.create(ctx, in)
 	}

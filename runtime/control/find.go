@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,32 +21,55 @@ func current(c *spec.Connector, revision uint64) error {
 
 // find reads a connector by id, else by name.
 func find(r store.Reader, idOrName string) (c spec.Connector, err error) {
+	_, err = findInto(r, idOrName, &c, nil)
+	return c, err
+}
+
+// storedConnector is a connector as it was read a moment ago, and as it was stored then.
+// Nothing that it refers to is changed in place.
+type storedConnector struct {
+	raw []byte
+	spec.Connector
+}
+
+// findInto is find into a connector that is there already, and is how that is
+// stored. One that is as it was when somebody held it need not be decoded again.
+func findInto(r store.Reader, idOrName string, c *spec.Connector, was *storedConnector) (raw []byte, err error) {
+	e, err := entryOf(r, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	if was != nil && bytes.Equal(e.Value, was.raw) {
+		*c = was.Connector
+		return e.Value, nil
+	}
+	*c = spec.Connector{}
+	if err := json.Unmarshal(e.Value, c); err != nil {
+		return nil, fault.Wrap(fault.Integrity, err, "connector %s", e.ID)
+	}
+	return e.Value, nil
+}
+
+func entryOf(r store.Reader, idOrName string) (e store.Entry, err error) {
 	missing := func() error {
 		return fault.New(fault.NotFound, "no connector %.300q", idOrName).WithHint("`snaprail connectors list` shows what there is")
 	}
 	if idOrName == "" {
-		return c, missing()
+		return e, missing()
 	}
-	var e store.Entry
 	if len(idOrName) <= store.MaxID {
 		e, err = r.Get(store.Connectors, idOrName)
 	}
 	if len(idOrName) > store.MaxID || fault.Is(err, fault.NotFound) {
 		var name store.Entry
 		if name, err = r.Get(store.ConnectorNames, nameKey(idOrName)); fault.Is(err, fault.NotFound) {
-			return c, missing()
+			return e, missing()
 		}
 		if err == nil {
 			e, err = r.Get(store.Connectors, string(name.Value))
 		}
 	}
-	if err != nil {
-		return c, err
-	}
-	if err := json.Unmarshal(e.Value, &c); err != nil {
-		return c, fault.Wrap(fault.Integrity, err, "connector %s", e.ID)
-	}
-	return c, nil
+	return e, err
 }
 
 func save(w store.Writer, c *spec.Connector) error {

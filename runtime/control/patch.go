@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
@@ -34,20 +36,20 @@ func (t *Tenant) PatchConnector(ctx context.Context, idOrName string, patch json
 }
 
 func (t *Tenant) patch(ctx context.Context, idOrName string, patch json.RawMessage, revision uint64) (ConnectorView, error) {
-	c, err := t.read(ctx, idOrName)
+	c, err := t.hold(ctx, idOrName)
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	if err := current(&c, revision); err != nil {
+	if err := current(&c.Connector, revision); err != nil {
 		return ConnectorView{}, err
 	}
-	in, err := patched(&c, patch)
+	in, err := patched(&c.Connector, patch)
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	v, err := t.update(ctx, c.ID, in, c.Revision)
+	v, err := t.update(ctx, c, in, c.Revision)
 	if err != nil {
-		t.refusal(identity.ConnectorUpdate, &c, err)
+		t.refusal(identity.ConnectorUpdate, &c.Connector, err)
 		return ConnectorView{}, err
 	}
 	return v, nil
@@ -137,7 +139,28 @@ func merge(target, patch json.RawMessage) (json.RawMessage, error) {
 		}
 		fields[name] = merged
 	}
-	return json.Marshal(fields)
+	return written(fields)
+}
+
+// written is a JSON object. Its values were part of JSON before, and are not
+// read again.
+func written(fields map[string]json.RawMessage) (json.RawMessage, error) {
+	size := 2
+	for name, value := range fields {
+		size += len(name) + len(value) + 4
+	}
+	raw := append(make([]byte, 0, size), '{')
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		key, err := json.Marshal(name)
+		if err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "a field")
+		}
+		if len(raw) > 1 {
+			raw = append(raw, ',')
+		}
+		raw = append(append(append(raw, key...), ':'), fields[name]...)
+	}
+	return append(raw, '}'), nil
 }
 
 // objectOf is the fields of a JSON object; nil: it is none.

@@ -35,10 +35,10 @@ func (t *Tenant) typed(ctx context.Context, in *ConnectorInput) error {
 // typed sees that the module is of the type that was named, and names it where
 // it was not.
 func (f *findings) typed(in *ConnectorInput) {
-	m := f.module.Manifest
-	if f.module.Digest == "" {
+	if f.module == nil {
 		return
 	}
+	m := &f.module.Manifest
 	for _, p := range []struct {
 		at    string
 		named *string

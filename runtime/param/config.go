@@ -232,7 +232,7 @@ func (b *Book) flatConfig(r store.Reader, c *spec.Connector, schema *Schema, ope
 
 // told is a stored config as it is told: opened, or as it may be shown.
 func (b *Book) told(r store.Reader, at site, config json.RawMessage, schema *Schema, open bool) (json.RawMessage, error) {
-	if !mayHide(config, schema) {
+	if !mayHide(config, schema) || open && !bytes.Contains(config, []byte(sealedKey)) { // nothing is there to be hidden, or opened
 		return config, nil
 	}
 	var bad []fault.Field

@@ -49,6 +49,9 @@ func (s *rowset) put(at place, row Row) {
 		s.list[i].row = row
 		return
 	}
+	if s.list == nil {
+		s.list = make([]placed, 0, 4)
+	}
 	s.list = append(s.list, placed{at, row})
 	switch n := len(s.list); {
 	case s.index != nil:

@@ -56,20 +56,19 @@ func newSeal(k Key) *seal {
 }
 
 func (s *seal) close(key []byte, row store.Row) []byte {
-	out := make([]byte, headerSize+chacha20poly1305.NonceSizeX,
-		headerSize+chacha20poly1305.NonceSizeX+1+len(row.Value)+chacha20poly1305.Overhead)
+	const front = headerSize + chacha20poly1305.NonceSizeX
+	out := make([]byte, front, front+1+len(row.Value)+chacha20poly1305.Overhead)
 	out[0] = sealFormat
 	binary.BigEndian.PutUint64(out[1:], row.Version)
-	nonce := out[headerSize:]
-	rand.Read(nonce) // it ends the process rather than fail
+	rand.Read(out[headerSize:]) // it ends the process rather than fail
 
-	box := append(make([]byte, 0, 1+len(row.Value)), stateLive)
 	if row.Deleted {
-		box[0] = stateGone
+		out = append(out, stateGone)
 	} else {
-		box = append(box, row.Value...)
+		out = append(append(out, stateLive), row.Value...)
 	}
-	return s.aead.Seal(out, nonce, box, bound(out[:headerSize], key))
+	// What is to be in the box stands where the box will be.
+	return s.aead.Seal(out[:front], out[headerSize:front], out[front:], bound(out[:headerSize], key))
 }
 
 func (s *seal) open(key []byte, id string, sealed []byte) (store.Row, error) {
