@@ -294,6 +294,7 @@ func (a *apache) rights(t *testing.T) {
 // A broker that says that it is at the address of a cloud's secrets leads nobody
 // there (abuse case 41).
 func (a *apache) advertised(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("astray", 1)
 	to := a.args("astray", func(o *abi.KafkaOpen) { o.Brokers = []string{a.Astray}; o.OpenTimeoutMS = 2000 })
 	for _, resources := range [][]string{{"kafka://127.0.0.1:*/*", "cidr:127.0.0.0/8"}, {"kafka://*:*/*", "cidr:127.0.0.0/8"}} {
@@ -309,6 +310,7 @@ func (a *apache) advertised(t *testing.T) {
 // A broker that is there and answers nobody is noticed, and goes on without a
 // loss.
 func (a *apache) frozen(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("frozen", 1)
 	end := a.opened(t, a.args("frozen"))
 	a.Freeze()
@@ -332,6 +334,7 @@ func (a *apache) frozen(t *testing.T) {
 
 // A broker that is killed in the middle loses nothing, and keeps the order.
 func (a *apache) restarted(t *testing.T) {
+	t.Helper()
 	a.MakeTopic("lasting", 3)
 	end, source := a.opened(t, a.args("lasting")), a.opened(t, a.args("lasting", inGroup("lasting")))
 	batch := func(i int, most time.Duration) abi.KafkaProduce {
