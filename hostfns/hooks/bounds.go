@@ -140,22 +140,3 @@ func networkOf(a netip.Addr) netip.Prefix {
 	p, _ := a.Prefix(bits) // the zero one stands for what is no address
 	return p
 }
-
-// bucket lets so many through a second, and as many at once.
-type bucket struct {
-	level float64
-	at    time.Time
-}
-
-// take reports whether one more may pass, else when it may.
-func (b *bucket) take(rate float64, now time.Time) (wait time.Duration, ok bool) {
-	if b.at.IsZero() {
-		b.level = rate
-	}
-	b.level = min(rate, b.level+rate*now.Sub(b.at).Seconds())
-	if b.at = now; b.level < 1 {
-		return time.Duration((1 - b.level) / rate * float64(time.Second)), false
-	}
-	b.level--
-	return 0, true
-}

@@ -71,7 +71,7 @@ type desk struct {
 	mu       sync.Mutex
 	sessions []*session // those that are read last, the newest reader at the end
 	names    *window
-	rate     bucket
+	rate     capability.Bucket
 	bodies   int    // under way
 	last     uint64 // id of a request
 	counts   map[string]uint64

@@ -242,7 +242,9 @@ func (c *call) admit(body []byte) (*ticket, *answer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
-	if wait, ok := k.rate.take(float64(s.set.args.Rate), now); !ok {
+	rate := float64(s.set.args.Rate)
+	k.rate.SetRate(rate, rate)
+	if wait := k.rate.Take(1, now); wait > 0 {
 		k.count("too_many")
 		return nil, nil, fault.New(fault.RateLimited, "the connector takes %d requests a second", s.set.args.Rate).WithRetryAfter(max(wait, retrySoon))
 	}

@@ -56,14 +56,13 @@ func (*Group) Target([]byte) (capability.Target, error) { return capability.Targ
 
 // Open implements capability.Group.
 func (*Group) Open(_ context.Context, scope capability.Scope, _ []byte) (capability.Session, error) {
-	return &session{to: scope.Notifier, left: burst, at: time.Now()}, nil
+	return &session{to: scope.Notifier, rate: capability.NewBucket(1/every.Seconds(), burst)}, nil
 }
 
 // session is one guest's.
 type session struct {
 	to   capability.Notifier
-	left float64 // of the rate
-	at   time.Time
+	rate capability.Bucket
 }
 
 // Call serves send.
@@ -116,13 +115,10 @@ func wrong(field, format string, args ...any) error {
 
 // spend takes one of the rate.
 func (s *session) spend(now time.Time) error {
-	s.left = min(burst, s.left+now.Sub(s.at).Seconds()/every.Seconds())
-	s.at = now
-	if s.left < 1 {
+	if s.rate.Take(1, now) > 0 {
 		return fault.New(fault.Exhausted, "notify.send: %d notifications at once, and one each %v", burst, every).
 			WithRetryAfter(every).WithHint("Say what goes on under one key, and only when it changes.")
 	}
-	s.left--
 	return nil
 }
 

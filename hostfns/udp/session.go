@@ -32,8 +32,9 @@ type Session struct {
 	out    *egress.Egress
 	log    *slog.Logger
 	events *queue.Queue[struct{}]
-	rate   bucket
-	heard  bucket
+	rate   capability.Bucket // of what is sent
+	most   int               // of it in a second
+	heard  capability.Bucket
 	lost   overflow
 
 	closing sync.Once
@@ -59,9 +60,9 @@ func newSession(conn net.Conn, set abi.UDPOpen, cfg Config, scope capability.Sco
 	s := &Session{
 		set: set, conn: conn, out: cfg.Egress, log: log.With("peer", set.Address),
 		events: queue.New[struct{}](queue.Config{Events: cfg.Events, Bytes: int(set.BufferBytes), Purse: scope.Purse}), //nolint:gosec // bounded by the settings
-		rate:   bucket{rate: float64(cfg.Rate), left: float64(cfg.Rate), at: time.Now()},
-		heard:  bucket{rate: float64(cfg.Heard), left: float64(cfg.Heard), at: time.Now()},
-		stop:   make(chan struct{}), done: make(chan struct{}),
+		rate:   capability.NewBucket(float64(cfg.Rate), float64(cfg.Rate)), most: cfg.Rate,
+		heard: capability.NewBucket(float64(cfg.Heard), float64(cfg.Heard)),
+		stop:  make(chan struct{}), done: make(chan struct{}),
 	}
 	s.lost.watch(conn)
 	go s.receive()
@@ -98,7 +99,7 @@ func (s *Session) receive() {
 				return
 			}
 		}
-		if wait := s.heard.take(1, at); wait > 0 && !s.pause(wait) {
+		if wait := s.heard.Take(1, at); wait > 0 && !s.pause(wait) {
 			return
 		}
 	}
@@ -164,8 +165,8 @@ func (s *Session) Call(ctx context.Context, function string, in, out []byte) ([]
 				WithHint("Open the session with a larger max_datagram, or send less at once.")
 		}
 	}
-	if wait := s.rate.take(len(q.Datagrams), time.Now()); wait > 0 {
-		return nil, fault.New(fault.Exhausted, "udp.send: more than %v datagrams in a second", s.rate.rate).WithRetryAfter(wait)
+	if wait := s.rate.Take(len(q.Datagrams), time.Now()); wait > 0 {
+		return nil, fault.New(fault.Exhausted, "udp.send: more than %d datagrams in a second", s.most).WithRetryAfter(wait)
 	}
 	for i, d := range q.Datagrams {
 		if err := s.send(ctx, d); err != nil {
@@ -237,20 +238,3 @@ func (s *Session) Rewind() { s.events.Rewind() }
 
 // Replayable is false: what a peer sends while nobody reads is gone.
 func (s *Session) Replayable() bool { return false }
-
-// bucket bounds a rate. It is used by whoever calls the session.
-type bucket struct {
-	rate, left float64
-	at         time.Time
-}
-
-// take takes n tokens, or says how long to wait for them.
-func (b *bucket) take(n int, now time.Time) time.Duration {
-	b.left = min(b.rate, b.left+now.Sub(b.at).Seconds()*b.rate)
-	b.at = now
-	if missing := min(float64(n), b.rate) - b.left; missing > 0 {
-		return time.Duration(missing/b.rate*float64(time.Second)) + time.Millisecond
-	}
-	b.left -= float64(n)
-	return 0
-}
