@@ -73,6 +73,8 @@ type token struct {
 type waiter struct {
 	parts []byte
 	reply chan answer
+	// used is closed when the reply has been made use of; nil: nobody waits for that.
+	used chan struct{}
 }
 
 type answer struct {
@@ -324,7 +326,10 @@ func (c *Channel) open(ctx context.Context, how uint32) (time.Duration, error) {
 		return 0, err
 	}
 	defer c.leave(handle)
+	used := make(chan struct{})
+	defer close(used)
 	c.mu.Lock()
+	w.used = used
 	c.opening = outer
 	channel := c.tokens[0].channel
 	c.mu.Unlock()

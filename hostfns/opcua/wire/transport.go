@@ -107,7 +107,8 @@ func (c *Channel) read() {
 	}
 }
 
-// take opens a chunk and puts it to the others of its message.
+// take opens a chunk and puts it to the others of its message. Behind a new token it
+// waits until that is known: the server may protect its next message by it.
 func (c *Channel) take(chunk []byte) error {
 	b, n, err := c.boxOf(chunk)
 	if err != nil {
@@ -123,18 +124,29 @@ func (c *Channel) take(chunk []byte) error {
 	if r.err != nil {
 		return r.err
 	}
+	used, err := c.hand(handle, chunk[3], r)
+	if used != nil {
+		<-used
+	}
+	return err
+}
+
+// hand gives a part of a reply to who waits for it. used, if there is one, is to be
+// waited for when the reply was whole.
+func (c *Channel) hand(handle uint32, part byte, r *Reader) (used <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w, ok := c.waiting[handle]
 	if !ok {
-		return nil // nobody waits any more
+		return nil, nil // nobody waits any more
 	}
-	switch chunk[3] {
+	switch part {
 	case 'C':
 		if c.held()+r.Len() > maxMessage {
-			return fmt.Errorf("a reply of more than %d bytes: %w", maxMessage, errMalformed)
+			return nil, fmt.Errorf("a reply of more than %d bytes: %w", maxMessage, errMalformed)
 		}
 		w.parts = append(w.parts, r.src...)
+		return nil, nil
 	case 'F':
 		delete(c.waiting, handle)
 		w.reply <- answer{body: append(w.parts, r.src...)}
@@ -142,9 +154,9 @@ func (c *Channel) take(chunk []byte) error {
 		delete(c.waiting, handle)
 		w.reply <- answer{err: Status(r.U32())}
 	default:
-		return errMalformed
+		return nil, errMalformed
 	}
-	return nil
+	return w.used, nil
 }
 
 // held is how much of unfinished replies there is. mu must be held.
