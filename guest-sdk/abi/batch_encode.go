@@ -55,13 +55,14 @@ func (b *Batch) Append(dst []byte) []byte {
 	dst = append(dst, e.tables...)
 	mark, base := len(dst), first.Time
 	dst = wire.AppendFixed64(dst, 4, uint64(base))
-	for rest := b.Records; len(rest) > 0; rest = rest[1:] {
-		var n int
-		if dst, n = e.plain(dst, rest, base); n == len(rest) {
-			break
+	for rest := b.Records; len(rest) > 0; {
+		var n, m int
+		dst, n = e.plain(dst, rest, base)
+		dst, m = e.payloads(dst, rest[n:], base)
+		if rest = rest[n+m:]; n+m == 0 {
+			dst = e.record(dst, &rest[0], base)
+			rest = rest[1:]
 		}
-		rest = rest[n:]
-		dst = e.record(dst, &rest[0], base)
 	}
 	if e.known() != known {
 		dst = e.replaceTables(dst, start, mark)
@@ -168,6 +169,50 @@ func (e *encoder) plain(dst []byte, records []Record, base int64) ([]byte, int) 
 			continue
 		}
 		return dst, i
+	}
+	return dst, len(records)
+}
+
+// payloadRoom is what payloads writes of a record beside its payload: two tags with
+// lengths of two bytes, a stub, a time, a content type, and what is left of the last
+// word.
+const payloadRoom = 3 + 8 + 8 + 2 + 3 + 8
+
+// payloads is plain for records of a payload alone, of the first record's content
+// type.
+func (e *encoder) payloads(dst []byte, records []Record, base int64) ([]byte, int) {
+	lead, leadSize, typeSize := e.device.word, e.device.size, 0
+	if len(e.contentType) > 0 {
+		typeSize = 2
+	}
+	for i := range records {
+		r := &records[i]
+		n, after, size := len(dst), wire.Zigzag(r.Time-base), len(r.Payload)
+		if size == 0 || size >= 1<<13 || cap(dst)-n < size+payloadRoom || after >= wire.MaxWord ||
+			!identical(r.Device, e.device.text) || !identical(r.ContentType, e.contentType) ||
+			int(r.Kind)|len(r.Points)|len(r.Key)|len(r.Headers)|len(r.SourceKey) != 0 {
+			return dst, i
+		}
+		out := dst[:n+size+payloadRoom]
+		word, wordSize := wire.Word(3<<3|wire.Varint, after)
+		if after == 0 {
+			wordSize = 0
+		}
+		length, lengthSize := wire.Word(5<<3|wire.Bytes, uint64(size))
+		body := leadSize + wordSize + typeSize + lengthSize + size
+		head, at := wire.Word(5<<3|wire.Bytes, uint64(body))
+		binary.LittleEndian.PutUint64(out[n:], head)
+		at += n
+		binary.LittleEndian.PutUint64(out[at:], lead)
+		at += leadSize
+		binary.LittleEndian.PutUint64(out[at:], word)
+		at += wordSize
+		out[at], out[at+1] = 4<<3|wire.Varint, 1
+		at += typeSize
+		binary.LittleEndian.PutUint64(out[at:], length)
+		at += lengthSize
+		dst = out[:at+size]
+		copy(dst[at:], r.Payload)
 	}
 	return dst, len(records)
 }

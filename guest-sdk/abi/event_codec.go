@@ -1,6 +1,10 @@
 package abi
 
-import "github.com/snaprail/snaprail/guest-sdk/abi/wire"
+import (
+	"encoding/binary"
+
+	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
+)
 
 // Append adds the encoded events to dst. It allocates nothing when dst has
 // room.
@@ -62,7 +66,13 @@ func (e *Events) decode(src []byte) error {
 			default:
 				events = append(events, Event{})
 			}
-			r.Fail(at("event", i, events[i].decode(r.Bytes())))
+			if err := events[i].decode(r.Bytes()); err != nil {
+				r.Fail(at("event", i, err))
+				continue
+			}
+			_, end := r.Span()
+			events, end = frames(events, src, end)
+			r.Seek(end)
 		}
 	}
 	for i := range events { // the base may come last
@@ -70,6 +80,49 @@ func (e *Events) decode(src []byte) error {
 	}
 	e.Events = events
 	return r.Err()
+}
+
+// frames reads the events that follow each other from a place on, as long as they
+// are as most are: short data of a session. It answers where they end.
+func frames(events []Event, src []byte, at int) ([]Event, int) {
+	for at < len(src)-5 && src[at] == 2<<3|wire.Bytes && src[at+1] < 0x80 && len(events) < min(cap(events), MaxItems) {
+		from := at + 2
+		end := from + int(src[at+1])
+		if end > len(src) || end-from < 5 || src[from] != 2<<3|wire.Varint || src[from+1] >= 0x80 {
+			break
+		}
+		handle, after := uint32(src[from+1]), int64(0)
+		if from += 2; src[from] == 3<<3|wire.Varint {
+			if from+9 > len(src) {
+				break
+			}
+			v, size := wire.Number(binary.LittleEndian.Uint64(src[from+1:]))
+			if size == 0 {
+				break
+			}
+			after = wire.Unzigzag(v)
+			from += 1 + size
+		}
+		if from+2 > end || src[from] != 4<<3|wire.Bytes || from+2+int(src[from+1]) != end { // one byte beyond 0x7f is never the rest's length
+			break
+		}
+		n := len(events)
+		events = events[:n+1]
+		ev := &events[n]
+		ev.Type, ev.Handle, ev.Time = EventData, handle, after
+		ev.Data = src[from+2 : end : end]
+		if len(ev.Name) > 0 {
+			ev.Name = ""
+		}
+		if ev.Err != nil {
+			ev.Err = nil
+		}
+		if ev.Message != nil {
+			ev.Message = nil
+		}
+		at = end
+	}
+	return events, at
 }
 
 // decode replaces *e; its time is the distance to the base.

@@ -2,8 +2,10 @@ package abi_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +97,97 @@ func TestPointsOfAllSizes(t *testing.T) {
 			if !reflect.DeepEqual(p, w) {
 				t.Fatalf("point %d is %+v, want %+v", i, p, points[i])
 			}
+		}
+	}
+}
+
+// TestFramesOfAllSizes reads events of data beside others into memory that held
+// others, whichever way each is read.
+func TestFramesOfAllSizes(t *testing.T) {
+	var want abi.Events
+	for i, size := range []int{1, 2, 7, 100, 110, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 127, 128, 300} {
+		for k, after := range []int64{0, 1, -1, 63, 64, 1 << 20, 1 << 40, 1 << 57, math.MaxInt64 - 1_700_000_000} {
+			e := abi.Event{Handle: 1, Time: 1_700_000_000 + after, Data: bytes.Repeat([]byte{byte(i)}, size)}
+			switch (i + k) % 7 {
+			case 0:
+				e.Handle = 200
+			case 1:
+				e.Type, e.Name, e.Data = abi.EventGap, "lost", nil
+			case 2:
+				e.Err = &abi.Error{Code: "code"}
+			default: // as most are
+			}
+			want.Events = append(want.Events, e)
+		}
+	}
+	dirty := abi.Event{Type: abi.EventDown, Handle: 7, Time: 5, Data: []byte("old"), Name: "old", Err: &abi.Error{}, Message: &abi.Message{}}
+	for n := range want.Events {
+		part := abi.Events{Events: want.Events[:n+1]}
+		got := abi.Events{Events: slices.Repeat([]abi.Event{dirty}, 256)}
+		if err := got.Decode(part.Append(nil)); err != nil || !reflect.DeepEqual(got.Events, part.Events) {
+			t.Fatalf("%d events: %v", n+1, err)
+		}
+	}
+	whole := want.Append(nil)
+	got := abi.Events{Events: make([]abi.Event, 256)}
+	for cut := range whole { // what is cut off is never read
+		piece := bytes.Clone(whole[:cut])
+		_ = got.Decode(piece[:cut:cut]) // a fault, or fewer events
+	}
+	many := abi.Events{Events: slices.Repeat(want.Events[9:10], abi.MaxItems+1)}
+	if err := got.Decode(many.Append(nil)); !errors.Is(err, abi.ErrTooLarge) || len(got.Events) != 0 {
+		t.Errorf("too many events: %v, and %d", err, len(got.Events))
+	}
+}
+
+// TestPayloadsOfAllSizes writes records of a payload whose names are in the memory of
+// those before, which is the fast way, and others whose are not: the bytes are the
+// same.
+func TestPayloadsOfAllSizes(t *testing.T) {
+	const now = 1_700_000_000_000_000_000
+	var quick, slow abi.Batch
+	for i, size := range []int{0, 1, 60, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 8191, 8192, 9000, 20_000} {
+		for k, after := range []int64{0, 1, -1, 64, 1 << 20, 1 << 47, 1 << 48, 1 << 60} {
+			r := abi.Record{Device: "roof", ContentType: "text/plain", Time: now + after, Payload: bytes.Repeat([]byte{byte(i)}, size)}
+			switch (i + k) % 11 {
+			case 0:
+				r.Key = []byte("key")
+			case 1:
+				r.ContentType = "text/html"
+			case 2:
+				r.Kind = abi.KindEvent
+			case 3:
+				r.SourceKey = "again"
+			case 4:
+				r.Device = "cellar"
+			case 5:
+				r.Points = []abi.Point{{Name: "x", Value: abi.Int(1)}}
+			default: // as most are
+			}
+			quick.Records = append(quick.Records, r)
+			r.Device, r.ContentType = strings.Clone(r.Device), strings.Clone(r.ContentType)
+			slow.Records = append(slow.Records, r)
+		}
+	}
+	for _, contentType := range []string{"text/plain", ""} { // the first record's
+		quick.Records[1].ContentType, slow.Records[1].ContentType = contentType, contentType
+		quick.Records, slow.Records = quick.Records[1:], slow.Records[1:]
+		for n := 1; n <= len(quick.Records); n++ {
+			fast, plain := abi.Batch{Records: quick.Records[:n]}, abi.Batch{Records: slow.Records[:n]}
+			got := fast.Append(nil)
+			if !bytes.Equal(got, plain.Append(nil)) || !bytes.Equal(got, fast.Append(make([]byte, 0, 1<<20))) {
+				t.Fatalf("%d records are written in two ways", n)
+			}
+		}
+	}
+	var read abi.Batch
+	few := abi.Batch{Records: quick.Records[:min(len(quick.Records), abi.MaxItems)]}
+	if err := read.Decode(few.Append(nil)); err != nil || len(read.Records) != len(few.Records) {
+		t.Fatal(err)
+	}
+	for i := range read.Records {
+		if !bytes.Equal(read.Records[i].Payload, few.Records[i].Payload) || read.Records[i].Time != few.Records[i].Time || read.Records[i].ContentType != few.Records[i].ContentType {
+			t.Errorf("record %d was read as %+v", i, read.Records[i])
 		}
 	}
 }

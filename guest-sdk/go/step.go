@@ -82,9 +82,17 @@ func (s *Step) readings(kind abi.Kind, device string, at int64, points []abi.Poi
 // Payload adds a record of bytes as the device sent them, for a converter to
 // read. The bytes are not copied before the handler returns.
 func (s *Step) Payload(device string, at int64, contentType string, payload []byte) *abi.Record {
-	r := s.Record(abi.KindTelemetry, device, at)
-	r.ContentType = contentType
+	r := s.next() // and not Record, whose call and cleared fields cost as much again
+	r.Kind, r.Time = abi.KindTelemetry, at
+	r.Device, r.ContentType = device, contentType
 	r.Payload = payload
+	if len(r.SourceKey) > 0 {
+		r.SourceKey = ""
+	}
+	if r.Key != nil {
+		r.Key = nil
+	}
+	r.Points, r.Headers = r.Points[:0], r.Headers[:0]
 	return r
 }
 
