@@ -68,16 +68,21 @@ func (s *source) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	return nil
 }
 
-// Test asks a broker, without a word to the group: a test must not take
-// partitions from those who read.
+// Test asks a broker for the topic, without a word to the group: a test must not
+// take partitions from those who read.
 func (s *source) Test(in *abi.OpenInput) abi.TestResult {
 	if err := s.configure(in); err != nil {
 		return snaprail.TestFailed(err)
 	}
-	if _, err := kafka.Open(s.args()); err != nil {
+	topic, err := kafka.Open(s.args())
+	if err != nil {
 		return snaprail.TestFailed(err)
 	}
-	return abi.TestResult{Success: true, Message: "a broker answers"}
+	n, err := topic.Partitions()
+	if err != nil {
+		return snaprail.TestFailed(err)
+	}
+	return abi.TestResult{Success: true, Message: "the topic is there; partitions: " + strconv.FormatUint(uint64(n), 10)}
 }
 
 func (s *source) configure(in *abi.OpenInput) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -80,14 +81,25 @@ func TestWhatIsNoRecord(t *testing.T) {
 func TestTest(t *testing.T) {
 	h := guesttest.New(t, &source{})
 	h.KV()
-	k := h.Kafka()
+	k := h.Kafka("plant.readings")
 	result, err := h.Test(example(t))
-	if err != nil || !result.Success || k.Opened()[0].Group != "" {
+	if err != nil || !result.Success || result.Message != "the topic is there; partitions: 1" || k.Opened()[0].Group != "" {
 		t.Errorf("%+v, %v, %+v", result, err, k.Opened())
 	}
 	k.Refuse(errors.New("nobody is there"))
 	if result, err := h.Test(example(t)); err == nil && result.Success {
 		t.Errorf("%+v", result)
+	}
+}
+
+// A topic that is not there fails the test, and is not made by it.
+func TestTestWithoutTheTopic(t *testing.T) {
+	h := guesttest.New(t, &source{})
+	h.KV()
+	k := h.Kafka("another")
+	result, err := h.Test(example(t))
+	if err != nil || result.Success || !strings.Contains(result.Message, "no topic plant.readings") || k.Stored("plant.readings") != nil {
+		t.Errorf("%+v, %v", result, err)
 	}
 }
 

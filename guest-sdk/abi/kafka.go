@@ -87,7 +87,8 @@ type KafkaResult struct {
 }
 
 // KafkaEnsure is the request of snaprail:kafka ensure: make the topic unless it
-// is there. KafkaEnsured is its reply.
+// is there; and of topic, which makes none, and of which the handle alone counts.
+// KafkaEnsured is the reply of both.
 type KafkaEnsure struct {
 	Handle      uint32
 	Partitions  uint32 // 0: the broker's default

@@ -35,6 +35,7 @@ func (h *Harness) Kafka(topics ...string) *Topics {
 	h.Host("kafka", "produce", k.produce)
 	h.later = append(h.later, k)
 	h.Host("kafka", "ensure", k.ensure)
+	h.Host("kafka", "topic", k.there)
 	h.Host("kafka", "delete", k.delete)
 	return k
 }
@@ -193,6 +194,22 @@ func (k *Topics) ensure(request []byte) ([]byte, error) {
 	}
 	ensured := abi.KafkaEnsured{Created: !there, Partitions: 1}
 	return ensured.Append(nil), nil
+}
+
+func (k *Topics) there(request []byte) ([]byte, error) {
+	var q abi.KafkaEnsure
+	if err := q.Decode(request); err != nil {
+		return nil, err
+	}
+	topic, err := k.topic(q.Handle)
+	if err != nil {
+		return nil, err
+	}
+	if _, there := k.stored[topic]; !there {
+		return nil, &abi.Error{Kind: abi.FaultNotFound, Code: "not_found", Text: "no topic " + topic}
+	}
+	one := abi.KafkaEnsured{Partitions: 1}
+	return one.Append(nil), nil
 }
 
 func (k *Topics) delete(request []byte) ([]byte, error) {

@@ -37,7 +37,9 @@ func TestContract(t *testing.T) {
 			{Function: "produce", Request: handle(abi.KafkaProduce{Records: []abi.KafkaRecord{{Partition: 2, Pinned: true, Value: []byte("on")}, {Partition: 2, Pinned: true, Value: []byte("off")}}}), Reply: &abi.KafkaProduced{}},
 			{Function: "produce", Request: handle(abi.KafkaProduce{ID: strings.Repeat("x", 257)})},
 			{Function: "ensure", Request: &abi.KafkaEnsure{Handle: 1, Partitions: 9}, Reply: &abi.KafkaEnsured{}},
+			{Function: "topic", Request: &abi.KafkaEnsure{Handle: 1}, Reply: &abi.KafkaEnsured{}},
 			{Function: "open", Request: r.args(func(a *abi.KafkaOpen) { a.Topic = "fresh" }), Reply: &abi.Handle{}},
+			{Function: "topic", Request: &abi.KafkaEnsure{Handle: 2}},
 			{Function: "ensure", Request: &abi.KafkaEnsure{Handle: 2, Partitions: 9, Configs: []abi.Header{{Name: "cleanup.policy", Value: []byte("compact")}}}, Reply: &abi.KafkaEnsured{}},
 			{Function: "ensure", Request: &abi.KafkaEnsure{Handle: 3}},
 			{Function: "delete", Request: &abi.KafkaDelete{Handle: 2, Topic: "lines"}},
@@ -61,8 +63,12 @@ func TestContract(t *testing.T) {
 <== error=invalid
 ==> kafka.ensure(handle=1,partitions=9)
 <== partitions=3
+==> kafka.topic(handle=1)
+<== partitions=3
 ==> kafka.open(brokers=[BROKER],topic="fresh",openTimeoutMS=3000)
 <== handle=2
+==> kafka.topic(handle=2)
+<== error=not_found
 ==> kafka.ensure(handle=2,partitions=9,configs=[{cleanup.policy [99 111 109 112 97 99 116]}])
 <== created=true,partitions=9
 ==> kafka.ensure(handle=3)

@@ -48,6 +48,23 @@ func (s *session) ensure(ctx context.Context, in, out []byte) ([]byte, error) {
 	return reply.Append(out[:0]), nil
 }
 
+// topic says how many partitions the topic has, and makes none: fault.NotFound where
+// there is no such topic.
+func (s *session) topic(ctx context.Context, in, out []byte) ([]byte, error) {
+	var q abi.KafkaEnsure
+	if err := q.Decode(in); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "kafka.topic: the request cannot be read")
+	}
+	ctx, cancel := capability.BeforeDeadline(ctx, defaultTimeout)
+	defer cancel()
+	n, err := s.partitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reply := abi.KafkaEnsured{Partitions: n}
+	return reply.Append(out[:0]), nil
+}
+
 func (s *session) create(ctx context.Context, q *abi.KafkaEnsure) (created bool, err error) {
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = s.set.args.Topic, -1, -1

@@ -17,6 +17,7 @@ const (
 
 	functionProduce = "produce"
 	functionEnsure  = "ensure"
+	functionTopic   = "topic"
 	functionDelete  = "delete"
 )
 
@@ -74,6 +75,7 @@ func (*Group) Functions() []capability.Function {
 	return []capability.Function{
 		{Name: capability.OpenFunction, Sentence: "connect to the Kafka topics that it is granted, and consume those that it may read, with secrets that it does not see"},
 		{Name: functionProduce, Right: spec.Write, Sentence: "produce records to the Kafka topics that it is granted", Rehearse: rehearseProduce},
+		{Name: functionTopic, Right: spec.Read, Sentence: "ask whether the Kafka topics that it may read are there"},
 		{Name: functionEnsure, Right: spec.Write, Sentence: "create the Kafka topics that it is granted", Rehearse: rehearseEnsure},
 		{Name: functionDelete, Right: spec.Write, Sentence: "delete the Kafka topics that it is granted, with all that they hold", Rehearse: rehearseDelete},
 	}

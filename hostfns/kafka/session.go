@@ -124,6 +124,8 @@ func (s *session) Call(ctx context.Context, function string, in, out []byte) ([]
 	switch function {
 	case functionProduce:
 		out, err = s.produce(ctx, in, out)
+	case functionTopic:
+		out, err = s.topic(ctx, in, out)
 	case functionEnsure:
 		out, err = s.ensure(ctx, in, out)
 	case functionDelete:

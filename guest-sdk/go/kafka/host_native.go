@@ -10,4 +10,6 @@ func hostProduce(request []byte) ([]byte, error) { return hostcall.Native("kafka
 
 func hostEnsure(request []byte) ([]byte, error) { return hostcall.Native("kafka", "ensure", request) }
 
+func hostTopic(request []byte) ([]byte, error) { return hostcall.Native("kafka", "topic", request) }
+
 func hostDelete(request []byte) ([]byte, error) { return hostcall.Native("kafka", "delete", request) }

@@ -26,6 +26,12 @@ func importEnsure(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity
 
 func hostEnsure(request []byte) ([]byte, error) { return hostcall.Do(importEnsure, request) }
 
+//go:wasmimport snaprail:kafka topic
+//go:noescape
+func importTopic(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64
+
+func hostTopic(request []byte) ([]byte, error) { return hostcall.Do(importTopic, request) }
+
 //go:wasmimport snaprail:kafka delete
 //go:noescape
 func importDelete(request unsafe.Pointer, n uint32, out unsafe.Pointer, capacity uint32) uint64

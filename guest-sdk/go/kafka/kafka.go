@@ -121,6 +121,18 @@ func (t Topic) Ensure(partitions, replication uint32, configs []abi.Header) (abi
 	return ensured, err
 }
 
+// Partitions is how many the topic has. It needs the right to read, and makes no
+// topic: where there is none, the error has the kind abi.FaultNotFound.
+func (t Topic) Partitions() (uint32, error) {
+	request := abi.KafkaEnsure{Handle: t.handle}
+	var there abi.KafkaEnsured
+	reply, err := hostTopic(request.Append(hostcall.Request()))
+	if err == nil {
+		err = there.Decode(reply)
+	}
+	return there.Partitions, err
+}
+
 // Delete deletes the topic, whose name is said once more, with all that it holds,
 // and says whether there was one.
 func (t Topic) Delete(name string) (bool, error) {
