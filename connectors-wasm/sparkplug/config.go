@@ -1,10 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"mime"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -72,17 +70,17 @@ func readConfig(in *abi.OpenInput) (*config, error) {
 	}
 	for pointer, id := range map[string]string{"/group": c.Group, "/node": c.Node, "/primary_host": c.PrimaryHost} {
 		if strings.ContainsAny(id, "/+#\x00") {
-			return nil, wrong(pointer, fmt.Sprintf("%q cannot stand in a topic: it holds a /, + or #", clip(id)))
+			return nil, snaprail.InvalidConfig(pointer, "%q cannot stand in a topic: it holds a /, + or #", clip(id))
 		}
 	}
 	if c.Group == "" || c.Node == "" {
-		return nil, wrong("/group", "a group and a node are required")
+		return nil, snaprail.InvalidConfig("/group", "a group and a node are required")
 	}
 	c.types = make(map[string]datatype, len(c.Types))
 	for name, is := range c.Types {
 		t := typeNamed(is)
 		if t == typeUnknown {
-			return nil, wrong("/types/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), fmt.Sprintf("%q is no type of Sparkplug that this node has", clip(is)))
+			return nil, snaprail.InvalidConfig("/types/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), "%q is no type of Sparkplug that this node has", clip(is))
 		}
 		if prefix, ok := strings.CutSuffix(name, "*"); ok {
 			c.wild = append(c.wild, wildcard{prefix, t})
@@ -91,13 +89,6 @@ func readConfig(in *abi.OpenInput) (*config, error) {
 		}
 	}
 	return c, nil
-}
-
-func wrong(pointer, text string) error {
-	return &abi.Error{
-		Kind: abi.FaultInvalid, Code: "invalid_config", Text: pointer + ": " + text,
-		Hint: "Correct the config; README.md of sparkplug says what it may hold.",
-	}
 }
 
 // typeOf is the type that the config asks for a metric, or typeUnknown. The
@@ -128,13 +119,11 @@ func (c *config) dial(a address, will mqtt.Message) mqtt.Config {
 	}
 	return mqtt.Config{
 		URL: c.URL, Version: c.Version, ClientID: id, Username: c.Username, Password: c.Password,
-		CleanStart: true, KeepAlive: seconds(c.KeepAlive), Will: &will, Subscriptions: subscriptions,
+		CleanStart: true, KeepAlive: snaprail.Seconds(c.KeepAlive), Will: &will, Subscriptions: subscriptions,
 		TLS:           mqtt.TLS{CA: c.CA, Certificate: c.Certificate, Key: c.Key, ServerName: c.ServerName},
 		AllowInsecure: c.AllowInsecure,
 	}
 }
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func clip(s string) string {
 	for len(s) > 64 || !utf8.ValidString(s) && len(s) > 0 {

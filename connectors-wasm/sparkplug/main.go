@@ -5,12 +5,12 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
 	"github.com/snaprail/snaprail/guest-sdk/go/kv"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
@@ -69,7 +69,7 @@ func (n *node) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	}
 	step.After(timerBirth, 0)
 	if c.DeviceTimeout > 0 {
-		step.Every(timerDevices, max(seconds(c.DeviceTimeout)/4, 100*time.Millisecond))
+		step.Every(timerDevices, max(snaprail.Seconds(c.DeviceTimeout)/4, 100*time.Millisecond))
 	}
 	return nil
 }
@@ -203,7 +203,8 @@ func (n *node) lost(event *abi.Event) {
 // host is away: the outbox is the store of store and forward.
 func (n *node) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	if err := n.ready(); err != nil {
-		step.Retry(0, pause(err), err.Error()) // no error: what was kept of the connection stays
+		after, _ := handover.Wait(err)
+		step.Retry(0, after, err.Error()) // no error: what was kept of the connection stays
 		return nil
 	}
 	now, at := time.Now().UnixNano(), 0
@@ -219,7 +220,8 @@ func (n *node) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 		}
 	}
 	if failed, err := n.flush(); err != nil && failed >= 0 {
-		step.Retry(failed, pause(err), err.Error())
+		after, _ := handover.Wait(err)
+		step.Retry(failed, after, err.Error())
 	}
 	n.edge.save()
 	return nil
@@ -231,7 +233,7 @@ func (n *node) silence(now time.Time) error {
 		return nil
 	}
 	for _, d := range n.edge.sorted() {
-		if d.born && now.UnixNano()-d.seen > int64(seconds(n.config.DeviceTimeout)) {
+		if d.born && now.UnixNano()-d.seen > int64(snaprail.Seconds(n.config.DeviceTimeout)) {
 			n.edge.deviceDeath(d, now.UnixNano())
 		}
 	}
@@ -294,26 +296,6 @@ func firstRecord(out []outgoing) int {
 		}
 	}
 	return -1
-}
-
-// pauses between attempts.
-const (
-	shortly   = time.Second
-	afterLong = 10 * time.Second // what somebody has to put right
-)
-
-func pause(err error) time.Duration {
-	fault, ok := errors.AsType[*abi.Error](err)
-	switch {
-	case !ok:
-		return shortly
-	case fault.RetryAfterMS > 0:
-		return time.Duration(fault.RetryAfterMS) * time.Millisecond
-	case fault.Kind == abi.FaultUnavailable || fault.Kind == abi.FaultTimeout || fault.Kind == abi.FaultExhausted || fault.Kind == abi.FaultNotActive || fault.Kind == abi.FaultClosed:
-		return shortly
-	default:
-		return afterLong
-	}
 }
 
 // keyBDSeq is where the number of the next connection is kept.

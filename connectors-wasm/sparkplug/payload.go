@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"math"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/guest-sdk/abi/wire"
+	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // A payload is a protobuf message of version 2 (specification, 6.4.1), written
@@ -261,10 +261,4 @@ func nameOf(t datatype) string {
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-func quoted(s string) []byte {
-	out, err := json.Marshal(s)
-	if err != nil {
-		return []byte(`""`)
-	}
-	return out
-}
+func quoted(s string) []byte { return recordjson.Text(nil, s) }

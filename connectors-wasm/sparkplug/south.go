@@ -17,7 +17,7 @@ func (n *node) receive(m *abi.MQTTMessage, step *snaprail.Step, began time.Time)
 	if n.config.PrimaryHost != "" && m.Topic == stateTopic(n.config.PrimaryHost) {
 		if err := n.state(m.Payload); err != nil && !snaprail.IsError(err, codeHostOffline) {
 			log.Warning("after the word of the primary host: " + err.Error())
-			step.After(timerBirth, shortly)
+			step.After(timerBirth, time.Second)
 		}
 		return true
 	}
@@ -112,7 +112,7 @@ func (n *node) write(d *thing, t *tag, value []byte) error {
 	default:
 		return &abi.Error{Kind: abi.FaultDenied, Code: "writes_off", Text: "the configuration lets hosts write nothing"}
 	}
-	replies, err := connectors.Call(d.connector, m, seconds(n.config.WriteTimeout))
+	replies, err := connectors.Call(d.connector, m, snaprail.Seconds(n.config.WriteTimeout))
 	if err != nil {
 		return err
 	}

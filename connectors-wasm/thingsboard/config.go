@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
@@ -55,20 +53,13 @@ func readConfig(in *abi.OpenInput) (*config, error) {
 	}
 	switch {
 	case c.Login == loginToken && c.AccessToken == "":
-		return nil, wrong("/access_token", "the login by token needs one")
+		return nil, snaprail.InvalidConfig("/access_token", "the login by token needs one")
 	case c.Login == loginBasic && c.ClientID == "" && c.Username == "":
-		return nil, wrong("/username", "the basic login needs a client id or a user")
+		return nil, snaprail.InvalidConfig("/username", "the basic login needs a client id or a user")
 	case c.Login == loginX509 && (c.Certificate == "" || c.Key == ""):
-		return nil, wrong("/certificate", "the login by X.509 needs a certificate and its key")
+		return nil, snaprail.InvalidConfig("/certificate", "the login by X.509 needs a certificate and its key")
 	}
 	return c, nil
-}
-
-func wrong(pointer, text string) error {
-	return &abi.Error{
-		Kind: abi.FaultInvalid, Code: "invalid_config", Text: pointer + ": " + text,
-		Hint: "Correct the config; README.md of thingsboard says what it may hold.",
-	}
 }
 
 // dial is how to connect. An access token is the name of the user.
@@ -79,7 +70,7 @@ func (c *config) dial(subscriptions ...mqtt.Subscription) mqtt.Config {
 	}
 	return mqtt.Config{
 		URL: c.URL, Version: c.Version, ClientID: c.ClientID, Username: user, Password: password,
-		CleanStart: true, KeepAlive: seconds(c.KeepAlive), Subscriptions: subscriptions,
+		CleanStart: true, KeepAlive: snaprail.Seconds(c.KeepAlive), Subscriptions: subscriptions,
 		TLS:           mqtt.TLS{CA: c.CA, Certificate: c.Certificate, Key: c.Key, ServerName: c.ServerName},
 		AllowInsecure: c.AllowInsecure,
 	}
@@ -95,5 +86,3 @@ func (c *config) typeOf(connector, device string) string {
 	}
 	return c.DeviceType
 }
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -4,12 +4,12 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
 	"github.com/snaprail/snaprail/guest-sdk/go/kv"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 	"github.com/snaprail/snaprail/guest-sdk/go/mqtt"
@@ -61,7 +61,7 @@ func (g *gateway) Open(in *abi.OpenInput, step *snaprail.Step) error {
 	}
 	step.After(timerConnect, 0)
 	if c.DeviceTimeout > 0 {
-		step.Every(timerDevices, max(seconds(c.DeviceTimeout)/4, 100*time.Millisecond))
+		step.Every(timerDevices, max(snaprail.Seconds(c.DeviceTimeout)/4, 100*time.Millisecond))
 	}
 	return nil
 }
@@ -189,7 +189,8 @@ func (g *gateway) connect(d *device) []message {
 // Deliver publishes records. It holds them back while the platform is away.
 func (g *gateway) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	if err := g.ready(); err != nil {
-		step.Retry(0, pause(err), err.Error())
+		after, _ := handover.Wait(err)
+		step.Retry(0, after, err.Error())
 		return nil
 	}
 	items, connects := g.items(in, step)
@@ -197,7 +198,8 @@ func (g *gateway) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 		for _, it := range items {
 			g.devices.byName[it.device].connected = false
 		}
-		step.Retry(items[0].record, pause(err), err.Error()) // connects are of items
+		after, _ := handover.Wait(err)
+		step.Retry(items[0].record, after, err.Error()) // connects are of items
 		return nil
 	}
 	g.publish(items, step)
@@ -275,7 +277,8 @@ func (g *gateway) publish(items []item, step *snaprail.Step) {
 			for _, m := range alone {
 				hold(m)
 			}
-			step.Retry(held, pause(err), err.Error())
+			after, _ := handover.Wait(err)
+			step.Retry(held, after, err.Error())
 			return
 		}
 		messages = alone
@@ -349,7 +352,7 @@ func (g *gateway) sendAll(messages ...message) error {
 func (g *gateway) silence(now int64) error {
 	var out []message
 	for _, d := range g.devices.list {
-		if d.connected && now-d.seen > int64(seconds(g.config.DeviceTimeout)) {
+		if d.connected && now-d.seen > int64(snaprail.Seconds(g.config.DeviceTimeout)) {
 			out = append(out, g.disconnect(d))
 		}
 	}
@@ -365,28 +368,6 @@ func (g *gateway) disconnect(d *device) message {
 	g.devices.changed(d)
 	body := append([]byte(`{"device":`), quoted(d.Name)...)
 	return message{Message: mqtt.Message{Topic: topicDisconnect, QoS: 1, Payload: append(body, '}')}}
-}
-
-// pauses between attempts.
-const (
-	shortly   = time.Second
-	afterLong = 10 * time.Second // what somebody has to put right
-)
-
-func pause(err error) time.Duration {
-	fault, ok := errors.AsType[*abi.Error](err)
-	if !ok {
-		return shortly
-	}
-	if fault.RetryAfterMS > 0 {
-		return time.Duration(fault.RetryAfterMS) * time.Millisecond
-	}
-	switch fault.Kind {
-	case abi.FaultUnavailable, abi.FaultTimeout, abi.FaultExhausted, abi.FaultNotActive, abi.FaultClosed:
-		return shortly
-	default:
-		return afterLong
-	}
 }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -100,7 +100,7 @@ func withoutDeleted(data json.RawMessage) (rest json.RawMessage, deleted int) {
 // body of the last reply that has one.
 func (g *gateway) ask(d *device, m *abi.Message) ([]byte, error) {
 	m.Device, m.ContentType = d.ID, "application/json"
-	replies, err := connectors.Call(d.Connector, m, seconds(g.config.RPCTimeout))
+	replies, err := connectors.Call(d.Connector, m, snaprail.Seconds(g.config.RPCTimeout))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
 // What a record says is built as JSON by hand: encoding/json costs a guest much,
@@ -155,10 +156,4 @@ func double(d float64) ([]byte, bool) {
 	return text, true
 }
 
-func quoted(s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return []byte(`""`)
-	}
-	return text
-}
+func quoted(s string) []byte { return recordjson.Text(nil, s) }
