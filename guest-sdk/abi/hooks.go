@@ -37,7 +37,9 @@ type HookOpen struct {
 	MaxBody      uint64   // bytes; 0: 256 KiB
 	// IDHeaders name headers that name a request; the first that is there counts. A
 	// request that comes again under its name is answered as before and not handed
-	// in again. Empty: Idempotency-Key.
+	// in again. Empty: Idempotency-Key. The host knows the newest names, and signatures,
+	// until it is restarted: a request that was taken before may then come once more.
+	// Records that have its key for their source key are dropped all the same.
 	IDHeaders []string
 	// Reply is who answers: accepted (also when it is empty), the host with 202 when
 	// the step is durable; or guest, with HookReply within that step.

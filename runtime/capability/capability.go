@@ -213,8 +213,8 @@ type Scope struct {
 	Log *slog.Logger
 }
 
-// MaxHeld is how many bytes of replies groups keep for all guests of the process,
-// until those read on.
+// MaxHeld is how many bytes groups keep for all guests of the process: of replies,
+// until those read on, and of what sessions have received, until it is acknowledged.
 const MaxHeld = 128 << 20
 
 // Purse holds the owner of a connector to a part of what there is once in the
@@ -224,7 +224,7 @@ type Purse interface {
 	// Request takes a place for one request out, and waits for it until ctx ends.
 	// fault.Exhausted: the deadline came first. done gives it back.
 	Request(ctx context.Context) (done func(), err error)
-	// Hold takes room for n bytes of a reply; n < 0 gives it back.
+	// Hold takes room for n bytes that are kept for a guest; n < 0 gives it back.
 	// fault.Exhausted: there is none.
 	Hold(n int64) error
 }

@@ -41,7 +41,7 @@ func (p *purse) Request(ctx context.Context) (done func(), err error) {
 func (p *purse) Hold(n int64) error {
 	if held := p.held.Add(n); n > 0 && held > capability.MaxHeld/share {
 		p.held.Add(-n)
-		return fault.New(fault.Exhausted, "the tenant's connectors hold too many long replies").
+		return fault.New(fault.Exhausted, "the tenant's connectors hold too much: long replies, and what their sessions have received").
 			WithHint("Try again later, or ask for less at once, as by a page or a range.")
 	}
 	return nil
@@ -53,7 +53,7 @@ func (t *Tenant) Purse() capability.Purse { return t.purse }
 
 // Held is how many bytes the host holds in its own memory for the tenant: the
 // twins with their histories, messages and replies on their way, long replies to
-// guests.
+// guests, and what sessions have received or have yet to send.
 func (t *Tenant) Held() uint64 {
 	twins := t.twins.Stats()
 	return uint64(max(0, int64(twins.Bytes+twins.History+t.exchanges.held())+t.purse.held.Load()))
