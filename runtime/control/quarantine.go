@@ -203,7 +203,7 @@ func deliveredRecord(in *abi.DeliverInput) *Record {
 	p := &in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
 	r := &p.Batch.Records[0]
 	return &Record{
-		Key: p.Key(0), Connector: p.ID, Epoch: p.Epoch, Sequence: p.First, Device: r.Device, Kind: kindName(r.Kind),
+		Key: p.Key(0), Connector: p.ID, Epoch: p.Epoch, Sequence: p.First, Device: r.Device, Kind: r.Kind.String(),
 		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, p.Received).UTC(),
 		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers,
 	}

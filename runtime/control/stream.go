@@ -192,7 +192,7 @@ func (s *Stream) record(i int) Record {
 	return Record{
 		Position: position(b.Seq, i), Key: fmt.Sprintf("%s/%d/%d", b.Connector, b.Epoch, seq),
 		Connector: b.Connector, Epoch: b.Epoch, Sequence: seq,
-		Device: r.Device, Kind: kindName(r.Kind),
+		Device: r.Device, Kind: r.Kind.String(),
 		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, b.Received).UTC(),
 		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers,
 	}
@@ -204,7 +204,7 @@ func (s *Stream) missing(g *outbox.Gap) Record {
 	now := time.Now().UTC()
 	return Record{
 		Position: position(g.To, endOfBlock), Key: fmt.Sprintf("gap/%d/%d", g.From, g.To),
-		Kind: kindName(abi.KindGap), Time: now, Received: now, Content: "application/json",
+		Kind: abi.KindGap.String(), Time: now, Received: now, Content: "application/json",
 		Payload: fmt.Appendf(nil, `{"from_block":%d,"to_block":%d,"reason":%q}`, g.From, g.To, g.Reason),
 	}
 }
@@ -219,17 +219,3 @@ func (s *Stream) Place() string { return s.place }
 
 // Close ends the reading.
 func (s *Stream) Close() error { return s.reader.Close() }
-
-func kindName(k abi.Kind) string {
-	switch k {
-	case abi.KindTelemetry:
-		return "telemetry"
-	case abi.KindAttributes:
-		return "attributes"
-	case abi.KindEvent:
-		return "event"
-	case abi.KindGap:
-		return "gap"
-	}
-	return "unknown"
-}
