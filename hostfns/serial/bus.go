@@ -58,25 +58,26 @@ func (g *Group) join(ctx context.Context, scope capability.Scope, set settings) 
 	select {
 	case <-b.opened:
 	case <-ctx.Done():
-		go g.leaveLate(context.WithoutCancel(ctx), b)
+		g.leaveLate(ctx, b)
 		return nil, fault.Wrap(fault.Timeout, ctx.Err(), "serial port %s was not opened: another lane is opening it", set.port)
 	}
 	if b.err != nil {
 		g.buses.leave(b)
 		return nil, b.err
 	}
-	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes)}
+	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes, nil)}
 	b.mu.Lock()
 	b.members = append(b.members, m)
 	b.mu.Unlock()
 	return m, nil
 }
 
-// leaveLate gives up a bus that was still being opened; its opening is bounded.
+// leaveLate gives up a bus that was still being opened. Whoever opens it is one of
+// its users: this is the last one only if the bus is open by now and the others have
+// gone since.
 func (g *Group) leaveLate(ctx context.Context, b *bus) {
-	<-b.opened
 	if g.buses.leave(b) && b.err == nil {
-		ctx, cancel := context.WithTimeout(ctx, capability.CloseTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), capability.CloseTimeout)
 		defer cancel()
 		_ = b.line.Close(ctx) // its own goroutine ends it, whatever comes of this
 	}

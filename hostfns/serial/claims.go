@@ -21,9 +21,10 @@ type claims struct {
 
 // claim is one session's. Its fields after owner are guarded by claims.mu.
 type claim struct {
-	owner string
-	port  string
-	real  string // "" while the device is not open
+	owner  string
+	tenant string // whose the owner is
+	port   string
+	real   string // "" while the device is not open
 	// turn is nil unless the claim had to wait. When its turn comes, it gets
 	// what the older session leaves.
 	turn chan legacy
@@ -36,8 +37,8 @@ type legacy struct {
 	part   []byte             // read after these
 }
 
-func newClaim(owner, port, real string) *claim {
-	return &claim{owner: owner, port: port, real: real}
+func newClaim(scope *capability.Scope, port, real string) *claim {
+	return &claim{owner: scope.Owner, tenant: scope.Tenant, port: port, real: real}
 }
 
 // waiting reports whether the claim did not get the port when it entered.
@@ -57,7 +58,7 @@ func (t *claims) enter(c *claim) error {
 		t.held = append(t.held, c)
 		return nil
 	case holder.owner != c.owner:
-		return inUse(c.port, holder.owner)
+		return c.inUse(holder)
 	case conflicting(t.queue, c) != nil:
 		return fault.New(fault.PortInUse, "serial port %s is open already, and another session of this connector waits for it", c.port).
 			WithHint("Open each port once in a module.")
@@ -75,7 +76,7 @@ func (t *claims) move(c *claim, real string) error {
 	c.real = real
 	if holder := conflicting(t.held, c); holder != nil {
 		c.real = before
-		return inUse(c.port, holder.owner)
+		return c.inUse(holder)
 	}
 	return nil
 }
@@ -177,6 +178,12 @@ func without(in []*claim, c *claim) []*claim {
 	return slices.DeleteFunc(in, func(d *claim) bool { return d == c })
 }
 
-func inUse(port, owner string) error {
-	return fault.New(fault.PortInUse, "serial port %s is owned by connector %s", port, owner)
+// inUse names the holder to its own tenant alone: another one has no business with
+// its connectors.
+func (c *claim) inUse(holder *claim) error {
+	if holder.tenant != c.tenant {
+		return fault.New(fault.PortInUse, "serial port %s is in use", c.port).
+			WithHint("Ask whoever runs the machine who has the port.")
+	}
+	return fault.New(fault.PortInUse, "serial port %s is owned by connector %s", c.port, holder.owner)
 }

@@ -120,11 +120,11 @@ func (g *Group) openSession(ctx context.Context, scope capability.Scope, set set
 	if err != nil {
 		real = "" // not there yet; connect looks again
 	}
-	c := newClaim(scope.Owner, set.port, real)
+	c := newClaim(&scope, set.port, real)
 	if err := g.ports.enter(c); err != nil {
 		return nil, err
 	}
-	s := newSession(g, set, c, scope.Log)
+	s := newSession(g, set, c, scope)
 	s.bus = b
 	if c.waiting() {
 		s.start(nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -17,39 +18,58 @@ type input struct {
 	room  chan struct{} // a token whenever there may be room again
 	max   int
 
-	mu   sync.Mutex
-	buf  []byte
-	lost bool // the link was lost since it was last read
+	mu    sync.Mutex
+	buf   []byte
+	lost  bool               // the link was lost since it was last read
+	share capability.Portion // of the tenant's purse
 }
 
-func newInput(limit int) input {
-	return input{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), max: limit}
+func newInput(limit int, purse capability.Purse) input {
+	return input{ready: make(chan struct{}, 1), room: make(chan struct{}, 1), max: limit, share: capability.NewPortion(purse)}
 }
 
 // put adds what was read, waiting for room until stop is closed. It answers how
 // much of it found some.
 func (i *input) put(stop <-chan struct{}, in []byte) (n int, err error) {
 	for {
-		n += i.tryPut(in[n:])
+		put, starved := i.tryPut(in[n:])
+		n += put
 		signal(i.ready)
 		if n == len(in) {
 			return n, nil
 		}
-		select {
-		case <-i.room:
-		case <-stop:
-			return n, errInterrupted
+		if err := waitRoom(i.room, stop, starved); err != nil {
+			return n, err
 		}
 	}
 }
 
-func (i *input) tryPut(in []byte) int {
+func (i *input) tryPut(in []byte) (n int, starved bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.lost = false
-	n := min(len(in), i.max-len(i.buf))
+	n = min(len(in), i.max-len(i.buf))
+	if !i.share.Hold(len(i.buf) + n) {
+		return 0, true
+	}
 	i.buf = append(i.buf, in[:n]...)
-	return n
+	return n, false
+}
+
+// left follows what was taken out.
+func (i *input) left() {
+	if len(i.buf) == 0 && cap(i.buf) > keptArena {
+		i.buf = nil
+	}
+	i.share.Leave(cap(i.buf))
+	signal(i.room)
+}
+
+// end gives back what is drawn on the purse, for good.
+func (i *input) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.share.End()
 }
 
 // fail ends a wait: nothing more comes.
@@ -66,7 +86,7 @@ func (i *input) leave() []byte {
 	defer i.mu.Unlock()
 	left := i.buf
 	i.buf = nil
-	signal(i.room)
+	i.left()
 	return left
 }
 
@@ -94,7 +114,7 @@ func (i *input) read(dst []byte, w want, rest bool) (out []byte, got, lost bool)
 	}
 	dst = append(dst, i.buf[:n]...)
 	i.buf = i.buf[:copy(i.buf, i.buf[n:])]
-	signal(i.room)
+	i.left()
 	return dst, true, lost && n == 0
 }
 

@@ -2,6 +2,8 @@ package serial
 
 import (
 	"sync"
+	"time"
+	"unsafe"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -24,6 +26,8 @@ type queue struct {
 	write   int    // where the next frame goes
 	frames  int    // bounds
 	bytes   int
+	share   capability.Portion // of the tenant's purse, for both rings
+	starved bool               // the purse had not got what was wanted last
 }
 
 // entry is an event with its data in the arena.
@@ -36,11 +40,21 @@ type entry struct {
 const (
 	firstEntries = 64
 	firstArena   = 4 << 10
+
+	// What an empty queue keeps. A line that is read in time needs less.
+	keptEntries = 1024
+	keptArena   = 64 << 10
+
+	entryBytes = int(unsafe.Sizeof(entry{})) //nolint:gosec // its size alone
+
+	// purseWait is how often somebody who waits for the purse looks again: what
+	// others give back they do not tell.
+	purseWait = 50 * time.Millisecond
 )
 
-func newQueue(frames, bytes int) *queue {
+func newQueue(frames, bytes int, purse capability.Purse) *queue {
 	return &queue{
-		ready: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), share: capability.NewPortion(purse),
 		entries: make([]entry, min(firstEntries, frames)), arena: make([]byte, min(firstArena, bytes)),
 		frames: frames, bytes: bytes,
 	}
@@ -49,14 +63,42 @@ func newQueue(frames, bytes int) *queue {
 // push adds an event with a copy of data, waiting for room until stop is closed.
 func (q *queue) push(stop <-chan struct{}, e capability.Event, data []byte) error {
 	for !q.tryPush(e, data) {
-		select {
-		case <-q.room:
-		case <-stop:
-			return errInterrupted
+		if err := waitRoom(q.room, stop, q.isStarved()); err != nil {
+			return err
 		}
 	}
 	signal(q.ready)
 	return nil
+}
+
+func (q *queue) isStarved() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.starved
+}
+
+// waitRoom waits for room until stop is closed, and no longer than a while for a
+// purse.
+func waitRoom(room, stop <-chan struct{}, starved bool) error {
+	var again <-chan time.Time
+	if starved {
+		t := time.NewTimer(purseWait)
+		defer t.Stop()
+		again = t.C
+	}
+	select {
+	case <-room:
+	case <-again:
+	case <-stop:
+		return errInterrupted
+	}
+	return nil
+}
+
+// hold draws what rings of these sizes need.
+func (q *queue) hold(entries, arena int) bool {
+	q.starved = !q.share.Hold(entries*entryBytes + arena)
+	return !q.starved
 }
 
 func (q *queue) tryPush(e capability.Event, data []byte) bool {
@@ -95,7 +137,11 @@ func (q *queue) entryRoom() bool {
 	if q.count == q.frames {
 		return false
 	}
-	grown := make([]entry, min(2*len(q.entries), q.frames))
+	n := min(max(2*len(q.entries), min(firstEntries, q.frames)), q.frames)
+	if !q.hold(n, len(q.arena)) {
+		return false
+	}
+	grown := make([]entry, n)
 	for i := range q.count {
 		grown[i] = *q.at(i)
 	}
@@ -115,7 +161,9 @@ func (q *queue) arenaRoom(n int) bool {
 		if len(q.arena) == q.bytes {
 			return false
 		}
-		q.growArena(n)
+		if !q.growArena(n) {
+			return false
+		}
 	}
 }
 
@@ -139,8 +187,12 @@ func (q *queue) fit(n int) bool {
 
 // growArena moves the frames to a larger arena. Data that was handed out stays
 // valid, because nobody writes to the old one any more.
-func (q *queue) growArena(n int) {
-	grown := make([]byte, min(2*len(q.arena)+n, q.bytes))
+func (q *queue) growArena(n int) bool {
+	size := min(2*max(len(q.arena), firstArena)+n, q.bytes)
+	if !q.hold(len(q.entries), size) {
+		return false
+	}
+	grown := make([]byte, size)
 	to := 0
 	for i := range q.count {
 		e := q.at(i)
@@ -149,6 +201,7 @@ func (q *queue) growArena(n int) {
 		to += e.len
 	}
 	q.arena, q.write = grown, to
+	return true
 }
 
 // take is capability.Source's Take.
@@ -183,12 +236,26 @@ func (q *queue) ack(n int) {
 	for i := range n {
 		q.at(i).event = capability.Event{} // let go of an error
 	}
-	q.head = (q.head + n) % len(q.entries)
+	if n > 0 {
+		q.head = (q.head + n) % len(q.entries)
+	}
 	q.count -= n
 	q.taken -= n
-	if n > 0 {
-		signal(q.room)
+	if n == 0 {
+		return
 	}
+	if q.count == 0 && (len(q.entries) > keptEntries || len(q.arena) > keptArena) {
+		q.entries, q.head, q.arena = nil, 0, nil // a burst is over
+		q.share.Leave(0)
+	}
+	signal(q.room)
+}
+
+// end gives back what is drawn on the purse, for good: the session is over.
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.share.End()
 }
 
 // rewind is capability.Source's Rewind.

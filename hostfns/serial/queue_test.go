@@ -17,7 +17,7 @@ func data() capability.Event { return capability.Event{Type: abi.EventData} }
 // that stays as it is until it is acknowledged.
 func TestQueueIsAList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		q := newQueue(rapid.IntRange(1, 9).Draw(t, "frames"), rapid.IntRange(8, 200).Draw(t, "bytes"))
+		q := newQueue(rapid.IntRange(1, 9).Draw(t, "frames"), rapid.IntRange(8, 200).Draw(t, "bytes"), nil)
 		var model []string           // not acknowledged
 		var given []capability.Event // taken, not acknowledged
 		next := 0
@@ -59,7 +59,7 @@ func TestQueueIsAList(t *testing.T) {
 }
 
 func TestQueueTakeAtLeastOne(t *testing.T) {
-	q := newQueue(4, 64)
+	q := newQueue(4, 64, nil)
 	q.tryPush(data(), []byte("0123456789"))
 	if got := q.take(nil, 1, 1); len(got) != 1 {
 		t.Errorf("an event beyond the bytes that were asked for was not given")
@@ -67,7 +67,7 @@ func TestQueueTakeAtLeastOne(t *testing.T) {
 }
 
 func TestQueueWaitsForRoom(t *testing.T) {
-	q := newQueue(1, 64)
+	q := newQueue(1, 64, nil)
 	if err := q.push(nil, data(), []byte("1")); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestQueueWaitsForRoom(t *testing.T) {
 }
 
 func TestQueueTellsAGapOnce(t *testing.T) {
-	q := newQueue(8, 64)
+	q := newQueue(8, 64, nil)
 	gap := capability.Event{Type: abi.EventGap, Name: gapTooLong}
 	for range 5 {
 		q.tryPush(gap, nil)
@@ -106,7 +106,7 @@ func TestQueueTellsAGapOnce(t *testing.T) {
 }
 
 func TestQueueReady(t *testing.T) {
-	q := newQueue(8, 64)
+	q := newQueue(8, 64, nil)
 	has := func() bool {
 		select {
 		case <-q.ready:
@@ -140,7 +140,7 @@ func TestQueueReady(t *testing.T) {
 
 // A frame costs no allocation once the buffers have grown.
 func TestQueueDoesNotAllocate(t *testing.T) {
-	q := newQueue(defaultFrames, defaultBytes)
+	q := newQueue(defaultFrames, defaultBytes, nil)
 	frame := []byte("422498\n")
 	events := make([]capability.Event, 0, 64)
 	step := func() {
@@ -157,7 +157,7 @@ func TestQueueDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkQueue(b *testing.B) {
-	q := newQueue(defaultFrames, defaultBytes)
+	q := newQueue(defaultFrames, defaultBytes, nil)
 	frame := []byte("422498\n")
 	events := make([]capability.Event, 0, 64)
 	b.ReportAllocs()

@@ -52,13 +52,14 @@ var (
 	_ capability.Reporter = (*Session)(nil)
 )
 
-func newSession(g *Group, set settings, c *claim, log *slog.Logger) *Session {
+func newSession(g *Group, set settings, c *claim, scope capability.Scope) *Session {
+	log := scope.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Session{
 		group: g, set: set, claim: c, log: log.With("port", set.port),
-		events: newQueue(g.frames, g.bytes), input: newInput(g.bytes),
+		events: newQueue(g.frames, g.bytes, scope.Purse), input: newInput(g.bytes, scope.Purse),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 		closed: make(chan struct{}), first: make(chan struct{}),
 		reason: "waits for this connector's other session on the port",
@@ -230,6 +231,8 @@ func (s *Session) Close(ctx context.Context) error {
 func (s *Session) release() {
 	defer close(s.closed)
 	<-s.done
+	defer s.events.end()
+	defer s.input.end()
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	left := s.group.ports.withdraw(s.claim)

@@ -218,7 +218,7 @@ func (s *surroundings) drawsOn(g capability.Group) *allowance {
 
 func (g *guest) scope(group string) capability.Scope {
 	scope := capability.Scope{
-		Grants: grantsOf(g.grants, group), Owner: g.owner, State: &g.stage, Lines: g, Secrets: namedSecrets{g.surroundings, g.named},
+		Grants: grantsOf(g.grants, group), Owner: g.owner, Tenant: g.tenant, State: &g.stage, Lines: g, Secrets: namedSecrets{g.surroundings, g.named},
 		Log: g.log.With("group", group), Deployment: g.deployment, Purse: g.purse,
 		Tried: func() bool { return g.candidate || g.rehearsal != nil },
 	}

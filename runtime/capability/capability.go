@@ -179,7 +179,10 @@ type Scope struct {
 	// Owner names the connector in messages for people and in lock tables, and
 	// where requests come in for it (hooks). It is not used to look anything up.
 	Owner string
-	State State
+	// Tenant says whose the connector is, in lock tables alone: what a tenant has,
+	// another is not told by name. It is not used to look anything up.
+	Tenant string
+	State  State
 	// Devices are the connector's own; nil: a converter, which has none.
 	Devices Devices
 	Lines   Lines
