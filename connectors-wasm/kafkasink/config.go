@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
-	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 )
 
 // What the key of a message is, and its value.
@@ -47,13 +47,13 @@ type create struct {
 
 func (c *config) check() (err error) {
 	if len(c.Brokers) == 0 {
-		return errors.New("/brokers: want at least one")
+		return snaprail.InvalidConfig("/brokers", "want at least one")
 	}
 	if c.Key != keyRecord && c.Key != keyDevice {
-		return fmt.Errorf("/key: want %s or %s, not %q", keyRecord, keyDevice, c.Key)
+		return snaprail.InvalidConfig("/key", "want %s or %s, not %q", keyRecord, keyDevice, c.Key)
 	}
 	if c.Value != valuePayload && c.Value != valueJSON {
-		return fmt.Errorf("/value: want %s or %s, not %q", valuePayload, valueJSON, c.Value)
+		return snaprail.InvalidConfig("/value", "want %s or %s, not %q", valuePayload, valueJSON, c.Value)
 	}
 	c.topic, err = readTopic(c.Topic)
 	return err
@@ -82,7 +82,7 @@ func readTopic(text string) (t topic, err error) {
 	for {
 		before, rest, found := strings.Cut(text, "${")
 		if at := strings.IndexFunc(before, outside); at >= 0 {
-			return t, fmt.Errorf("/topic: a topic's name has no %q: want a-z, A-Z, 0-9, '.', '_' and '-'", before[at:at+1])
+			return t, snaprail.InvalidConfig("/topic", "a topic's name has no %q: want a-z, A-Z, 0-9, '.', '_' and '-'", before[at:at+1])
 		}
 		t.texts = append(t.texts, before)
 		if !found {
@@ -95,19 +95,33 @@ func readTopic(text string) (t topic, err error) {
 			closed = false
 		}
 		if !closed {
-			return t, fmt.Errorf("/topic: there is no ${%s}: want ${device}, ${connector} or ${kind}", name)
+			return t, snaprail.InvalidConfig("/topic", "there is no ${%s}: want ${device}, ${connector} or ${kind}", name)
 		}
 		t.parts = append(t.parts, name)
 		text = after
 	}
 	if t.fixed() && (t.texts[0] == "" || t.texts[0] == "." || t.texts[0] == ".." || len(t.texts[0]) > maxTopic) {
-		return t, fmt.Errorf("/topic: want the name of a topic, of 1 to %d characters", maxTopic)
+		return t, snaprail.InvalidConfig("/topic", "want the name of a topic, of 1 to %d characters", maxTopic)
 	}
 	return t, nil
 }
 
 // fixed reports whether all records go to one topic.
 func (t *topic) fixed() bool { return len(t.parts) == 0 }
+
+// wants reports whether a topic has a part of this name.
+func (t *topic) wants(name string) bool { return slices.Contains(t.parts, name) }
+
+// sample is a topic as a record may name it: with the names of the parts in their
+// places.
+func (t *topic) sample() string {
+	var b strings.Builder
+	b.WriteString(t.texts[0])
+	for i, part := range t.parts {
+		b.WriteString(part + t.texts[i+1])
+	}
+	return b.String()
+}
 
 // outside reports whether a topic's name may not have a character.
 func outside(r rune) bool {
@@ -128,7 +142,7 @@ func (t *topic) of(part *abi.DeliverPart, r *abi.Record) (string, error) {
 		case "connector":
 			value = part.Connector
 		case "kind":
-			value = recordjson.Kind(r.Kind)
+			value = r.Kind.String()
 		}
 		b.WriteString(strings.Map(func(c rune) rune {
 			if outside(c) {

@@ -8,14 +8,8 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
 	"github.com/snaprail/snaprail/guest-sdk/go/kafka"
-)
-
-// How long records are held for what does not come right by itself, and for what
-// does.
-const (
-	holdLong  = 5 * time.Second
-	holdShort = 500 * time.Millisecond
 )
 
 // maxCall bounds the bytes of one call, but for a record that is larger.
@@ -28,8 +22,6 @@ const maxKept = 64 << 10
 // delivery is one call of deliver. Its memory is that of the call before.
 type delivery struct {
 	*sink
-	in     *abi.DeliverInput
-	ends   []end // of the records, in the order in which they came
 	bundle []bundle
 
 	id     []byte // of the record that is being put into its bundle
@@ -38,29 +30,20 @@ type delivery struct {
 	single kafka.Draft
 }
 
-// end is how a record ended: well, unless there is a reason.
-type end struct {
-	reason string
-	skip   bool
-	after  time.Duration // it is to be tried again
-}
-
 // bundle are the records of one topic.
 type bundle struct {
 	name    string
 	topic   kafka.Topic
 	draft   kafka.Draft
-	places  []int // in ends
+	places  []int // of its records
 	sent    bool  // the results are there
-	refused *abi.Error
+	refused error
 }
 
 // begin makes the delivery that of a call.
 func (d *delivery) begin(s *sink, in *abi.DeliverInput) {
-	d.sink, d.in, d.bundle = s, in, d.bundle[:0]
-	n := in.Count()
-	d.ends = slices.Grow(d.ends[:0], n)[:n]
-	clear(d.ends)
+	d.sink, d.bundle = s, d.bundle[:0]
+	d.ends.Begin(in)
 	if d.value == nil || cap(d.value) > maxCall {
 		d.value = []byte{}
 	}
@@ -68,18 +51,22 @@ func (d *delivery) begin(s *sink, in *abi.DeliverInput) {
 
 // sort puts a record into the bundle of its topic.
 func (d *delivery) sort(at int, part *abi.DeliverPart, i int) {
-	if part.Batch.Records[i].Kind == abi.KindGap {
-		e := &d.ends[at]
-		e.skip, e.reason = true, "a gap is no record"
+	gap := part.Batch.Records[i].Kind == abi.KindGap
+	if gap && d.config.Value != valueJSON {
+		d.ends.SkipGap(at)
 		return
 	}
 	d.id = part.AppendKey(d.id[:0], i)
-	if len(d.done) > 0 && d.done[string(d.id)] {
+	if d.ends.Before(at, d.id) {
 		return
 	}
 	f := d.message(part, i)
-	if f.wrong != "" {
-		d.ends[at].reason = f.wrong
+	switch {
+	case gap && (f.wrong != "" || d.config.topic.wants("device")): // it is of no device
+		d.ends.SkipGap(at)
+		return
+	case f.wrong != "":
+		d.ends.Reject(at, f.wrong)
 		return
 	}
 	b := d.bundleOf(f.topic)
@@ -108,23 +95,10 @@ func (d *delivery) bundleOf(name string) *bundle {
 	return b
 }
 
-// recordAt is the record with this place in ends.
-func (d *delivery) recordAt(at int) (part *abi.DeliverPart, i int) {
-	for p := range d.in.Parts {
-		part = &d.in.Parts[p]
-		n := len(part.Batch.Records)
-		if at < n {
-			return part, at
-		}
-		at -= n
-	}
-	return nil, 0
-}
-
 // later puts all bundles under way, if nothing is to be said of any record, and has
 // the host wait for them.
-func (d *delivery) later(step *snaprail.Step) bool {
-	if d.in.Wait || len(d.done) > 0 || slices.ContainsFunc(d.ends, func(e end) bool { return e.skip || e.reason != "" }) {
+func (d *delivery) later(in *abi.DeliverInput, step *snaprail.Step) bool {
+	if in.Wait || !d.ends.Untouched() {
 		return false
 	}
 	for i := range d.bundle {
@@ -161,12 +135,12 @@ func (d *delivery) send() {
 		if errors.Is(err, errTooMany) {
 			b.sent = true
 			for _, at := range b.places {
-				d.ends[at].reason = "topic " + b.name + ": " + err.Error()
+				d.ends.Reject(at, "topic "+b.name+": "+err.Error())
 			}
 			continue
 		}
 		if err != nil {
-			d.refuse(b, hostError(err))
+			d.refuse(b, err)
 			continue
 		}
 		b.topic = topic
@@ -182,7 +156,7 @@ func (d *delivery) send() {
 }
 
 // refusedBefore is why an earlier bundle of the same topic was refused.
-func (d *delivery) refusedBefore(i int) *abi.Error {
+func (d *delivery) refusedBefore(i int) error {
 	for j := range d.bundle[:i] {
 		if b := &d.bundle[j]; b.name == d.bundle[i].name && b.refused != nil {
 			return b.refused
@@ -193,19 +167,11 @@ func (d *delivery) refusedBefore(i int) *abi.Error {
 
 // refuse is what becomes of the records of a topic that cannot be opened or
 // written: nothing is lost by it.
-func (d *delivery) refuse(b *bundle, e *abi.Error) {
-	b.sent, b.refused = true, e
-	after := holdShort
-	switch e.Kind {
-	case abi.FaultTimeout, abi.FaultUnavailable, abi.FaultExhausted:
-	default:
-		after = holdLong
-	}
-	if e.RetryAfterMS > 0 {
-		after = min(time.Duration(e.RetryAfterMS)*time.Millisecond, after)
-	}
+func (d *delivery) refuse(b *bundle, err error) {
+	b.sent, b.refused = true, err
+	after, reason := handover.Wait(err)
 	for _, at := range b.places {
-		d.ends[at].after, d.ends[at].reason = after, e.Text
+		d.ends.Hold(at, after, reason)
 	}
 }
 
@@ -215,29 +181,25 @@ func (d *delivery) produce(b *bundle, most time.Duration) {
 		err = &abi.Error{Text: "the host does not answer for each record"}
 	}
 	if err != nil {
-		e := hostError(err)
-		if most == glance && e.Kind == abi.FaultTimeout {
+		if said, ok := errors.AsType[*abi.Error](err); most == glance && ok && said.Kind == abi.FaultTimeout {
 			return // it is under way
 		}
-		d.refuse(b, e)
+		d.refuse(b, err)
 		return
 	}
 	b.sent = true
 	for i := range results {
 		r := &results[i]
-		if r.Code == "" {
-			continue
-		}
 		if r.Code == "MESSAGE_TOO_LARGE" && len(results) > 1 {
 			d.alone(b, i, r) // together they may have been
 		}
-		d.judge(&d.ends[b.places[i]], b, r)
+		d.judge(b.places[i], b, r)
 	}
 }
 
 // alone produces one record by itself, whose result it changes.
 func (d *delivery) alone(b *bundle, i int, r *abi.KafkaResult) {
-	part, at := d.recordAt(b.places[i])
+	part, at := d.ends.Record(b.places[i])
 	d.id = part.AppendKey(d.id[:0], at)
 	f := d.message(part, at)
 	d.single.Reset(maxKept)
@@ -252,27 +214,31 @@ func (d *delivery) alone(b *bundle, i int, r *abi.KafkaResult) {
 
 // judge says what becomes of a record. What a person can mend is held until then;
 // what nobody can is refused.
-func (d *delivery) judge(e *end, b *bundle, r *abi.KafkaResult) {
+func (d *delivery) judge(at int, b *bundle, r *abi.KafkaResult) {
 	if r.Code == "" {
+		d.ends.Delivered(at)
 		return
 	}
-	e.reason = "topic " + b.name + ": " + r.Code
+	reason := "topic " + b.name + ": " + r.Code
 	if r.Text != "" && !strings.Contains(r.Text, r.Code) {
-		e.reason += ": " + r.Text
+		reason += ": " + r.Text
 	} else if r.Text != "" {
-		e.reason = "topic " + b.name + ": " + r.Text
+		reason = "topic " + b.name + ": " + r.Text
 	}
 	switch {
 	case strings.HasSuffix(r.Code, "_AUTHORIZATION_FAILED"):
-		e.after = holdLong
+		d.ends.Hold(at, handover.Long, reason)
 	case strings.HasPrefix(r.Code, "UNKNOWN_TOPIC"):
 		delete(d.topics, b.name) // it is made again, if it is to be
-		e.after = holdLong
+		after := handover.Long
 		if d.config.Create != nil {
-			e.after = holdShort
+			after = handover.Shortly
 		}
+		d.ends.Hold(at, after, reason)
 	case r.Retry, slices.Contains(passing, r.Code):
-		e.after = holdShort
+		d.ends.Hold(at, handover.Shortly, reason)
+	default:
+		d.ends.Reject(at, reason)
 	}
 }
 

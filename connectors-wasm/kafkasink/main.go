@@ -8,6 +8,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
 	"github.com/snaprail/snaprail/guest-sdk/go/kafka"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 )
@@ -33,14 +34,12 @@ const (
 type sink struct {
 	config config
 	topics map[string]kafka.Topic
-	// done are records that came behind one which is handed in again, and are in
-	// Kafka: they are handed in again too.
-	done map[string]bool
-	said string // the last word on what is wrong
 
-	forms map[source]*form
-	form  *form // of the last record
-	call  delivery
+	ends    handover.Ends
+	trouble log.Seldom
+	forms   map[source]*form
+	form    *form // of the last record
+	call    delivery
 }
 
 // Open connects for the topic, if there is but one.
@@ -55,22 +54,33 @@ func (s *sink) Open(in *abi.OpenInput, _ *snaprail.Step) error {
 	return nil
 }
 
-// Test asks a broker for the topic.
+// Test asks a broker for the topic, or for one as the records may name it.
 func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 	if err := s.configure(in); err != nil {
 		return snaprail.TestFailed(err)
 	}
-	if !s.config.topic.fixed() {
-		return abi.TestResult{Success: true, Message: "the records name the topics: no broker was asked"}
+	if s.config.topic.fixed() {
+		if _, err := s.open(s.config.Topic); err != nil {
+			return snaprail.TestFailed(err)
+		}
+		return abi.TestResult{Success: true, Message: "a broker answers"}
 	}
-	if _, err := s.open(s.config.Topic); err != nil {
-		return snaprail.TestFailed(err)
+	name := s.config.topic.sample()
+	_, err := kafka.Open(s.config.args(name)) // it is not made
+	switch {
+	case err == nil:
+		return abi.TestResult{Success: true, Message: "a broker answers; the records name the topics, which were not looked at"}
+	case snaprail.IsError(err, codeNoGrant):
+		return abi.TestResult{Success: true, Message: "no broker was asked: the records name the topics, and no grant covers all, as in " + name}
 	}
-	return abi.TestResult{Success: true, Message: "a broker answers"}
+	return snaprail.TestFailed(err)
 }
 
+// codeNoGrant is the code of what no grant covers.
+const codeNoGrant = "denied"
+
 func (s *sink) configure(in *abi.OpenInput) error {
-	s.topics, s.done, s.said = map[string]kafka.Topic{}, map[string]bool{}, ""
+	s.topics, s.ends, s.trouble = map[string]kafka.Topic{}, handover.Ends{}, log.Seldom{}
 	s.forms, s.form = map[source]*form{}, nil
 	s.config = config{Value: valuePayload, Key: keyRecord, Headers: true}
 	if err := snaprail.Config(in, &s.config); err != nil {
@@ -116,62 +126,14 @@ func (s *sink) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 			at++
 		}
 	}
-	if !d.later(step) {
-		d.send()
-		s.settle(d, step)
+	if d.later(in, step) {
+		return nil
+	}
+	d.send()
+	if reason := s.ends.Settle(step); reason != "" {
+		s.trouble.Warning("records are held: " + reason)
+	} else if s.trouble.Over() {
+		log.Info("records are delivered again")
 	}
 	return nil
-}
-
-// settle says how each record ended. All from the first on that is to be tried
-// again are handed in again.
-func (s *sink) settle(d *delivery, step *snaprail.Step) {
-	for i := range d.ends {
-		e := &d.ends[i]
-		switch {
-		case e.after > 0:
-			s.hold(d, i)
-			s.say(e.reason)
-			step.Retry(i, e.after, e.reason)
-			return
-		case e.skip:
-			step.Skip(i, e.reason)
-		case e.reason != "":
-			step.Reject(i, e.reason)
-		}
-	}
-	clear(s.done)
-	s.say("")
-}
-
-// hold remembers what of the records that are handed in again is in Kafka.
-func (s *sink) hold(d *delivery, from int) {
-	done := map[string]bool{}
-	for at := from; at < len(d.ends); at++ {
-		if e := &d.ends[at]; e.after == 0 && e.reason == "" && !e.skip {
-			part, i := d.recordAt(at)
-			done[part.Key(i)] = true
-		}
-	}
-	s.done = done
-}
-
-// say logs what is wrong once, and when it is over.
-func (s *sink) say(reason string) {
-	switch reason {
-	case s.said:
-	case "":
-		log.Info("records are delivered again")
-	default:
-		log.Warning("records are held: " + reason)
-	}
-	s.said = reason
-}
-
-// hostError is the error of a host call.
-func hostError(err error) *abi.Error {
-	if e, ok := errors.AsType[*abi.Error](err); ok {
-		return e
-	}
-	return &abi.Error{Text: err.Error()}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/handover"
 	"github.com/snaprail/snaprail/guest-sdk/guesttest"
 )
 
@@ -51,7 +52,9 @@ func TestWorkedExample(t *testing.T) {
 		Device: "pump1", Time: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).UnixNano(),
 		Points: []abi.Point{{Name: "pressure", Unit: "bar", Value: abi.Double(4.2)}},
 	}
-	out := h.MustDeliver(guesttest.Delivery("hall", 17, pressure))
+	part := guesttest.Delivery("hall", 17, pressure)
+	part.ID, part.Received = "con_1", pressure.Time+1e9
+	out := h.MustDeliver(part)
 	if len(out.Verdicts) != 0 {
 		t.Errorf("%+v", out.Verdicts)
 	}
@@ -67,7 +70,7 @@ func TestWorkedExample(t *testing.T) {
 	if string(m.Key) != "pump1" || m.Time != pressure.Time {
 		t.Errorf("%+v", m)
 	}
-	if got := headers(m); got != "snaprail-id=hall/1/17 snaprail-device=pump1 snaprail-connector=hall snaprail-kind=telemetry content-type=application/json " {
+	if got := headers(m); got != "snaprail-id=con_1/1/17 snaprail-device=pump1 snaprail-connector=hall snaprail-kind=telemetry content-type=application/json " {
 		t.Errorf("headers %s", got)
 	}
 	if args := k.Opened()[0]; args.Group != "" || args.Password != "secret://kafka" || !args.TLS {
@@ -159,7 +162,7 @@ func TestTooLarge(t *testing.T) {
 func TestAway(t *testing.T) {
 	h, k := opened(t, plain, "out")
 	part := guesttest.Delivery("hall", 1, reading("a", "1"), reading("b", "2"))
-	for kind, want := range map[abi.FaultKind]time.Duration{abi.FaultUnavailable: holdShort, abi.FaultDenied: holdLong} {
+	for kind, want := range map[abi.FaultKind]time.Duration{abi.FaultUnavailable: handover.Shortly, abi.FaultDenied: handover.Long} {
 		k.Refuse(&abi.Error{Kind: kind, Text: "nobody is there"})
 		out := h.MustDeliver(part)
 		if len(out.Verdicts) != 1 || out.Verdicts[0].Input != 0 || out.Verdicts[0].Decision != abi.DecisionRetry || out.Verdicts[0].RetryAfterMS != uint64(want.Milliseconds()) {
@@ -216,11 +219,53 @@ func TestTest(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	k.Refuse(&abi.Error{Kind: abi.FaultUnavailable, Text: "nobody is there"})
-	if result, err := h.Test(plain); err == nil && result.Success {
-		t.Errorf("%+v", result)
+	for _, config := range []string{plain, example(t)} {
+		if result, err := h.Test(config); err != nil || result.Success || !strings.Contains(result.Message, "nobody is there") {
+			t.Errorf("%+v, %v", result, err)
+		}
 	}
-	if result, err := h.Test(example(t)); err != nil || !result.Success {
+}
+
+// Where the records name the topics a broker is asked for one as they may name it,
+// which is not made. That no grant covers that one says nothing of the others.
+func TestTestOfManyTopics(t *testing.T) {
+	h := guesttest.New(t, &sink{})
+	k := h.Kafka()
+	result, err := h.Test(example(t))
+	if err != nil || !result.Success || len(k.Opened()) != 1 || k.Opened()[0].Topic != "plant.connector" {
+		t.Errorf("%+v, %v, %+v", result, err, k.Opened())
+	}
+	k.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant"})
+	if result, err := h.Test(example(t)); err != nil || !result.Success || !strings.Contains(result.Message, "no broker was asked") {
 		t.Errorf("%+v, %v", result, err)
+	}
+	k.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "egress_forbidden", Text: "127.0.0.1 may not be reached"})
+	if result, err := h.Test(example(t)); err != nil || result.Success || !strings.Contains(result.Message, "127.0.0.1") {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// That data is missing is told where there is a form for it.
+func TestGaps(t *testing.T) {
+	gap := abi.Record{Kind: abi.KindGap, ContentType: "application/json", Payload: []byte(`{"from":"a","to":"b","reason":"c"}`)}
+	for topic, want := range map[string]string{
+		`"p.${kind}","value":"json"`:   "p.gap",
+		`"p.${kind}"`:                  "",
+		`"p.${device}","value":"json"`: "",
+	} {
+		h, k := opened(t, `{"brokers":["k1:9092"],"topic":`+topic+`}`, "p.gap", "p.")
+		out := h.MustDeliver(guesttest.Delivery("hall", 1, gap))
+		stored := append(k.Stored("p.gap"), k.Stored("p.")...)
+		if want == "" {
+			if len(stored) != 0 || len(out.Verdicts) != 1 || out.Verdicts[0].Decision != abi.DecisionSkip {
+				t.Errorf("%s: %+v, %+v", topic, stored, out.Verdicts)
+			}
+			continue
+		}
+		if len(stored) != 1 || len(out.Verdicts) != 0 || !strings.Contains(string(stored[0].Value), `"kind":"gap"`) ||
+			!strings.Contains(string(stored[0].Value), `"payload":{"from":"a","to":"b","reason":"c"}`) || !strings.Contains(headers(stored[0]), "snaprail-kind=gap") {
+			t.Errorf("%s: %+v, %+v", topic, stored, out.Verdicts)
+		}
 	}
 }
 

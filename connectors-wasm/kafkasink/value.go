@@ -63,7 +63,7 @@ func (c *config) form(part *abi.DeliverPart, r *abi.Record, from source) *form {
 	if c.Headers {
 		f.headers = abi.AppendKafkaHeader(f.headers, headerDevice, r.Device)
 		f.headers = abi.AppendKafkaHeader(f.headers, headerConnector, part.Connector)
-		f.headers = abi.AppendKafkaHeader(f.headers, headerKind, recordjson.Kind(r.Kind))
+		f.headers = abi.AppendKafkaHeader(f.headers, headerKind, r.Kind.String())
 		if from.contentType != "" {
 			f.headers = abi.AppendKafkaHeader(f.headers, headerType, from.contentType)
 		}
@@ -78,7 +78,7 @@ func (d *delivery) message(part *abi.DeliverPart, i int) *form {
 	contentType := r.ContentType
 	switch {
 	case d.config.Value == valueJSON:
-		d.value = recordjson.Record(d.value[:0], part.Connector, r)
+		d.value = recordjson.Of(d.value[:0], part, i)
 		m.Value, contentType = d.value, recordjson.ContentType
 	case r.Payload != nil:
 		m.Value = r.Payload

@@ -57,6 +57,12 @@ func (e *Ends) Begin(in *abi.DeliverInput) {
 	clear(e.list)
 }
 
+// Untouched reports whether nothing was said of any record yet, in this call or an
+// earlier one: a sink may then leave it to the host when they are settled.
+func (e *Ends) Untouched() bool {
+	return len(e.done) == 0 && !slices.ContainsFunc(e.list, func(r end) bool { return r.state != waiting })
+}
+
 // Before reports whether a record went out in an earlier call, behind one that was
 // held: then it is delivered. The key is the record's idempotency key.
 func (e *Ends) Before(at int, key []byte) bool {

@@ -114,6 +114,30 @@ func TestNothingWasSaid(t *testing.T) {
 	}
 }
 
+func TestUntouched(t *testing.T) {
+	var ends handover.Ends
+	var step snaprail.Step
+	in := &abi.DeliverInput{Parts: []abi.DeliverPart{guesttest.Delivery("a", 1, records("1", "2")...)}}
+	for what, say := range map[string]func(){
+		"delivered": func() { ends.Delivered(1) }, "skipped": func() { ends.SkipGap(1) },
+		"rejected": func() { ends.Reject(1, "no") }, "held": func() { ends.Hold(1, 0, "later") },
+	} {
+		if ends.Begin(in); !ends.Untouched() {
+			t.Errorf("%s: it was touched before", what)
+		}
+		if say(); ends.Untouched() {
+			t.Error(what)
+		}
+	}
+	ends.Begin(in)
+	ends.Hold(0, 0, "later")
+	ends.Delivered(1)
+	ends.Settle(&step)
+	if ends.Begin(in); ends.Untouched() {
+		t.Error("what went out before is forgotten")
+	}
+}
+
 func TestWait(t *testing.T) {
 	for _, c := range []struct {
 		err    error

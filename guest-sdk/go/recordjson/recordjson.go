@@ -263,62 +263,6 @@ func Compact(dst, src []byte) []byte {
 	return dst
 }
 
-// Record adds an object of all that a record says.
-func Record(dst []byte, connector string, r *abi.Record) []byte {
-	dst = Text(append(dst, `{"connector":`...), connector)
-	dst = Text(append(dst, `,"device":`...), r.Device)
-	dst = Text(append(dst, `,"kind":`...), Kind(r.Kind))
-	dst = Time(append(dst, `,"time":`...), r.Time)
-	if r.Payload == nil {
-		dst = append(dst, `,"points":[`...)
-		for i := range r.Points {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = point(dst, r, &r.Points[i])
-		}
-		return append(dst, "]}"...)
-	}
-	if r.ContentType != "" {
-		dst = Text(append(dst, `,"content_type":`...), r.ContentType)
-	}
-	if abi.IsJSON(r.ContentType) && json.Valid(r.Payload) {
-		dst = append(append(dst, `,"payload":`...), r.Payload...)
-	} else {
-		dst = Base64(append(dst, `,"payload_base64":`...), r.Payload)
-	}
-	return append(dst, '}')
-}
-
-func point(dst []byte, r *abi.Record, p *abi.Point) []byte {
-	dst = Text(append(dst, `{"name":`...), p.Name)
-	dst = Value(append(dst, `,"value":`...), p.Value)
-	if p.Unit != "" {
-		dst = Text(append(dst, `,"unit":`...), p.Unit)
-	}
-	if p.Quality != 0 {
-		dst = strconv.AppendUint(append(dst, `,"quality":`...), uint64(p.Quality), 10)
-	}
-	if p.SourceTime != 0 && p.SourceTime != r.Time {
-		dst = Time(append(dst, `,"time":`...), p.SourceTime)
-	}
-	return append(dst, '}')
-}
-
-// Kind is the name of a kind of records that are delivered.
-func Kind(k abi.Kind) string {
-	switch k {
-	case abi.KindTelemetry:
-		return "telemetry"
-	case abi.KindAttributes:
-		return "attributes"
-	case abi.KindEvent:
-		return "event"
-	case abi.KindGap:
-	}
-	return "other"
-}
-
 // Time adds a time, of unix ns, in UTC as RFC 3339 has it.
 func Time(dst []byte, ns int64) []byte {
 	return append(time.Unix(0, ns).UTC().AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')

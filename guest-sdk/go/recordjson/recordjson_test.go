@@ -81,25 +81,6 @@ func TestLastOfMany(t *testing.T) {
 	}
 }
 
-func TestRecord(t *testing.T) {
-	for want, r := range map[string]*abi.Record{
-		`{"connector":"hall","device":"p","kind":"telemetry","time":"1970-01-01T00:00:00.000000001Z","points":[{"name":"a","value":1.5,"unit":"bar","quality":2,"time":"1970-01-01T00:00:00.000000002Z"},{"name":"b","value":null}]}`: {
-			Device: "p", Time: 1, Points: []abi.Point{{Name: "a", Unit: "bar", Value: abi.Double(1.5), Quality: 2, SourceTime: 2}, {Name: "b", SourceTime: 1}},
-		},
-		`{"connector":"hall","device":"","kind":"event","time":"1970-01-01T00:00:00Z","content_type":"application/json","payload":{"a":1}}`: {
-			Kind: abi.KindEvent, ContentType: "application/json", Payload: []byte(`{"a":1}`),
-		},
-		`{"connector":"hall","device":"","kind":"attributes","time":"1970-01-01T00:00:00Z","content_type":"application/json","payload_base64":"ew=="}`: {
-			Kind: abi.KindAttributes, ContentType: "application/json", Payload: []byte(`{`),
-		},
-		`{"connector":"hall","device":"","kind":"telemetry","time":"1970-01-01T00:00:00Z","payload_base64":""}`: {Payload: []byte{}},
-	} {
-		if got := recordjson.Record(nil, "hall", r); string(got) != want || !json.Valid(got) {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 func deliveredAs(r abi.Record) string {
 	part := abi.DeliverPart{Connector: "hall", ID: "con_1", Epoch: 2, First: 17, Received: 3, Batch: abi.Batch{Records: []abi.Record{{}, r}}}
 	return string(recordjson.Of(nil, &part, 1))
