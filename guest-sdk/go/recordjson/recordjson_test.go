@@ -108,7 +108,9 @@ func TestOf(t *testing.T) {
 		head("telemetry", "") + `,"record_key_base64":"/w==","payload_base64":"AA=="}`:                   {Key: []byte{0xff}, Payload: []byte{0}},
 		head("telemetry", "") + `,"payload":"5\ttab"}`:                                                   {Payload: []byte("5\ttab")},
 		head("telemetry", "") + `,"content_type":"application/senml+json; x=y","payload_base64":"Iv8i"}`: {ContentType: "application/senml+json; x=y", Payload: []byte("\"\xff\"")},
-		head("telemetry", "") + `}`: {Payload: []byte{}},
+		head("telemetry", "") + "}": {
+			Payload: []byte{},
+		},
 	} {
 		r.Time = 1
 		if got := deliveredAs(r); got != want || !json.Valid([]byte(got)) {
