@@ -124,7 +124,7 @@ func (s *source) take(input int, now int64, m *abi.MQTTMessage, step *snaprail.S
 func (s *source) record(input int, now int64, f *filter, device, name string, m *abi.MQTTMessage, step *snaprail.Step) {
 	var r *abi.Record
 	if f.Format == formatValues {
-		points, err := values(m.Payload, name, m.Topic)
+		points, err := values(m.Payload, name, m.Topic, cmp.Or(m.ContentType, f.ContentType))
 		if err != nil {
 			step.Reject(input, m.Topic+": "+err.Error())
 			return

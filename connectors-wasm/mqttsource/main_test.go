@@ -85,14 +85,17 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 	}
 	named := message("c/x", "1")
 	named.ContentType, named.UserProperties = "text/csv", []abi.Header{{Name: "id", Value: []byte("7")}}
+	state := message("a/m/state", "on")
+	state.ContentType = "text/plain"
 	kept := message("b", "1")
 	kept.Retain = true
 	broken := b.Event()
 	broken.Data = []byte{0xff}
 	out := h.MustEvents(
-		b.Event(message("a/m/temp", "4.5")), b.Event(message("a/m/state", "on")), b.Event(message("a/m/n", " -3 ")), b.Event(message("a/m/o", `{"x":[1],"y":null}`)),
+		b.Event(message("a/m/temp", "4.5")), b.Event(state), b.Event(message("a/m/n", " -3 ")), b.Event(message("a/m/o", `{"x":[1],"y":null}`)),
 		b.Event(message("b", "0")), b.Event(named),
 		b.Event(kept), b.Event(message("b/x", "")), b.Event(message("other", "1")), b.Event(message("a//x", "1")), b.Event(message("a/m/x", "\xff")), broken,
+		b.Event(message("a/m/half", "broken{")), b.Event(message("a/m/half", `{"x":1`)),
 	)
 	var got []string
 	for _, r := range out.Batch.Records {
@@ -106,7 +109,7 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 	if strings.Join(got, " ") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, " "), want)
 	}
-	decisions := map[int]abi.Decision{6: abi.DecisionSkip, 7: abi.DecisionSkip, 8: abi.DecisionSkip, 9: abi.DecisionReject, 10: abi.DecisionReject, 11: abi.DecisionReject}
+	decisions := map[int]abi.Decision{6: abi.DecisionSkip, 7: abi.DecisionSkip, 8: abi.DecisionSkip, 9: abi.DecisionReject, 10: abi.DecisionReject, 11: abi.DecisionReject, 12: abi.DecisionReject, 13: abi.DecisionReject}
 	for _, v := range out.Verdicts {
 		if decisions[int(v.Input)] != v.Decision {
 			t.Errorf("%+v", v)
@@ -145,6 +148,19 @@ func TestSouth(t *testing.T) {
 	} {
 		if wrong == nil {
 			t.Error("it was published")
+		}
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{ask(abi.MessageRPC, "m", "stop", ``), "/rpc_topic: the config names no topic"},
+		{ask(abi.MessagePublish, "", "", "x"), "no device is named"},
+		{ask(abi.MessagePublish, "a/b", "", "x"), `the device "a/b" makes no level of a topic`},
+	} {
+		said, ok := errors.AsType[*abi.Error](c.err)
+		if !ok || said.Kind != abi.FaultInvalid || !strings.Contains(said.Text, c.want) || said.Hint == "" {
+			t.Errorf("got %v, want %s", c.err, c.want)
 		}
 	}
 	b.Answer(func(abi.MQTTMessage) abi.MQTTResult { return abi.MQTTResult{Code: "denied", Text: "no grant"} })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -47,21 +48,25 @@ func answer(m *abi.Message, step *snaprail.Step) error {
 
 func (s *source) publish(template, parameter string, m *abi.Message) error {
 	if template == "" {
-		return &abi.Error{Kind: abi.FaultUnsupported, Code: "no_topic", Text: "the config names no " + parameter, Hint: "Set " + parameter + " to the topic that devices listen to."}
+		// It is the config that is to be mended, and not the module that cannot.
+		return &abi.Error{Kind: abi.FaultInvalid, Code: "no_topic", Text: "/" + parameter + ": the config names no topic to publish this to", Hint: "Set " + parameter + " to the topic that devices listen to."}
 	}
-	var wrong string
+	var wrong, hint string
 	topic := abi.Expand(template, func(name string) (string, bool) {
 		value := m.Device
 		if name == "method" {
 			value = m.Method
 		}
-		if value == "" || strings.ContainsAny(value, "/+#$\x00") {
-			wrong = "the " + name + " " + value + " makes no level of a topic"
+		switch {
+		case value == "" && name == "device":
+			wrong, hint = "no device is named, and the topic "+template+" has one", "Name the device: --device."
+		case value == "" || strings.ContainsAny(value, "/+#$\x00"):
+			wrong, hint = "the "+name+" "+strconv.Quote(value)+" makes no level of a topic", "It may not be empty, and hold no /, +, # or $."
 		}
 		return value, true
 	})
 	if wrong != "" {
-		return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid_topic", Text: wrong}
+		return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid_topic", Text: wrong, Hint: hint}
 	}
 	return s.send(mqtt.Message{Topic: topic, Payload: m.Body, QoS: s.config.PublishQoS, Retain: s.config.PublishKept, ContentType: m.ContentType, ID: m.Correlation})
 }

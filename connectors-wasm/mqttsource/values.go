@@ -15,8 +15,9 @@ import (
 
 // values are the values of a payload: the members of a JSON object, by their names,
 // or one value, which has the name that the topic gives it. What is not JSON is a
-// text.
-func values(payload []byte, name, topic string) ([]abi.Point, error) {
+// text, unless its content type says that it should have been JSON: half an object
+// would make a good reading.
+func values(payload []byte, name, topic, contentType string) ([]abi.Point, error) {
 	trimmed := bytes.TrimSpace(payload)
 	if len(trimmed) > 0 && trimmed[0] == '{' {
 		var members map[string]json.RawMessage
@@ -36,10 +37,20 @@ func values(payload []byte, name, topic string) ([]abi.Point, error) {
 	if v, ok := scalar(trimmed); ok {
 		return []abi.Point{{Name: name, Value: v}}, nil
 	}
+	if isJSON(contentType) {
+		return nil, errors.New(`it is not JSON; where payloads are texts, say "content_type": "text/plain"`)
+	}
 	if !utf8.Valid(payload) {
 		return nil, errors.New("it is no text")
 	}
 	return []abi.Point{{Name: name, Value: abi.String(string(payload))}}, nil
+}
+
+// isJSON reports whether a content type is that of JSON, with parameters or without.
+func isJSON(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
 }
 
 // add adds the values of an object, in the order of their names; those of an object

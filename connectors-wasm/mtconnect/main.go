@@ -63,7 +63,7 @@ func (s *source) configure(in *abi.OpenInput) error {
 	}
 	s.config.URL = strings.TrimRight(s.config.URL, "/")
 	if !strings.HasPrefix(s.config.URL, "http://") && !strings.HasPrefix(s.config.URL, "https://") {
-		return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid_config", Text: "url: want http://host:port or https://host:port of the agent", Hint: "Give the address of the agent, as in http://agent:5000."}
+		return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid_config", Text: "/url: want http://host:port or https://host:port of the agent", Hint: "Give the address of the agent, as in http://agent:5000."}
 	}
 	return nil
 }

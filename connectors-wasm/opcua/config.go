@@ -57,7 +57,7 @@ func readConfig(in *abi.OpenInput) (config, error) {
 		key := [2]string{it.Device, it.Name}
 		if seen[key] {
 			return c, &abi.Error{
-				Kind: abi.FaultInvalid, Code: "invalid_config", Text: fmt.Sprintf("two items of the device %s are named %s", it.Device, it.Name),
+				Kind: abi.FaultInvalid, Code: "invalid_config", Text: fmt.Sprintf("/items/%d/name: another item of the device %s is named %s", i, it.Device, it.Name),
 				Hint: "Give each item of a device a name of its own.",
 			}
 		}

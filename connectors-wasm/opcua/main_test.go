@@ -225,6 +225,15 @@ func TestQueryBrowsesPageByPage(t *testing.T) {
 	}
 }
 
+// What is wrong in a config is named by its place.
+func TestConfigThatIsWrong(t *testing.T) {
+	h := guesttest.New(t, &plant{})
+	_, err := h.Open(guesttest.Opening(`{"endpoint":"opc.tcp://plc","items":[{"name":"a","node":"i=1"},{"name":"a","node":"i=2","device":"b"},{"name":"a","node":"i=3"}]}`, abi.ReasonStart))
+	if err == nil || !strings.Contains(err.Error(), "/items/2/name: another item of the device opcua is named a") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTestReadsAllItems(t *testing.T) {
 	h, u, _ := opened(t, example)
 	r, err := h.Test(example)
