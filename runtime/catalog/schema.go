@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/param"
 )
 
 // Schema is the compiled config schema of a module (JSON Schema 2020-12). It
@@ -111,9 +112,12 @@ func (s *Schema) Check(config json.RawMessage, under string) ([]fault.Field, err
 	if len(config) == 0 {
 		config = json.RawMessage("{}")
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(config))
-	if err != nil {
-		return []fault.Field{{Pointer: under, Detail: "is not JSON: " + err.Error()}}, nil //nolint:nilerr // a wrong field is a result
+	doc, plain := param.Value(config)
+	if !plain {
+		var err error
+		if doc, err = jsonschema.UnmarshalJSON(bytes.NewReader(config)); err != nil {
+			return []fault.Field{{Pointer: under, Detail: "is not JSON: " + err.Error()}}, nil //nolint:nilerr // a wrong field is a result
+		}
 	}
 	if _, ok := doc.(map[string]any); !ok {
 		return []fault.Field{{Pointer: under, Detail: "is not a JSON object"}}, nil
@@ -124,7 +128,7 @@ func (s *Schema) Check(config json.RawMessage, under string) ([]fault.Field, err
 	if wrong := s.tooMuch(doc, len(config)); wrong != "" {
 		return []fault.Field{{Pointer: under, Detail: wrong}}, nil
 	}
-	err = s.compiled.Validate(doc)
+	err := s.compiled.Validate(doc)
 	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return blamed(leaves(invalid, under, nil)), nil
 	}

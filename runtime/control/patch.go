@@ -165,6 +165,9 @@ func written(fields map[string]json.RawMessage) (json.RawMessage, error) {
 
 // objectOf is the fields of a JSON object; nil: it is none.
 func objectOf(raw json.RawMessage) (fields map[string]json.RawMessage) {
+	if members, plain := param.Object(raw); plain {
+		return members
+	}
 	if json.Unmarshal(raw, &fields) != nil {
 		return nil
 	}
