@@ -23,7 +23,8 @@ type inbound struct {
 	safe     map[uint16]bool
 	released map[uint16]bool
 
-	connection uint64 // the number of the present one
+	connection uint64    // the number of the present one
+	receipts   []receipt // that ack has answered, used again
 }
 
 // held is a message that is here.
@@ -135,11 +136,12 @@ func (q *inbound) release(id uint16) receipt {
 	return receipt{wire.PubComp, id, reasonUnknownID}
 }
 
-// ack lets go of the oldest n events, and answers what the broker is to be told. It
-// is noted as not told: see told.
-func (q *inbound) ack(n int) (list []receipt) {
+// ack lets go of the oldest n events, and answers what the broker is to be told, until
+// the next ack. It is noted as not told: see told.
+func (q *inbound) ack(n int) []receipt {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	list := q.receipts[:0]
 	q.AckEach(n, func(o origin) {
 		h := q.here[o.id]
 		if o.qos == 0 || h.serial != o.serial {
@@ -156,6 +158,7 @@ func (q *inbound) ack(n int) (list []receipt) {
 		}
 		list = append(list, receipt{kind, o.id, 0})
 	})
+	q.receipts = list
 	return list
 }
 

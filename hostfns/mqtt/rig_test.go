@@ -3,7 +3,6 @@ package mqtt
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -135,7 +134,7 @@ func (r *rig) cut(id string) {
 	if !ok {
 		r.t.Fatalf("no client %s", id)
 	}
-	c.Stop(fmt.Errorf("cut"))
+	_ = c.Net.Conn.Close() // Stop would have the broker take it for a goodbye, if it is about to read
 }
 
 // cutAll ends all connections of clients that are there.
@@ -143,7 +142,7 @@ func (r *rig) cutAll() {
 	r.t.Helper()
 	for _, c := range r.server.Clients.GetAll() {
 		if !c.Net.Inline && !c.Closed() {
-			c.Stop(fmt.Errorf("cut"))
+			_ = c.Net.Conn.Close()
 		}
 	}
 }
