@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/framing"
 )
 
 // framings are settings of every framing, as a guest may open a port.
@@ -42,52 +43,52 @@ func frameOf(set settings, number uint32) (frame, wire []byte) {
 	switch {
 	case set.framing == abi.SerialDelimited:
 		frame = fmt.Appendf(nil, "%d\r\n", number)
-	case set.framing == abi.SerialFixed && set.layout.check == "":
+	case set.framing == abi.SerialFixed && set.layout.Check == "":
 		frame = append(n, "data"...)
 	case set.framing == abi.SerialFixed:
 		frame = append(append([]byte{0xaa, 0x55}, n...), "data"...)
-	case set.framing == abi.SerialPrefixed && set.layout.check == "":
+	case set.framing == abi.SerialPrefixed && set.layout.Check == "":
 		frame = append([]byte{4, 0}, n...)
 	case set.framing == abi.SerialPrefixed:
 		frame = append([]byte{0xaa, 0x55, 4}, n...)
 	default:
 		frame = n
 	}
-	if set.layout.check == abi.SerialCRC16 {
-		frame = binary.LittleEndian.AppendUint16(frame, crc16(frame))
+	if set.layout.Check == abi.SerialCRC16 {
+		frame = binary.LittleEndian.AppendUint16(frame, framing.CRC16(frame))
 	}
 	return frame, onWire(set, frame)
 }
 
 // needsSilence says which framings find back in step by silence alone.
 func needsSilence(set settings) bool {
-	return set.framing == abi.SerialGap || set.framing != abi.SerialDelimited && set.framing != abi.SerialSLIP && set.layout.check == ""
+	return set.framing == abi.SerialGap || set.framing != abi.SerialDelimited && set.framing != abi.SerialSLIP && set.layout.Check == ""
 }
 
 // feed hands a stream in by pieces; silence follows with quiet.
-func feed(c cutter, in []byte, quiet bool, step func() int, found func(frame []byte)) (dropped int) {
+func feed(c framing.Framer, in []byte, quiet bool, step func() int, found func(frame []byte)) (dropped int) {
 	for len(in) > 0 {
 		n := min(step(), len(in))
 		piece := in[:n]
 		in = in[n:]
 		for {
-			frame, rest, v := c.next(piece)
-			if v == more && len(rest) == 0 {
+			frame, rest, v := c.Next(piece)
+			if v == framing.More && len(rest) == 0 {
 				break
 			}
-			if piece = rest; v == whole {
+			if piece = rest; v == framing.Whole {
 				found(frame)
-			} else if v != more {
+			} else if v != framing.More {
 				dropped++
 			}
 		}
 	}
 	for quiet {
-		frame, v := c.silence()
+		frame, v := c.Silence()
 		switch v {
-		case more:
+		case framing.More:
 			return dropped
-		case whole:
+		case framing.Whole:
 			found(frame)
 		default:
 			dropped++
@@ -161,7 +162,7 @@ func TestSoakAbuse47NoiseInEveryFraming(t *testing.T) {
 					want[string(frame)] = true
 					feed(c, wire, set.framing == abi.SerialGap, chunk, func(f []byte) { delete(want, string(f)) })
 				}
-				feed(c, nil, set.layout.size+set.layout.fixed > 0, chunk, func(f []byte) { delete(want, string(f)) })
+				feed(c, nil, set.layout.Size+set.layout.Fixed > 0, chunk, func(f []byte) { delete(want, string(f)) })
 				if worst = max(worst, len(want)); worst > 2 {
 					t.Fatalf("%d of %d frames behind noise were not found", len(want), good)
 				}
@@ -204,9 +205,9 @@ func TestAnUnfinishedFrameGoesOnElsewhere(t *testing.T) {
 			all := func() int { return len(wire) }
 			first, second := newCutter(set, nil), newCutter(set, nil)
 			feed(first, wire[:i], false, all, keep)
-			feed(second, bytes.Clone(first.unfinished()), false, all, keep)
+			feed(second, bytes.Clone(first.Rest()), false, all, keep)
 			feed(second, wire[i:], set.framing == abi.SerialGap, all, keep)
-			if len(got) != 1 || got[0] != string(frame) || first.reset() {
+			if len(got) != 1 || got[0] != string(frame) || first.Reset() {
 				t.Fatalf("%s, handed over after %d bytes: %q, want %q", name, i, got, frame)
 			}
 		}
@@ -250,10 +251,10 @@ func TestSilenceFindsWhatAFalseStartHeldUp(t *testing.T) {
 	frames := 0
 	c := newCutter(set, nil)
 	feed(c, stream, false, func() int { return len(stream) }, func([]byte) { frames++ })
-	if frames != 0 || c.idle() {
+	if frames != 0 || !c.Pending() {
 		t.Fatalf("%d frames before silence", frames)
 	}
-	if dropped := feed(c, nil, true, nil, func([]byte) { frames++ }); frames != 5 || dropped != 1 || !c.idle() {
+	if dropped := feed(c, nil, true, nil, func([]byte) { frames++ }); frames != 5 || dropped != 1 || c.Pending() {
 		t.Errorf("%d frames and %d dropped, want 5 and 1", frames, dropped)
 	}
 }

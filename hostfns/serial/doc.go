@@ -3,7 +3,7 @@
 // events. The composition root builds the Group; nobody else imports it.
 //
 // A Session reads its port all the time, cuts the bytes into frames (by a
-// delimiter, by length, by silence or as SLIP has it: see cutter) and keeps them
+// delimiter, by length, by silence or as SLIP has it: see runtime/framing) and keeps them
 // until they are acknowledged. When its buffer is full it stops reading, so that
 // the kernel and the line push back: it never drops a frame that somebody could
 // still take. What it does drop (frames beyond max_frame, bytes that are none, and

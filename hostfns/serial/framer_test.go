@@ -6,20 +6,26 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/snaprail/snaprail/runtime/framing"
 )
 
+func lineFramer(delim string, limit int) framing.Framer {
+	return newCutter(settings{delimiter: delim, maxFrame: limit}, nil)
+}
+
 // cut feeds the parts to a fresh framer.
-func cut(delim string, limit int, parts ...[]byte) (frames []string, dropped int, f *framer) {
-	f = newFramer(delim, limit)
+func cut(delim string, limit int, parts ...[]byte) (frames []string, dropped int, f framing.Framer) {
+	f = lineFramer(delim, limit)
 	for _, in := range parts {
 		for len(in) > 0 {
-			frame, rest, v := f.next(in)
+			frame, rest, v := f.Next(in)
 			switch v {
-			case whole:
+			case framing.Whole:
 				frames = append(frames, string(frame))
-			case tooLong:
+			case framing.TooLong:
 				dropped++
-			case more, broken:
+			case framing.More, framing.Broken, framing.Lost:
 			}
 			in = rest
 		}
@@ -79,14 +85,14 @@ func TestFramer(t *testing.T) {
 
 func TestFramerResetTellsOfALoss(t *testing.T) {
 	_, _, f := cut("\n", 8, []byte("12"))
-	if !f.reset() {
+	if !f.Reset() {
 		t.Error("an unfinished frame was not told")
 	}
-	if f.reset() {
+	if f.Reset() {
 		t.Error("the same frame was told twice")
 	}
 	_, _, f = cut("\n", 8, []byte("123456789"))
-	if f.reset() {
+	if f.Reset() {
 		t.Error("a frame that was counted as too long was told again")
 	}
 }
@@ -100,14 +106,14 @@ func TestAbuse47GarbageOnTheLine(t *testing.T) {
 	}
 	noise := make([]byte, 64<<10)
 	random := rand.NewChaCha8([32]byte{47})
-	f := newFramer("\n", 64)
+	f := lineFramer("\n", 64)
 	good := 0
 	for range total / len(noise) {
 		_, _ = random.Read(noise)
 		copy(noise[len(noise)-16:], "\n422498\n422499\n\n")
 		for in := noise; len(in) > 0; {
-			frame, rest, v := f.next(in)
-			if v == whole && (string(frame) == "422498\n" || string(frame) == "422499\n") {
+			frame, rest, v := f.Next(in)
+			if v == framing.Whole && (string(frame) == "422498\n" || string(frame) == "422499\n") {
 				good++
 			}
 			in = rest
@@ -142,15 +148,15 @@ func FuzzFramer(f *testing.F) {
 
 func BenchmarkFramer(b *testing.B) {
 	in := bytes.Repeat([]byte("422498\n"), 64)
-	f := newFramer("\n", 4096)
+	f := lineFramer("\n", 4096)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
 		for rest := in[:len(in)-3]; len(rest) > 0; {
-			_, rest, _ = f.next(rest)
+			_, rest, _ = f.Next(rest)
 		}
 		for rest := in[len(in)-3:]; len(rest) > 0; {
-			_, rest, _ = f.next(rest)
+			_, rest, _ = f.Next(rest)
 		}
 	}
 }

@@ -45,7 +45,7 @@ const (
 	keptEntries = 1024
 	keptArena   = 64 << 10
 
-	entryBytes = int(unsafe.Sizeof(entry{})) //nolint:gosec // its size alone
+	entryBytes = int(unsafe.Sizeof(entry{}))
 
 	// purseWait is how often somebody who waits for the purse looks again: what
 	// others give back they do not tell.

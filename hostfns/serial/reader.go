@@ -8,6 +8,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/framing"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // reader is what the session's goroutine alone uses.
 type reader struct {
 	*Session
-	framer cutter
+	framer framing.Framer
 	buf    [readSize]byte
 	unread []byte // what was read when the session was closed, and found no room
 }
@@ -35,7 +36,7 @@ type reader struct {
 func (s *Session) run(dev device) {
 	defer close(s.done)
 	r := &reader{Session: s, framer: newCutter(s.set, nil)}
-	defer func() { s.part = slices.Concat(s.input.leave(), r.unread, r.framer.unfinished()) }()
+	defer func() { s.part = slices.Concat(s.input.leave(), r.unread, r.framer.Rest()) }()
 	if dev == nil {
 		dev = r.inherit()
 	}
@@ -72,7 +73,7 @@ func (r *reader) read(dev device) error {
 
 // patience is how long the line may be silent before a frame counts as ended.
 func (r *reader) patience() time.Duration {
-	if r.framer.idle() {
+	if !r.framer.Pending() {
 		return 0
 	}
 	return r.set.interByte
@@ -96,16 +97,16 @@ func (r *reader) feed(in []byte) error {
 		r.unread = append(r.unread, in[n:]...)
 		return err
 	case r.resync.Swap(false):
-		r.framer.reset()
+		r.framer.Reset()
 	}
 	for {
-		frame, rest, v := r.framer.next(in)
-		if v == more && len(rest) == 0 {
+		frame, rest, v := r.framer.Next(in)
+		if v == framing.More && len(rest) == 0 {
 			return nil
 		}
 		in = rest
 		if err := r.found(frame, v, now); err != nil {
-			if v == whole {
+			if v == framing.Whole {
 				frame = onWire(r.set, frame)
 			}
 			r.unread = append(append(r.unread, frame...), in...)
@@ -115,15 +116,15 @@ func (r *reader) feed(in []byte) error {
 }
 
 // found tells what the cutter found.
-func (r *reader) found(frame []byte, v verdict, now int64) error {
+func (r *reader) found(frame []byte, v framing.Verdict, now int64) error {
 	switch v {
-	case whole:
+	case framing.Whole:
 		return r.push(capability.Event{Type: abi.EventData, Time: now}, frame)
-	case tooLong:
+	case framing.TooLong:
 		return r.gap(gapTooLong)
-	case broken:
+	case framing.Broken:
 		return r.gap(gapBroken)
-	case more:
+	case framing.More, framing.Lost: // a line is never lost
 	}
 	return nil
 }
@@ -131,8 +132,8 @@ func (r *reader) found(frame []byte, v verdict, now int64) error {
 // silence ends frames by inter_byte_timeout.
 func (r *reader) silence() error {
 	for {
-		frame, v := r.framer.silence()
-		if v == more {
+		frame, v := r.framer.Silence()
+		if v == framing.More {
 			return nil
 		}
 		if err := r.found(frame, v, time.Now().UnixNano()); err != nil {
@@ -156,7 +157,7 @@ func (r *reader) down(cause error) {
 	r.input.fail()
 	r.drop(lost.Text)
 	r.log.Warn("serial port lost", "error", cause)
-	if r.framer.reset() {
+	if r.framer.Reset() {
 		_ = r.gap(gapUnfinished) // an error means that the session is being closed, which run sees
 	}
 	_ = r.push(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost}, nil)

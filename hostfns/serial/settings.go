@@ -8,6 +8,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/framing"
 )
 
 // settings are the arguments of open with the defaults filled in. They are
@@ -31,7 +32,7 @@ type settings struct {
 
 	framing   abi.SerialFraming
 	delimiter string
-	layout    layout
+	layout    framing.Layout
 	maxFrame  int
 
 	shared     bool
@@ -213,7 +214,7 @@ func (c *checker) framing(f abi.SerialFraming) abi.SerialFraming {
 }
 
 // layout reads what is said of frames of a known length.
-func (c *checker) layout(in *abi.SerialOpen, longest int) (l layout) {
+func (c *checker) layout(in *abi.SerialOpen, longest int) (l framing.Layout) {
 	if in.Framing != abi.SerialFixed && in.Framing != abi.SerialPrefixed {
 		return l
 	}
@@ -221,16 +222,17 @@ func (c *checker) layout(in *abi.SerialOpen, longest int) (l layout) {
 		c.wrong("start", "has %d bytes: want at most %d", len(in.Start), maxDelimiter)
 		return l
 	}
-	l.start, l.check = string(in.Start), in.Check
-	if _, known := checkSize[in.Check]; !known {
+	l.Start, l.Check = string(in.Start), in.Check
+	checked, known := framing.CheckSize(in.Check)
+	if !known {
 		c.wrong("check", "is %q: want sum8, xor8 or crc16", in.Check)
 	}
 	if in.Framing == abi.SerialFixed {
-		least := uint32(len(l.start) + checkSize[in.Check] + 1)
+		least := uint32(len(l.Start) + checked + 1)
 		if in.FrameLength < least || in.FrameLength > uint32(longest) {
 			c.wrong("frame_length", "is %d: want %d to max_frame, which is %d", in.FrameLength, least, longest)
 		}
-		l.fixed = max(int(in.FrameLength), 1)
+		l.Fixed = max(int(in.FrameLength), 1)
 		return l
 	}
 	if in.LengthSize != 1 && in.LengthSize != 2 && in.LengthSize != 4 {
@@ -239,8 +241,8 @@ func (c *checker) layout(in *abi.SerialOpen, longest int) (l layout) {
 	if in.LengthAdds < -maxFrameEver || in.LengthAdds > maxFrameEver {
 		c.wrong("length_adds", "is %d: want %d to %d", in.LengthAdds, -maxFrameEver, maxFrameEver)
 	}
-	l.at, l.size, l.little, l.adds = int(min(in.LengthAt, maxFrameEver)), int(min(in.LengthSize, 4)), in.LengthLittle, in.LengthAdds
-	if l.least() > longest {
+	l.At, l.Size, l.Little, l.Adds = int(min(in.LengthAt, maxFrameEver)), int(min(in.LengthSize, 4)), in.LengthLittle, in.LengthAdds
+	if l.Least() > longest {
 		c.wrong("length_at", "is %d: the length would stand behind max_frame, which is %d", in.LengthAt, longest)
 	}
 	return l

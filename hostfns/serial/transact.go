@@ -10,6 +10,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
+	"github.com/snaprail/snaprail/runtime/framing"
 )
 
 const maxFrames = 64 // of one transact
@@ -153,7 +154,7 @@ type turn struct {
 	changed chan struct{} // a token after each change
 
 	mu      sync.Mutex
-	cutter  cutter
+	cutter  framing.Framer
 	frames  []abi.SerialFrame
 	want    int
 	bytes   int // received
@@ -162,7 +163,7 @@ type turn struct {
 	lost    error
 }
 
-func newTurn(c cutter, want int) *turn {
+func newTurn(c framing.Framer, want int) *turn {
 	return &turn{changed: make(chan struct{}, 1), cutter: c, want: want}
 }
 
@@ -172,8 +173,8 @@ func (t *turn) feed(in []byte) {
 	t.last = time.Now()
 	t.bytes += len(in)
 	for {
-		frame, rest, v := t.cutter.next(in)
-		if v == more && len(rest) == 0 {
+		frame, rest, v := t.cutter.Next(in)
+		if v == framing.More && len(rest) == 0 {
 			break
 		}
 		in = rest
@@ -182,11 +183,11 @@ func (t *turn) feed(in []byte) {
 	signal(t.changed)
 }
 
-func (t *turn) found(frame []byte, v verdict) {
+func (t *turn) found(frame []byte, v framing.Verdict) {
 	switch {
-	case v == whole && len(t.frames) < t.want:
+	case v == framing.Whole && len(t.frames) < t.want:
 		t.frames = append(t.frames, abi.SerialFrame{Data: bytes.Clone(frame), Time: t.last.UnixNano()})
-	case v != more:
+	case v != framing.More:
 		t.dropped++
 	}
 }
@@ -194,8 +195,8 @@ func (t *turn) found(frame []byte, v verdict) {
 // quiet ends frames by silence.
 func (t *turn) quiet() {
 	for {
-		frame, v := t.cutter.silence()
-		if v == more {
+		frame, v := t.cutter.Silence()
+		if v == framing.More {
 			return
 		}
 		t.found(frame, v)
@@ -252,7 +253,7 @@ func (t *turn) look(interByte time.Duration, dev device) (silence <-chan time.Ti
 	if t.lost != nil {
 		return nil, false, t.lost
 	}
-	if interByte == 0 || t.cutter.idle() {
+	if interByte == 0 || !t.cutter.Pending() {
 		return nil, false, nil
 	}
 	rest := interByte - time.Since(t.last)

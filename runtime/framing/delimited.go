@@ -31,6 +31,9 @@ func (f *delimited) Next(in []byte) (frame, rest []byte, v Verdict) {
 	return frame, rest, Whole
 }
 
+// Silence implements Framer: on a quiet line nothing comes behind, a delimiter least.
+func (f *delimited) Silence() ([]byte, Verdict) { return ended(f.Unfinished()) }
+
 // end is where in `in` the first delimiter ends, or -1.
 func (f *delimited) end(in []byte) int {
 	if n := f.across(in); n > 0 {

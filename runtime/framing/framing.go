@@ -1,5 +1,6 @@
 // Package framing cuts streams of bytes into frames: by a delimiter, a fixed size,
-// a length field, SLIP, or silence. It holds bytes alone, no more than one frame of
+// a length field, SLIP, or silence; on a line with noise, by what a frame begins with
+// and its check, too. It holds bytes alone, no more than one frame of
 // them, and knows nothing of where they come from; the groups of host functions
 // that read streams import it. Whatever comes in, a Framer does not panic, and it is
 // in step again after the next frame that it can tell.
@@ -24,14 +25,20 @@ const (
 
 // Framer cuts one stream. It is used by one goroutine.
 type Framer interface {
-	// Next reads from in up to the end of a frame and answers the rest. The frame
-	// is valid until the next call and while in is.
+	// Next reads from in up to the end of a frame and answers the rest. Only after
+	// More with no rest there is nothing left in it. The frame is valid until the
+	// next call and while in is.
 	Next(in []byte) (frame, rest []byte, v Verdict)
 	// Pending reports whether a frame has begun, so that silence would end it.
 	Pending() bool
 	// Unfinished answers what there is of a frame, and forgets it; nil: nothing, or
 	// the rest of a dropped one. The frame is valid until the next call.
 	Unfinished() []byte
+	// Silence says that the stream is quiet, and is called until it answers More:
+	// where silence ends a frame that is whole, and else one that has begun is none.
+	Silence() (frame []byte, v Verdict)
+	// Rest is Unfinished as the stream had it: another framer goes on with it.
+	Rest() []byte
 	// Reset forgets an unfinished frame and reports whether there was one.
 	Reset() bool
 	// Encode adds data as the stream has it to dst.
@@ -122,7 +129,7 @@ func New(f abi.Framing) Framer {
 	case abi.FramingSLIP:
 		return &slip{buffer: b}
 	case abi.FramingGap:
-		return &gapped{buffer: b}
+		return NewGap(int(f.MaxFrame), nil)
 	default:
 		return &plain{buffer: b}
 	}
@@ -154,6 +161,17 @@ func (b *buffer) Unfinished() []byte {
 	}
 	return frame
 }
+
+// Silence implements Framer.
+func (b *buffer) Silence() ([]byte, Verdict) {
+	if b.Reset() {
+		return nil, Broken
+	}
+	return nil, More
+}
+
+// Rest implements Framer.
+func (b *buffer) Rest() []byte { return b.Unfinished() }
 
 // Encode implements Framer.
 func (*buffer) Encode(dst, data []byte) []byte { return append(dst, data...) }

@@ -100,6 +100,65 @@ func TestSilenceEndsAFrame(t *testing.T) {
 	}
 }
 
+// TestAnotherFramerGoesOn: what there is of a frame, as the stream had it, is all that
+// another one needs, wherever the stream is cut; and what silence makes of it.
+func TestAnotherFramerGoesOn(t *testing.T) {
+	scan := framing.Layout{Start: "*", At: 1, Size: 1, Adds: 3, Check: abi.SerialSum8}
+	for name, tt := range map[string]struct {
+		fresh   func() framing.Framer
+		stream  string
+		frame   string
+		silence string // behind all but the last byte
+	}{
+		"delimiter": {func() framing.Framer {
+			return framing.New(normal(t, &abi.Framing{Kind: abi.FramingDelimiter, Delimiter: []byte("\r\n")}))
+		}, "ab\r\n", `"ab\r\n"`, `"ab\r"`},
+		"fixed":   {func() framing.Framer { return framing.New(normal(t, &abi.Framing{Kind: abi.FramingFixed, Size: 4})) }, "abcd", `"abcd"`, "broken"},
+		"length":  {func() framing.Framer { return framing.New(normal(t, &abi.Framing{Kind: abi.FramingLength})) }, "\x00\x02ab", `"\x00\x02ab"`, "broken"},
+		"SLIP":    {func() framing.Framer { return framing.New(normal(t, &abi.Framing{Kind: abi.FramingSLIP})) }, "\xc0a\xdb\xdc\xdb\xddb\xdb\xdc\xc0", `"a\xc0\xdbb\xc0"`, "broken"},
+		"scanned": {func() framing.Framer { return framing.NewScan(scan, 64) }, "*\x02ab\xef", `"*\x02ab\xef"`, "broken"},
+		"expected": {func() framing.Framer {
+			return framing.NewGap(64, []abi.SerialExpect{{At: 1, Mask: 0x80, Value: 0x80, Length: 3}, {Length: 5}})
+		}, "a\x03bcd", `"a\x03bcd"`, `"a\x03bc"`},
+	} {
+		for i := range len(tt.stream) {
+			first, second := tt.fresh(), tt.fresh()
+			got := cut(first, tt.stream[:i])
+			got += cut(second, string(first.Rest())+tt.stream[i:])
+			if got != tt.frame || first.Pending() || first.Reset() {
+				t.Errorf("%s, cut after %d bytes: %s, want %s", name, i, got, tt.frame)
+			}
+		}
+		f := tt.fresh()
+		cut(f, tt.stream[:len(tt.stream)-1])
+		if got := silence(f); got != tt.silence || f.Pending() {
+			t.Errorf("%s, silent: %s, want %s", name, got, tt.silence)
+		}
+		if got := silence(f); got != "" {
+			t.Errorf("%s, silent with nothing begun: %s", name, got)
+		}
+	}
+	if _, known := framing.CheckSize("md5"); known {
+		t.Error("any name is a check")
+	}
+}
+
+// silence writes what silence makes of what there is.
+func silence(f framing.Framer) string {
+	var words []string
+	for {
+		frame, v := f.Silence()
+		switch v {
+		case framing.More:
+			return strings.Join(words, " ")
+		case framing.Whole:
+			words = append(words, fmt.Sprintf("%q", frame))
+		default:
+			words = append(words, "broken")
+		}
+	}
+}
+
 func TestSLIPEncodes(t *testing.T) {
 	f := framing.New(normal(t, &abi.Framing{Kind: abi.FramingSLIP}))
 	const data = "a\xc0\xdbb"

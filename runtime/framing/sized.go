@@ -13,21 +13,6 @@ func (f *plain) Next(in []byte) (frame, rest []byte, v Verdict) {
 	return in[:n], in[n:], Whole
 }
 
-// gapped is frames that silence ends: whoever reads calls Unfinished then.
-type gapped struct{ buffer }
-
-func (f *gapped) Next(in []byte) (frame, rest []byte, v Verdict) {
-	switch {
-	case f.skipping:
-	case len(f.part)+len(in) > f.max:
-		f.part, f.skipping = f.part[:0], true
-		return nil, nil, TooLong
-	default:
-		f.part = append(f.part, in...)
-	}
-	return nil, nil, More
-}
-
 // fixed is frames of one size.
 type fixed struct {
 	buffer

@@ -75,10 +75,36 @@ func (f *slip) end() ([]byte, Verdict) {
 	return frame, Whole
 }
 
+// Pending implements Framer.
+func (f *slip) Pending() bool { return f.escaped || f.buffer.Pending() }
+
 // Reset implements Framer.
 func (f *slip) Reset() bool {
+	cut := f.escaped
 	f.escaped = false
-	return f.buffer.Reset()
+	return f.buffer.Reset() || cut
+}
+
+// Silence implements Framer.
+func (f *slip) Silence() ([]byte, Verdict) {
+	if f.Reset() {
+		return nil, Broken
+	}
+	return nil, More
+}
+
+// Rest implements Framer.
+func (f *slip) Rest() []byte {
+	if f.skipping || len(f.part) == 0 && !f.escaped {
+		f.Reset()
+		return nil
+	}
+	rest := appendEscaped([]byte{slipEnd}, f.part)
+	if f.escaped {
+		rest = append(rest, slipEscape)
+	}
+	f.Reset()
+	return rest
 }
 
 // Unfinished implements Framer.
@@ -90,7 +116,10 @@ func (f *slip) Unfinished() []byte {
 // Encode implements Framer. An end goes in front too, so that noise on the line is
 // a frame of its own.
 func (*slip) Encode(dst, data []byte) []byte {
-	dst = append(dst, slipEnd)
+	return append(appendEscaped(append(dst, slipEnd), data), slipEnd)
+}
+
+func appendEscaped(dst, data []byte) []byte {
 	for _, b := range data {
 		switch b {
 		case slipEnd:
@@ -101,5 +130,5 @@ func (*slip) Encode(dst, data []byte) []byte {
 			dst = append(dst, b)
 		}
 	}
-	return append(dst, slipEnd)
+	return dst
 }

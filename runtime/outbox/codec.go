@@ -156,7 +156,7 @@ func (j *Reject) decode(src []byte) error {
 		case 3<<3 | wire.Bytes:
 			j.Input = r.Bytes()
 		case 4<<3 | wire.Varint:
-			j.Of = RejectOf(min(r.Uint(), 1<<8-1)) //nolint:gosec // bounded
+			j.Of = RejectOf(min(r.Uint(), 1<<8-1))
 		case 5<<3 | wire.Bytes:
 			j.Group = r.Text("")
 		}
