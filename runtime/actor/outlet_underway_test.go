@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
@@ -133,6 +134,23 @@ func TestParcels(t *testing.T) {
 		r.after(2 * patience)
 		r.called("0 1", "2 3", "0 1!", "2 3")
 		r.end(2, true)
+		r.settled("0 1 2 3")
+		r.quarantined()
+	})
+	outletTest(t, "what fails beside others is tried again alone", func(r *outletRig) {
+		r.byTicket()
+		tickets := r.deliver
+		r.deliver = func(handed []string, wait bool) ([]byte, error) {
+			if handed[0] == "2" && !wait {
+				return nil, fault.New(fault.Invalid, "wrong")
+			}
+			return tickets(handed, wait)
+		}
+		r.feed.put("0 1 2 3")
+		r.start()
+		r.called("0 1", "2 3")
+		r.end(1, true)
+		r.called("0 1", "2 3", "2 3!")
 		r.settled("0 1 2 3")
 		r.quarantined()
 	})
