@@ -259,11 +259,7 @@ func (d *device) begin(now time.Time) {
 
 // read makes one read, and a record of what it says.
 func (b *bus) read(d *device, r *read, step *snaprail.Step) error {
-	answer, at, err := b.ask(d, r.request(), r.answerSize())
-	if err != nil {
-		return err
-	}
-	data, err := r.data(answer)
+	data, at, err := b.ask(d, r)
 	if err != nil {
 		return err
 	}
@@ -367,18 +363,20 @@ func (d *device) told(r *read, text string, quality uint32, step *snaprail.Step)
 	}
 }
 
-// ask asks a device, again if it does not answer or what it says is damaged.
-func (b *bus) ask(d *device, pdu []byte, size int) (answer []byte, at int64, err error) {
+// ask makes a read, again if the device does not answer or what it says is damaged.
+func (b *bus) ask(d *device, r *read) (data []byte, at int64, err error) {
+	request := r.request()
 	for tries := 0; ; tries++ {
-		answer, at, err = b.link.ask(byte(d.UnitID), pdu, size, false)
+		var answer []byte
+		answer, at, err = b.link.ask(byte(d.UnitID), request, r.answerSize(), false)
 		if err == nil {
-			err = verdictOf(pdu, answer)
-		}
-		if err == nil && len(answer) != size {
-			err = damage("it has %d bytes, not %d", len(answer), size)
+			err = verdictOf(request, answer)
 		}
 		if err == nil {
-			return answer, at, nil
+			data, err = r.data(answer)
+		}
+		if err == nil {
+			return data, at, nil
 		}
 		if tries >= d.Retries || !worthwhile(err) {
 			return nil, 0, err

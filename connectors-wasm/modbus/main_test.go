@@ -521,6 +521,47 @@ func TestTCP(t *testing.T) {
 	}
 }
 
+// What a server over TCP says that is no answer is asked for again; what it goes on
+// saying is told as no communication.
+func TestTCPSurvivesNonsense(t *testing.T) {
+	for name, mangle := range map[string]func([]byte) []byte{
+		"of another unit":     func(b []byte) []byte { b[6]++; return b },
+		"of another protocol": func(b []byte) []byte { b[3] = 1; return b },
+		"other function":      func(b []byte) []byte { b[7]++; return b },
+		"no function at all":  func(b []byte) []byte { return b[:7] },
+		"wrong byte count":    func(b []byte) []byte { b[8] += 2; return b },
+		"short":               func(b []byte) []byte { return b[:len(b)-1] },
+		"long":                func(b []byte) []byte { return append(b, 0) },
+		"an empty exception":  func(b []byte) []byte { b[7] |= 0x80; return b[:8] },
+	} {
+		h := guesttest.New(t, &bus{})
+		h.Log()
+		peers := h.TCP("plc1:502")
+		s, times := meter(), 1
+		peers.Answer = func(_ string, request []byte) ([]byte, error) {
+			answer := append(append([]byte(nil), request[:4]...), 0, 0, request[6])
+			answer = append(answer, s.answer(request[7:])...)
+			if times--; times >= 0 {
+				answer = mangle(answer)
+			}
+			binary.BigEndian.PutUint16(answer[4:], uint16(len(answer)-6))
+			return answer, nil
+		}
+		in := guesttest.Opening(`{"unitId":7,"timeseries":[{"tag":"a","address":0}]}`, abi.ReasonStart)
+		in.Lane, in.Devices = "plc1:502", []abi.Device{{ID: "meter"}}
+		if _, err := h.Open(in); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := poll(t, h, "meter"); got != "a=2150" || len(s.requests) != 2 {
+			t.Errorf("%s: %s after %d requests", name, got, len(s.requests))
+		}
+		times = 2
+		if _, got := poll(t, h, "meter"); got != "a=2150 is bad 80310000" {
+			t.Errorf("%s again and again: %s", name, got)
+		}
+	}
+}
+
 func TestTestAnswersForEachDevice(t *testing.T) {
 	h := guesttest.New(t, &bus{})
 	h.Log()

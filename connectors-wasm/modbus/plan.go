@@ -38,7 +38,10 @@ func (r *read) answerSize() int { return 2 + r.bytes() }
 
 // data is what an answer holds.
 func (r *read) data(answer []byte) ([]byte, error) {
-	if len(answer) != r.answerSize() || int(answer[1]) != r.bytes() {
+	if len(answer) != r.answerSize() {
+		return nil, damage("it has %d bytes, not %d", len(answer), r.answerSize())
+	}
+	if int(answer[1]) != r.bytes() {
 		return nil, damage("it says that it has %d bytes of data, and not %d", answer[1], r.bytes())
 	}
 	return answer[2:], nil

@@ -197,11 +197,7 @@ func (b *bus) named(d *device, write bool, q *arguments) (any, *wrong) {
 		return map[string]bool{"success": true}, nil
 	}
 	r := read{function: it.function, address: it.Address, count: it.size}
-	answer, _, err := b.ask(d, r.request(), r.answerSize())
-	if err != nil {
-		return nil, because(err)
-	}
-	data, err := r.data(answer)
+	data, _, err := b.ask(d, &r)
 	if err != nil {
 		return nil, because(err)
 	}
