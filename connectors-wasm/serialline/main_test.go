@@ -202,8 +202,16 @@ func TestConnectionTest(t *testing.T) {
 	}
 
 	result, err = h.Test(`{"port":"/dev/a","devices":[{"name":"a"},{"name":"b","port":"/dev/b"}]}`)
-	if err != nil || result.Success || !strings.Contains(result.Message, "timeout for device b") || len(result.Details) != 2 {
-		t.Errorf("test answered %+v, %v", result, err)
+	if err != nil || !result.Success || !strings.Contains(result.Message, "1 of 2 ports opened: ") || !strings.Contains(result.Message, "timeout for device b") || len(result.Details) != 2 {
+		t.Errorf("with one port away the test answered %+v, %v", result, err)
+	}
+	if result, err = h.Test(`{"devices":[{"name":"b","port":"/dev/b"}]}`); err != nil || result.Success {
+		t.Errorf("with all ports away the test answered %+v, %v", result, err)
+	}
+	ports.Refuse("/dev/b", &abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant covers it"})
+	result, err = h.Test(`{"port":"/dev/a","devices":[{"name":"a"},{"name":"b","port":"/dev/b"}]}`)
+	if err != nil || result.Success || string(result.Details[1].Value) != "denied" {
+		t.Errorf("without a grant the test answered %+v, %v", result, err)
 	}
 	if result, err = h.Test(`{"devices":[]}`); err != nil || result.Success {
 		t.Errorf("test of a bad config answered %+v, %v", result, err)
