@@ -341,6 +341,7 @@ type outletHost struct{ *outletRig }
 
 func (h outletHost) Feed(context.Context, spec.Feed) (flow.Feed, error) {
 	h.feed.Back()
+	h.feed.signal()
 	return h.feed, nil
 }
 

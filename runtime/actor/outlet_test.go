@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,9 +32,10 @@ func TestOutlet(t *testing.T) {
 		}
 	})
 	outletTest(t, "pauses grow, and begin anew", func(r *outletRig) {
-		stuck := true
+		var stuck atomic.Bool
+		stuck.Store(true)
 		r.deliver = func([]string, bool) ([]byte, error) {
-			if stuck {
+			if stuck.Load() {
 				return retry(0, 0), nil
 			}
 			return nil, nil
@@ -41,13 +43,13 @@ func TestOutlet(t *testing.T) {
 		r.feed.put("0 1")
 		r.start()
 		r.after(100 * time.Second)
-		stuck = false
+		stuck.Store(false)
 		r.after(time.Minute)
 		r.settled("0 1")
 		if !r.showed(lifecycle.Degraded) || r.actor.Status().State != lifecycle.Running {
 			t.Errorf("states %v", r.states)
 		}
-		stuck = true
+		stuck.Store(true)
 		r.feed.put("2")
 		r.after(1500 * time.Millisecond)
 		s := time.Second
@@ -57,9 +59,10 @@ func TestOutlet(t *testing.T) {
 		}
 	})
 	outletTest(t, "what passes soon is not shown", func(r *outletRig) {
-		left := 1
+		var left atomic.Int32
+		left.Store(1)
 		r.deliver = func([]string, bool) ([]byte, error) {
-			if left--; left >= 0 {
+			if left.Add(-1) >= 0 {
 				return retry(0, 300*time.Millisecond), nil
 			}
 			return nil, nil
@@ -71,7 +74,7 @@ func TestOutlet(t *testing.T) {
 		if r.showed(lifecycle.Degraded) {
 			t.Errorf("states %v", r.states)
 		}
-		left = 10
+		left.Store(10)
 		r.feed.put("1")
 		r.after(600 * time.Millisecond)
 		if r.showed(lifecycle.Degraded) {
