@@ -62,7 +62,7 @@ func (s *Server) typeRoutes() {
 
 func typeForm(t control.TypeView) client.Type {
 	form := client.Type{
-		ProviderType: t.ProviderType, DisplayName: t.DisplayName, Category: t.Category, Kind: t.Kind,
+		ProviderType: t.ProviderType, DisplayName: t.DisplayName, Category: t.Category, Kind: t.Kind, Delivers: t.Delivers,
 		Versions: make([]client.TypeVersion, len(t.Versions)), Module: t.Module, BuiltIn: t.BuiltIn,
 	}
 	for i, v := range t.Versions {

@@ -18,6 +18,7 @@ type Type struct {
 	DisplayName  string         `json:"display_name"`
 	Category     string         `json:"category"`
 	Kind         abi.ModuleKind `json:"kind" enum:"connector,converter,sink" doc:"What its module is for"`
+	Delivers     bool           `json:"delivers" doc:"Whether it takes the records of other connectors out: a sink, or a connector that is one too"`
 	Versions     []TypeVersion  `json:"versions" doc:"The newest first; none of one that is built in"`
 	Module       string         `json:"module,omitempty" doc:"Digest of the version that is used unless another is named: the newest that is no pre-release"`
 	BuiltIn      bool           `json:"built_in" doc:"Whether it is always there: no connector is made of it, and it gets the category's calls where there is no default connector"`

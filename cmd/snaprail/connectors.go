@@ -18,7 +18,7 @@ import (
 func (a *app) connectorsCommand() *cobra.Command {
 	c := branch("connectors", "Create, change, test, start and stop connectors",
 		a.connectorsCreate(), a.connectorsUpdate(), a.connectorsList(), a.connectorsShow(),
-		a.connectorsStatus(), a.connectorsTest(), a.connectorsActivate(), a.connectorsDeactivate(), a.connectorsReconnect(), a.connectorsLanes(),
+		a.connectorsStatus(), a.connectorsTest(), a.connectorsActivate(), a.connectorsDeactivate(), a.connectorsReconnect(), a.connectorsRewind(), a.connectorsLanes(),
 		a.connectorsParams(), a.connectorsImport(), a.connectorsConfig(), a.connectorsSetDefault(), a.connectorsRemove())
 	c.Aliases = []string{"connector"}
 	return c

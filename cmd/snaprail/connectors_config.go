@@ -27,14 +27,23 @@ func (a *app) changed(v client.Connector) error {
 }
 
 func (a *app) connectorsParams() *cobra.Command {
-	return branch("params", "List the rows of a connector's configuration",
-		a.on("list", "List the rows of a connector's configuration, without the values of secrets", func(ctx context.Context, api *client.Client, id string) error {
-			rows, err := api.Params(ctx, id)
-			if err != nil {
-				return err
-			}
-			return a.show(rows, func() { a.printParams(rows) })
-		}))
+	show := func(ctx context.Context, api *client.Client, id string) error {
+		rows, err := api.Params(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.show(rows, func() { a.printParams(rows) })
+	}
+	c := branch("params", "List the rows of a connector's configuration",
+		a.on("list", "List the rows of a connector's configuration, without the values of secrets", show))
+	c.Use, c.Args = "params connector", cobra.MaximumNArgs(1)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return a.withClient(c, func(ctx context.Context, api *client.Client) error { return show(ctx, api, args[0]) })
+	}
+	return c
 }
 
 func (a *app) printParams(list []spec.Param) {

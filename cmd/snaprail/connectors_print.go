@@ -18,10 +18,31 @@ func (a *app) printConnectors(list []client.Connector) {
 		s := statusOf(v)
 		rows[i] = []string{
 			v.Name, v.ID, string(s.State), strconv.FormatUint(s.Counters.Records, 10),
-			when(s.Counters.LastRecord), orDash(s.Reason),
+			when(s.Counters.LastRecord), deliveredText(&s.Delivery), orDash(s.Reason),
 		}
 	}
-	a.rows([]string{"NAME", "ID", "STATE", "RECORDS", "LAST RECORD", "REASON"}, rows)
+	a.rows([]string{"NAME", "ID", "STATE", "RECORDS", "LAST RECORD", "DELIVERED", "REASON"}, rows)
+}
+
+// deliveredText is what a sink has done, and has before it; of others a dash.
+func deliveredText(d *lifecycle.Delivery) string {
+	if *d == (lifecycle.Delivery{}) {
+		return "-"
+	}
+	text := strconv.FormatUint(d.Delivered, 10)
+	if d.Waiting > 0 {
+		text += ", " + waitingText(d)
+	}
+	return text
+}
+
+// waitingText is how far a sink is behind.
+func waitingText(d *lifecycle.Delivery) string {
+	about := ""
+	if d.About {
+		about = "about "
+	}
+	return fmt.Sprintf("%s%d behind", about, d.Waiting)
 }
 
 // statusOf is what a connector does; a server that does not say is taken for
@@ -92,15 +113,21 @@ func (a *app) printStatus(v client.Connector) {
 	rows := [][]string{
 		{"state", state},
 		{"reason", orDash(s.Reason)},
+	}
+	if s.Reason != "" && s.Try != "" {
+		rows = append(rows, []string{"try", s.Try})
+	}
+	rows = append(rows, [][]string{
 		{"generation", fmt.Sprintf("%d (%d restarts, %d swaps)", s.Generation, s.Restarts, s.Swaps)},
 		{"records", fmt.Sprintf("%d (from %d events; %d skipped, %d quarantined, %d gaps)", c.Records, c.Events, c.Skipped, c.Quarantined, c.Gaps)},
 		{"last record", when(c.LastRecord)},
 		{"guest", fmt.Sprintf("%s of memory, %d traps, %d denied calls", size(int64(s.MemoryBytes)), c.Traps, c.Denied)}, //nolint:gosec // at most 4 GiB
-	}
+	}...)
 	if d := s.Delivery; d != (lifecycle.Delivery{}) {
-		rows = append(rows,
-			[]string{"delivered", fmt.Sprintf("%d (%d handed in again); %d blocks behind, %d missed", d.Delivered, d.Retried, d.Behind, d.Missed)},
-			[]string{"last delivery", when(d.Last)})
+		rows = append(rows, deliveryRows(&d, time.Now())...)
+	}
+	if r := s.LastRefused; r != nil {
+		rows = append(rows, []string{"last refused", strings.TrimRight(when(r.At)+" "+strings.TrimRight(r.Reason, ": ")+of(r.Device), " ")})
 	}
 	if m := s.Messages; m != nil {
 		rows = append(rows, []string{"messages", fmt.Sprintf("%d (%d answered, %d delivered, %d timed out, %d failed, %d open); %d replies refused",
@@ -127,6 +154,29 @@ func addressToEnter(pattern string) string {
 		return address + " (and all below it)"
 	}
 	return pattern
+}
+
+// deliveryRows are the figures of a connector that delivers.
+func deliveryRows(d *lifecycle.Delivery, now time.Time) [][]string {
+	behind := waitingText(d)
+	if !d.Oldest.IsZero() {
+		behind += ", the oldest for " + now.Sub(d.Oldest).Round(time.Second).String()
+	}
+	rows := [][]string{
+		{"delivered", fmt.Sprintf("%d (%d handed in again); %s", d.Delivered, d.Retried, behind)},
+		{"last delivery", when(d.Last)},
+	}
+	if d.Missed > 0 {
+		rows = append(rows, []string{"missed", fmt.Sprintf("%d blocks that were beyond retention before they were delivered", d.Missed)})
+	}
+	return rows
+}
+
+func of(device string) string {
+	if device == "" {
+		return ""
+	}
+	return " (device " + device + ")"
 }
 
 func sessionLine(s lifecycle.Session) string {

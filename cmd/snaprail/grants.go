@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) grantsCommand() *cobra.Command {
-	c := branch("grants", "List, add and remove what a connector may reach", a.grantsList(), a.grantsAdd(), a.grantsRemove(), a.grantsInterlock())
+	c := branch("grants", "List, add and remove what a connector may reach", a.grantsList(), a.grantsAdd(), a.grantsRemove(), a.grantsForms(), a.grantsInterlock())
 	c.Aliases = []string{"grant"}
 	c.Long = "Grants are the right of one connector to resources of a group: to these serial ports, to these files.\n" +
 		"What was not granted cannot be reached. `snaprail inspect` says which grants a module has a use for.\n" +
@@ -77,7 +77,8 @@ func (a *app) grantsAdd() *cobra.Command {
 			"Those of the group http are URLs: * in place of a host's first label, in one segment of the path,\n" +
 			"or at its end for all that follows; cidr:network opens private addresses, and not for the URLs beside\n" +
 			"it alone, but for all of the connector's, to read and to write as those say.\n" +
-			"A grant of the same resources is replaced.",
+			"A grant of the same resources is replaced.\n\n" +
+			"What is named, by group (`snaprail grants forms` says what each allows):\n\n" + grantTable(),
 		Example: "  snaprail grants add meter serial /dev/ttyUSB0 --write --reason \"Sets the meter's clock.\"\n" +
 			"  snaprail grants add tail file '/var/log/plant/*.log'\n" +
 			"  snaprail grants add poll http 'https://*.example.com/v1/*'\n" +
@@ -134,7 +135,7 @@ func (a *app) left(v *client.Connector, group string) {
 	for _, g := range v.Grants {
 		for _, r := range g.Resources {
 			if g.Group == group && strings.HasPrefix(r, "cidr:") {
-				fmt.Fprintf(a.err, "warning: %s keeps %s, which opens that network to every URL that it is granted: `snaprail grants rm %s %s %s` closes it\n",
+				fmt.Fprintf(a.err, "warning: %s keeps %s, which opens that network to all that it is granted of the group: `snaprail grants rm %s %s %s` closes it\n",
 					visible(v.Name), visible(r), visible(v.Name), visible(group), visible(r))
 			}
 		}

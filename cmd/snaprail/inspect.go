@@ -51,6 +51,7 @@ func (a *app) inspectCommand() *cobra.Command {
 		Long: "Inspect reads a module and its manifest, says in plain sentences what it can and cannot do, which\n" +
 			"grants it has a use for, and whether a server of this version would take it in. It runs nothing.\n" +
 			"A module that would be refused is shown all the same, and the exit code is 6.\n\n" +
+			"A name that is no file's may be that of a module which this binary carries (`snaprail modules push --shipped`).\n\n" +
 			"With --against it also says what changes when the module takes the place of another, and whether\n" +
 			"that needs consent. Either module may be a file, or the digest of one that a server has.",
 		Example: "  snaprail inspect meter.wasm\n  snaprail inspect meter2.wasm --against meter.wasm\n" +
@@ -82,6 +83,11 @@ func (a *app) inspectCommand() *cobra.Command {
 // look inspects a file, or a module that the server has. refusal is why a
 // server would not take it in.
 func (a *app) look(c *cobra.Command, name string) (i *inspection, refusal, err error) {
+	if _, err := os.Stat(name); err != nil {
+		if src, _, err := shippedModuleOf(name); err == nil {
+			return inspectBytes(name, src)
+		}
+	}
 	if _, err := os.Stat(name); err == nil || !isDigest(name) {
 		return inspect(name)
 	}
@@ -109,6 +115,10 @@ func inspect(file string) (i *inspection, refusal, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return inspectBytes(file, wasm)
+}
+
+func inspectBytes(file string, wasm []byte) (i *inspection, refusal, err error) {
 	info, err := wasmbin.Read(wasm)
 	if err != nil {
 		return nil, nil, err

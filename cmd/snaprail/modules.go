@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,33 +26,32 @@ func (a *app) modulesPush() *cobra.Command {
 	var manifest string
 	var shipped bool
 	c := &cobra.Command{
-		Use:     "push module.wasm",
-		Short:   "Upload a module, or an Extism manifest (.json) with a module in it",
-		Example: "  snaprail modules push meter.wasm\n  snaprail modules push --shipped s3",
-		Args:    cobra.ExactArgs(1),
+		Use:   "push module.wasm",
+		Short: "Upload a module, or an Extism manifest (.json) with a module in it",
+		Long: "Push uploads a module and prints its digest. With --shipped it uploads modules that this binary carries, by\n" +
+			"their names, and without a name it lists them.",
+		Example: "  snaprail modules push meter.wasm\n  snaprail modules push --shipped\n  snaprail modules push --shipped modbus mqttsink",
+		Args: func(c *cobra.Command, args []string) error {
+			if shipped {
+				return nil
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if shipped && len(args) == 0 {
+				return a.printShipped()
+			}
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
 				if shipped {
-					return a.pushShipped(ctx, api, args[0], manifest)
+					return a.pushShipped(ctx, api, args, manifest)
 				}
 				return a.push(ctx, api, args[0], manifest)
 			})
 		},
 	}
 	c.Flags().StringVar(&manifest, "manifest", "", "manifest `file` that takes the place of the module's own")
-	c.Flags().BoolVar(&shipped, "shipped", false, "the module is one that this binary carries, by its name: "+strings.Join(connectorswasm.Names(), ", "))
+	c.Flags().BoolVar(&shipped, "shipped", false, "the modules are those that this binary carries, by their names: "+strings.Join(connectorswasm.Names(), ", "))
 	return c
-}
-
-// pushShipped uploads a module that the binary carries.
-func (a *app) pushShipped(ctx context.Context, api *client.Client, name, manifest string) error {
-	src, err := connectorswasm.Module(name)
-	if err != nil || manifest != "" {
-		return fault.New(fault.Usage, "--shipped takes the name of a module that this binary carries, and no --manifest").
-			WithHint("It carries: %s.", strings.Join(connectorswasm.Names(), ", "))
-	}
-	m, created, err := api.PushModule(ctx, bytes.NewReader(src), nil)
-	return a.pushed(m, created, err)
 }
 
 func (a *app) push(ctx context.Context, api *client.Client, file, manifest string) error {
@@ -93,7 +91,9 @@ func (a *app) pushed(m client.Module, created bool, err error) error {
 		return err
 	}
 	if !created {
-		fmt.Fprintln(a.err, "the server had this module already")
+		fmt.Fprintf(a.err, "the server had this module already: %s\n", visible(versionLine(&m)))
+	} else {
+		fmt.Fprintf(a.err, "pushed %s\n", visible(versionLine(&m)))
 	}
 	return a.show(m, func() { fmt.Fprintln(a.out, m.Digest) })
 }
@@ -127,11 +127,13 @@ func (a *app) printModules(list []client.Module) {
 
 func (a *app) modulesShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show digest", Short: "Show a module: what it needs, can and cannot do",
-		Args: cobra.ExactArgs(1),
+		Use: "show module", Short: "Show a module: what it needs, can and cannot do",
+		Long:    "Show takes the digest of a module, a type, whose newest version is shown, or the name of a module that is shipped.",
+		Example: "  snaprail modules show 5235f21370aa\n  snaprail modules show telemetry/mqttsink",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
-				m, err := api.Module(ctx, args[0])
+				m, err := moduleOf(ctx, api, args[0])
 				if err != nil {
 					return err
 				}
@@ -147,7 +149,7 @@ func (a *app) printModule(m client.Module) {
 		{"name", m.Manifest.DisplayName},
 		{"type", m.Manifest.Category + "/" + m.Manifest.ProviderType},
 		{"version", m.Manifest.Version},
-		{"kind", strings.TrimSuffix(string(m.Manifest.Kind)+", mode "+string(m.Manifest.Mode), ", mode ")},
+		{"kind", strings.TrimSuffix(kindText(m.Manifest.Kind, m.Manifest.Delivers())+", mode "+string(m.Manifest.Mode), ", mode ")},
 		{"size", size(m.Size)},
 		{"uploaded", when(m.Uploaded)},
 		{"used by", orDash(strings.Join(m.UsedBy, ", "))},

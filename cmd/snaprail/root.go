@@ -61,7 +61,7 @@ func (a *app) root() *cobra.Command {
 		a.tokenCommand(), a.tenantCommand(), a.userCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add(root, groupOperate, a.applyCommand(), a.planCommand(), a.exportCommand())
 	add(root, groupOperate, a.typesCommand(), a.categoriesCommand(), a.callCommand(), a.connectCommand(), a.previewCommand())
-	add(root, groupOperate, append(a.messageCommands(), a.ticketsCommand(), a.twinCommand(), a.writesCommand(), a.notificationsCommand())...)
+	add(root, groupOperate, append(a.messageCommands(), a.ticketsCommand(), a.twinCommand(), a.writesCommand(), a.notificationsCommand(), a.quarantineCommand())...)
 	add(root, groupOperate, a.setsCommand(), a.deployCommand(), a.teardownCommand(), a.deploymentsCommand())
 	add(root, groupMeta, a.versionCommand())
 	return root

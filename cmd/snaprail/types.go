@@ -100,7 +100,7 @@ func (a *app) printTypes(list []client.Type) {
 		if t.BuiltIn {
 			module = "built in"
 		}
-		rows[i] = []string{t.Category + "/" + t.ProviderType, string(t.Kind), t.DisplayName, orDash(strings.Join(versions, ", ")), module}
+		rows[i] = []string{t.Category + "/" + t.ProviderType, kindText(t.Kind, t.Delivers), t.DisplayName, orDash(strings.Join(versions, ", ")), module}
 	}
 	a.rows([]string{"TYPE", "KIND", "NAME", "VERSIONS", "MODULE"}, rows)
 }

@@ -345,6 +345,7 @@ func (a *Actor) Status() lifecycle.Status {
 	if a.feed != nil {
 		backlog := a.feed.Backlog()
 		s.Delivery.Behind, s.Delivery.Buffered, s.Delivery.Missed = backlog.Blocks, backlog.Records, backlog.Missed
+		s.Delivery.Active = true
 		s.Delivery.Waiting, s.Delivery.About, s.Delivery.Oldest = backlog.Waiting, backlog.About, backlog.Oldest
 	}
 	a.mu.Unlock()

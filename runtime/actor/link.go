@@ -28,7 +28,7 @@ func Link(m *abi.Manifest, grants []spec.Grant, groups capability.Registry) (eng
 			link[c.Group] = engine.Denied
 		default:
 			return nil, fault.New(fault.CapabilityNotGranted, "the module needs %q, which is not granted: %s", c.Group, c.Reason).
-				WithHint("Say what it may reach: `snaprail grants add CONNECTOR %s RESOURCE%s`.", c.Group, writeFlag(c.Rights))
+				WithHint("Say what it may reach: `snaprail grants add CONNECTOR %s %s%s`.", c.Group, capability.FormsText(g), writeFlag(c.Rights))
 		}
 	}
 	return link, nil

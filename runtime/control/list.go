@@ -99,6 +99,7 @@ func (t *Tenant) viewsIn(r store.Reader, book *param.Book, found []spec.Connecto
 			return nil, err
 		}
 		list[i] = ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
+		list[i].Runtime.Try = addressed(list[i].Runtime.Try, &c)
 		shown.on(&list[i].Connector)
 	}
 	return list, nil

@@ -97,7 +97,7 @@ func (t *Tenant) delivering(ctx context.Context, idOrName string) (c spec.Connec
 		}
 	}
 	return c, fault.New(fault.Unsupported, "%s delivers no records, so that it has no place among them", c.Name).
-		WithHint("Name a connector that does: `snaprail types` says DELIVERS of their types.")
+		WithHint("Name a connector that does: `snaprail types` calls their types sinks.")
 }
 
 // placeOf is the block behind which a place is, and what is not as it was asked for.

@@ -116,6 +116,9 @@ func (t *Tenant) test(ctx context.Context, c *spec.Connector) (result TestResult
 	for name, text := range result.Details {
 		result.Details[name] = fault.Clip(mask.Text(text), maxMessage)
 	}
+	if hint, ok := result.Details["hint"]; ok {
+		result.Details["hint"] = addressed(hint, c)
+	}
 	result.Latency = time.Since(began)
 	result.Details["latency_ms"] = strconv.FormatFloat(float64(result.Latency.Microseconds())/1000, 'f', 3, 64)
 	return result, nil

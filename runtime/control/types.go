@@ -16,7 +16,8 @@ import (
 type TypeView struct {
 	catalog.Type
 
-	BuiltIn bool // it has no module, and no connector is made of it
+	BuiltIn  bool // it has no module, and no connector is made of it
+	Delivers bool // its module takes records out
 }
 
 // TypeDetail is one type with what a connector of it needs.
@@ -50,7 +51,11 @@ func (t *Tenant) Types(ctx context.Context, category string) ([]TypeView, error)
 		}
 	}
 	for _, one := range types {
-		list = append(list, TypeView{Type: one})
+		m, err := t.named(ctx, one.Module)
+		if err != nil && !fault.Is(err, fault.NotFound) { // it may have been deleted meanwhile
+			return nil, err
+		}
+		list = append(list, TypeView{Type: one, Delivers: err == nil && m.Manifest.Delivers()})
 	}
 	sortTypes(list)
 	return list, nil
@@ -76,7 +81,7 @@ func (t *Tenant) Type(ctx context.Context, category, providerType string) (d Typ
 }
 
 func (t *Tenant) detail(one catalog.Type, m spec.Module) TypeDetail {
-	d := TypeDetail{TypeView: TypeView{Type: one}, Manifest: m.Manifest, Needs: Needs(m, t.cfg.Groups)}
+	d := TypeDetail{TypeView: TypeView{Type: one, Delivers: m.Manifest.Delivers()}, Manifest: m.Manifest, Needs: Needs(m, t.cfg.Groups)}
 	d.Can, d.Cannot = Describe(m, t.cfg.Groups)
 	return d
 }

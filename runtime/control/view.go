@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/snaprail/snaprail/runtime/param"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -96,10 +98,25 @@ func (t *Tenant) show(ctx context.Context, find func(store.Reader) (spec.Connect
 // of it.
 func (t *Tenant) view(c spec.Connector, s sight) (ConnectorView, error) {
 	v := ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
+	v.Runtime.Try = addressed(v.Runtime.Try, &c)
 	s.masked.on(&v.Connector)
 	if s.module == nil {
 		return v, nil
 	}
 	v.Warnings = append(warnings(s.module.Manifest, v.Grants, t.cfg.Groups), oauthWarnings(v.OAuth, time.Now())...)
 	return v, nil
+}
+
+// addressed is a hint for one connector, in whose commands its name stands.
+func addressed(hint string, c *spec.Connector) string {
+	name := c.Name
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-", r)
+	}) {
+		name = c.ID
+	}
+	for _, command := range []string{"grants add", "connectors update"} {
+		hint = strings.ReplaceAll(hint, "`snaprail "+command+" CONNECTOR ", "`snaprail "+command+" "+name+" ")
+	}
+	return hint
 }

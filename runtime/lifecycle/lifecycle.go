@@ -159,6 +159,7 @@ type Refused struct {
 // Delivery is how a connector does that takes the tenant's records out. What it
 // skipped and put into quarantine is among the Counters.
 type Delivery struct {
+	Active    bool      `json:"active"`          // whether records are handed out to it now
 	Delivered uint64    `json:"delivered"`       // records that arrived
 	Retried   uint64    `json:"retried"`         // records that are handed in again, each time that they are
 	Held      string    `json:"held,omitempty"`  // why nothing can be delivered now; empty: it can
