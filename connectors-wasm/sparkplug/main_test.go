@@ -34,9 +34,11 @@ type rig struct {
 	tb     testing.TB
 	broker *guesttest.Broker
 	kept   map[string][]byte
-	log    *[]abi.LogLine
-	host   *peertest.SparkplugHost
-	sent   int // of what was published
+	// committed is what is kept when the guest dies behind its last commit in a step.
+	committed map[string][]byte
+	log       *[]abi.LogLine
+	host      *peertest.SparkplugHost
+	sent      int // of what was published
 
 	time int64 // that the host puts into its commands
 	last uint64
@@ -53,6 +55,10 @@ func newRigWith(t *testing.T, config string, kept map[string][]byte) *rig {
 	h := guesttest.New(t, &node{})
 	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), host: peertest.NewSparkplugHost(t, "plant", "hall")}
 	maps.Copy(r.kept, kept)
+	h.Host(abi.CoreGroup, "emit", func([]byte) ([]byte, error) {
+		r.committed = maps.Clone(r.kept)
+		return abi.Emitted{Sequence: 1}.Append(nil), nil
+	})
 	r.MustOpen(config)
 	r.connected()
 	return r

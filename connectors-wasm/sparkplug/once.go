@@ -3,17 +3,19 @@ package main
 import (
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/kv"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 )
 
 // A command moves something, and nobody takes that back. It is acknowledged to the
 // broker with the step that wrote it, so that a node which dies in the step is handed
-// it again. So a step begins no more writes than it has time for, and which of a
-// command's were made is kept in the same step: what comes again goes on there.
+// it again. So that a write is begun is committed before it goes out, and what comes
+// again goes on behind the last that was begun.
 const (
 	// stepTime is how long a step begins writes. Behind it is the wait for one
 	// connector (write_timeout, 3 s at most), within the 5 s of a call.
@@ -40,20 +42,39 @@ func commandID(m *abi.MQTTMessage) string {
 	return strconv.Itoa(len(m.Payload)) + "/" + strconv.FormatUint(sum.Sum64(), 36)
 }
 
-// madeOf is how many of a command's metrics were written.
+// underWay marks the last write of a command as begun, and not known to be made.
+const underWay = "?"
+
+// madeOf is how many of a command's metrics were written, or begun.
 func (n *node) madeOf(id string, metrics int) int {
 	answer, known := n.made.Find(id)
 	if !known {
 		return 0
 	}
-	count, err := strconv.Atoi(string(answer))
+	text, begun := strings.CutSuffix(string(answer), underWay)
+	count, err := strconv.Atoi(text)
 	if err != nil || count < 0 {
 		return 0
 	}
-	if count >= metrics {
+	switch {
+	case begun:
+		log.Warning("the node ended while write " + text + " of a command was under way: whether it was made is not known, and it is not made again")
+	case count >= metrics:
 		log.Info("a command came again: it is not made again")
 	}
 	return min(count, metrics)
+}
+
+// beginWrite commits that the write of a command's metric, counted from 1, is about
+// to be made.
+func (n *node) beginWrite(id string, metric int) {
+	err := n.made.Keep(id, append(strconv.AppendInt(nil, int64(metric), 10), underWay...))
+	if err == nil {
+		var begun snaprail.Step
+		begun.ClearTimer("command") // there is none: a step that asks for nothing is not sent
+		_, err = snaprail.Emit(&begun)
+	}
+	n.told(err)
 }
 
 func (n *node) keepMade(id string, metrics int) {

@@ -48,6 +48,7 @@ func (n *node) receive(m *abi.MQTTMessage, step *snaprail.Step, began time.Time)
 			n.keepMade(id, i)
 			return false
 		}
+		n.beginWrite(id, i+1)
 		n.command(d, &p.Metrics[i], step)
 	}
 	if p.Time == 0 {

@@ -123,6 +123,40 @@ func TestACommandIsMadeOnce(t *testing.T) {
 	}
 }
 
+// A write that the node died in is not made again, which the log tells; those behind it
+// are made.
+func TestAWriteThatWasInterrupted(t *testing.T) {
+	r := newRig(t, small).birth()
+	died := map[string]map[string][]byte{}
+	var asked []string
+	writes := func(r *rig, died map[string]map[string][]byte) {
+		r.Connectors(func(_ string, m *abi.Message) ([]abi.Reply, error) {
+			died[string(m.Body)] = r.committed
+			asked = append(asked, string(m.Body))
+			return []abi.Reply{{Status: abi.ReplyEmpty}}, nil
+		})
+	}
+	writes(r, died)
+	r.deliver(telemetry("pump", 1, point("a", abi.Int(0)), point("b", abi.Int(0)), point("c", abi.Int(0))))
+	all := payload{Time: 5, Seq: -1}
+	for i, name := range []string{"a", "b", "c"} {
+		all.Metrics = append(all.Metrics, metric{Name: name, Type: typeInt64, Value: abi.Int(int64(i))})
+	}
+	topic := "spBv1.0/plant/DCMD/hall/pump"
+	r.says(topic, all)
+	for body, want := range map[string]string{`{"a":0}`: `[{"b":1} {"c":2}]`, `{"b":1}`: `[{"c":2}]`, `{"c":2}`: `[]`} {
+		asked = nil
+		next := newRigWith(t, small, died[body])
+		next.birth()
+		writes(next, map[string]map[string][]byte{})
+		next.deliver(telemetry("pump", 1, point("a", abi.Int(0)), point("b", abi.Int(0)), point("c", abi.Int(0))))
+		next.says(topic, all)
+		if got := fmt.Sprint(asked); got != want || !next.logged("is not known, and it is not made again") {
+			t.Errorf("the node died in %s: then %s was written, not %s: %+v", body, got, want, *next.log)
+		}
+	}
+}
+
 // A device that is slow takes the step's time: the other writes of its command are
 // made when that is handed in again, and what is behind it is not begun.
 func TestCommandsBegunAsTimeAllows(t *testing.T) {

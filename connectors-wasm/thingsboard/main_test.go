@@ -32,13 +32,15 @@ const small = `{"url":"mqtt://b","access_token":"secret://t"}`
 // rig is a gateway with its broker and a strict platform.
 type rig struct {
 	*guesttest.Harness
-	tb       testing.TB
-	broker   *guesttest.Broker
-	kept     map[string][]byte
-	log      *[]abi.LogLine
-	platform *peertest.ThingsBoard
-	sent     int
-	last     uint64
+	tb     testing.TB
+	broker *guesttest.Broker
+	kept   map[string][]byte
+	// committed is what is kept when the guest dies behind its last commit in a step.
+	committed map[string][]byte
+	log       *[]abi.LogLine
+	platform  *peertest.ThingsBoard
+	sent      int
+	last      uint64
 }
 
 func newRig(t *testing.T, config string) *rig {
@@ -52,6 +54,10 @@ func newRigWith(t *testing.T, config string, kept map[string][]byte) *rig {
 	h := guesttest.New(t, &gateway{})
 	r := &rig{Harness: h, tb: t, log: h.Log(), kept: h.KV(), broker: h.MQTT(), platform: peertest.NewThingsBoard(t)}
 	maps.Copy(r.kept, kept)
+	h.Host(abi.CoreGroup, "emit", func([]byte) ([]byte, error) {
+		r.committed = maps.Clone(r.kept)
+		return abi.Emitted{Sequence: 1}.Append(nil), nil
+	})
 	r.MustOpen(config)
 	r.MustEvents(abi.Event{Type: abi.EventTimer, Name: timerConnect})
 	return r

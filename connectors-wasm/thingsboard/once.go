@@ -6,14 +6,15 @@ import (
 	"strconv"
 	"time"
 
+	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
 	"github.com/snaprail/snaprail/guest-sdk/go/kv"
 	"github.com/snaprail/snaprail/guest-sdk/go/log"
 )
 
 // An RPC moves something, and nobody takes that back. It is acknowledged to the
 // platform with the step that passed it on, so that a guest which dies in the step is
-// handed it again. So a step begins no more of them than it has time for, and what
-// was passed on is kept in the same step: a repeat is answered, and not made.
+// handed it again. So that it is begun is committed before it goes out, and a repeat is
+// answered, and not made: with what came of it, or that nobody knows.
 const (
 	// stepTime is how long a step begins with messages. Behind it are the wait for one
 	// connector (rpc_timeout, 3 s at most) and one answer, within the 5 s of a call.
@@ -33,12 +34,31 @@ func (g *gateway) loadDone() {
 	}
 }
 
+// unknown is the answer to a repeat of an RPC whose end nobody has seen.
+const unknown = `{"success":false,"error":"interrupted: the gateway ended while this was under way: whether it was made is not known, and it is not made again"}`
+
+// begin commits that an RPC is about to be passed on.
+func (g *gateway) begin(id string) {
+	err := g.made.Keep(id, []byte(unknown))
+	if err == nil {
+		var begun snaprail.Step
+		begun.ClearTimer("rpc") // there is none: a step that asks for nothing is not sent
+		_, err = snaprail.Emit(&begun)
+	}
+	g.told(err)
+}
+
 // keepDone keeps the answer to an RPC that was passed on.
 func (g *gateway) keepDone(id string, answer []byte) {
 	if len(answer) > kv.MaxAnswer {
 		answer = []byte(`{"success":true,"repeated":true}`)
 	}
-	err := g.made.Keep(id, answer)
+	g.told(g.made.Keep(id, answer))
+}
+
+// told logs once that what was done is not kept. The RPC is made all the same: it may
+// be the one that shuts a valve.
+func (g *gateway) told(err error) {
 	if err != nil && !g.unkept {
 		log.Warning("the RPCs that were done are not kept for the next start: " + err.Error())
 	}

@@ -148,6 +148,7 @@ func (g *gateway) rpc(s *said) {
 		answer(data)
 		return
 	}
+	g.begin(id)
 	body, err := g.ask(d, &abi.Message{Type: abi.MessageRPC, Method: call.Method, Body: call.Params})
 	data := success(body)
 	if err != nil {

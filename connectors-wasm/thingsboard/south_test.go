@@ -113,6 +113,29 @@ func TestRPCIsMadeOnce(t *testing.T) {
 	}
 }
 
+// An RPC that the gateway died in is not made again, and whoever asked is told that
+// nobody knows.
+func TestRPCThatWasInterrupted(t *testing.T) {
+	r := newRig(t, small)
+	var died map[string][]byte
+	r.Connectors(func(string, *abi.Message) ([]abi.Reply, error) {
+		died = r.committed
+		return []abi.Reply{nothing(nil)}, nil
+	})
+	r.deliver(telemetry("hall", 1, point("x", abi.Int(1))))
+	r.says("v1/gateway/rpc", fmt.Sprintf(openValve, 1))
+
+	next := newRigWith(t, small, died)
+	asked := peers(next, nothing)
+	for range 2 {
+		next.platform.Answers = nil
+		next.says("v1/gateway/rpc", fmt.Sprintf(openValve, 1))
+		if got := strings.Join(next.platform.Answers, ""); len(*asked) != 0 || !strings.HasPrefix(got, `hall 7 {"success":false,"error":"interrupted`) {
+			t.Errorf("asked %v, answered %s", *asked, got)
+		}
+	}
+}
+
 // A device that is slow takes the step's time: what comes behind it is not begun, and
 // is handed in again.
 func TestRPCsBegunAsTimeAllows(t *testing.T) {
