@@ -39,6 +39,10 @@ func appendRecord(dst []byte, r *control.Record) []byte {
 	dst = strconv.AppendUint(dst, r.Epoch, 10)
 	dst = append(dst, `,"sequence":`...)
 	dst = strconv.AppendUint(dst, r.Sequence, 10)
+	if r.SourceKey != "" {
+		dst = append(dst, `,"source_key":`...)
+		dst = appendString(dst, r.SourceKey)
+	}
 	dst = appendPoints(dst, lastOfEach(r.Points), r.Time)
 	dst = appendHeaders(dst, r.Headers)
 	dst = appendPayload(dst, r.Content, r.Payload)

@@ -31,10 +31,10 @@ func TestRecordInFull(t *testing.T) {
 			{Name: "late", Value: abi.Int(-1), SourceTime: at("2026-11-22T00:00:00Z").UnixNano()},
 		},
 		Headers: []abi.Header{{Name: "a", Value: []byte("b")}, {Name: "c", Value: []byte{0xff}}},
-		Content: "text/plain", Payload: []byte("422498\n"),
+		Content: "text/plain", Payload: []byte("422498\n"), SourceKey: "plant/3/4711",
 	}
 	want := `{"position":"7.3","key":"con_1/2/41","connector":"con_1","device":"station","kind":"telemetry",` +
-		`"time":"2026-11-22T01:02:03.000000004Z","received":"2026-11-22T01:02:03Z","epoch":2,"sequence":41,` +
+		`"time":"2026-11-22T01:02:03.000000004Z","received":"2026-11-22T01:02:03Z","epoch":2,"sequence":41,"source_key":"plant/3/4711",` +
 		`"values":{"temperature":42.5,"on":true,"late":-1},"units":{"temperature":"Cel"},"quality":{"on":2147483648},` +
 		`"times":{"late":"2026-11-22T00:00:00Z"},"headers":[{"name":"a","value":"b"},{"name":"c","value_base64":"/w=="}],` +
 		`"content_type":"text/plain","payload":"422498\n"}`
@@ -45,7 +45,7 @@ func TestRecordInFull(t *testing.T) {
 
 func TestRecordLeavesOutWhatIsEmpty(t *testing.T) {
 	got := string(appendRecord(nil, &control.Record{}))
-	for _, name := range []string{"values", "units", "quality", "times", "headers", "content_type", "payload"} {
+	for _, name := range []string{"values", "units", "quality", "times", "headers", "content_type", "payload", "source_key"} {
 		if strings.Contains(got, `"`+name+`"`) {
 			t.Errorf("%s is there: %s", name, got)
 		}

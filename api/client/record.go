@@ -18,6 +18,7 @@ type Record struct {
 	Received    time.Time         `json:"received"`
 	Epoch       uint64            `json:"epoch"`
 	Sequence    uint64            `json:"sequence"`
+	SourceKey   string            `json:"source_key"` // the source's name for it; empty: it gives none
 	Values      Values            `json:"values"`
 	Units       map[string]string `json:"units"`
 	Quality     map[string]uint32 `json:"quality"`

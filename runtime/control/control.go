@@ -125,6 +125,7 @@ type Record struct {
 	Content   string // content type of Payload
 	Payload   []byte
 	Headers   []abi.Header
+	SourceKey string // the source's name for it; empty: it gives none
 	// Topic is where an event is published: "/sources/" and the name that its
 	// connector has now. "": the stream was not asked for topics, or it is none.
 	Topic string

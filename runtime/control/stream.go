@@ -194,7 +194,7 @@ func (s *Stream) record(i int) Record {
 		Connector: b.Connector, Epoch: b.Epoch, Sequence: seq,
 		Device: r.Device, Kind: r.Kind.String(),
 		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, b.Received).UTC(),
-		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers,
+		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers, SourceKey: r.SourceKey,
 	}
 }
 
