@@ -11,6 +11,7 @@ import (
 
 	"github.com/snaprail/snaprail/api/client"
 	"github.com/snaprail/snaprail/hostfns/peertest"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
 // gatewayNode is a server that is a gateway of ThingsBoard, with its platform.
@@ -101,6 +102,7 @@ func TestThingsBoardConnector(t *testing.T) {
 	g.start()
 	g.sees("counts of the next server", g.more(20))
 
+	g.state(valves.ID, lifecycle.Running) // a message to one that does not run yet is refused
 	err := g.api.Send(t.Context(), "publish", valves.ID, client.Message{Device: "valve", Data: json.RawMessage(`{"here":true}`)}, func(client.Reply) error { return nil })
 	if err != nil {
 		t.Fatal(err)
