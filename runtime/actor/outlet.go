@@ -53,6 +53,7 @@ type outlet struct {
 	guilty   string    // why a record, alone, goes to quarantine; "": none does
 	accused  []byte    // that record: the feed may have been set to another place meanwhile
 	parcels  []parcel  // under way, the oldest first
+	eldest   time.Time // since when the first of them is that
 	recalls  uint64    // times that parcels had to come again
 	waits    bool      // the guest is to wait, and nothing else is under way meanwhile
 	until    time.Time // of a pause
@@ -126,6 +127,8 @@ func (o *outlet) next() time.Time {
 	switch {
 	case o == nil:
 		return time.Time{}
+	case len(o.parcels) > 0 && (o.full() || o.due.IsZero() || o.late().Before(o.due)):
+		return o.late()
 	case !o.until.IsZero():
 		return o.until
 	}

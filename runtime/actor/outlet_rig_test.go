@@ -81,6 +81,9 @@ func outletTest(t *testing.T, name string, run func(r *outletRig)) {
 			})
 			run(r)
 			r.halt()
+			if r.feed.outOfBounds {
+				t.Error("more was settled than was handed out")
+			}
 			if err := errors.Join(r.actor.Close(t.Context()), e.Close(t.Context())); err != nil {
 				t.Error(err)
 			}
@@ -110,7 +113,7 @@ func (r *outletRig) halt() {
 
 // after lets time pass.
 func (r *outletRig) after(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -233,6 +236,7 @@ func (script) Functions() []capability.Function {
 	return []capability.Function{{Name: "deliver", Sentence: "x"}, {Name: "receive", Sentence: "x"}}
 }
 func (script) Target([]byte) (capability.Target, error) { return capability.Target{}, nil }
+
 func (s script) Open(context.Context, capability.Scope, []byte) (capability.Session, error) {
 	return s, nil
 }
@@ -291,6 +295,7 @@ func (far) Functions() []capability.Function {
 func (far) Matches(string, string) bool              { return true }
 func (far) CheckPattern(string) error                { return nil }
 func (far) Target([]byte) (capability.Target, error) { return capability.Target{Resource: "x"}, nil }
+
 func (f far) Open(context.Context, capability.Scope, []byte) (capability.Session, error) {
 	return f, nil
 }
@@ -371,12 +376,12 @@ func (h outletHost) Report(s lifecycle.Status) {
 
 // texts is a flow.Feed of texts, to the letter.
 type texts struct {
-	mu                  sync.Mutex
-	list                []string // not settled
-	kept, taken         int
-	finished            []string
-	wake                chan struct{}
-	closed, outOfBounds bool
+	mu          sync.Mutex
+	list        []string // not settled
+	kept, taken int
+	finished    []string
+	wake        chan struct{}
+	outOfBounds bool // more was settled than was handed out
 }
 
 func (f *texts) put(list string) {

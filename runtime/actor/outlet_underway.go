@@ -23,7 +23,7 @@ type parcel struct {
 const maxParcels = 3
 
 // patience is how long the lane waits for what is under way when it cannot go on
-// without.
+// without, and for the oldest of it: then the guest is to wait, and to say why.
 const patience = 2 * time.Second
 
 // alone reports whether the guest is to wait: nothing may be under way beside records
@@ -54,6 +54,9 @@ func (o *outlet) landing() <-chan struct{} {
 	}
 	return p[0].Done()
 }
+
+// late is when the oldest parcel has taken too long.
+func (o *outlet) late() time.Time { return o.eldest.Add(patience) }
 
 func (p *parcel) ended() bool {
 	for _, w := range p.pending {
@@ -104,7 +107,9 @@ func (l *lane) consign() error {
 		}
 		p.pending = append(p.pending, w)
 	}
-	o.parcels = append(o.parcels, p)
+	if o.parcels = append(o.parcels, p); len(o.parcels) == 1 {
+		o.eldest = time.Now()
+	}
 	o.feed.Keep()
 	l.guest.watchMemory()
 	return nil
@@ -126,7 +131,8 @@ func (g *guest) pending(handle uint32, number uint64) capability.Pending {
 	return p
 }
 
-// collect settles the parcels that have ended, up to one that has to come again.
+// collect settles the parcels that have ended, up to one that has to come again, also
+// because it takes too long.
 func (l *lane) collect() (worked bool) {
 	o := l.outlet
 	for o != nil && len(o.parcels) > 0 && o.parcels[0].ended() {
@@ -137,11 +143,15 @@ func (l *lane) collect() (worked bool) {
 			break
 		}
 		p.drop(false)
-		o.parcels = slices.Delete(o.parcels, 0, 1)
+		o.parcels, o.eldest = slices.Delete(o.parcels, 0, 1), time.Now()
 		o.feed.Settle(p.records)
 		o.failures, o.since = 0, time.Time{}
-		l.delivered(uint64(p.records)) //nolint:gosec // those of a call
+		l.delivered(uint64(p.records))
 		l.released()
+	}
+	if o != nil && len(o.parcels) > 0 && !time.Now().Before(o.late()) {
+		l.recall()
+		worked = true
 	}
 	return worked
 }

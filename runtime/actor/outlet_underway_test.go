@@ -69,6 +69,18 @@ func TestParcels(t *testing.T) {
 			}
 		}
 	})
+	outletTest(t, "what takes too long comes again, for the guest to say why", func(r *outletRig) {
+		r.byTicket()
+		r.feed.put("0 1 2 3")
+		r.start()
+		r.after(patience / 2)
+		r.end(1, true)
+		r.after(patience - time.Millisecond)
+		r.called("0 1", "2 3")
+		r.after(time.Millisecond)
+		r.called("0 1", "2 3", "2 3!")
+		r.settled("0 1 2 3")
+	})
 	outletTest(t, "an answer waits for what is under way before it", func(r *outletRig) {
 		r.byTicket()
 		tickets := r.deliver
@@ -131,7 +143,7 @@ func TestParcels(t *testing.T) {
 		}
 		r.feed.put("0 1 2 3")
 		r.start()
-		r.after(2 * patience)
+		r.after(patience + time.Second)
 		r.called("0 1", "2 3", "0 1!", "2 3")
 		r.end(2, true)
 		r.settled("0 1 2 3")
@@ -221,7 +233,7 @@ func TestParcels(t *testing.T) {
 		r.feed.put("0 1 2 3")
 		r.start()
 		go func() {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			r.finish(1, true)
 			r.finish(2, true)
 		}()
@@ -254,8 +266,8 @@ func TestParcels(t *testing.T) {
 		go func() { swapped <- r.actor.Swap(context.WithoutCancel(r.Context()), r.version) }()
 		synctest.Wait()
 		select {
-		case <-swapped:
-			t.Error("it did not wait")
+		case err := <-swapped:
+			t.Errorf("it did not wait: %v", err)
 		default:
 		}
 		r.end(1, true)
