@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +12,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/exchange"
-	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/flow"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
@@ -295,150 +292,6 @@ func (a *Actor) letGo() {
 	a.keep = nil
 }
 
-// Move moves the connector along the table of its life. cause, if any, is the
-// reason that is shown. A move that the table does not have is logged and
-// ignored, because the connector itself must go on.
-func (a *Actor) Move(on lifecycle.Event, cause error) {
-	a.mu.Lock()
-	to, err := lifecycle.Next(a.status.State, on)
-	if err == nil {
-		if to != a.status.State {
-			a.status.Since = time.Now()
-		}
-		a.status.State, a.status.Reason, a.status.Code, a.status.Try = to, "", "", ""
-		if f := fault.Of(cause); f != nil {
-			a.status.Reason, a.status.Code = brief(a.env.masked(f.Text)), f.Kind.String()
-			a.status.Try = brief(a.env.masked(f.Advice()))
-		}
-		switch on {
-		case lifecycle.Crash:
-			a.status.Restarts++
-		case lifecycle.Swapped:
-			a.status.Swaps++
-		default:
-		}
-	}
-	a.mu.Unlock()
-	if err != nil {
-		a.cfg.Log.Error("move refused", "error", err)
-		return
-	}
-	a.cfg.Host.Report(a.Status())
-}
-
-// brief is the start of a text on one line: a trap's whole trace is in the log.
-func brief(text string) string {
-	const lines = 4
-	var kept []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && len(kept) < lines {
-			kept = append(kept, line)
-		}
-	}
-	return fault.Clip(strings.Join(kept, "; "), maxReason)
-}
-
-// Status is what is known of the connector now.
-func (a *Actor) Status() lifecycle.Status {
-	a.mu.Lock()
-	s := a.status
-	if a.feed != nil {
-		backlog := a.feed.Backlog()
-		s.Delivery.Behind, s.Delivery.Buffered, s.Delivery.Missed = backlog.Blocks, backlog.Records, backlog.Missed
-		s.Delivery.Active = true
-		s.Delivery.Waiting, s.Delivery.About, s.Delivery.Oldest = backlog.Waiting, backlog.About, backlog.Oldest
-	}
-	a.mu.Unlock()
-	s.Sessions = a.env.sessions.status()
-	a.usage(&s)
-	return s
-}
-
-// Brief is Status without what has to be gathered: sessions, limits, memory.
-func (a *Actor) Brief() lifecycle.Status {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.status
-}
-
-// count changes the counters under their lock.
-func (a *Actor) count(change func(*lifecycle.Counters)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	change(&a.status.Counters)
-}
-
-// candidate is a guest that has opened, with what open asked for.
-type candidate struct {
-	guest   *guest
-	version Version
-	opened  bool
-	outcome []byte
-}
-
-// prepare makes a guest of this version and opens it as a candidate: it adopts
-// the live sessions, may not write to them, and gets no events.
-func (a *Actor) prepare(ctx context.Context, v Version, reason string) (*candidate, error) {
-	g, err := a.candidate(ctx, v, reason)
-	if err != nil {
-		return nil, err
-	}
-	if v.Manifest.Mode == abi.ModeRun && reason == abi.ReasonSwap {
-		return &candidate{guest: g, version: v}, nil // opened when it takes over
-	}
-	out, err := g.open(ctx, a.input(g, v, reason))
-	if err != nil {
-		a.discard(ctx, g)
-		return nil, err
-	}
-	return &candidate{guest: g, version: v, opened: true, outcome: slices.Clone(out)}, nil
-}
-
-func (a *Actor) candidate(ctx context.Context, v Version, reason string) (*guest, error) {
-	limits := v.Limits.Under(spec.Ceiling{})
-	alone := reason != abi.ReasonSwap && reason != abi.ReasonTest && reason != abi.ReasonJob
-	if alone {
-		a.env.hold(limits)
-	} else {
-		a.env.holdFirst(limits)
-	}
-	g, err := a.env.newGuest(ctx, v.Module, &v.Manifest, v.config(), v.Connector.Grants, limits)
-	if err != nil {
-		return nil, err
-	}
-	g.candidate = !alone
-	return g, nil
-}
-
-// input is what open and test are handed.
-func (a *Actor) input(g *guest, v Version, reason string) abi.OpenInput {
-	return abi.OpenInput{
-		Connector: v.Connector.Name, Config: v.config(), Reason: reason, ABIMinor: abi.Minor,
-		Groups: g.groupNames(), Cursor: a.position(), Lane: a.cfg.Lane,
-		Devices: v.Devices[:min(len(v.Devices), abi.MaxDevices)], Revision: v.Connector.Revision, Set: v.Connector.Set,
-	}
-}
-
-// position is the source's cursor, for a candidate that opens beside the lane.
-func (a *Actor) position() []byte {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.cursor
-}
-
-// discard drops a guest that never took over, and closes the sessions that it
-// alone had opened.
-func (a *Actor) discard(ctx context.Context, g *guest) {
-	g.drop(ctx)
-	a.closeUnused(ctx)
-}
-
-func (a *Actor) closeUnused(ctx context.Context) {
-	if err := a.env.sessions.sweep(ctx); err != nil {
-		a.cfg.Log.Warn("session not closed", "error", err)
-	}
-}
-
 // takeLine takes a line of the log. Those of guests have been let through by
 // the quota; what it has refused is told when there is room again.
 func (a *Actor) takeLine(level abi.LogLevel, source, target, text string) {
@@ -453,33 +306,4 @@ func (a *Actor) tellLost() {
 	if lost := a.env.quota.lostLines(); lost > 0 {
 		a.cfg.Host.Line(abi.LogWarning, FromHost, "log", strconv.FormatUint(lost, 10)+" lines of the module were dropped: it writes too many")
 	}
-}
-
-// Test makes a guest of this version beside whatever runs and asks it whether
-// its connection works: by its test, else by its open. It may read the live
-// sessions and not write to them, and is dropped afterwards. A failed test is
-// a result, not an error.
-func (a *Actor) Test(ctx context.Context, v Version) abi.TestResult {
-	g, err := a.candidate(ctx, v, abi.ReasonTest)
-	if err != nil {
-		return failed(err)
-	}
-	defer a.discard(ctx, g)
-	result, err := g.test(ctx, a.input(g, v, abi.ReasonTest))
-	if fault.Is(err, fault.Unsupported) {
-		result = abi.TestResult{Success: true, Message: "the module opens and closes; it has no test of its own"}
-		_, err = g.open(ctx, a.input(g, v, abi.ReasonTest))
-	}
-	if err != nil {
-		return failed(err)
-	}
-	g.close(ctx, abi.ReasonTest)
-	return result
-}
-
-func failed(err error) abi.TestResult {
-	f := fault.Of(err)
-	return abi.TestResult{Message: f.Text, Details: []abi.Header{
-		{Name: "code", Value: []byte(f.Kind.String())}, {Name: "hint", Value: []byte(f.Advice())},
-	}}
 }
