@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/go/pointer"
 	"github.com/snaprail/snaprail/guest-sdk/go/reading"
@@ -113,5 +112,3 @@ func (c *config) onward(page string) (string, error) {
 	}
 	return "", failed("foreign_page", "the next page is "+reading.Clip([]byte(page))+", which is not at "+origin, 0)
 }
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -112,7 +112,7 @@ func (p *poller) Poll(cursor []byte, step *snaprail.Step) error {
 	}
 	defer func() { // behind all that was emitted; a failed poll waits as long
 		if step.Outcome().NextPollMS == 0 {
-			step.NextPoll(seconds(p.config.Interval))
+			step.NextPoll(snaprail.Seconds(p.config.Interval))
 		}
 	}()
 	reply, err := p.ask(&at)
@@ -203,7 +203,7 @@ func (p *poller) ask(at *place) (http.Response, error) {
 	c := &p.config
 	q := http.Request{
 		Method: c.Method, URL: c.URL, Headers: http.Headers{"Accept": "application/json"}, Query: map[string]string{},
-		Timeout: seconds(c.Timeout), Retries: c.Retries, Username: c.Username, Password: c.Password,
+		Timeout: snaprail.Seconds(c.Timeout), Retries: c.Retries, Username: c.Username, Password: c.Password,
 	}
 	maps.Copy(q.Headers, c.Headers)
 	if c.CA != "" {
@@ -246,7 +246,7 @@ func refused(reply *http.Response) error {
 	text := fmt.Sprintf("the server answers %d: %s", reply.Status, reading.Clip(reply.Body))
 	var wait time.Duration
 	if reply.Status == 429 || reply.Status >= 500 {
-		wait = retryAfter(reply.Headers.Get("Retry-After"), time.Now())
+		wait = reply.RetryAfter()
 	}
 	return failed("http_"+strconv.Itoa(reply.Status), text, wait)
 }
@@ -256,17 +256,6 @@ func failed(code, text string, wait time.Duration) error {
 		Kind: abi.FaultUnavailable, Code: code, Text: text, Hint: "Look at the server, and at the connector's url, headers and secrets.",
 		RetryAfterMS: uint64(max(0, wait.Milliseconds())),
 	}
-}
-
-// retryAfter is the wait that a server asks for: seconds, or a date; within an hour.
-func retryAfter(text string, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	if n, err := strconv.ParseUint(text, 10, 20); err == nil {
-		wait = time.Duration(n) * time.Second
-	} else if at, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", text); err == nil {
-		wait = at.Sub(now)
-	}
-	return max(0, min(wait, time.Hour))
 }
 
 // records makes the records of one page.

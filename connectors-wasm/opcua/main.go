@@ -6,7 +6,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	snaprail "github.com/snaprail/snaprail/guest-sdk/go"
@@ -76,7 +75,7 @@ func (p *plant) Open(in *abi.OpenInput, step *snaprail.Step) error {
 		return nil
 	}
 	if c.Poll > 0 {
-		step.Every(timer, seconds(c.Poll))
+		step.Every(timer, snaprail.Seconds(c.Poll))
 		return p.server.Unsubscribe(subscription) // of a version before
 	}
 	step.ClearTimer(timer)
@@ -110,8 +109,6 @@ func (p *plant) arrange() {
 		p.at[i].device = d
 	}
 }
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // OnEvents makes records of what was published, and polls when it is time.
 func (p *plant) OnEvents(events []abi.Event, step *snaprail.Step) error {
