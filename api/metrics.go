@@ -165,6 +165,10 @@ func (f figures) delivery(c *control.ConnectorStats) {
 	f.counter("snaprail_delivery_retried_total", "Records handed in again, each time that they are.", float64(d.Retried), l...)
 	f.counter("snaprail_delivery_missed_blocks_total", "Blocks gone from the outbox before they could be delivered.", float64(d.Missed), l...)
 	f.gauge("snaprail_delivery_behind_blocks", "Blocks of the outbox that are not done with.", float64(d.Behind), l...)
+	f.gauge("snaprail_delivery_waiting_records", "Records that are not done with; reckoned, as far as they were not read yet.", float64(d.Waiting), l...)
+	if !d.Oldest.IsZero() {
+		f.gauge("snaprail_delivery_oldest_age_seconds", "Since the oldest record came that is not done with.", time.Since(d.Oldest).Seconds(), l...)
+	}
 	f.gauge("snaprail_delivery_held", "1 while nothing can be delivered.", held, l...)
 }
 

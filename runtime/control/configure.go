@@ -1,8 +1,10 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"time"
 
@@ -52,12 +54,24 @@ func (d *draft) configureGuest(w store.Writer) error {
 			return err
 		}
 	}
-	if blank {
-		return nil
-	}
 	bad, err := d.misfits(w, d.pages, &d.is, schema)
-	d.found = d.found.with(bad)
-	return err
+	switch {
+	case err != nil:
+		return err
+	case !blank && !d.untouched():
+		d.found = d.found.with(bad)
+	case len(bad) > 0:
+		d.notes = append(d.notes, "config: "+summary(bad)+": until that is mended it cannot be tested or activated")
+	}
+	return nil
+}
+
+// untouched reports whether a change leaves the configuration of a connector that
+// stands as it was: what that lacks keeps nobody from changing the rest, such as
+// its grants.
+func (d *draft) untouched() bool {
+	return d.was.ID != "" && !d.was.Enabled && (d.in.Enabled == nil || !*d.in.Enabled) && d.was.Module == d.is.Module &&
+		bytes.Equal(d.was.Config, d.is.Config) && reflect.DeepEqual(d.was.Params, d.is.Params)
 }
 
 // configureConverter gives the connector its converter, with a config that is

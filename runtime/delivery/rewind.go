@@ -56,14 +56,6 @@ func (f *Feed) turnTo(at uint64) error {
 	return nil
 }
 
-// Turns counts how often the place was set from outside: what somebody knows of
-// the next record holds for one turn.
-func (f *Feed) Turns() uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.turns
-}
-
 // skew is by how much blocks may be out of the order of their times: each has the
 // time at which its step began.
 const skew = 10 * time.Second
