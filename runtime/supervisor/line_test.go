@@ -99,7 +99,7 @@ func TestOutageGoesOnOverGuests(t *testing.T) {
 		},
 		"crash": func(r *rig, id string, l *line) {
 			r.update(id, r.echoOn(l, map[string]any{"every_ms": 10, "on": map[string]string{"tick": "panic"}}))
-			r.state(id, lifecycle.BackingOff)
+			r.until(id, "down", func(s lifecycle.Status) bool { return s.Counters.Traps > 0 && s.State != lifecycle.Degraded })
 			r.update(id, r.echoOn(l, nil))
 		},
 	} {

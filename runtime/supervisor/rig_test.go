@@ -232,6 +232,9 @@ func (r *rig) update(id string, in control.ConnectorInput) lifecycle.Status {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if came := func(s lifecycle.Status) bool { return s.State != lifecycle.Starting && s.State != lifecycle.Updating }; !came(v.Runtime) {
+		return r.until(id, "anything", came) // the answer waits for some seconds, which a busy machine may need
+	}
 	return v.Runtime
 }
 
