@@ -139,28 +139,24 @@ func merge(target, patch json.RawMessage) (json.RawMessage, error) {
 		}
 		fields[name] = merged
 	}
-	return written(fields)
+	return written(fields), nil
 }
 
 // written is a JSON object. Its values were part of JSON before, and are not
 // read again.
-func written(fields map[string]json.RawMessage) (json.RawMessage, error) {
+func written(fields map[string]json.RawMessage) json.RawMessage {
 	size := 2
 	for name, value := range fields {
 		size += len(name) + len(value) + 4
 	}
 	raw := append(make([]byte, 0, size), '{')
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		key, err := json.Marshal(name)
-		if err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "a field")
-		}
 		if len(raw) > 1 {
 			raw = append(raw, ',')
 		}
-		raw = append(append(append(raw, key...), ':'), fields[name]...)
+		raw = append(append(param.AppendText(raw, name), ':'), fields[name]...)
 	}
-	return append(raw, '}'), nil
+	return append(raw, '}')
 }
 
 // objectOf is the fields of a JSON object; nil: it is none.

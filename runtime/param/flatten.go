@@ -110,7 +110,7 @@ func members(config json.RawMessage) (fields []field, err error) {
 		if config, err = compact(trimmed); err != nil {
 			return nil, err
 		}
-		return split(config)
+		return split(nil, config)
 	}
 	return read(config)
 }

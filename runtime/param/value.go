@@ -15,7 +15,8 @@ func Object(raw json.RawMessage) (members map[string]json.RawMessage, plain bool
 	if !plain || raw[0] != '{' {
 		return nil, false
 	}
-	fields, err := split(raw)
+	var room someFields
+	fields, err := split(room[:0], raw)
 	if err != nil {
 		return nil, false
 	}
@@ -48,7 +49,8 @@ func plainJSON(raw json.RawMessage) (json.RawMessage, bool) {
 func decoded(raw json.RawMessage) (any, bool) {
 	switch raw[0] {
 	case '{':
-		fields, err := split(raw)
+		var room someFields
+		fields, err := split(room[:0], raw)
 		if err != nil {
 			return nil, false
 		}

@@ -55,7 +55,8 @@ func (w *walker) value(raw json.RawMessage) error {
 }
 
 func (w *walker) object(raw json.RawMessage) error {
-	fields, err := split(raw)
+	var room someFields
+	fields, err := split(room[:0], raw)
 	if err != nil {
 		return under(err, pointerOf(w.path))
 	}
@@ -64,7 +65,7 @@ func (w *walker) object(raw json.RawMessage) error {
 		if i > 0 {
 			w.out = append(w.out, ',')
 		}
-		w.out = append(appendQuoted(w.out, m.name), ':')
+		w.out = append(AppendText(w.out, m.name), ':')
 		w.path = append(w.path, m.name)
 		if err := w.value(m.value); err != nil {
 			return err
@@ -92,10 +93,12 @@ func (w *walker) list(raw json.RawMessage) error {
 	return nil
 }
 
-// split are the members of a compact JSON object that is valid. Their values
+// someFields is room for the members of most objects.
+type someFields [8]field
+
+// split appends the members of a compact JSON object that is valid. Their values
 // are parts of it. A name that comes twice is fault.ConfigInvalid.
-func split(raw json.RawMessage) (fields []field, err error) {
-	fields = make([]field, 0, 8)
+func split(fields []field, raw json.RawMessage) ([]field, error) {
 	const few = 16
 	var seen map[string]bool // when there are more than a few
 	for rest := raw[1:]; rest[0] != '}'; {
@@ -170,8 +173,8 @@ func unquoted(raw []byte) (name string) {
 	return name
 }
 
-// appendQuoted appends a text as JSON, as quoted writes it.
-func appendQuoted(to []byte, text string) []byte {
+// AppendText appends a text as JSON.
+func AppendText(to []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
 			return append(to, quoted(text)...)
