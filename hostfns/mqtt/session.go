@@ -180,7 +180,7 @@ func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
 	case away:
 		return nil, s.away(functionPublish)
 	case full:
-		return nil, fault.New(fault.Exhausted, "mqtt.publish: too many messages to %s are under way: the broker is slow", s.set.resource()).
+		return nil, fault.New(fault.Exhausted, "mqtt.publish: too many messages to %s are under way: the broker is slow, or the tenant's connectors hold too much", s.set.resource()).
 			WithHint("Nothing of this batch was sent: try it again later.").WithRetryAfter(time.Second)
 	}
 	reply := abi.MQTTPublished{Results: results}
