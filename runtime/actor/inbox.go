@@ -18,17 +18,17 @@ const maxInflight = 4 * abi.MaxItems
 // inbox gathers what the sources of a guest hold into batches, and
 // acknowledges to each source in its order.
 type inbox struct {
-	feeds []feed
-	turn  int                // the feed to ask first, so that none starves
-	batch []input            // of the step that runs
-	items int                // the bound of that batch
-	spent int                // bytes that something else has of that bound
-	taken []capability.Event // scratch
+	intakes []intake
+	turn    int                // the intake to ask first, so that none starves
+	batch   []input            // of the step that runs
+	items   int                // the bound of that batch
+	spent   int                // bytes that something else has of that bound
+	taken   []capability.Event // scratch
 }
 
-// feed is one source with the events that were taken from it and are not
+// intake is one source with the events that were taken from it and are not
 // acknowledged, oldest first.
-type feed struct {
+type intake struct {
 	session  *session
 	source   capability.Source
 	handle   uint32
@@ -47,23 +47,23 @@ type pending struct {
 
 // input says where an event of the batch came from.
 type input struct {
-	feed, index int // the index counts the events of the feed
-	event       capability.Event
-	fresh       bool // handed in for the first time
+	intake, index int // the index counts the events of the intake
+	event         capability.Event
+	fresh         bool // handed in for the first time
 }
 
 // attach makes the inbox read the sources that this guest holds. A source that
 // the guest before held too, and that it left orderly, goes on where it stood,
 // with what is held back; any other starts at its oldest unacknowledged event.
 func (b *inbox) attach(g *guest) {
-	before := b.feeds
-	b.feeds, b.batch, b.turn = nil, b.batch[:0], 0
+	before := b.intakes
+	b.intakes, b.batch, b.turn = nil, b.batch[:0], 0
 	for i, s := range g.handles {
 		if s.source == nil {
 			continue
 		}
-		f := feed{session: s, source: s.source, handle: uint32(i + 1)}
-		if at := slices.IndexFunc(before, func(x feed) bool { return x.session == s }); at >= 0 {
+		f := intake{session: s, source: s.source, handle: uint32(i + 1)}
+		if at := slices.IndexFunc(before, func(x intake) bool { return x.session == s }); at >= 0 {
 			f.inflight, f.gone = before[at].inflight, before[at].gone
 			for j := range f.inflight {
 				f.inflight[j].handed = false
@@ -71,19 +71,19 @@ func (b *inbox) attach(g *guest) {
 		} else {
 			s.source.Rewind()
 		}
-		b.feeds = append(b.feeds, f)
+		b.intakes = append(b.intakes, f)
 	}
 	b.listen(g, before)
 }
 
-// listen makes the inbox read the host's own notices, too: a feed without a
+// listen makes the inbox read the host's own notices, too: an intake without a
 // session.
-func (b *inbox) listen(g *guest, before []feed) {
+func (b *inbox) listen(g *guest, before []intake) {
 	if g.surroundings == nil || g.notices == nil {
 		return
 	}
-	f := feed{source: g.notices}
-	if at := slices.IndexFunc(before, func(x feed) bool { return x.source == capability.Source(g.notices) }); at >= 0 {
+	f := intake{source: g.notices}
+	if at := slices.IndexFunc(before, func(x intake) bool { return x.source == capability.Source(g.notices) }); at >= 0 {
 		f.inflight, f.gone = before[at].inflight, before[at].gone
 		for j := range f.inflight {
 			f.inflight[j].handed = false
@@ -91,14 +91,14 @@ func (b *inbox) listen(g *guest, before []feed) {
 	} else {
 		g.notices.Rewind()
 	}
-	b.feeds = append(b.feeds, f)
+	b.intakes = append(b.intakes, f)
 }
 
 // rest is how many events of sessions are held and not acknowledged.
 func (b *inbox) rest() (n int) {
-	for i := range b.feeds {
-		if b.feeds[i].session != nil {
-			n += len(b.feeds[i].inflight)
+	for i := range b.intakes {
+		if b.intakes[i].session != nil {
+			n += len(b.intakes[i].inflight)
 		}
 	}
 	return n
@@ -109,38 +109,38 @@ func (b *inbox) rest() (n int) {
 func (b *inbox) gather(now time.Time, items int) []input {
 	b.batch, b.items = b.batch[:0], items
 	bytes := abi.MaxBatch - b.spent
-	for i := range b.feeds {
-		f := (b.turn + i) % len(b.feeds)
+	for i := range b.intakes {
+		f := (b.turn + i) % len(b.intakes)
 		b.again(f, now, &bytes)
 		b.fresh(f, &bytes)
 	}
-	if len(b.feeds) > 0 {
-		b.turn = (b.turn + 1) % len(b.feeds)
+	if len(b.intakes) > 0 {
+		b.turn = (b.turn + 1) % len(b.intakes)
 	}
 	return b.batch
 }
 
 func (b *inbox) again(f int, now time.Time, bytes *int) {
-	for i := range b.feeds[f].inflight {
-		p := &b.feeds[f].inflight[i]
+	for i := range b.intakes[f].inflight {
+		p := &b.intakes[f].inflight[i]
 		if p.done || p.handed || now.Before(p.notBefore) || !b.room(*bytes) {
 			continue
 		}
 		p.handed = true
 		*bytes -= len(p.event.Data)
-		b.batch = append(b.batch, input{feed: f, index: b.feeds[f].gone + i, event: p.event})
+		b.batch = append(b.batch, input{intake: f, index: b.intakes[f].gone + i, event: p.event})
 	}
 }
 
 func (b *inbox) fresh(f int, bytes *int) {
-	feed := &b.feeds[f]
-	if !b.room(*bytes) || len(feed.inflight) >= maxInflight {
+	from := &b.intakes[f]
+	if !b.room(*bytes) || len(from.inflight) >= maxInflight {
 		return
 	}
-	b.taken = feed.source.Take(b.taken[:0], b.items-len(b.batch), *bytes)
+	b.taken = from.source.Take(b.taken[:0], b.items-len(b.batch), *bytes)
 	for _, e := range b.taken {
-		b.batch = append(b.batch, input{feed: f, index: feed.gone + len(feed.inflight), event: e, fresh: true})
-		feed.inflight = append(feed.inflight, pending{event: e, handed: true})
+		b.batch = append(b.batch, input{intake: f, index: from.gone + len(from.inflight), event: e, fresh: true})
+		from.inflight = append(from.inflight, pending{event: e, handed: true})
 		*bytes -= len(e.Data)
 	}
 }
@@ -149,7 +149,7 @@ func (b *inbox) room(bytes int) bool { return len(b.batch) < b.items && bytes > 
 
 // pending is what is known of an event that was not acknowledged.
 func (b *inbox) pending(in input) *pending {
-	f := &b.feeds[in.feed]
+	f := &b.intakes[in.intake]
 	return &f.inflight[in.index-f.gone]
 }
 
@@ -178,8 +178,8 @@ func (b *inbox) acknowledge() {
 
 // release is acknowledge while a batch is under way.
 func (b *inbox) release() {
-	for i := range b.feeds {
-		f := &b.feeds[i]
+	for i := range b.intakes {
+		f := &b.intakes[i]
 		f.tell()
 		n := 0
 		for n < len(f.inflight) && f.inflight[n].done {
@@ -197,7 +197,7 @@ func (b *inbox) release() {
 }
 
 // tell says how events ended, each once: also behind one that is held back.
-func (f *feed) tell() {
+func (f *intake) tell() {
 	judged, ok := f.source.(capability.Judged)
 	if !ok {
 		return
@@ -213,8 +213,8 @@ func (f *feed) tell() {
 // nextRetry is when the earliest held event is due; zero: none is held.
 func (b *inbox) nextRetry() time.Time {
 	var next time.Time
-	for i := range b.feeds {
-		for _, p := range b.feeds[i].inflight {
+	for i := range b.intakes {
+		for _, p := range b.intakes[i].inflight {
 			if !p.done && !p.handed && (next.IsZero() || p.notBefore.Before(next)) {
 				next = p.notBefore
 			}
@@ -226,8 +226,8 @@ func (b *inbox) nextRetry() time.Time {
 // replayable reports whether a restart of the host loses nothing of any
 // source.
 func (b *inbox) replayable() bool {
-	for i := range b.feeds {
-		if !b.feeds[i].source.Replayable() {
+	for i := range b.intakes {
+		if !b.intakes[i].source.Replayable() {
 			return false
 		}
 	}
@@ -239,7 +239,7 @@ func (b *inbox) events(into []abi.Event, timers []string, now time.Time) []abi.E
 	into = into[:0]
 	for _, in := range b.batch {
 		e := abi.Event{
-			Type: in.event.Type, Handle: b.feeds[in.feed].handle, Time: in.event.Time,
+			Type: in.event.Type, Handle: b.intakes[in.intake].handle, Time: in.event.Time,
 			Data: in.event.Data, Name: in.event.Name,
 		}
 		if in.event.Err != nil {

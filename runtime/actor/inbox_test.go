@@ -75,7 +75,7 @@ func (s *source) add(size int) {
 }
 
 // reading is an inbox that reads these sources. A session without events is
-// among the guest's, so that handles and feeds do not count alike.
+// among the guest's, so that handles and intakes do not count alike.
 func reading(sources ...*source) *inbox {
 	b := new(inbox)
 	b.attach(holding(sources...))
@@ -179,7 +179,7 @@ func (m *model) step(t *rapid.T) {
 			f.notBefore = m.now.Add(time.Duration(v.RetryAfterMS) * time.Millisecond)
 		}
 		m.inbox.settle(i, v, m.now)
-		m.fate[in.feed][in.event.Time] = f
+		m.fate[in.intake][in.event.Time] = f
 	}
 	for i, s := range m.sources {
 		if s.acked != before[i] {
@@ -205,22 +205,22 @@ func (m *model) judgeBatch(items int) {
 		}
 		bytes += len(in.event.Data)
 		number := in.event.Time
-		if number == m.next[in.feed] {
-			m.next[in.feed]++ // new, and in order
+		if number == m.next[in.intake] {
+			m.next[in.intake]++ // new, and in order
 			continue
 		}
-		f, known := m.fate[in.feed][number]
+		f, known := m.fate[in.intake][number]
 		switch {
-		case number > m.next[in.feed] || !known:
-			m.t.Fatalf("event %d of source %d, want %d", number, in.feed, m.next[in.feed])
+		case number > m.next[in.intake] || !known:
+			m.t.Fatalf("event %d of source %d, want %d", number, in.intake, m.next[in.intake])
 		case f.settled:
-			m.t.Fatalf("event %d of source %d comes again although it is settled", number, in.feed)
+			m.t.Fatalf("event %d of source %d comes again although it is settled", number, in.intake)
 		case m.now.Before(f.notBefore):
 			m.t.Fatalf("event %d comes %s before its time", number, f.notBefore.Sub(m.now))
-		case number <= again[in.feed]:
-			m.t.Fatalf("event %d comes again behind %d", number, again[in.feed])
+		case number <= again[in.intake]:
+			m.t.Fatalf("event %d comes again behind %d", number, again[in.intake])
 		}
-		again[in.feed] = number
+		again[in.intake] = number
 	}
 	if len(m.batch) < items && bytes < abi.MaxBatch {
 		m.nothingLeft(abi.MaxBatch - bytes)
@@ -236,7 +236,7 @@ func (m *model) nothingLeft(room int) {
 			m.t.Fatalf("source %d has %d more events, %d in flight", i, left, inflight)
 		}
 		for number, f := range m.fate[i] {
-			handed := slices.ContainsFunc(m.batch, func(in input) bool { return in.feed == i && in.event.Time == number })
+			handed := slices.ContainsFunc(m.batch, func(in input) bool { return in.intake == i && in.event.Time == number })
 			if !f.settled && !handed && !m.now.Before(f.notBefore) {
 				m.t.Fatalf("event %d of source %d was due %s ago", number, i, m.now.Sub(f.notBefore))
 			}

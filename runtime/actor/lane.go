@@ -149,23 +149,23 @@ func (l *lane) step(ctx context.Context) (worked bool, err error) {
 func (l *lane) carry(ctx context.Context) (worked bool, err error) {
 	if o := l.outlet; o != nil && o.yielded {
 		o.yielded = false
-		if worked, err := l.export(ctx); worked || err != nil {
+		if worked, err := l.deliver(ctx); worked || err != nil {
 			return worked, err
 		}
 	}
-	worked, err = l.deliver(ctx)
+	worked, err = l.receiveEvents(ctx)
 	switch {
 	case l.outlet == nil || err != nil:
 	case worked:
 		l.outlet.yielded = true
 	default:
-		return l.export(ctx)
+		return l.deliver(ctx)
 	}
 	return worked, err
 }
 
-// deliver hands the guest what its sources and timers have for it.
-func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
+// receiveEvents hands the guest what its sources and timers have for it.
+func (l *lane) receiveEvents(ctx context.Context) (worked bool, err error) {
 	if m := l.version.Manifest.Mode; m == abi.ModeCall || m == "" { // a sink has none
 		return l.pass(ctx)
 	}
@@ -319,7 +319,7 @@ func (l *lane) observe(batch []input) {
 		if !batch[i].fresh {
 			continue
 		}
-		switch s := l.inbox.feeds[batch[i].feed].session; e.Type {
+		switch s := l.inbox.intakes[batch[i].intake].session; e.Type {
 		case abi.EventDown:
 			l.outages.begin(s, e)
 			l.Move(lifecycle.Down, e.Err)
@@ -394,7 +394,7 @@ func (l *lane) drain(ctx context.Context) bool {
 		return left == 0
 	}
 	for until := time.Now().Add(drainTime); left > 0 && time.Now().Before(until); left -= len(l.events.Events) {
-		worked, err := l.deliver(ctx)
+		worked, err := l.receiveEvents(ctx)
 		if err != nil {
 			return false
 		}

@@ -122,7 +122,7 @@ func (b *inbox) unheard(cause error) bool {
 		return false
 	}
 	for _, in := range b.batch {
-		if b.feeds[in.feed].session != nil {
+		if b.intakes[in.intake].session != nil {
 			return false
 		}
 	}

@@ -91,7 +91,7 @@ func TestUnheardNotices(t *testing.T) {
 	if !b.unheard(fault.New(fault.Unsupported, "no on_events")) || b.unheard(fault.New(fault.Guest, "no")) {
 		t.Error("only a missing handler is no fault")
 	}
-	b.feeds[0].session = &session{}
+	b.intakes[0].session = &session{}
 	if b.unheard(fault.New(fault.Unsupported, "no on_events")) {
 		t.Error("data of a session is not passed over")
 	}

@@ -135,9 +135,9 @@ func (o *outlet) next() time.Time {
 	return o.due
 }
 
-// export hands the guest the records that come next, if there are any and it
+// deliver hands the guest the records that come next, if there are any and it
 // does not pause.
-func (l *lane) export(ctx context.Context) (worked bool, err error) {
+func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 	o := l.outlet
 	worked = l.collect()
 	if now := time.Now(); o == nil || now.Before(o.until) || o.full() {

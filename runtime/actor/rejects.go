@@ -39,7 +39,7 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 
 // group is the group whose session an input came from; "": the host's own.
 func (b *inbox) group(in *input) string {
-	if s := b.feeds[in.feed].session; s != nil {
+	if s := b.intakes[in.intake].session; s != nil {
 		return s.group
 	}
 	return ""
