@@ -233,6 +233,7 @@ func mosquitto(t *testing.T, named, login, network, prints string, secrets ...st
 const brokerOfReadmes = "broker.example.com:8883"
 
 func mqttSourceReadme(t *testing.T) readme {
+	t.Helper()
 	return mosquitto(t, brokerOfReadmes, `"username": "snaprail"`, "10.1.0.0/16", `pump1 .*bar=4\.2.*motor\.on=true`, "mqtt")
 }
 
@@ -240,14 +241,17 @@ func mqttSourceReadme(t *testing.T) readme {
 const running = `(?m)^state +running`
 
 func mqttSinkReadme(t *testing.T) readme {
+	t.Helper()
 	return mosquitto(t, brokerOfReadmes, `"username": "snaprail"`, "10.1.0.0/16", running, "mqtt")
 }
 
 func sparkplugReadme(t *testing.T) readme { // nobody plays the primary host
+	t.Helper()
 	return mosquitto(t, brokerOfReadmes, `"username": "hall"`, "192.168.1.0/24", `(?m)^state +(running|degraded)`, "broker")
 }
 
 func thingsboardReadme(t *testing.T) readme {
+	t.Helper()
 	m := peertest.StartMosquitto(t)
 	return readme{
 		instead: []string{
@@ -295,15 +299,20 @@ func kafkaCluster(t *testing.T, prints string) readme {
 	}
 }
 
-func kafkaSourceReadme(t *testing.T) readme { return kafkaCluster(t, `pump1 .*4\.2`) }
+func kafkaSourceReadme(t *testing.T) readme {
+	t.Helper()
+	return kafkaCluster(t, `pump1 .*4\.2`)
+}
 
 func kafkaSinkReadme(t *testing.T) readme {
+	t.Helper()
 	r := kafkaCluster(t, running)
 	r.instead = append(r.instead, `"replication": 3`, `"replication": 1`)
 	return r
 }
 
 func seriallineReadme(t *testing.T) readme {
+	t.Helper()
 	roof, cellar := playing(t, 20*time.Millisecond), playing(t, 20*time.Millisecond)
 	return readme{
 		instead: []string{
@@ -315,6 +324,7 @@ func seriallineReadme(t *testing.T) readme {
 }
 
 func modbusReadme(t *testing.T) readme {
+	t.Helper()
 	line, far := nullModem(t)
 	simulator, address := filepath.Join("..", "..", "connectors-wasm", "modbus", "testdata", "simulator.py"), freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
@@ -327,6 +337,7 @@ func modbusReadme(t *testing.T) readme {
 }
 
 func opcuaReadme(t *testing.T) readme {
+	t.Helper()
 	p := newPLC(t)
 	address := fmt.Sprintf("opc.tcp://127.0.0.1:%d/plant", p.port)
 	return readme{
@@ -340,6 +351,7 @@ func opcuaReadme(t *testing.T) readme {
 }
 
 func mtconnectReadme(t *testing.T) readme {
+	t.Helper()
 	web := httptest.NewServer(peertest.NewMTConnect(50))
 	t.Cleanup(web.Close)
 	return readme{instead: []string{"http://agent:5000", web.URL, "192.168.1.0/24", "127.0.0.0/8"}, prints: `VMC-3Axis`}
@@ -358,23 +370,28 @@ func answering(t *testing.T, named, granted, body, prints string) readme {
 }
 
 func httppollReadme(t *testing.T) readme {
+	t.Helper()
 	body := `{"items":[{"id":7,"at":1700000000123,"pressure":4200,"pump":{"id":"pump1","state":"on"}}],"until":"u1"}`
 	return answering(t, "https://api.example.com", "https://api.example.com/v1/*", body, `pump1 .*pressure=4\.2 bar +state=on`)
 }
 
 func httpsinkReadme(t *testing.T) readme {
+	t.Helper()
 	return answering(t, "https://api.example.com", "https://api.example.com/v1/ingest", "", running)
 }
 
 func slackhookReadme(t *testing.T) readme {
+	t.Helper()
 	return answering(t, "https://hooks.slack.com", "https://hooks.slack.com/services/*", "ok", `"sent": ?true`)
 }
 
 func webhookmailReadme(t *testing.T) readme {
+	t.Helper()
 	return answering(t, "https://mail.plant.example", "https://mail.plant.example/send", `{"id":"m-1"}`, `(?s)"id": ?"m-1".*"sent": ?true|"sent": ?true.*"id": ?"m-1"`)
 }
 
 func s3Readme(t *testing.T) readme {
+	t.Helper()
 	s3 := peertest.NewS3()
 	web := httptest.NewServer(s3)
 	t.Cleanup(web.Close)
@@ -385,6 +402,7 @@ func s3Readme(t *testing.T) readme {
 		},
 		prints: `"path": ?"reports/monday\.txt"`,
 		then: func(t *testing.T, _ string) {
+			t.Helper()
 			if got := s3.Objects()["reports/monday.txt"]; got != "hello" {
 				t.Errorf("the bucket has %q", got)
 			}
@@ -407,6 +425,7 @@ func webhookReadme(*testing.T) readme {
 	const secret = "a-secret"
 	r := readme{secrets: map[string]string{"github": secret}, prints: githubHook.String()}
 	r.then = func(t *testing.T, said string) {
+		t.Helper()
 		body := `{"action":"opened","repository":{"full_name":"octo/hello"}}`
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(body))
