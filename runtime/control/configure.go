@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/param"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -54,6 +57,9 @@ func (d *draft) configureGuest(w store.Writer) error {
 			return err
 		}
 	}
+	if err := d.missing(w); err != nil {
+		return err
+	}
 	bad, err := d.misfits(w, d.pages, &d.is, schema)
 	switch {
 	case err != nil:
@@ -62,6 +68,25 @@ func (d *draft) configureGuest(w store.Writer) error {
 		d.found = d.found.with(bad)
 	case len(bad) > 0:
 		d.notes = append(d.notes, "config: "+summary(bad)+": until that is mended it cannot be tested or activated")
+	}
+	return nil
+}
+
+// missing notes the secrets that the configuration names and that are not there.
+func (d *draft) missing(r store.Reader) error {
+	names := spec.SecretNames(d.in.Config)
+	for i := range d.in.Params {
+		names = append(names, spec.SecretNames([]byte(d.in.Params[i].Value))...)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		_, err := r.Get(store.Secrets, secret.Named(name))
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if err != nil {
+			d.notes = append(d.notes, fmt.Sprintf("config: no secret is called %q: `snaprail secret set %s` makes it", name, name))
+		}
 	}
 	return nil
 }

@@ -43,3 +43,25 @@ func TestWhatIsIncompleteCanBeGrantedTo(t *testing.T) {
 		t.Errorf("it is activated: %v", err)
 	}
 }
+
+// TestSecretsThatAreMissingAreTold: a reference to a secret that nobody has set is
+// told when it is written, and who names one that is there is told by name.
+func TestSecretsThatAreMissingAreTold(t *testing.T) {
+	r := newRig(t)
+	module := r.opening(abi.KindConnector, "meter", `{"type":"object","properties":{"header":{"type":"string"}}}`, w.I64(0))
+	in := control.ConnectorInput{Name: "meter", Module: module, Params: []spec.Param{{Key: "header", Value: "Bearer secret://nobody"}}}
+	v := r.create(in)
+	if said := strings.Join(v.Warnings, "\n"); !strings.Contains(said, "`snaprail secret set nobody`") {
+		t.Errorf("it is not told: %v", v.Warnings)
+	}
+	if _, err := r.SetSecret(t.Context(), "nobody", []byte("geheim-geheim"), 0); err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.UpdateConnector(t.Context(), v.ID, in, 0)
+	if said := strings.Join(v.Warnings, "\n"); err != nil || strings.Contains(said, "nobody") {
+		t.Errorf("one that is there: %v, %v", v.Warnings, err)
+	}
+	if err := r.DeleteSecret(t.Context(), "nobody", 0); !fault.Is(err, fault.SecretInUse) || !strings.HasSuffix(fault.Of(err).Text, "named by meter") {
+		t.Errorf("who names it: %v", err)
+	}
+}

@@ -118,6 +118,7 @@ func kept(rows []spec.Param, was *spec.Connector, schema *param.Schema, change *
 		if row.Type != spec.ParamSecret && !schema.Secret(row.Key) || row.Type == spec.ParamFile {
 			continue
 		}
+		wanted := row.Secret != nil && row.Secret.Set || needed(schema, row.Key)
 		row.Secret = nil
 		if param.RefersToSecret(row.Value) {
 			continue
@@ -132,11 +133,16 @@ func kept(rows []spec.Param, was *spec.Connector, schema *param.Schema, change *
 				row.Secret = old.Secret
 			}
 		}
-		if row.Secret == nil {
+		if row.Secret == nil && wanted {
 			change.Warnings = append(change.Warnings, "the secret "+row.Key+" is not set")
 		}
 	}
 	return rows
+}
+
+// needed reports whether a connector cannot do without the parameter.
+func needed(schema *param.Schema, key string) bool {
+	return slices.ContainsFunc(schema.Flat(), func(f param.FlatField) bool { return f.Key == key && f.Required })
 }
 
 // compared is what of a connector is another, and what that does to it when it

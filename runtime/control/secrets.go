@@ -213,6 +213,11 @@ func (t *Tenant) DeleteSecret(ctx context.Context, name string, revision uint64)
 			return err
 		}
 		if len(users) > 0 {
+			for i, id := range users {
+				if c, err := find(w, id); err == nil {
+					users[i] = c.Name
+				}
+			}
 			return fault.New(fault.SecretInUse, "the secret %s is named by %s", name, strings.Join(users, ", "))
 		}
 		if err := identity.Append(w, identity.Event{
