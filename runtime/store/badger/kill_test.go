@@ -8,12 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/store"
 	"github.com/snaprail/snaprail/runtime/store/badger"
 )
+
+// killWriters is how many write at once, so that some gather while others are
+// synced.
+const killWriters = 6
 
 // writeUntilKilled is the child of TestKill: it prints each id after Update
 // has returned.
@@ -24,24 +29,42 @@ func writeUntilKilled(dir string) int {
 		return 1
 	}
 	space, err := s.Tenant("a")
-	for i := 0; err == nil; i++ {
-		id := fmt.Sprintf("%d-%06d", os.Getpid(), i)
-		err = space.Update(context.Background(), func(w store.Writer) error {
-			if _, err := w.Put(store.KV, "last", []byte(id)); err != nil {
-				return err
+	var wg sync.WaitGroup
+	for me := range killWriters {
+		wg.Go(func() {
+			for i := 0; err == nil; i++ {
+				if err := writeOne(space, me, fmt.Sprintf("%d-%d-%06d", os.Getpid(), me, i)); err != nil {
+					fmt.Println("error", err)
+					return
+				}
 			}
-			_, err := w.Put(store.Connectors, id, []byte(strings.Repeat(id, 20)))
-			return err
 		})
-		if err == nil {
-			fmt.Println(id)
-		}
 	}
-	fmt.Println("error", err)
+	wg.Wait()
 	return 1
 }
 
-// TestKill kills a writer again and again: what it acknowledged is there, and
+func writeOne(space store.Space, me int, id string) error {
+	update := space.Update
+	if me%2 == 0 {
+		update = space.UpdateAhead
+	}
+	err := update(context.Background(), func(w store.Writer) error {
+		if _, err := w.Put(store.KV, lastOf(me), []byte(id)); err != nil {
+			return err
+		}
+		_, err := w.Put(store.Connectors, id, []byte(strings.Repeat(id, 20)))
+		return err
+	})
+	if err == nil {
+		fmt.Println(id)
+	}
+	return err
+}
+
+func lastOf(writer int) string { return fmt.Sprint("last", writer) }
+
+// TestKill kills writers again and again: what it acknowledged is there, and
 // no update is there by half.
 func TestKill(t *testing.T) {
 	const kills = 20
@@ -63,12 +86,16 @@ func TestKill(t *testing.T) {
 				return fmt.Errorf("%s was acknowledged and is lost: %w", id, err)
 			}
 		}
-		last, err := r.Get(store.KV, "last")
-		if err != nil {
-			return err
+		for me := range killWriters {
+			last, err := r.Get(store.KV, lastOf(me))
+			if err != nil {
+				return err
+			}
+			if _, err = r.Get(store.Connectors, string(last.Value)); err != nil {
+				return err
+			}
 		}
-		_, err = r.Get(store.Connectors, string(last.Value))
-		return err
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
