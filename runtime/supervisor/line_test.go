@@ -107,6 +107,7 @@ func TestOutageGoesOnOverGuests(t *testing.T) {
 			r := newRig(t)
 			l := newLinkedLine(t)
 			v := r.connect(r.echoOn(l, nil))
+			r.state(v.ID, lifecycle.Running)
 			out := time.Now()
 			l.unplug(t)
 			r.state(v.ID, lifecycle.Degraded)
