@@ -69,8 +69,14 @@ func (a *app) printQuarantined(q client.Quarantined) {
 		what += " of " + q.Group
 	}
 	rows := [][]string{
-		{"position", q.Position}, {"put aside", when(q.At)}, {"what", what}, {"lane", orDash(q.Lane)}, {"device", orDash(q.Device)},
-		{"reason", strings.TrimRight(q.Reason, ": ")}, {"size", size(int64(q.Bytes))}, {"again", "no: it came in, and its source would have to send it again"},
+		{"position", q.Position},
+		{"put aside", when(q.At)},
+		{"what", what},
+		{"lane", orDash(q.Lane)},
+		{"device", orDash(q.Device)},
+		{"reason", strings.TrimRight(q.Reason, ": ")},
+		{"size", size(int64(q.Bytes))},
+		{"again", "no: it came in, and its source would have to send it again"},
 	}
 	if q.Retryable {
 		rows[len(rows)-1][1] = "yes: `snaprail quarantine retry`"

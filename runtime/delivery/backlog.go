@@ -18,7 +18,7 @@ func (p *pace) add(pieces []piece) {
 	}
 	p.blocks++
 	for i := range pieces {
-		p.records += uint64(pieces[i].count) //nolint:gosec // at least one
+		p.records += uint64(pieces[i].count)
 	}
 }
 
@@ -41,7 +41,7 @@ func (f *Feed) Backlog() flow.Backlog {
 	unread := head - min(f.seen, head)
 	b := flow.Backlog{
 		Blocks: head - min(at, head), Records: f.held, Missed: f.missed,
-		Waiting: uint64(f.held) + f.pace.of(unread), About: unread > 0, //nolint:gosec // never negative
+		Waiting: uint64(f.held) + f.pace.of(unread), About: unread > 0,
 	}
 	for i := range f.queue {
 		if p := &f.queue[i]; p.again == nil {

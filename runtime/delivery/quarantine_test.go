@@ -50,7 +50,7 @@ func TestQuarantineListsWhatWasPutAside(t *testing.T) {
 		t.Errorf("%s %+v %v", connector, whole, err)
 	}
 	for _, at := range [][2]int{{1, 0}, {2, 2}, {2, -1}, {99, 0}} {
-		if _, _, err := delivery.Read(r.log, uint64(at[0]), at[1]); !fault.Is(err, fault.NotFound) { //nolint:gosec // small
+		if _, _, err := delivery.Read(r.log, uint64(at[0]), at[1]); !fault.Is(err, fault.NotFound) {
 			t.Errorf("at %v: %v", at, err)
 		}
 	}
