@@ -2,6 +2,7 @@ package peertest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -117,7 +118,13 @@ func (k *Kafka) Committed(group, topic string) map[int32]int64 {
 	req.Group, asked.Group = group, group
 	req.Groups = append(req.Groups, asked)
 	got := map[int32]int64{}
-	answer := ask(k, req.RequestWith)
+	answer := ask(k, func(ctx context.Context, to kmsg.Requestor) (*kmsg.OffsetFetchResponse, error) {
+		answer, err := req.RequestWith(ctx, to)
+		if errors.Is(err, kerr.CoordinatorNotAvailable) { // yet: nobody has committed
+			return kmsg.NewPtrOffsetFetchResponse(), nil
+		}
+		return answer, err
+	})
 	for _, g := range answer.Groups {
 		for _, t := range g.Topics {
 			for _, p := range t.Partitions {
