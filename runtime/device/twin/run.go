@@ -76,7 +76,7 @@ func (t *Twins) read(ctx context.Context, reader *outbox.Reader, batch *abi.Batc
 		case err != nil:
 			return err
 		default:
-			t.apply(ctx, b, batch)
+			t.apply(context.WithoutCancel(ctx), b, batch) // a block that was begun is taken in whole
 		}
 	}
 }
