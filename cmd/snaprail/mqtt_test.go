@@ -97,6 +97,7 @@ func TestMQTTConnectors(t *testing.T) {
 // inOrder takes the counts of devices, each of which may come again and none of
 // which may be missing or come too early. It is true when all are there.
 func inOrder(t *testing.T, devices, count int) func(device, payload string) bool {
+	t.Helper()
 	seen := map[int]bool{}
 	last := map[string]int{}
 	return func(device, payload string) bool {

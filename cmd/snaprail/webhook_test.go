@@ -198,6 +198,7 @@ func TestWebhookLosesAndDoublesNothing(t *testing.T) {
 // come from outside: signed, wrongly signed, too long, and with a path that hides
 // another.
 func behindNginx(t *testing.T, n *node, connector string) {
+	t.Helper()
 	front := peertest.StartNginx(t, `location /hooks/ { proxy_pass `+n.url+`; }`)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(front.CA)
