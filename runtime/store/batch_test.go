@@ -48,6 +48,13 @@ func (s *slow) Commit(_ string, rows iter.Seq2[Bucket, Row]) (uint64, error) {
 
 func (s *slow) Close() error { return nil }
 
+// breaks has commits fail; nil: no more.
+func (s *slow) breaks(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
 // let lets n commits go on.
 func (s *slow) let(n int) {
 	for range n {

@@ -78,7 +78,7 @@ func (l *latest) commit(b Backend, space string, s *staged) (state uint64, err e
 	l.flying = nil
 	l.state = max(l.state, state)
 	if err != nil {
-		return state, err // it is open what is there
+		return l.state, err // it is open what is there, and the backend need not number it
 	}
 	for i := range s.set.list {
 		if p := &s.set.list[i]; p.bucket.kept() {
