@@ -28,12 +28,11 @@ func Rewind(log *outbox.Log, connector string, at uint64) error {
 func (f *Feed) Rewind(at uint64) error {
 	f.turning.Lock()
 	defer f.turning.Unlock()
-	if f.closed {
-		return Rewind(f.cfg.Log, f.cfg.Connector, at)
+	if !f.closed { // one that is moves the place no more, and begins no more
+		f.cancel()
+		<-f.done
+		defer f.begin()
 	}
-	f.cancel()
-	<-f.done
-	defer f.begin()
 	if err := f.turnTo(at); err != nil {
 		return fault.Of(err)
 	}

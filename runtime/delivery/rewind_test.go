@@ -201,3 +201,21 @@ func TestBacklogInRecords(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// TestRewindOfAFeedThatIsClosed: what was taken from it before moves nothing when it
+// is settled after.
+func TestRewindOfAFeedThatIsClosed(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", "0")
+	r.take(f, 1, 256)
+	f.Keep()
+	f.Close()
+	if err := f.Rewind(0); err != nil {
+		t.Fatal(err)
+	}
+	f.Settle(1)
+	if at, _ := delivery.Place(r.log, "me"); at != 0 {
+		t.Errorf("the place is %d, and was set to 0", at)
+	}
+}

@@ -11,69 +11,113 @@ import (
 	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/flow"
+	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
 
 var _ actor.Feeder = laneHost{}
 
-// feeds are those of a tenant's connectors that are open, by connector. The lock is
-// held while one is opened, so that a place is set either before it is read or in
-// the feed.
+// feeds are those of a tenant's connectors that are open, by connector.
 type feeds struct {
-	mu   sync.Mutex
-	open map[string]*delivery.Feed
+	mu    sync.Mutex
+	slots map[string]*slot
 }
 
-// Feed implements actor.Feeder.
-func (h laneHost) Feed(ctx context.Context, settings spec.Feed) (flow.Feed, error) {
-	h.feeds.mu.Lock()
-	defer h.feeds.mu.Unlock()
-	names := names{space: h.space, known: map[string]called{}}
-	f, err := delivery.Open(ctx, delivery.Config{
-		Log: h.log, Connector: h.id, Settings: settings,
-		Name: names.of,
-		Tell: func(text string) { h.Line(abi.LogWarning, actor.FromHost, "deliver", text) },
-	})
+// slot is a connector's place for a feed. Its lock is held while the feed is opened,
+// closed or sent to another place, so that a place is set either before it is read
+// or in the feed, and never beside it; other connectors do not wait for that.
+type slot struct {
+	mu    sync.Mutex
+	users int // who hold it or wait for it; of feeds.mu
+	feed  *delivery.Feed
+}
+
+// hold locks the slot of a connector, until it is let go.
+func (f *feeds) hold(id string) *slot {
+	f.mu.Lock()
+	if f.slots == nil {
+		f.slots = map[string]*slot{}
+	}
+	s := f.slots[id]
+	if s == nil {
+		s = &slot{}
+		f.slots[id] = s
+	}
+	s.users++
+	f.mu.Unlock()
+	s.mu.Lock()
+	return s
+}
+
+func (f *feeds) letGo(id string, s *slot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.users--; s.users == 0 && s.feed == nil {
+		delete(f.slots, id)
+	}
+	s.mu.Unlock()
+}
+
+func (f *feeds) open(ctx context.Context, cfg delivery.Config) (flow.Feed, error) {
+	s := f.hold(cfg.Connector)
+	defer f.letGo(cfg.Connector, s)
+	feed, err := delivery.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if h.feeds.open == nil {
-		h.feeds.open = map[string]*delivery.Feed{}
+	s.feed = feed
+	return &openFeed{feed, f, cfg.Connector}, nil
+}
+
+// rewind sets a connector's place: in the feed if it is open, else in the log.
+func (f *feeds) rewind(log *outbox.Log, id string, at uint64) error {
+	s := f.hold(id)
+	defer f.letGo(id, s)
+	if s.feed != nil {
+		return s.feed.Rewind(at)
 	}
-	h.feeds.open[h.id] = f
-	return &openFeed{f, h.Tenant, h.id}, nil
+	return delivery.Rewind(log, id, at)
+}
+
+// of is a connector's feed; nil: none is open.
+func (f *feeds) of(id string) *delivery.Feed {
+	s := f.hold(id)
+	defer f.letGo(id, s)
+	return s.feed
 }
 
 // openFeed is one that the tenant knows until it is closed.
 type openFeed struct {
 	*delivery.Feed
 
-	tenant *Tenant
-	id     string
+	feeds *feeds
+	id    string
 }
 
 // Close implements flow.Feed.
 func (f *openFeed) Close() {
-	all := &f.tenant.feeds
-	all.mu.Lock()
-	if all.open[f.id] == f.Feed {
-		delete(all.open, f.id)
-	}
-	all.mu.Unlock()
+	s := f.feeds.hold(f.id)
+	defer f.feeds.letGo(f.id, s)
 	f.Feed.Close()
+	if s.feed == f.Feed {
+		s.feed = nil
+	}
+}
+
+// Feed implements actor.Feeder.
+func (h laneHost) Feed(ctx context.Context, settings spec.Feed) (flow.Feed, error) {
+	names := names{space: h.space, known: map[string]called{}}
+	return h.feeds.open(ctx, delivery.Config{
+		Log: h.log, Connector: h.id, Settings: settings,
+		Name: names.of,
+		Tell: func(text string) { h.Line(abi.LogWarning, actor.FromHost, "deliver", text) },
+	})
 }
 
 // Rewind makes a connector that delivers go on behind a block, at once if it runs,
 // else when it starts. It is durable when there is no error.
-func (t *Tenant) Rewind(id string, at uint64) error {
-	t.feeds.mu.Lock()
-	defer t.feeds.mu.Unlock()
-	if f := t.feeds.open[id]; f != nil {
-		return f.Rewind(at)
-	}
-	return delivery.Rewind(t.log, id, at)
-}
+func (t *Tenant) Rewind(id string, at uint64) error { return t.feeds.rewind(t.log, id, at) }
 
 // names are what a tenant's connectors are called, as one feed needs them: on one
 // goroutine, block after block.

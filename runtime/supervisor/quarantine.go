@@ -32,9 +32,7 @@ func (t *Tenant) Aside(ctx context.Context, id string) (list []delivery.Aside, m
 // more; settled is told when it is done with. WrongState: the connector does not
 // run.
 func (t *Tenant) Again(id string, r *outbox.Reject, settled func()) (*delivery.Again, error) {
-	t.feeds.mu.Lock()
-	f := t.feeds.open[id]
-	t.feeds.mu.Unlock()
+	f := t.feeds.of(id)
 	if f == nil {
 		return nil, fault.New(fault.WrongState, "the connector does not run, so that nothing can be handed to it").
 			WithHint("Activate the connector; what was put aside stays.")
