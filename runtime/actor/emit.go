@@ -13,7 +13,9 @@ import (
 // call calls an entry point of the lane's guest. A failure of the host's behind
 // an emit ends the lane, whatever the guest made of it.
 func (l *lane) call(ctx context.Context, entry string, in []byte) ([]byte, error) {
+	began := time.Now()
 	out, err := l.guest.call(ctx, entry, in)
+	l.took = time.Since(began)
 	if broken := l.broken; broken != nil {
 		l.broken = nil
 		return nil, broken

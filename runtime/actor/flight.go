@@ -178,7 +178,7 @@ func (l *lane) settle(ctx context.Context) error {
 }
 
 // halve makes the next steps smaller, because the outcome of this one is more
-// than a step may have: what it was handed is handed in again, half at a time.
+// than a step may have, or because it took too long: what it was handed is handed in again, half at a time.
 // It reports false when there was one input, which cannot be halved.
 func (l *lane) halve() bool {
 	n := len(l.inbox.batch) + len(l.firing)
@@ -205,6 +205,9 @@ func (l *lane) room() int {
 
 // grow lets steps become larger again, after one that fitted.
 func (l *lane) grow() {
+	if l.slow > 0 && l.handed == 0 || !l.fits(abi.EntryOnEvents, 2*l.most, &l.slow) {
+		return
+	}
 	if l.most *= 2; l.most >= abi.MaxItems {
 		l.most = 0
 	}

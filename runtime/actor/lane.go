@@ -23,10 +23,14 @@ type lane struct {
 	turns      schedule // poll mode: when to ask next
 	outlet     *outlet  // of a guest that delivers; nil: it does not
 	repeats    repeats
-	aloft      []*flight // blocks on their way to the disk, oldest first
-	hangar     []*flight // memory of those to come
-	failed     int       // polls in a row
-	most       int       // inputs in a step, while larger ones make too much; 0: as many as may be
+	aloft      []*flight     // blocks on their way to the disk, oldest first
+	hangar     []*flight     // memory of those to come
+	failed     int           // polls in a row
+	most       int           // inputs in a step, while larger ones make too much or take too long; 0: as many as may be
+	slow       int           // so many took too long; 0: none did
+	handed     int           // inputs of the step that is under way, or that the guest died of
+	took       time.Duration // of the last call
+	revived    []time.Time
 	rehearsals rehearsals
 	pending    *installation // run mode: waits for the guest to return
 	broken     error         // run mode: a failure of the host's that ends the run
@@ -173,8 +177,12 @@ func (l *lane) receiveEvents(ctx context.Context) (worked bool, err error) {
 	if !l.gather(now) {
 		return false, nil
 	}
+	l.handed = len(l.inbox.batch) + len(l.firing)
 	out, err := l.call(ctx, abi.EntryOnEvents, l.encoded)
-	return true, l.finish(ctx, out, err)
+	if err = l.finish(ctx, out, err); err == nil {
+		l.handed = 0
+	}
+	return true, err
 }
 
 // gather fills the batch and encodes it. It reports whether there is one.

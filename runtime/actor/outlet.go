@@ -3,7 +3,6 @@ package actor
 import (
 	"bytes"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -32,13 +31,6 @@ const (
 // is no change of the connector's state.
 const shownHold = time.Second
 
-// A guest that died of a record is followed by another at once, but for so many
-// times in a while: then it is a crash like any other.
-const (
-	maxRevivals    = 64
-	revivalsWithin = time.Minute
-)
-
 // outlet is where a lane's guest takes records out (deliver): what it is handed,
 // and how it goes on when that failed. Records are settled in their order, so one
 // that has to wait holds those behind it. What the guest does not wait for is under
@@ -48,6 +40,7 @@ type outlet struct {
 	settings spec.Feed
 
 	most     int       // records in the next call: fewer while one is sought that cannot be handled
+	slow     int       // so many took too long; 0: none did
 	handed   int       // in the call that is under way, or that the guest died of
 	input    []byte    // of it, which is the feed's
 	guilty   string    // why a record, alone, goes to quarantine; "": none does
@@ -60,8 +53,7 @@ type outlet struct {
 	since    time.Time // when it began to be held without getting on; zero: it is not
 	due      time.Time // when records that wait for others are handed over
 	failures int       // in a row
-	revived  []time.Time
-	yielded  bool // to the lane's other work, whose turn it was
+	yielded  bool      // to the lane's other work, whose turn it was
 }
 
 // connect gives the lane the feed that its version asks for, if it delivers.
@@ -209,7 +201,9 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 		c.Repeated += tally.repeated
 	})
 	l.delivered(delivered)
-	o.most = min(max(o.most, 1)*2, o.settings.Most())
+	if n := min(max(o.most, 1)*2, o.settings.Most()); l.fits(abi.EntryDeliver, n, &o.slow) {
+		o.most = n
+	}
 	if settled > 0 {
 		o.failures, o.since = 0, time.Time{}
 	}
@@ -360,37 +354,4 @@ func (l *lane) delivered(records uint64) {
 	defer l.mu.Unlock()
 	l.status.Delivery.Delivered += records
 	l.status.Delivery.Last = time.Now()
-}
-
-// resumes reports whether the lane goes on at once with another guest, because
-// this one died of what it was to deliver: of fewer records at a time, until the
-// one that it dies of is alone and goes to quarantine. A deadline says nothing of
-// the records.
-func (l *lane) resumes(cause error) bool {
-	o, now := l.outlet, time.Now()
-	if o == nil || o.handed == 0 || l.stopping() {
-		return false
-	}
-	switch fault.Of(cause).Kind {
-	case fault.GuestTrap, fault.GuestMemory, fault.GuestStack, fault.GuestTable:
-	default:
-		return false
-	}
-	for len(o.revived) > 0 && now.Sub(o.revived[0]) > revivalsWithin {
-		o.revived = o.revived[1:]
-	}
-	if len(o.revived) >= maxRevivals {
-		return false
-	}
-	o.revived = append(o.revived, now)
-	switch {
-	case len(o.parcels) > 0: // alone it has to show once more whose fault it is
-		o.waits = true
-	case o.handed > 1:
-		o.most = o.handed / 2
-	default:
-		o.most, o.guilty, o.accused = 1, fault.Of(cause).Text, slices.Clone(o.input)
-	}
-	o.handed, o.due = 0, now // the records are there already: nothing will say that they came
-	return true
 }

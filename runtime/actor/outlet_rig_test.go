@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ type outletRig struct {
 
 	// deliver answers a call, receive the events of one; nil: with nothing.
 	deliver func(handed []string, wait bool) ([]byte, error)
-	receive func() error
+	receive func(events int) error
 
 	mu      sync.Mutex
 	calls   []string // what was handed, one text for each call; a waiting one ends with !
@@ -45,6 +46,8 @@ type outletRig struct {
 	rejects []string
 	tickets map[uint64]*promise
 	events  int
+	taken   int // of those, and not acknowledged
+	burst   int // events at a time; 0: one
 	ready   chan struct{}
 }
 
@@ -244,12 +247,20 @@ func (script) Close(context.Context) error { return nil }
 
 func (s script) Call(_ context.Context, function string, in, out []byte) ([]byte, error) {
 	if function == "receive" {
+		var q abi.Events
+		if err := q.Decode(in); err != nil {
+			return nil, err
+		}
+		text := "events"
+		if n := len(q.Events); n > 1 {
+			text = fmt.Sprint(n, " events")
+		}
 		s.mu.Lock()
-		s.calls = append(s.calls, "events")
+		s.calls = append(s.calls, text)
 		s.at = append(s.at, time.Since(s.began))
 		s.mu.Unlock()
 		if s.receive != nil {
-			return s.answer(nil, s.receive(), out)
+			return s.answer(nil, s.receive(len(q.Events)), out)
 		}
 		return out[:0], nil
 	}
@@ -322,23 +333,30 @@ func (r *outletRig) happens(n int) {
 
 func (f far) Ready() <-chan struct{} { return f.ready }
 
-// Take gives one event at a time, so that there is always another.
-func (f far) Take(dst []capability.Event, _, _ int) []capability.Event {
+// Take gives one event at a time, so that there is always another, or a burst.
+func (f far) Take(dst []capability.Event, items, _ int) []capability.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.events == 0 {
-		return dst
+	for range min(f.events-f.taken, max(f.burst, 1), items) {
+		f.taken++
+		dst = append(dst, capability.Event{Type: abi.EventData, Data: []byte("event")})
 	}
-	return append(dst, capability.Event{Type: abi.EventData, Data: []byte("event")})
+	return dst
 }
 
 func (f far) Ack(n int) {
 	f.mu.Lock()
 	f.events -= n
+	f.taken -= n
 	f.mu.Unlock()
 	f.happens(0)
 }
-func (far) Rewind()          {}
+
+func (f far) Rewind() {
+	f.mu.Lock()
+	f.taken = 0
+	f.mu.Unlock()
+}
 func (far) Replayable() bool { return true }
 
 // outletHost is the node: it keeps what went to quarantine, and the states.

@@ -12,6 +12,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // TestOutlet: whatever a sink does, its records are settled in their order, each once.
@@ -138,7 +139,7 @@ func TestOutlet(t *testing.T) {
 			r.happens(1)
 			return retry(0, time.Hour), nil
 		}
-		r.receive = func() error { return errTrap }
+		r.receive = func(int) error { return errTrap }
 		r.feed.put("0 1 2 3")
 		r.start()
 		err := <-r.ended
@@ -172,6 +173,79 @@ func TestOutlet(t *testing.T) {
 		synctest.Wait()
 		r.settled("0 1 bad 3")
 		r.quarantined("bad")
+	})
+	outletTest(t, "a sink that takes too long is handed fewer", func(r *outletRig) {
+		r.version.Limits.CallTimeout = spec.Duration(5 * time.Second)
+		pace := time.Second
+		r.deliver = func(handed []string, _ bool) ([]byte, error) {
+			<-time.After(time.Duration(len(handed)) * pace)
+			if handed[0] == "8" {
+				pace = time.Millisecond
+			}
+			return nil, nil
+		}
+		r.feed.put("0 1 2 3 4 5 6 7 8 9 a b c d e f g h")
+		r.version.Connector.Feed.MaxRecords = 8
+		r.start()
+		r.after(time.Minute)
+		r.called("0 1 2 3 4 5 6 7", "0 1 2 3!", "4 5 6 7!", "8 9 a b!", "c d e f!", "g h")
+		r.settled("0 1 2 3 4 5 6 7 8 9 a b c d e f g h")
+		r.quarantined()
+		if s := r.actor.Status(); s.State != lifecycle.Running || s.Counters.Traps != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+	outletTest(t, "one record alone that takes too long is a crash", func(r *outletRig) {
+		r.version.Limits.CallTimeout = spec.Duration(5 * time.Second)
+		r.deliver = func(handed []string, _ bool) ([]byte, error) {
+			if slices.Contains(handed, "slow") {
+				<-time.After(time.Minute)
+			}
+			return nil, nil
+		}
+		r.feed.put("0 slow 2 3")
+		r.start()
+		if err := <-r.ended; !fault.Is(err, fault.GuestDeadline) {
+			t.Errorf("ended with %v", err)
+		}
+		r.stop = nil
+		r.called("0 slow 2 3", "0 slow!", "0!", "slow 2!", "slow!")
+		r.settled("0")
+		r.quarantined()
+	})
+	outletTest(t, "so are events", func(r *outletRig) {
+		r.version.Limits.CallTimeout = spec.Duration(5 * time.Second)
+		pace := 900 * time.Millisecond
+		r.receive = func(n int) error {
+			<-time.After(min(time.Duration(n)*pace, 6*time.Second))
+			return nil
+		}
+		r.burst = 20
+		r.happens(20)
+		r.start()
+		r.after(time.Minute)
+		pace = time.Millisecond
+		r.happens(18)
+		r.after(time.Minute)
+		r.called("20 events", "10 events", "5 events", "5 events", "5 events", "5 events", "5 events", "10 events", "3 events")
+		if s := r.actor.Status(); s.State != lifecycle.Running || s.Counters.Traps != 2 || s.Counters.Retried != 30 || r.events != 0 {
+			t.Errorf("%+v, %d left", s, r.events)
+		}
+	})
+	outletTest(t, "one event alone that takes too long is a crash", func(r *outletRig) {
+		r.version.Limits.CallTimeout = spec.Duration(5 * time.Second)
+		r.receive = func(int) error {
+			<-time.After(time.Minute)
+			return nil
+		}
+		r.burst = 4
+		r.happens(4)
+		r.start()
+		if err := <-r.ended; !fault.Is(err, fault.GuestDeadline) {
+			t.Errorf("ended with %v", err)
+		}
+		r.stop = nil
+		r.called("4 events", "2 events", "events")
 	})
 	outletTest(t, "events and records take turns", func(r *outletRig) {
 		r.version.Connector.Feed.MaxRecords = 1
