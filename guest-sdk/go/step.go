@@ -171,7 +171,7 @@ func (s *Step) timer(t abi.Timer) { s.out.Timers = append(s.out.Timers, t) }
 // beside it are shorter, and check what they are given.
 func (s *Step) Reply(reply abi.Reply) { s.out.Replies = append(s.out.Replies, reply) }
 
-// Await, in Deliver, has the records settled once what the ticket is of has ended
+// Await has, in Deliver, the records settled once what the ticket is of has ended
 // well, and lets Deliver return before. Unless it does they are handed in again, with
 // DeliverInput.Wait, when no ticket may be given. Nothing else may be asked for beside
 // tickets.
