@@ -8,6 +8,7 @@ import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/spec"
 )
 
 // closingFeed is a feed that reads a block while it is closed, for as long as it is
@@ -31,6 +32,7 @@ func newClosingFeed(t *testing.T) *closingFeed {
 	reads := make(chan struct{})
 	f, err := c.feeds.open(context.WithoutCancel(t.Context()), delivery.Config{
 		Log: log, Connector: "me", Tell: func(string) {},
+		Settings: spec.Feed{From: []string{"another"}}, // the place moves with each block then
 		Name: func(ctx context.Context, id string) (string, error) {
 			close(reads)
 			<-ctx.Done()
