@@ -48,6 +48,8 @@ type outlet struct {
 	parcels  []parcel  // under way, the oldest first
 	eldest   time.Time // since when the first of them is that
 	recalls  uint64    // times that parcels had to come again
+	before   int       // records, from the next on, that were handed in before
+	tardy    bool      // it is shown that what is under way takes long
 	waits    bool      // the guest is to wait, and nothing else is under way meanwhile
 	until    time.Time // of a pause
 	since    time.Time // when it began to be held without getting on; zero: it is not
@@ -119,8 +121,8 @@ func (o *outlet) next() time.Time {
 	switch {
 	case o == nil:
 		return time.Time{}
-	case len(o.parcels) > 0 && (o.full() || o.due.IsZero() || o.late().Before(o.due)):
-		return o.late()
+	case len(o.parcels) > 0 && (o.full() || o.due.IsZero() || o.attention().Before(o.due)):
+		return o.attention()
 	case !o.until.IsZero():
 		return o.until
 	}
@@ -143,6 +145,8 @@ func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 	case o.guilty != "" && bytes.Equal(o.input, o.accused):
 		return true, l.condemn(ctx)
 	}
+	l.again(min(o.handed, o.before))
+	o.before = max(o.handed, o.before)
 	o.guilty, o.accused = "", nil
 	in := o.input
 	if o.alone() {
@@ -191,6 +195,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 		return err
 	}
 	o.feed.Settle(settled)
+	o.before -= settled
 	l.sendReplies(ctx)
 	l.startJobs(ctx, l.view.Jobs)
 	l.guest.watchMemory()
@@ -207,14 +212,13 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	if settled > 0 {
 		o.failures, o.since = 0, time.Time{}
 	}
-	if left := o.handed - settled; left > 0 {
-		if settled == 0 || wait > 0 {
-			l.hold(wait, cause, "", uint64(left))
-			return nil
-		}
-		l.again(left) // it got on, and goes on
-	} else {
+	switch left := o.handed - settled; {
+	case left == 0:
 		o.waits = false
+	case settled == 0 || wait > 0:
+		l.hold(wait, cause, "")
+		return nil
+	default: // it got on, and goes on
 	}
 	l.released()
 	return nil
@@ -266,11 +270,10 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 	never := f.Kind == fault.Guest && f.RetryAfter == 0 && (f.Said == abi.FaultInvalid || f.Said == abi.FaultTooLarge)
 	switch {
 	case len(o.parcels) > 0: // which may have to come again, before these
-		l.again(o.handed)
 		o.waits, o.handed = true, 0
 		return nil
 	case !never:
-		if l.hold(retryAfter(cause), f.Text, f.Hint, uint64(o.handed)) {
+		if l.hold(retryAfter(cause), f.Text, f.Hint) {
 			l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
 		}
 		return nil
@@ -291,14 +294,14 @@ func (l *lane) condemn(ctx context.Context) error {
 	}
 	l.tellRejects(b.Rejects)
 	o.feed.Settle(1)
-	o.guilty, o.accused, o.handed = "", nil, 0
+	o.guilty, o.accused, o.handed, o.before = "", nil, 0, max(o.before-1, 0)
 	l.count(func(c *lifecycle.Counters) { c.Quarantined++ })
 	return nil
 }
 
 // hold makes the outlet pause, and shows why, once: a sink may be held for hours, and
 // tries again each second. It reports whether that is news.
-func (l *lane) hold(wait time.Duration, cause, hint string, records uint64) (news bool) {
+func (l *lane) hold(wait time.Duration, cause, hint string) (news bool) {
 	o := l.outlet
 	if wait <= 0 {
 		wait = min(firstHold<<min(o.failures, 6), longestHold)
@@ -308,11 +311,14 @@ func (l *lane) hold(wait time.Duration, cause, hint string, records uint64) (new
 		o.since = now
 	}
 	o.until, o.handed, o.waits = now.Add(wait), 0, true
-	l.again(int(records)) //nolint:gosec // those of a call
 	if o.until.Sub(o.since) < shownHold {
 		return false
 	}
-	cause = "nothing can be delivered: " + cause
+	return l.held("nothing can be delivered: "+cause, hint)
+}
+
+// held shows why records are held up. It reports whether that is news.
+func (l *lane) held(cause, hint string) (news bool) {
 	held := brief(l.env.masked(cause))
 	l.mu.Lock()
 	news = l.status.State != lifecycle.Degraded || l.status.Reason != held
@@ -334,6 +340,7 @@ func (l *lane) again(records int) {
 // released shows that the outlet works, if it did not: also when a session was
 // down then that says by its condition alone that it is up.
 func (l *lane) released() {
+	l.outlet.tardy = false
 	l.mu.Lock()
 	held := l.status.Delivery.Held != "" || l.status.State == lifecycle.Degraded
 	l.status.Delivery.Held = ""

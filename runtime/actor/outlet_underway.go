@@ -16,15 +16,25 @@ import (
 type parcel struct {
 	records int
 	pending []capability.Pending
+	since   time.Time // when it was put under way
 }
 
 // maxParcels bounds what is under way: enough that a sink never waits for the guest,
 // and little enough that not much comes again after a crash.
 const maxParcels = 3
 
-// patience is how long the lane waits for what is under way when it cannot go on
-// without, and for the oldest of it: then the guest is to wait, and to say why.
-const patience = 2 * time.Second
+// What is slow is no failure: asking for it again would not make it faster. Yet
+// somebody has to hear of it, and what does not end at all has to be asked about.
+const (
+	// patience is how long the lane waits for what is under way when it cannot go on
+	// without.
+	patience = 2 * time.Second
+	// tardiness is how long none of it may end before that is shown.
+	tardiness = 3 * time.Second
+	// longestWait is how long none of it may end before it is handed in again, for the
+	// guest to wait and to say why.
+	longestWait = 10 * time.Second
+)
 
 // alone reports whether the guest is to wait: nothing may be under way beside records
 // that failed, or of which one is sought that cannot be handled.
@@ -55,8 +65,24 @@ func (o *outlet) landing() <-chan struct{} {
 	return p[0].Done()
 }
 
-// late is when the oldest parcel has taken too long.
-func (o *outlet) late() time.Time { return o.eldest.Add(patience) }
+// late is when the oldest parcel has taken too long: sooner when others cannot be
+// handed in before it has ended.
+func (o *outlet) late() time.Time {
+	if o.alone() {
+		return o.eldest.Add(patience)
+	}
+	return o.eldest.Add(longestWait)
+}
+
+// attention is when there is something to do about the oldest parcel though it does
+// not end.
+func (o *outlet) attention() time.Time {
+	late, shown := o.late(), o.eldest.Add(tardiness)
+	if !o.tardy && shown.Before(late) {
+		return shown
+	}
+	return late
+}
 
 func (p *parcel) ended() bool {
 	for _, w := range p.pending {
@@ -96,20 +122,20 @@ func (l *lane) consign() error {
 		return fault.New(fault.Guest, "the module asks for more beside tickets for what it has delivered").
 			WithHint("Wait for the records, or ask for it in another step.")
 	}
-	p := parcel{records: o.handed}
+	p := parcel{records: o.handed, since: time.Now()}
 	for _, t := range v.Tickets {
 		w := l.guest.pending(t.Handle, t.Number)
 		if w == nil {
 			p.drop(true)
 			o.waits = true
-			l.again(o.handed)
 			return nil
 		}
 		p.pending = append(p.pending, w)
 	}
 	if o.parcels = append(o.parcels, p); len(o.parcels) == 1 {
-		o.eldest = time.Now()
+		o.eldest = p.since
 	}
+	o.before -= p.records
 	o.feed.Keep()
 	l.guest.watchMemory()
 	return nil
@@ -143,17 +169,36 @@ func (l *lane) collect() (worked bool) {
 			break
 		}
 		p.drop(false)
-		o.parcels, o.eldest = slices.Delete(o.parcels, 0, 1), time.Now()
+		now := time.Now()
+		o.parcels, o.eldest = slices.Delete(o.parcels, 0, 1), now
 		o.feed.Settle(p.records)
 		o.failures, o.since = 0, time.Time{}
 		l.delivered(uint64(p.records))
-		l.released()
+		if !o.tardy || len(o.parcels) == 0 || now.Sub(p.since) < tardiness {
+			l.released()
+		}
 	}
-	if o != nil && len(o.parcels) > 0 && !time.Now().Before(o.late()) {
+	if o == nil || len(o.parcels) == 0 {
+		return worked
+	}
+	switch now := time.Now(); {
+	case !now.Before(o.late()):
 		l.recall()
-		worked = true
+		return true
+	case !o.tardy && !now.Before(o.eldest.Add(tardiness)):
+		l.showTardy()
 	}
 	return worked
+}
+
+// showTardy says that what is under way takes long, until some of it does not, or
+// nothing is left of it: a sink that is always slow is not to change its state with
+// each parcel.
+func (l *lane) showTardy() {
+	l.outlet.tardy = true
+	l.held("deliveries are slow: what is sent takes more than "+tardiness.String()+" to be confirmed",
+		"Look at the other end, and at the network between. Nothing is lost: what is not confirmed within "+
+			longestWait.String()+" is handed to the module again.")
 }
 
 // catchUp waits until nothing is under way. false: some of it had to come again, or is
@@ -190,7 +235,7 @@ func (l *lane) recall() {
 	}
 	for i := range o.parcels {
 		o.parcels[i].drop(true)
-		l.again(o.parcels[i].records)
+		o.before += o.parcels[i].records
 	}
 	o.recalls++
 	o.parcels, o.waits, o.due = nil, true, time.Now()

@@ -73,9 +73,9 @@ func TestParcels(t *testing.T) {
 		r.byTicket()
 		r.feed.put("0 1 2 3")
 		r.start()
-		r.after(patience / 2)
+		r.after(longestWait / 2)
 		r.end(1, true)
-		r.after(patience - time.Millisecond)
+		r.after(longestWait - time.Millisecond)
 		r.called("0 1", "2 3")
 		r.after(time.Millisecond)
 		r.called("0 1", "2 3", "2 3!")
@@ -273,6 +273,86 @@ func TestParcels(t *testing.T) {
 		r.end(1, true)
 		if err := <-swapped; err != nil {
 			t.Error(err)
+		}
+		r.settled("0 1")
+	})
+}
+
+// TestSlowParcels: what is merely slow is no failure. It is shown and waited for, and
+// not handed in again.
+func TestSlowParcels(t *testing.T) {
+	outletTest(t, "what is slow is waited for", func(r *outletRig) {
+		r.byTicket()
+		r.feed.put("0 1 2 3 4 5 6 7 8 9")
+		r.start()
+		for n := range uint64(5) {
+			r.after(2500 * time.Millisecond)
+			r.end(n+1, true)
+		}
+		r.called("0 1", "2 3", "4 5", "6 7", "8 9")
+		r.settled("0 1 2 3 4 5 6 7 8 9")
+		if s := r.actor.Status(); s.Delivery.Retried != 0 || r.showed(lifecycle.Degraded) {
+			t.Errorf("%+v, %v", s.Delivery, r.states)
+		}
+	})
+	outletTest(t, "what does not end is shown, and when it has", func(r *outletRig) {
+		r.byTicket()
+		r.feed.put("0 1")
+		r.start()
+		r.after(tardiness - time.Millisecond)
+		if r.showed(lifecycle.Degraded) {
+			t.Errorf("states %v", r.states)
+		}
+		r.after(time.Millisecond)
+		s := r.actor.Status()
+		if s.State != lifecycle.Degraded || s.Delivery.Held == "" || s.Reason != s.Delivery.Held || s.Try == "" {
+			t.Errorf("%+v", s)
+		}
+		r.end(1, true)
+		r.settled("0 1")
+		if s := r.actor.Status(); s.State != lifecycle.Running || s.Delivery.Held != "" {
+			t.Errorf("%+v", s)
+		}
+		r.called("0 1")
+	})
+	outletTest(t, "what is always slow does not come and go", func(r *outletRig) {
+		r.byTicket()
+		r.feed.put("0 1 2 3 4 5 6 7 8 9")
+		r.start()
+		before := len(r.states)
+		for n := range uint64(4) { // two end together, as they were sent
+			if r.after(0); n%2 == 0 {
+				r.after(4 * time.Second)
+			}
+			r.end(n+1, true)
+		}
+		if got := r.states[before:]; !slices.Equal(got, []lifecycle.State{lifecycle.Degraded}) {
+			t.Errorf("states %v", got)
+		}
+		r.after(time.Second)
+		r.feed.put("10 11")
+		r.end(5, true)
+		r.after(time.Second)
+		r.end(6, true)
+		if got := r.states[before:]; !slices.Equal(got, []lifecycle.State{lifecycle.Degraded, lifecycle.Running}) {
+			t.Errorf("states %v", got)
+		}
+		if s := r.actor.Status(); s.Delivery.Retried != 0 {
+			t.Errorf("%+v", s.Delivery)
+		}
+	})
+	outletTest(t, "only what is handed in again counts", func(r *outletRig) {
+		r.byTicket()
+		r.feed.put("0 1 2 3")
+		r.start()
+		r.after(longestWait) // the first are handed in again and arrive, the others are under way once more
+		if s := r.actor.Status(); s.Delivery.Retried != 4 {
+			t.Errorf("%+v", s.Delivery)
+		}
+		r.called("0 1", "2 3", "0 1!", "2 3")
+		r.halt()
+		if s := r.actor.Status(); s.Delivery.Retried != 4 {
+			t.Errorf("%+v", s.Delivery)
 		}
 		r.settled("0 1")
 	})

@@ -161,8 +161,8 @@ type Refused struct {
 type Delivery struct {
 	Active    bool      `json:"active"`          // whether records are handed out to it now
 	Delivered uint64    `json:"delivered"`       // records that arrived
-	Retried   uint64    `json:"retried"`         // records that are handed in again, each time that they are
-	Held      string    `json:"held,omitempty"`  // why nothing can be delivered now; empty: it can
+	Retried   uint64    `json:"retried"`         // records that were handed in again, each time that they were
+	Held      string    `json:"held,omitempty"`  // why nothing can be delivered now, or it is slow; empty: it goes well
 	Behind    uint64    `json:"behind"`          // blocks of the outbox that are not done with
 	Buffered  int       `json:"buffered"`        // records that are held in memory
 	Missed    uint64    `json:"missed"`          // blocks that were gone from the outbox before they came to it
