@@ -53,19 +53,12 @@ const maxSettled = 2048
 // settledMarks is what of a connector's quarantine is done with. It outlives the
 // records no longer than they are kept.
 type settledMarks struct {
-	Through string   `json:"through,omitempty"` // all up to and with this position
-	Each    []string `json:"each,omitempty"`    // positions behind that
+	Through delivery.Position   `json:"through,omitzero"` // all up to and with this position
+	Each    []delivery.Position `json:"each,omitempty"`   // positions behind that
 }
 
-func (s *settledMarks) has(position string) bool {
-	return s.Through != "" && !later(position, s.Through) || slices.Contains(s.Each, position)
-}
-
-// later reports whether a position is behind another.
-func later(a, b string) bool {
-	blockA, indexA, _ := parsePosition(a)
-	blockB, indexB, _ := parsePosition(b)
-	return blockA > blockB || blockA == blockB && indexA > indexB
+func (s *settledMarks) has(at delivery.Position) bool {
+	return at.Compare(s.Through) <= 0 || slices.Contains(s.Each, at)
 }
 
 // Quarantine lists what of a connector could not be handled and is put aside,
@@ -79,8 +72,9 @@ func (t *Tenant) Quarantine(ctx context.Context, idOrName string, p Page) (list 
 	if err != nil {
 		return nil, "", 0, err
 	}
+	var after delivery.Position
 	if p.After != "" {
-		if _, _, err := parsePosition(p.After); err != nil {
+		if after, err = parsePosition(p.After); err != nil {
 			return nil, "", 0, err
 		}
 	}
@@ -93,8 +87,7 @@ func (t *Tenant) Quarantine(ctx context.Context, idOrName string, p Page) (list 
 		return nil, "", 0, err
 	}
 	for i := range slices.Backward(all) {
-		at := position(all[i].Block, all[i].Index)
-		if p.After != "" && !later(p.After, at) {
+		if p.After != "" && all[i].Compare(after) >= 0 {
 			continue
 		}
 		if len(list) == limit {
@@ -115,16 +108,16 @@ func (t *Tenant) quarantined(ctx context.Context, id string) (left []delivery.As
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(all) > 0 && marks.Through != "" && !later(position(all[0].Block, all[0].Index), marks.Through) {
+	if len(all) > 0 && all[0].Compare(marks.Through) <= 0 {
 		more = 0 // they are older than what is done with
 	}
-	return slices.DeleteFunc(all, func(a delivery.Aside) bool { return marks.has(position(a.Block, a.Index)) }), more, nil
+	return slices.DeleteFunc(all, func(a delivery.Aside) bool { return marks.has(a.Position) }), more, nil
 }
 
 func (t *Tenant) quarantinedForm(a *delivery.Aside) Quarantined {
 	mask := t.runtime.Vault().Mask()
 	return Quarantined{
-		Position: position(a.Block, a.Index), Connector: a.Connector, Lane: a.Lane, Device: a.Device, Of: a.Of.String(), Group: a.Group,
+		Position: a.Position.String(), Connector: a.Connector, Lane: a.Lane, Device: a.Device, Of: a.Of.String(), Group: a.Group,
 		Reason: mask.Text(a.Reason), Summary: mask.Text(a.Summary), At: a.At, Bytes: a.Bytes, Retryable: a.Of == outbox.RejectDelivery,
 	}
 }
@@ -156,8 +149,8 @@ func (t *Tenant) mark(w store.Writer, id string, change func(*settledMarks)) err
 		return err
 	}
 	change(&m)
-	kept := position(max(t.runtime.Outbox().First(), 1), 0)
-	m.Each = slices.DeleteFunc(m.Each, func(p string) bool { return later(kept, p) || m.Through != "" && !later(p, m.Through) })
+	first := t.runtime.Outbox().First()
+	m.Each = slices.DeleteFunc(m.Each, func(p delivery.Position) bool { return p.Block < first || p.Compare(m.Through) <= 0 })
 	if len(m.Each) > maxSettled {
 		return fault.New(fault.Exhausted, "%d records of the quarantine are noted as done with one by one, which is the most", maxSettled).
 			WithHint("Drop all up to one of them: `snaprail quarantine drop CONNECTOR --through POSITION`.")
@@ -175,18 +168,14 @@ func (t *Tenant) QuarantinedRecord(ctx context.Context, idOrName, at string) (Qu
 	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
 		return Quarantined{}, err
 	}
-	c, r, err := t.aside(ctx, idOrName, at)
+	_, a, err := t.aside(ctx, idOrName, at)
 	if err != nil {
 		return Quarantined{}, err
 	}
-	block, index, _ := parsePosition(at)
-	b, err := t.runtime.Outbox().Read(block)
-	if err != nil {
-		return Quarantined{}, err
-	}
+	b, r := a.block, a.Reject
 	mask := t.runtime.Vault().Mask()
 	q := t.quarantinedForm(&delivery.Aside{
-		Block: block, Index: index, Connector: c.ID, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group, Reason: r.Reason,
+		Position: a.at, Connector: b.Connector, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group, Reason: r.Reason,
 		Summary: r.Summary(len(r.Input)), At: time.Unix(0, b.Received).UTC(), Bytes: len(r.Input),
 	})
 	q.Input = mask.Bytes(r.Input)
@@ -209,31 +198,38 @@ func deliveredRecord(in *abi.DeliverInput) *Record {
 	}
 }
 
+// putAside is something that was put aside, with its block.
+type putAside struct {
+	*outbox.Reject
+
+	at    delivery.Position
+	block *outbox.Block
+}
+
 // aside is what was put aside at a position and is not done with.
-func (t *Tenant) aside(ctx context.Context, idOrName, at string) (c spec.Connector, r outbox.Reject, err error) {
+func (t *Tenant) aside(ctx context.Context, idOrName, position string) (c spec.Connector, k putAside, err error) {
 	if c, err = t.read(ctx, idOrName); err != nil {
-		return c, r, err
+		return c, k, err
 	}
 	missing := func() error {
-		return fault.New(fault.NotFound, "nothing is in quarantine at %.100q of %s", at, c.Name).
+		return fault.New(fault.NotFound, "nothing is in quarantine at %.100q of %s", position, c.Name).
 			WithHint("`snaprail quarantine list %s` shows what there is; what was dropped, settled or is beyond retention is not.", c.Name)
 	}
-	block, index, err := parsePosition(at)
-	if err != nil {
-		return c, r, missing()
+	if k.at, err = parsePosition(position); err != nil {
+		return c, k, missing()
 	}
-	of, r, err := delivery.Read(t.runtime.Outbox(), block, index)
-	if fault.Is(err, fault.NotFound) || err == nil && of != c.ID {
-		return c, r, missing()
+	k.block, k.Reject, err = delivery.Read(t.runtime.Outbox(), k.at)
+	if fault.Is(err, fault.NotFound) || err == nil && k.block.Connector != c.ID {
+		return c, k, missing()
 	}
 	if err != nil {
-		return c, r, err
+		return c, k, err
 	}
 	marks, err := t.marks(ctx, c.ID)
-	if err == nil && marks.has(at) {
+	if err == nil && marks.has(k.at) {
 		err = missing()
 	}
-	return c, r, err
+	return c, k, err
 }
 
 // DropQuarantined says that one of them is done with.
@@ -241,11 +237,11 @@ func (t *Tenant) DropQuarantined(ctx context.Context, idOrName, at string) error
 	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
 		return err
 	}
-	c, _, err := t.aside(ctx, idOrName, at)
+	c, k, err := t.aside(ctx, idOrName, at)
 	if err != nil {
 		return err
 	}
-	return t.drop(ctx, &c, at, func(m *settledMarks) { m.Each = append(m.Each, at) })
+	return t.drop(ctx, &c, at, func(m *settledMarks) { m.Each = append(m.Each, k.at) })
 }
 
 // DropQuarantine says that all up to and with a position are done with; how many
@@ -258,11 +254,11 @@ func (t *Tenant) DropQuarantine(ctx context.Context, idOrName, through string) (
 	if err != nil {
 		return 0, err
 	}
-	block, _, err := parsePosition(through)
+	last, err := parsePosition(through)
 	if err != nil {
 		return 0, err
 	}
-	if head := t.runtime.Outbox().Head(); block > head {
+	if head := t.runtime.Outbox().Head(); last.Block > head {
 		return 0, fault.New(fault.Invalid, "through: position %s is behind the end of the outbox, which is at block %d", through, head)
 	}
 	left, _, err := t.quarantined(ctx, c.ID)
@@ -270,13 +266,13 @@ func (t *Tenant) DropQuarantine(ctx context.Context, idOrName, through string) (
 		return 0, err
 	}
 	for i := range left {
-		if !later(position(left[i].Block, left[i].Index), through) {
+		if left[i].Compare(last) <= 0 {
 			dropped++
 		}
 	}
 	return dropped, t.drop(ctx, &c, "through "+through, func(m *settledMarks) {
-		if m.Through == "" || later(through, m.Through) {
-			m.Through = through
+		if last.Compare(m.Through) > 0 {
+			m.Through = last
 		}
 	})
 }
@@ -322,7 +318,7 @@ func (t *Tenant) RetryQuarantined(ctx context.Context, idOrName, at string) (Ret
 	}
 	head := t.runtime.Outbox().Head()
 	settling := context.WithoutCancel(ctx)
-	again, err := t.runtime.Again(c.ID, &r, func() { t.settled(settling, c.ID, at) })
+	again, err := t.runtime.Again(c.ID, r.Reject, func() { t.settled(settling, c.ID, r.at) })
 	if err != nil {
 		return Retried{}, err
 	}
@@ -336,7 +332,7 @@ func (t *Tenant) RetryQuarantined(ctx context.Context, idOrName, at string) (Ret
 	if !again.Settled() {
 		return Retried{State: RetryDropped}, nil
 	}
-	return t.retried(ctx, c.ID, head, &r)
+	return t.retried(ctx, c.ID, head, r.Reject)
 }
 
 func withArticle(of outbox.RejectOf) string {
@@ -349,7 +345,7 @@ func withArticle(of outbox.RejectOf) string {
 // settled notes a record that was handed in again as done with. When the store
 // does not take it the record stays in the list, and is delivered again if
 // somebody asks for that.
-func (t *Tenant) settled(ctx context.Context, id, at string) {
+func (t *Tenant) settled(ctx context.Context, id string, at delivery.Position) {
 	err := t.space.Update(ctx, func(w store.Writer) error {
 		return t.mark(w, id, func(m *settledMarks) { m.Each = append(m.Each, at) })
 	})
@@ -368,7 +364,7 @@ func (t *Tenant) retried(ctx context.Context, id string, since uint64, r *outbox
 	sum := sha256.Sum256(r.Input)
 	for i := range slices.Backward(all) {
 		if a := &all[i]; a.Block > since && a.Sum == sum {
-			return Retried{State: RetryRefused, Reason: t.runtime.Vault().Mask().Text(a.Reason), Position: position(a.Block, a.Index)}, nil
+			return Retried{State: RetryRefused, Reason: t.runtime.Vault().Mask().Text(a.Reason), Position: a.Position.String()}, nil
 		}
 	}
 	return Retried{State: RetryDelivered}, nil

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
@@ -37,15 +37,15 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 			s.place = position(head, endOfBlock)
 		}
 	default:
-		block, index, err := parsePosition(o.After)
+		at, err := parsePosition(o.After)
 		if err != nil {
 			return nil, err
 		}
-		if head := s.log.Head(); block > head {
+		if head := s.log.Head(); at.Block > head {
 			return nil, fault.New(fault.Invalid, "position %s is behind the end of the stream, which is at block %d", o.After, head).
 				WithHint("start at \"now\"; the server's data is not that which the position was taken from")
 		}
-		from, s.skip, s.skipIn = block, index+1, block
+		from, s.skip, s.skipIn = at.Block, at.Index+1, at.Block
 	}
 	s.reader = s.log.Reader(from)
 	return s, nil
@@ -83,18 +83,17 @@ func (s *Stream) narrow(ctx context.Context, t *Tenant, o StreamOptions) error {
 	return nil
 }
 
-func parsePosition(p string) (block uint64, index int, err error) {
-	b, i, ok := strings.Cut(p, ".")
-	block, errB := strconv.ParseUint(b, 10, 64)
-	index, errI := strconv.Atoi(i)
-	if !ok || errB != nil || errI != nil || block == 0 || index < 0 || index > endOfBlock || position(block, index) != p {
-		return 0, 0, fault.New(fault.Invalid, "%.100q is no position of the stream", p).
+func parsePosition(text string) (at delivery.Position, err error) {
+	if at.UnmarshalText([]byte(text)) != nil || at.Index > endOfBlock {
+		return at, fault.New(fault.Invalid, "%.100q is no position of the stream", text).
 			WithHint("use the position of a record, \"start\" or \"now\"")
 	}
-	return block, index, nil
+	return at, nil
 }
 
-func position(block uint64, index int) string { return fmt.Sprintf("%d.%d", block, index) }
+func position(block uint64, index int) string {
+	return delivery.Position{Block: block, Index: index}.String()
+}
 
 // Stream reads records. It is used by one goroutine.
 type Stream struct {

@@ -13,13 +13,13 @@ func TestPositions(t *testing.T) {
 		block uint64
 		index int
 	}{{1, 0}, {42, 255}, {math.MaxUint64, control.EndOfBlock}} {
-		block, index, err := control.ParsePosition(control.Position(tt.block, tt.index))
-		if err != nil || block != tt.block || index != tt.index {
-			t.Errorf("%+v became %d.%d, %v", tt, block, index, err)
+		at, err := control.ParsePosition(control.Position(tt.block, tt.index))
+		if err != nil || at.Block != tt.block || at.Index != tt.index {
+			t.Errorf("%+v became %s, %v", tt, at, err)
 		}
 	}
 	for _, p := range []string{"", ".", "1", "1.", ".1", "0.0", "1.-1", "1.65537", "1.+1", "01.1", "1.1.1", " 1.1", "a.b", "1,1", "18446744073709551616.0", "1.1\n"} {
-		if _, _, err := control.ParsePosition(p); !fault.Is(err, fault.Invalid) {
+		if _, err := control.ParsePosition(p); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %v, want invalid", p, err)
 		}
 	}
@@ -32,15 +32,15 @@ func FuzzPosition(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
-		block, index, err := control.ParsePosition(p)
+		at, err := control.ParsePosition(p)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) || len(err.Error()) > 1000 {
 				t.Fatalf("%q: %v", p, err)
 			}
 			return
 		}
-		if block == 0 || index < 0 || index > control.EndOfBlock || control.Position(block, index) != p {
-			t.Fatalf("%q became %d.%d", p, block, index)
+		if at.Block == 0 || at.Index < 0 || at.Index > control.EndOfBlock || at.String() != p {
+			t.Fatalf("%q became %s", p, at)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -22,8 +21,7 @@ const (
 
 // Aside is something that was put aside, without its content.
 type Aside struct {
-	Block uint64
-	Index int // in the block
+	Position
 
 	Connector, Lane, Device string
 	Of                      outbox.RejectOf
@@ -34,11 +32,6 @@ type Aside struct {
 	Bytes                   int
 
 	Sum [sha256.Size]byte // of the content
-}
-
-// Compare orders what was put aside by its place in the log.
-func (a *Aside) Compare(b *Aside) int {
-	return cmp.Or(cmp.Compare(a.Block, b.Block), cmp.Compare(a.Index, b.Index))
 }
 
 // Quarantine is an index of what a tenant's log holds that could not be handled. It
@@ -104,7 +97,7 @@ func (q *Quarantine) take(b *outbox.Block) {
 	for i := range b.Rejects {
 		r := &b.Rejects[i]
 		q.held[b.Connector] = append(q.held[b.Connector], Aside{
-			Block: b.Seq, Index: i, Connector: b.Connector, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group,
+			Position: Position{b.Seq, i}, Connector: b.Connector, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group,
 			Reason: r.Reason, Summary: r.Summary(shownAside), At: time.Unix(0, b.Received).UTC(), Bytes: len(r.Input), Sum: sha256.Sum256(r.Input),
 		})
 		if q.all++; len(q.held[b.Connector]) > maxAside {
@@ -150,14 +143,15 @@ func (q *Quarantine) forget() {
 	}
 }
 
-// Read is what was put aside at a place, whole. NotFound: there is nothing.
-func Read(log *outbox.Log, block uint64, index int) (connector string, r outbox.Reject, err error) {
-	b, err := log.Read(block)
-	if fault.Is(err, fault.NotFound) || err == nil && (index < 0 || index >= len(b.Rejects)) {
-		return "", r, fault.New(fault.NotFound, "nothing that was put aside is at %d.%d", block, index)
+// Read is what was put aside at a position, whole, and the block that it is in, with
+// all of that. NotFound: there is nothing.
+func Read(log *outbox.Log, at Position) (*outbox.Block, *outbox.Reject, error) {
+	b, err := log.Read(at.Block)
+	if fault.Is(err, fault.NotFound) || err == nil && (at.Index < 0 || at.Index >= len(b.Rejects)) {
+		return nil, nil, fault.New(fault.NotFound, "nothing that was put aside is at %s", at)
 	}
 	if err != nil {
-		return "", r, err
+		return nil, nil, err
 	}
-	return b.Connector, b.Rejects[index], nil
+	return b, &b.Rejects[at.Index], nil
 }

@@ -45,12 +45,12 @@ func TestQuarantineListsWhatWasPutAside(t *testing.T) {
 	if list, _, _ := q.List(t.Context(), "a"); len(list) != 3 || list[2].Block != 4 {
 		t.Errorf("%+v", list)
 	}
-	connector, whole, err := delivery.Read(r.log, 2, 1)
-	if err != nil || connector != "a" || string(whole.Input) != "y" {
-		t.Errorf("%s %+v %v", connector, whole, err)
+	b, whole, err := delivery.Read(r.log, last.Position)
+	if err != nil || b.Connector != "a" || string(whole.Input) != "y" {
+		t.Errorf("%+v %+v %v", b, whole, err)
 	}
-	for _, at := range [][2]int{{1, 0}, {2, 2}, {2, -1}, {99, 0}} {
-		if _, _, err := delivery.Read(r.log, uint64(at[0]), at[1]); !fault.Is(err, fault.NotFound) {
+	for _, at := range []delivery.Position{{Block: 1}, {Block: 2, Index: 2}, {Block: 2, Index: -1}, {Block: 99}} {
+		if _, _, err := delivery.Read(r.log, at); !fault.Is(err, fault.NotFound) {
 			t.Errorf("at %v: %v", at, err)
 		}
 	}
