@@ -13,9 +13,10 @@ type Backend interface {
 	Begin(space string) (Snapshot, error)
 
 	// Commit makes rows of a space durable, all of them or none, and answers the
-	// first state that shows them; with an error it is not looked at. Snapshots begun after it has returned are of
-	// that state, or of a later one. The store never has two commits of one space
-	// under way. Rows with the same bucket and id do not come twice.
+	// first state that shows them; with an error it is not looked at. Snapshots
+	// begun after it has returned are of that state, or of a later one. The store
+	// never has two commits of one space under way. Rows with the same bucket and
+	// id do not come twice.
 	Commit(space string, rows iter.Seq2[Bucket, Row]) (state uint64, err error)
 
 	Close() error
