@@ -28,6 +28,7 @@ type delivery struct {
 	value  []byte
 	kafka  abi.KafkaRecord
 	single kafka.Draft
+	calls  uint64
 }
 
 // bundle are the records of one topic.
@@ -43,6 +44,7 @@ type bundle struct {
 // begin makes the delivery that of a call.
 func (d *delivery) begin(s *sink, in *abi.DeliverInput) {
 	d.sink, d.bundle = s, d.bundle[:0]
+	d.calls++
 	d.ends.Begin(in)
 	if d.value == nil || cap(d.value) > maxCall {
 		d.value = []byte{}
@@ -69,17 +71,20 @@ func (d *delivery) sort(at int, part *abi.DeliverPart, i int) {
 		d.ends.Reject(at, f.wrong)
 		return
 	}
-	b := d.bundleOf(f.topic)
-	b.draft.Add(&d.kafka, d.id, f.headers)
+	b, n := d.bundleOf(f.topic)
+	if f.call != d.calls || f.bundle != n {
+		f.number, f.call, f.bundle = b.draft.Form(&f.KafkaForm), d.calls, n
+	}
+	d.add(&b.draft, f, f.number)
 	b.places = append(b.places, at)
 }
 
-// bundleOf is the topic's bundle that has room.
-func (d *delivery) bundleOf(name string) *bundle {
+// bundleOf is the topic's bundle that has room, with its number.
+func (d *delivery) bundleOf(name string) (*bundle, int) {
 	for i := len(d.bundle) - 1; i >= 0; i-- {
 		if b := &d.bundle[i]; b.name == name {
 			if b.draft.Size() < maxCall {
-				return b
+				return b, i
 			}
 			break
 		}
@@ -92,7 +97,7 @@ func (d *delivery) bundleOf(name string) *bundle {
 	}
 	b.draft.Reset(most)
 	b.name, b.topic, b.places, b.sent, b.refused = name, kafka.Topic{}, b.places[:0], false, nil
-	return b
+	return b, n
 }
 
 // later puts all bundles under way, if nothing is to be said of any record, and has
@@ -203,7 +208,7 @@ func (d *delivery) alone(b *bundle, i int, r *abi.KafkaResult) {
 	d.id = part.AppendKey(d.id[:0], at)
 	f := d.message(part, at)
 	d.single.Reset(maxKept)
-	d.single.Add(&d.kafka, d.id, f.headers)
+	d.add(&d.single, f, d.single.Form(&f.KafkaForm))
 	results, err := b.topic.ProduceDraft(waitTime, &d.single)
 	if err != nil || len(results) != 1 {
 		r.Retry = err != nil

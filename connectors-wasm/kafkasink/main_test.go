@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,34 @@ func TestPayloadsAndKeys(t *testing.T) {
 	}
 	if want := `{"serial":"a\"ü","n":-3,"u":9223372036854775808,"on":true,"raw":"AQ==","none":null}`; string(stored[2].Value) != want {
 		t.Errorf("got %s", stored[2].Value)
+	}
+}
+
+// What many records have in common is said once a request; what is too large for that
+// stands with the record.
+func TestDevicesTakeTurns(t *testing.T) {
+	h, k := opened(t, plain, "out")
+	large := strings.Repeat("x", abi.MaxKafkaForm)
+	var list []abi.Record
+	for i := range 9 {
+		r := reading("pump"+strconv.Itoa(i%3), strconv.Itoa(i))
+		if i%3 == 2 {
+			r.ContentType = large
+		}
+		list = append(list, r)
+	}
+	for call := range 2 { // the forms of a call are not those of the next
+		h.MustDeliver(guesttest.Delivery("hall", uint64(1+9*call), list[call:]...))
+		for i, m := range k.Stored("out")[9*call:] {
+			at := call + i
+			device := "pump" + strconv.Itoa(at%3)
+			if want := "snaprail-id=hall/1/" + strconv.Itoa(1+9*call+i) + " snaprail-device=" + device + " "; string(m.Key) != device || string(m.Value) != strconv.Itoa(at) || !strings.HasPrefix(headers(m), want) {
+				t.Errorf("call %d, record %d: %s %s, %.99s", call, i, m.Key, m.Value, headers(m))
+			}
+			if n := len(m.Headers); n != 5 || at%3 == 2 && len(m.Headers[4].Value) != len(large) {
+				t.Errorf("call %d, record %d has %d headers", call, i, n)
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/guest-sdk/go/kafka"
 	"github.com/snaprail/snaprail/guest-sdk/go/recordjson"
 )
 
@@ -27,10 +28,14 @@ type source struct {
 type form struct {
 	source
 
-	topic   string
-	wrong   string // why there is no topic
-	key     []byte // the device
-	headers []byte // encoded
+	topic string
+	wrong string // why there is no topic
+	abi.KafkaForm
+
+	// number is that of the form in the draft of a bundle of a call; 0: it had no room.
+	number uint32
+	bundle int
+	call   uint64
 }
 
 // maxForms bounds the forms that are kept.
@@ -55,24 +60,28 @@ func (s *sink) formOf(part *abi.DeliverPart, r *abi.Record, contentType string) 
 }
 
 func (c *config) form(part *abi.DeliverPart, r *abi.Record, from source) *form {
-	f := &form{source: from, key: []byte(r.Device)}
+	f := &form{source: from, KafkaForm: abi.KafkaForm{Key: []byte(r.Device), IDHeader: headerID}}
 	var err error
 	if f.topic, err = c.topic.of(part, r); err != nil {
 		f.wrong = err.Error()
 	}
 	if c.Headers {
-		f.headers = abi.AppendKafkaHeader(f.headers, headerDevice, r.Device)
-		f.headers = abi.AppendKafkaHeader(f.headers, headerConnector, part.Connector)
-		f.headers = abi.AppendKafkaHeader(f.headers, headerKind, r.Kind.String())
+		f.add(headerDevice, r.Device)
+		f.add(headerConnector, part.Connector)
+		f.add(headerKind, r.Kind.String())
 		if from.contentType != "" {
-			f.headers = abi.AppendKafkaHeader(f.headers, headerType, from.contentType)
+			f.add(headerType, from.contentType)
 		}
 	}
 	return f
 }
 
-// message makes the message of a record in d.message, but for its headers of the
-// form, which it answers. All of it is good until the next one.
+func (f *form) add(name, value string) {
+	f.Headers = append(f.Headers, abi.Header{Name: name, Value: []byte(value)})
+}
+
+// message makes the message of a record in d.kafka, but for what it has of its form,
+// which it answers. All of it is good until the next one.
 func (d *delivery) message(part *abi.DeliverPart, i int) *form {
 	r, m := &part.Batch.Records[i], &d.kafka
 	contentType := r.ContentType
@@ -89,7 +98,7 @@ func (d *delivery) message(part *abi.DeliverPart, i int) *form {
 		m.Value, contentType = d.value, recordjson.ContentType
 	}
 	f := d.formOf(part, r, contentType)
-	m.Time, m.Key = r.Time, f.key
+	m.Time, m.Key = r.Time, nil
 	if d.config.Key == keyRecord && len(r.Key) > 0 {
 		m.Key = r.Key
 	}
@@ -97,6 +106,18 @@ func (d *delivery) message(part *abi.DeliverPart, i int) *form {
 	if over := len(own) + ownHeaders - abi.MaxHeaders; over > 0 {
 		own = own[over:] // those that came first are too many
 	}
-	m.Headers = append(append(m.Headers[:0], own...), abi.Header{Name: headerID, Value: d.id})
+	m.Headers = append(m.Headers[:0], own...)
 	return f
+}
+
+// add puts the message of a record into a draft.
+func (d *delivery) add(to *kafka.Draft, f *form, number uint32) {
+	m := &d.kafka
+	if m.Form = number; number == 0 { // too large for a form
+		m.Headers = append(append(m.Headers, abi.Header{Name: headerID, Value: d.id}), f.Headers...)
+		if m.Key == nil {
+			m.Key = f.Key
+		}
+	}
+	to.Add(m, d.id)
 }

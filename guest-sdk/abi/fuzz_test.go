@@ -38,6 +38,7 @@ func FuzzHTTPResponse(f *testing.F) { fuzz(f, "HTTPResponse") }
 func FuzzOPCUAValues(f *testing.F)    { fuzz(f, "OPCUAValues") }
 func FuzzOPCUASubscribe(f *testing.F) { fuzz(f, "OPCUASubscribe") }
 
+func FuzzKafkaForm(f *testing.F)    { fuzz(f, "KafkaForm") }
 func FuzzKafkaProduce(f *testing.F) { fuzz(f, "KafkaProduce") }
 
 func FuzzHookRequest(f *testing.F) { fuzz(f, "HookRequest") }

@@ -52,7 +52,23 @@ type KafkaRecord struct {
 	// and made again has another, and its offsets begin anew. Empty: the cluster has
 	// none.
 	TopicID string
+	// Form, of a record to produce, is the number of one of the request's Forms, from 1
+	// on; 0: it has none.
+	Form uint32
 }
+
+// KafkaForm is what many records of a request have in common. It is said once, and
+// takes MaxKafkaForm bytes at most.
+type KafkaForm struct {
+	Key     []byte   // of records without a key
+	Headers []Header // behind the records' own
+	// IDHeader is the name of a header before those, which holds the record's ID; empty:
+	// there is none.
+	IDHeader string
+}
+
+// MaxKafkaForm bounds an encoded KafkaForm, which the host writes with each record.
+const MaxKafkaForm = 16 << 10
 
 // KafkaProduce is the request of snaprail:kafka produce; KafkaProduced is its
 // reply, once all replicas have the records. Topic and Offset are ignored.
@@ -68,6 +84,7 @@ type KafkaProduce struct {
 	// who has to wait for it after all asks again by that. While one of them has not
 	// been sent, or did not end well, nothing that comes behind it is sent.
 	Later bool
+	Forms []KafkaForm // MaxItems at most
 }
 
 // KafkaProduced has a result for each record, in the order of the request; or, of

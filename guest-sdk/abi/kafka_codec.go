@@ -93,7 +93,7 @@ func (m *KafkaRecord) Append(dst []byte) []byte {
 	dst = wire.AppendBool(dst, 8, m.Pinned)
 	dst = wire.AppendString(dst, 9, m.ID)
 	dst = wire.AppendString(dst, 10, m.TopicID)
-	return dst
+	return wire.AppendUint(dst, 11, uint64(m.Form))
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -139,6 +139,8 @@ func (m *KafkaRecord) decode(src []byte, headers, before []Header) ([]Header, er
 			m.ID = r.Text(m.ID)
 		case 10<<3 | wire.Bytes:
 			m.TopicID = r.Text(m.TopicID)
+		case 11<<3 | wire.Varint:
+			m.Form = uint32(r.Uint())
 		}
 	}
 	if n := len(headers); n > from {
@@ -157,7 +159,13 @@ func (m *KafkaProduce) Append(dst []byte) []byte {
 	}
 	dst = wire.AppendString(dst, 3, m.ID)
 	dst = wire.AppendUint(dst, 4, m.TimeoutMS)
-	return wire.AppendBool(dst, 5, m.Later)
+	dst = wire.AppendBool(dst, 5, m.Later)
+	for i := range m.Forms {
+		var mark int
+		dst, mark = wire.Begin(dst, 6)
+		dst = wire.End(m.Forms[i].Append(dst), mark)
+	}
+	return dst
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -191,6 +199,41 @@ func (m *KafkaProduce) Decode(src []byte) error {
 			m.TimeoutMS = r.Uint()
 		case 5<<3 | wire.Varint:
 			m.Later = r.Bool()
+		case 6<<3 | wire.Bytes:
+			if !hasRoom(&r, "forms", len(m.Forms), MaxItems) {
+				continue
+			}
+			m.Forms = append(m.Forms, KafkaForm{})
+			last := len(m.Forms) - 1
+			r.Fail(at("form", last, m.Forms[last].Decode(r.Bytes())))
+		}
+	}
+	return r.Err()
+}
+
+// Append adds the encoded message to dst.
+func (m *KafkaForm) Append(dst []byte) []byte {
+	if m.Key != nil {
+		dst = wire.AppendBytesAlways(dst, 1, m.Key)
+	}
+	return wire.AppendString(appendHeaders(dst, 2, m.Headers), 3, m.IDHeader)
+}
+
+// Decode reads the encoded message into m. Bytes in it alias src.
+func (m *KafkaForm) Decode(src []byte) error {
+	*m = KafkaForm{}
+	if len(src) > MaxKafkaForm {
+		return tooLarge("bytes in a form", MaxKafkaForm)
+	}
+	r := wire.Read(src)
+	for r.Next() {
+		switch r.Tag() {
+		case 1<<3 | wire.Bytes:
+			m.Key = r.Bytes()
+		case 2<<3 | wire.Bytes:
+			m.Headers = readHeader(&r, m.Headers)
+		case 3<<3 | wire.Bytes:
+			m.IDHeader = r.Text(m.IDHeader)
 		}
 	}
 	return r.Err()

@@ -10,16 +10,32 @@ import (
 
 // What a draft says is what a KafkaProduce of the same records says.
 func TestKafkaDraft(t *testing.T) {
-	more := abi.AppendKafkaHeader(abi.AppendKafkaHeader(nil, "kind", "telemetry"), "empty", "")
+	form := abi.KafkaForm{Key: []byte("k"), IDHeader: "id", Headers: []abi.Header{{Name: "kind", Value: []byte("telemetry")}}}
 	want := abi.KafkaProduce{Handle: 7, ID: "b", TimeoutMS: 300, Later: true}
 	var d abi.KafkaDraft
-	d.Add(&abi.KafkaRecord{Value: make([]byte, 100)}, []byte("gone"), nil)
-	for d.Reset(1 << 20); d.Len() < 3; {
-		r := abi.KafkaRecord{Time: -5, Key: []byte("k"), Value: bytes.Repeat([]byte{'v'}, 200*d.Len()), Headers: []abi.Header{{Name: "id", Value: []byte{1, 2}}}}
-		d.Add(&r, []byte("id/1/2"), more)
-		r.ID = "id/1/2"
-		r.Headers = append(r.Headers, abi.Header{Name: "kind", Value: []byte("telemetry")}, abi.Header{Name: "empty"})
-		want.Records = append(want.Records, r)
+	d.Form(&form)
+	d.Add(&abi.KafkaRecord{Value: make([]byte, 100)}, []byte("gone"))
+	d.Reset(1 << 20)
+	if large := (abi.KafkaForm{Key: make([]byte, abi.MaxKafkaForm)}); d.Form(&large) != 0 || d.Size() != 0 {
+		t.Error("a form that the host refuses is taken")
+	}
+	number := d.Form(&form)
+	want.Forms = append(want.Forms, form)
+	for _, size := range []int{0, 1, 100, 121, 122, 200, 8000, 8185, 8186, 20000} {
+		for _, r := range []abi.KafkaRecord{
+			{Time: -5, Form: number},
+			{Time: 1_750_000_000_000_000_000, Key: []byte("k")},
+			{Key: []byte{}, Headers: []abi.Header{{Name: "own", Value: []byte{1, 2}}}, Form: number},
+			{Key: make([]byte, 5000)},
+			{Partition: 2, Pinned: true},
+		} {
+			if r.Value = bytes.Repeat([]byte{'v'}, size); size == 1 {
+				r.Value = nil
+			}
+			d.Add(&r, []byte("id/1/2"))
+			r.ID = "id/1/2"
+			want.Records = append(want.Records, r)
+		}
 	}
 	var got abi.KafkaProduce
 	if err := got.Decode(d.Append(nil, &abi.KafkaProduce{Handle: 7, ID: "b", TimeoutMS: 300, Later: true})); err != nil || !reflect.DeepEqual(got, want) {
@@ -35,14 +51,15 @@ func TestKafkaAllocations(t *testing.T) {
 	var d abi.KafkaDraft
 	var part abi.DeliverPart
 	part.ID, part.Epoch, part.First = "con_1", 2, 3
-	more := abi.AppendKafkaHeader(nil, "kind", "telemetry")
-	r := abi.KafkaRecord{Time: 1, Key: []byte("pump1"), Value: make([]byte, 100), Headers: []abi.Header{{Name: "snaprail-id", Value: []byte("con_1/2/3")}}}
+	form := abi.KafkaForm{Key: []byte("pump1"), IDHeader: "snaprail-id", Headers: []abi.Header{{Name: "kind", Value: []byte("telemetry")}}}
+	r := abi.KafkaRecord{Time: 1, Value: make([]byte, 100)}
 	id, request := make([]byte, 0, 64), make([]byte, 0, 64<<10)
 	if n := testing.AllocsPerRun(100, func() {
 		d.Reset(1 << 20)
+		r.Form = d.Form(&form)
 		for i := range 100 {
 			id = part.AppendKey(id[:0], i)
-			d.Add(&r, id, more)
+			d.Add(&r, id)
 		}
 		request = d.Append(request[:0], &abi.KafkaProduce{Handle: 1, TimeoutMS: 2})
 	}); n != 0 {

@@ -95,6 +95,7 @@ func messages() map[string]func() message {
 		"KafkaOpen":        func() message { return new(abi.KafkaOpen) },
 		"KafkaRecord":      func() message { return new(abi.KafkaRecord) },
 		"KafkaProduce":     func() message { return new(abi.KafkaProduce) },
+		"KafkaForm":        func() message { return new(abi.KafkaForm) },
 		"KafkaProduced":    func() message { return new(abi.KafkaProduced) },
 		"KafkaEnsure":      func() message { return new(abi.KafkaEnsure) },
 		"KafkaEnsured":     func() message { return new(abi.KafkaEnsured) },

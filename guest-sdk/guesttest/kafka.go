@@ -88,7 +88,7 @@ func (k *Topics) produce(request []byte) ([]byte, error) {
 		return nil, firstError(err, k.refuse)
 	}
 	topic, err := k.topic(q.Handle)
-	if err != nil {
+	if err = firstError(err, shape(&q)); err != nil {
 		return nil, err
 	}
 	if q.Later {
@@ -118,6 +118,29 @@ func (k *Topics) produce(request []byte) ([]byte, error) {
 		k.batches[q.ID] = reply // until the end is heard, as a host does: here, for good
 	}
 	return reply.Append(nil), nil
+}
+
+// shape gives the records of a request what they have in common.
+func shape(q *abi.KafkaProduce) error {
+	for i := range q.Records {
+		r := &q.Records[i]
+		if r.Form == 0 {
+			continue
+		}
+		if int64(r.Form) > int64(len(q.Forms)) {
+			return &abi.Error{Kind: abi.FaultInvalid, Code: "invalid", Text: fmt.Sprintf("a record has the form %d of %d", r.Form, len(q.Forms))}
+		}
+		f := &q.Forms[r.Form-1]
+		if r.Key == nil {
+			r.Key = f.Key
+		}
+		r.Headers = slices.Clone(r.Headers)
+		if f.IDHeader != "" {
+			r.Headers = append(r.Headers, abi.Header{Name: f.IDHeader, Value: []byte(r.ID)})
+		}
+		r.Headers, r.Form = append(r.Headers, f.Headers...), 0
+	}
+	return nil
 }
 
 // later puts records under way for a ticket. None is sent behind one that did not end

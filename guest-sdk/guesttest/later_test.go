@@ -27,7 +27,7 @@ func (s *hasty) Deliver(in *abi.DeliverInput, step *snaprail.Step) error {
 	var d kafka.Draft
 	for p := range in.Parts {
 		for i := range in.Parts[p].Batch.Records {
-			d.Add(&abi.KafkaRecord{Value: in.Parts[p].Batch.Records[i].Payload}, []byte(in.Parts[p].Key(i)), nil)
+			d.Add(&abi.KafkaRecord{Value: in.Parts[p].Batch.Records[i].Payload}, []byte(in.Parts[p].Key(i)))
 		}
 	}
 	if in.Wait {

@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 <== handle=1
 ==> kafka.produce(handle=1)
 <== zero
-==> kafka.produce(handle=1,records=[{ 2 0 0 [] [111 110] [] true  } { 2 0 0 [] [111 102 102] [] true  }])
+==> kafka.produce(handle=1,records=[{ 2 0 0 [] [111 110] [] true   0} { 2 0 0 [] [111 102 102] [] true   0}])
 <== results=[{2 0   false} {2 1   false}]
 ==> kafka.produce(handle=1,iD="xxxxxxxxxxxxxxxx... 257 bytes")
 <== error=invalid

@@ -26,6 +26,8 @@ type flights struct {
 	records int       // under way
 	bytes   int
 
+	spare []flight // memory of those to come: few together, for each may stay for long
+
 	produced, refused, joined uint64
 
 	maxRecords, maxBytes int
@@ -38,7 +40,11 @@ type flight struct {
 	ended   bool
 	result  abi.KafkaResult
 	waiting []*wait
+	first   [1]*wait // memory of waiting
 }
+
+// together is how many flights share memory.
+const together = 16
 
 // wait is a call that wants the results of records.
 type wait struct {
@@ -77,7 +83,7 @@ func (f *flights) begin(q *abi.KafkaProduce) (w *wait, send []int) {
 			continue
 		}
 		send = append(send, i)
-		bytes += sizeOf(&q.Records[i])
+		bytes += sizeOf(q, i)
 	}
 	if len(send) > 0 && f.records > 0 && (f.records+len(send) > f.maxRecords || f.bytes+bytes > f.maxBytes) {
 		return nil, nil
@@ -102,7 +108,12 @@ func (f *flights) add(q *abi.KafkaProduce, i int, w *wait) bool {
 		w.flights[i] = twin
 		return false
 	}
-	b := &flight{id: id, size: sizeOf(&q.Records[i])}
+	if len(f.spare) == 0 {
+		f.spare = make([]flight, together)
+	}
+	b := &f.spare[0]
+	f.spare = f.spare[1:]
+	b.id, b.size, b.waiting = id, sizeOf(q, i), b.first[:0]
 	w.flights[i] = b
 	f.records++
 	f.bytes += b.size
@@ -112,10 +123,27 @@ func (f *flights) add(q *abi.KafkaProduce, i int, w *wait) bool {
 	return true
 }
 
-func sizeOf(r *abi.KafkaRecord) int {
-	n := len(r.Key) + len(r.Value) + 64
-	for _, h := range r.Headers {
-		n += len(h.Name) + len(h.Value)
+// formOf is what a record of a batch has in common with others; nil: nothing.
+func formOf(q *abi.KafkaProduce, i int) *abi.KafkaForm {
+	if n := q.Records[i].Form; n > 0 {
+		return &q.Forms[n-1]
+	}
+	return nil
+}
+
+// sizeOf is what a record of a batch takes.
+func sizeOf(q *abi.KafkaProduce, i int) int {
+	r := &q.Records[i]
+	n := len(r.Key) + len(r.Value) + 64 + sizeOfHeaders(r.Headers)
+	if f := formOf(q, i); f != nil {
+		n += len(f.Key) + len(f.IDHeader) + len(r.ID) + sizeOfHeaders(f.Headers)
+	}
+	return n
+}
+
+func sizeOfHeaders(list []abi.Header) (n int) {
+	for i := range list {
+		n += len(list[i].Name) + len(list[i].Value)
 	}
 	return n
 }
@@ -140,7 +168,7 @@ func (f *flights) end(b *flight, result abi.KafkaResult) {
 	if len(b.waiting) == 0 && b.id != "" {
 		f.miss(b)
 	}
-	b.waiting = nil
+	b.waiting, b.first[0] = nil, nil
 }
 
 // counts are what became of records: confirmed by all replicas, refused or given
@@ -236,11 +264,14 @@ func (b *batch) ended() {
 	}
 }
 
-// checkIDs says which ID is too long.
-func checkIDs(q *abi.KafkaProduce) error {
+// checkRecords refuses a batch whose IDs are too long, or whose forms are not there.
+func checkRecords(q *abi.KafkaProduce) error {
 	long := len(q.ID) > maxID
 	for i := range q.Records {
 		long = long || len(q.Records[i].ID) > maxID
+		if n := q.Records[i].Form; int64(n) > int64(len(q.Forms)) {
+			return fault.New(fault.Invalid, "kafka.produce: record %d has the form %d of %d", i, n, len(q.Forms))
+		}
 	}
 	if long {
 		return fault.New(fault.Invalid, "kafka.produce: the ID of a batch or a record has at most %d bytes", maxID)

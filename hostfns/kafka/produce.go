@@ -21,7 +21,7 @@ func (s *session) produce(ctx context.Context, in, out []byte) ([]byte, error) {
 	if err := q.Decode(bytes.Clone(in)); err != nil { // the records outlive the call
 		return nil, fault.Wrap(fault.Invalid, err, "kafka.produce: the request cannot be read")
 	}
-	if err := checkIDs(&q); err != nil || len(q.Records) == 0 {
+	if err := checkRecords(&q); err != nil || len(q.Records) == 0 {
 		return out[:0], err
 	}
 	if q.Later {
@@ -106,11 +106,14 @@ func (s *session) cargo(w *wait, q *abi.KafkaProduce, send []int) *cargo {
 // recordsFor are the library's records for those that are to be sent, with what
 // they hold beside each other.
 func (s *session) recordsFor(q *abi.KafkaProduce, send []int) []kgo.Record {
-	n := 0
+	n, size := 0, 0
 	for _, i := range send {
 		n += len(q.Records[i].Headers)
+		if f := formOf(q, i); f != nil {
+			n, size = n+1+len(f.Headers), size+len(q.Records[i].ID)
+		}
 	}
-	records, headers := make([]kgo.Record, len(send)), make([]kgo.RecordHeader, 0, n)
+	records, headers, ids := make([]kgo.Record, len(send)), make([]kgo.RecordHeader, 0, n), make([]byte, 0, size)
 	for k, i := range send {
 		from, r := &q.Records[i], &records[k]
 		r.Topic, r.Key, r.Value, r.Partition = s.set.args.Topic, from.Key, from.Value, unpinned
@@ -123,6 +126,19 @@ func (s *session) recordsFor(q *abi.KafkaProduce, send []int) []kgo.Record {
 		first := len(headers)
 		for _, h := range from.Headers {
 			headers = append(headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
+		}
+		if f := formOf(q, i); f != nil {
+			if r.Key == nil {
+				r.Key = f.Key
+			}
+			if f.IDHeader != "" {
+				at := len(ids)
+				ids = append(ids, from.ID...)
+				headers = append(headers, kgo.RecordHeader{Key: f.IDHeader, Value: ids[at:len(ids):len(ids)]})
+			}
+			for j := range f.Headers {
+				headers = append(headers, kgo.RecordHeader{Key: f.Headers[j].Name, Value: f.Headers[j].Value})
+			}
 		}
 		if len(headers) > first {
 			r.Headers = headers[first:len(headers):len(headers)]

@@ -53,6 +53,51 @@ func TestProduceKeepsKeysHeadersTimesAndOrder(t *testing.T) {
 	}
 }
 
+// What records have in common is said once, and stands in each.
+func TestProduceOfForms(t *testing.T) {
+	r := cluster(t)
+	end := r.opened(group(), r.args())
+	own := abi.KafkaRecord{Key: []byte("own"), Value: []byte("1"), ID: "c/1/1", Form: 1, Headers: []abi.Header{{Name: "trace", Value: []byte("7")}}}
+	q := abi.KafkaProduce{
+		Records: []abi.KafkaRecord{own, {Value: []byte("2"), ID: "c/1/2", Form: 1}, {Value: []byte("3"), ID: "c/1/3", Form: 2}, keyed("k", "4")},
+		Forms: []abi.KafkaForm{
+			{Key: []byte("pump"), IDHeader: "id", Headers: []abi.Header{{Name: "kind", Value: []byte("a")}}},
+			{Key: []byte{}, Headers: []abi.Header{{Name: "kind", Value: []byte("b")}}},
+		},
+	}
+	if results, err := produce(t.Context(), end, q); err != nil || slices.ContainsFunc(results, func(r abi.KafkaResult) bool { return r.Code != "" }) {
+		t.Fatal(results, err)
+	}
+	c, err := kgo.NewClient(kgo.SeedBrokers(r.address()), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var got []string
+	for len(got) < len(q.Records) && ctx.Err() == nil {
+		c.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+			text := string(r.Value) + " " + string(r.Key)
+			for _, h := range r.Headers {
+				text += " " + h.Key + "=" + string(h.Value)
+			}
+			got = append(got, text)
+		})
+	}
+	slices.Sort(got)
+	if want := []string{"1 own trace=7 id=c/1/1 kind=a", "2 pump id=c/1/2 kind=a", "3  kind=b", "4 k"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if _, err := produce(t.Context(), end, abi.KafkaProduce{Records: []abi.KafkaRecord{{Form: 3}}, Forms: q.Forms}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a form that is not there: %v", err)
+	}
+	large := []abi.KafkaForm{{Key: make([]byte, abi.MaxKafkaForm)}}
+	if _, err := produce(t.Context(), end, abi.KafkaProduce{Records: []abi.KafkaRecord{{Form: 1}}, Forms: large}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a form that is too large: %v", err)
+	}
+}
+
 // Each record has a result of its own (abuse case 40).
 func TestOneRecordTooLarge(t *testing.T) {
 	r := cluster(t)
