@@ -49,11 +49,27 @@ func (i *input) tryPut(in []byte) (n int, starved bool) {
 	defer i.mu.Unlock()
 	i.lost = false
 	n = min(len(in), i.max-len(i.buf))
-	if !i.share.Hold(len(i.buf) + n) {
+	if !i.grow(len(i.buf) + n) {
 		return 0, true
 	}
 	i.buf = append(i.buf, in[:n]...)
 	return n, false
+}
+
+// grow makes the buffer large enough: what it has room for is drawn on the purse, and
+// not only what it holds. Twice as large as it was, unless the purse has not got that.
+func (i *input) grow(need int) bool {
+	size := cap(i.buf)
+	if need <= size {
+		return true
+	}
+	if twice := min(2*size, i.max); twice > need && i.share.Hold(twice) {
+		size = twice
+	} else if size = need; !i.share.Hold(need) {
+		return false
+	}
+	i.buf = append(make([]byte, 0, size), i.buf...)
+	return true
 }
 
 // left follows what was taken out.

@@ -99,4 +99,29 @@ func TestInputDrawsOnThePurse(t *testing.T) {
 	}
 }
 
+// What is drawn is what the buffer takes of memory, however it has grown.
+func TestInputDrawsWhatItTakes(t *testing.T) {
+	const all, free = 16 << 20, 64 << 10
+	purse := &pouch{left: all}
+	i := newInput(1<<20, purse)
+	block := make([]byte, 997)
+	drawn := func() int { return all - int(purse.has()) }
+	for n := 0; n < 1<<20; {
+		got, starved := i.tryPut(block)
+		if n += got; got == 0 || starved || n != len(i.buf) {
+			t.Fatalf("%d bytes found room behind %d", got, n-got)
+		}
+		if size := cap(i.buf); drawn()+free < size || drawn() > size || size > 1<<20 {
+			t.Fatalf("%d bytes are drawn for %d", drawn(), size)
+		}
+	}
+	i.read(nil, want{size: 1<<20 - 1}, false)
+	if size := cap(i.buf); drawn()+free < size {
+		t.Errorf("%d bytes are drawn for the %d that are left of it", drawn(), size)
+	}
+	if i.leave(); drawn() != 0 {
+		t.Errorf("%d bytes are drawn for nothing", drawn())
+	}
+}
+
 var _ capability.Purse = (*pouch)(nil)
