@@ -61,6 +61,13 @@ func (s *settledMarks) has(at delivery.Position) bool {
 	return at.Compare(s.Through) <= 0 || slices.Contains(s.Each, at)
 }
 
+// add notes a position, once.
+func (s *settledMarks) add(at delivery.Position) {
+	if !s.has(at) {
+		s.Each = append(s.Each, at)
+	}
+}
+
 // Quarantine lists what of a connector could not be handled and is put aside,
 // newest first. The page's After is a position: of what is older. more is how
 // many older ones are kept and not listed.
@@ -241,7 +248,7 @@ func (t *Tenant) DropQuarantined(ctx context.Context, idOrName, at string) error
 	if err != nil {
 		return err
 	}
-	return t.drop(ctx, &c, at, func(m *settledMarks) { m.Each = append(m.Each, k.at) })
+	return t.drop(ctx, &c, at, func(m *settledMarks) { m.add(k.at) })
 }
 
 // DropQuarantine says that all up to and with a position are done with; how many
@@ -318,7 +325,7 @@ func (t *Tenant) RetryQuarantined(ctx context.Context, idOrName, at string) (Ret
 	}
 	head := t.runtime.Outbox().Head()
 	settling := context.WithoutCancel(ctx)
-	again, err := t.runtime.Again(c.ID, r.Reject, func() { t.settled(settling, c.ID, r.at) })
+	again, err := t.runtime.Again(c.ID, r.at, r.Reject, func() { t.settled(settling, c.ID, r.at) })
 	if err != nil {
 		return Retried{}, err
 	}
@@ -347,7 +354,7 @@ func withArticle(of outbox.RejectOf) string {
 // somebody asks for that.
 func (t *Tenant) settled(ctx context.Context, id string, at delivery.Position) {
 	err := t.space.Update(ctx, func(w store.Writer) error {
-		return t.mark(w, id, func(m *settledMarks) { m.Each = append(m.Each, at) })
+		return t.mark(w, id, func(m *settledMarks) { m.add(at) })
 	})
 	if err != nil && t.cfg.Log != nil {
 		t.cfg.Log.WarnContext(ctx, "a record that was handed in again stays in quarantine", "connector", id, "position", at, "error", err)

@@ -13,6 +13,7 @@ const maxAgain = 256
 
 // Again is a record that is handed in once more, on its way.
 type Again struct {
+	at      Position
 	settled func()        // told when the record is settled, before done
 	done    chan struct{} // closed at the end
 	arrived bool          // guarded by done
@@ -32,11 +33,12 @@ func (a *Again) end(settled bool) {
 	close(a.done)
 }
 
-// Again hands a record in once more: an encoded abi.DeliverInput of one record, as
-// Pick answers it, behind what waits already. settled is told on the taker's
-// goroutine when it is done with; a feed that is closed or rewound forgets it.
-// Invalid: the input is none. Exhausted: too many wait.
-func (f *Feed) Again(input []byte, settled func()) (*Again, error) {
+// Again hands a record in once more that was put aside at a position: an encoded
+// abi.DeliverInput of one record, as Pick answers it, behind what waits already. One
+// that waits is not handed in beside itself: the same Again is answered. settled is
+// told on the taker's goroutine when it is done with; a feed that is closed or
+// rewound forgets it. Invalid: the input is none. Exhausted: too many wait.
+func (f *Feed) Again(at Position, input []byte, settled func()) (*Again, error) {
 	var in abi.DeliverInput
 	if err := in.Decode(input); err != nil || in.Count() != 1 {
 		return nil, fault.New(fault.Invalid, "what was kept is no record on its way out")
@@ -44,7 +46,6 @@ func (f *Feed) Again(input []byte, settled func()) (*Again, error) {
 	part := in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
 	batch := part.Batch.Append(nil)
 	part.Batch = abi.Batch{}
-	a := &Again{settled: settled, done: make(chan struct{})}
 	f.turning.Lock()
 	defer f.turning.Unlock()
 	if f.closed {
@@ -52,10 +53,18 @@ func (f *Feed) Again(input []byte, settled func()) (*Again, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.again >= maxAgain {
-		return nil, fault.New(fault.Exhausted, "%d records wait to be handed in again already", maxAgain)
+	if a := f.again[at]; a != nil {
+		return a, nil
 	}
-	f.again++
+	if len(f.again) >= maxAgain {
+		return nil, fault.New(fault.Exhausted, "%d records wait to be handed in again already", maxAgain).
+			WithHint("They are handed in when the connector takes records; come again with the others when those that wait are done.")
+	}
+	a := &Again{at: at, settled: settled, done: make(chan struct{})}
+	if f.again == nil {
+		f.again = map[Position]*Again{}
+	}
+	f.again[at] = a
 	f.held++
 	f.bytes += len(batch)
 	// Of the block that comes next: the place stays behind all that is read.
@@ -72,5 +81,5 @@ func (f *Feed) abandon() {
 			f.queue[i].again = nil
 		}
 	}
-	f.again = 0
+	clear(f.again)
 }

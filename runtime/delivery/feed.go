@@ -60,12 +60,12 @@ type Feed struct {
 
 	mu     sync.Mutex
 	queue  []piece
-	held   int    // records in the queue
-	kept   int    // the oldest of them, which are under way
-	stale  int    // records that are under way, and of no place any more
-	bytes  int    // of the queue
-	again  int    // pieces of the queue that are handed in once more
-	seen   uint64 // the last block that was read
+	held   int                 // records in the queue
+	kept   int                 // the oldest of them, which are under way
+	stale  int                 // records that are under way, and of no place any more
+	bytes  int                 // of the queue
+	again  map[Position]*Again // of the pieces of the queue that are handed in once more
+	seen   uint64              // the last block that was read
 	missed uint64
 	turns  uint64 // counts how often the place was set from outside
 	pace   pace
@@ -382,7 +382,7 @@ func (f *Feed) Settle(records int) {
 		f.bytes -= len(p.batch)
 		if p.again != nil {
 			again = append(again, p.again)
-			f.again--
+			delete(f.again, p.again.at)
 		}
 		done++
 	}

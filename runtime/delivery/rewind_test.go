@@ -109,7 +109,7 @@ func TestAgainComesAndIsSettled(t *testing.T) {
 	_, kept := f.Pick(1)
 	f.Settle(2)
 	settled := 0
-	again, err := f.Again(kept, func() { settled++ })
+	again, err := f.Again(delivery.Position{Block: 1}, kept, func() { settled++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestAgainComesAndIsSettled(t *testing.T) {
 	if at, _ := delivery.Place(r.log, "me"); at != r.log.Head() {
 		t.Errorf("the place is %d of %d", at, r.log.Head())
 	}
-	if _, err := f.Again([]byte("no"), nil); !fault.Is(err, fault.Invalid) {
+	if _, err := f.Again(delivery.Position{Block: 1}, []byte("no"), nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("of no record: %v", err)
 	}
 }
@@ -145,7 +145,7 @@ func TestAgainIsForgotten(t *testing.T) {
 		r.take(f, 1, 256)
 		_, kept := f.Pick(0)
 		f.Settle(1)
-		again, err := f.Again(kept, func() { t.Errorf("%s: settled", name) })
+		again, err := f.Again(delivery.Position{Block: 1}, kept, func() { t.Errorf("%s: settled", name) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,18 +156,54 @@ func TestAgainIsForgotten(t *testing.T) {
 	}
 }
 
+// TestAgainIsHandedInOnce however often it is asked for while it waits; when it is
+// done with it may come again.
+func TestAgainIsHandedInOnce(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", "0")
+	r.take(f, 1, 256)
+	_, kept := f.Pick(0)
+	f.Settle(1)
+	at, settled := delivery.Position{Block: 7, Index: 3}, 0
+	for round := range 2 {
+		first, err := f.Again(at, kept, func() { settled++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second, err := f.Again(at, kept, func() { settled++ }); second != first || err != nil {
+			t.Errorf("it is handed in beside itself, %v", err)
+		}
+		r.wants(r.take(f, 1, 256), "a/0=0")
+		f.Settle(1)
+		if <-first.Done(); settled != round+1 {
+			t.Errorf("settled %d times", settled)
+		}
+	}
+	if _, err := f.Again(at, kept, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Rewind(1); err != nil { // which forgets it
+		t.Fatal(err)
+	}
+	if _, err := f.Again(at, kept, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	r.wants(r.take(f, 1, 256), "a/0=0")
+}
+
 func TestAgainIsBounded(t *testing.T) {
 	r := newRig(t, outbox.Config{})
 	f := r.open(spec.Feed{})
 	r.block("a", "0")
 	r.take(f, 1, 256)
 	_, kept := f.Pick(0)
-	for range 256 {
-		if _, err := f.Again(kept, func() {}); err != nil {
+	for i := range 256 {
+		if _, err := f.Again(delivery.Position{Block: 1, Index: i}, kept, func() {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.Again(kept, func() {}); !fault.Is(err, fault.Exhausted) {
+	if _, err := f.Again(delivery.Position{Block: 2}, kept, func() {}); !fault.Is(err, fault.Exhausted) {
 		t.Errorf("one more: %v", err)
 	}
 }

@@ -31,11 +31,11 @@ func (t *Tenant) Aside(ctx context.Context, id string) (list []delivery.Aside, m
 // Again hands a record that was put aside on its way out to its connector once
 // more; settled is told when it is done with. WrongState: the connector does not
 // run.
-func (t *Tenant) Again(id string, r *outbox.Reject, settled func()) (*delivery.Again, error) {
+func (t *Tenant) Again(id string, at delivery.Position, r *outbox.Reject, settled func()) (*delivery.Again, error) {
 	f := t.feeds.of(id)
 	if f == nil {
 		return nil, fault.New(fault.WrongState, "the connector does not run, so that nothing can be handed to it").
 			WithHint("Activate the connector; what was put aside stays.")
 	}
-	return f.Again(r.Input, settled)
+	return f.Again(at, r.Input, settled)
 }
