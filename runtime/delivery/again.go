@@ -8,12 +8,17 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// maxAgain bounds the records that wait in a feed to be handed in once more.
-const maxAgain = 256
+// The bounds of the records that wait in a feed to be handed in once more: a record
+// may have 1 MiB, and what waits is beside what is read ahead.
+const (
+	maxAgain      = 256
+	maxAgainBytes = maxAheadBytes
+)
 
 // Again is a record that is handed in once more, on its way.
 type Again struct {
 	at      Position
+	bytes   int
 	settled func()        // told when the record is settled, before done
 	done    chan struct{} // closed at the end
 	arrived bool          // guarded by done
@@ -56,15 +61,17 @@ func (f *Feed) Again(at Position, input []byte, settled func()) (*Again, error) 
 	if a := f.again[at]; a != nil {
 		return a, nil
 	}
-	if len(f.again) >= maxAgain {
-		return nil, fault.New(fault.Exhausted, "%d records wait to be handed in again already", maxAgain).
+	if len(f.again) >= maxAgain || f.againBytes+len(batch) > maxAgainBytes {
+		return nil, fault.New(fault.Exhausted, "%d records of %d bytes wait to be handed in again already, and no more than %d of %d may",
+			len(f.again), f.againBytes, maxAgain, maxAgainBytes).
 			WithHint("They are handed in when the connector takes records; come again with the others when those that wait are done.")
 	}
-	a := &Again{at: at, settled: settled, done: make(chan struct{})}
+	a := &Again{at: at, bytes: len(batch), settled: settled, done: make(chan struct{})}
 	if f.again == nil {
 		f.again = map[Position]*Again{}
 	}
 	f.again[at] = a
+	f.againBytes += a.bytes
 	f.held++
 	f.bytes += len(batch)
 	// Of the block that comes next: the place stays behind all that is read.
@@ -82,4 +89,5 @@ func (f *Feed) abandon() {
 		}
 	}
 	clear(f.again)
+	f.againBytes = 0
 }

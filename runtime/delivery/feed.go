@@ -58,17 +58,18 @@ type Feed struct {
 	done    chan struct{}
 	closed  bool
 
-	mu     sync.Mutex
-	queue  []piece
-	held   int                 // records in the queue
-	kept   int                 // the oldest of them, which are under way
-	stale  int                 // records that are under way, and of no place any more
-	bytes  int                 // of the queue
-	again  map[Position]*Again // of the pieces of the queue that are handed in once more
-	seen   uint64              // the last block that was read
-	missed uint64
-	turns  uint64 // counts how often the place was set from outside
-	pace   pace
+	mu         sync.Mutex
+	queue      []piece
+	held       int                 // records in the queue
+	kept       int                 // the oldest of them, which are under way
+	stale      int                 // records that are under way, and of no place any more
+	bytes      int                 // of the queue
+	again      map[Position]*Again // of the pieces of the queue that are handed in once more
+	againBytes int                 // of them
+	seen       uint64              // the last block that was read
+	missed     uint64
+	turns      uint64 // counts how often the place was set from outside
+	pace       pace
 
 	// Of the goroutine that takes.
 	input []byte
@@ -383,6 +384,7 @@ func (f *Feed) Settle(records int) {
 		if p.again != nil {
 			again = append(again, p.again)
 			delete(f.again, p.again.at)
+			f.againBytes -= p.again.bytes
 		}
 		done++
 	}

@@ -1,6 +1,8 @@
 package delivery_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,6 +208,37 @@ func TestAgainIsBounded(t *testing.T) {
 	if _, err := f.Again(delivery.Position{Block: 2}, kept, func() {}); !fault.Is(err, fault.Exhausted) {
 		t.Errorf("one more: %v", err)
 	}
+}
+
+// TestAgainIsBoundedInBytes: large records do not wait in any number, and the room is
+// there again when they are done with, or forgotten.
+func TestAgainIsBoundedInBytes(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{})
+	r.block("a", strings.Repeat("x", 500<<10)) // which is in the device, too
+	r.take(f, 1, 256)
+	_, kept := f.Pick(0)
+	kept = slices.Clone(kept)
+	f.Settle(1)
+	fill := func() {
+		t.Helper()
+		for i := range 3 {
+			_, err := f.Again(delivery.Position{Block: 1, Index: i}, kept, func() {})
+			if full := i == 2; full != fault.Is(err, fault.Exhausted) || !full && err != nil {
+				t.Fatalf("the record %d: %v", i, err)
+			}
+		}
+	}
+	fill()
+	for range 2 {
+		r.take(f, 1, 1)
+		f.Settle(1)
+	}
+	fill()
+	if err := f.Rewind(1); err != nil {
+		t.Fatal(err)
+	}
+	fill()
 }
 
 // TestBacklogInRecords: what was read is counted, what was not is reckoned, and the
