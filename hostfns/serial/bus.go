@@ -112,7 +112,7 @@ func (b *bus) tell(e capability.Event) {
 	defer b.mu.Unlock()
 	for _, m := range b.members {
 		if m.events.tryPush(e, nil) { // one without room has much of this to read already
-			signal(m.events.ready)
+			capability.Signal(m.events.ready)
 		}
 	}
 }

@@ -34,12 +34,12 @@ func (i *input) put(stop <-chan struct{}, in []byte) (n int, err error) {
 	for {
 		put, starved := i.tryPut(in[n:])
 		n += put
-		signal(i.ready)
+		capability.Signal(i.ready)
 		if n == len(in) {
 			return n, nil
 		}
-		if err := waitRoom(i.room, stop, starved); err != nil {
-			return n, err
+		if !capability.AwaitRoom(i.room, stop, starved) {
+			return n, errInterrupted
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (i *input) left() {
 		i.buf = nil
 	}
 	i.share.Leave(cap(i.buf))
-	signal(i.room)
+	capability.Signal(i.room)
 }
 
 // end gives back what is drawn on the purse, for good.
@@ -93,7 +93,7 @@ func (i *input) fail() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.lost = true
-	signal(i.ready)
+	capability.Signal(i.ready)
 }
 
 // leave empties it and answers what there was.

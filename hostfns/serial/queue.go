@@ -2,7 +2,6 @@ package serial
 
 import (
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -46,10 +45,6 @@ const (
 	keptArena   = 64 << 10
 
 	entryBytes = int(unsafe.Sizeof(entry{}))
-
-	// purseWait is how often somebody who waits for the purse looks again: what
-	// others give back they do not tell.
-	purseWait = 50 * time.Millisecond
 )
 
 func newQueue(frames, bytes int, purse capability.Purse) *queue {
@@ -63,11 +58,11 @@ func newQueue(frames, bytes int, purse capability.Purse) *queue {
 // push adds an event with a copy of data, waiting for room until stop is closed.
 func (q *queue) push(stop <-chan struct{}, e capability.Event, data []byte) error {
 	for !q.tryPush(e, data) {
-		if err := waitRoom(q.room, stop, q.isStarved()); err != nil {
-			return err
+		if !capability.AwaitRoom(q.room, stop, q.isStarved()) {
+			return errInterrupted
 		}
 	}
-	signal(q.ready)
+	capability.Signal(q.ready)
 	return nil
 }
 
@@ -75,24 +70,6 @@ func (q *queue) isStarved() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.starved
-}
-
-// waitRoom waits for room until stop is closed, and no longer than a while for a
-// purse.
-func waitRoom(room, stop <-chan struct{}, starved bool) error {
-	var again <-chan time.Time
-	if starved {
-		t := time.NewTimer(purseWait)
-		defer t.Stop()
-		again = t.C
-	}
-	select {
-	case <-room:
-	case <-again:
-	case <-stop:
-		return errInterrupted
-	}
-	return nil
 }
 
 // hold draws what rings of these sizes need.
@@ -223,7 +200,7 @@ func (q *queue) take(dst []capability.Event, items, bytes int) []capability.Even
 		bytes -= e.len
 	}
 	if q.taken < q.count {
-		signal(q.ready)
+		capability.Signal(q.ready)
 	}
 	return dst
 }
@@ -248,7 +225,7 @@ func (q *queue) ack(n int) {
 		q.entries, q.head, q.arena = nil, 0, nil // a burst is over
 		q.share.Leave(0)
 	}
-	signal(q.room)
+	capability.Signal(q.room)
 }
 
 // end gives back what is drawn on the purse, for good: the session is over.
@@ -264,7 +241,7 @@ func (q *queue) rewind() {
 	defer q.mu.Unlock()
 	q.taken = 0
 	if q.count > 0 {
-		signal(q.ready)
+		capability.Signal(q.ready)
 	}
 }
 
@@ -272,11 +249,4 @@ func (q *queue) buffered() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.count
-}
-
-func signal(token chan struct{}) {
-	select {
-	case token <- struct{}{}:
-	default:
-	}
 }

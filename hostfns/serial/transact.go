@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/framing"
 )
@@ -180,7 +181,7 @@ func (t *turn) feed(in []byte) {
 		in = rest
 		t.found(frame, v)
 	}
-	signal(t.changed)
+	capability.Signal(t.changed)
 }
 
 func (t *turn) found(frame []byte, v framing.Verdict) {
@@ -207,7 +208,7 @@ func (t *turn) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lost = err
-	signal(t.changed)
+	capability.Signal(t.changed)
 }
 
 func (t *turn) reply() abi.SerialReply {

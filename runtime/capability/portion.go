@@ -1,5 +1,10 @@
 package capability
 
+import "time"
+
+// purseWait is how often whoever waits for a purse looks again.
+const purseWait = 50 * time.Millisecond
+
 // The steps in which a Portion draws, in bytes. The first one is free, so that
 // whoever takes all of a purse leaves every buffer what it mostly needs.
 const portionStep = 64 << 10
@@ -51,6 +56,25 @@ func (p *Portion) shrink(need int64) {
 		_ = p.purse.Hold(-less) // giving back is not refused
 		p.drawn -= less
 	}
+}
+
+// AwaitRoom waits until room holds a token, or until it is time to look again: starved
+// says that it was a purse that had not got what was wanted, and what others give back
+// to that they do not tell. false: done is closed.
+func AwaitRoom(room, done <-chan struct{}, starved bool) (look bool) {
+	var again <-chan time.Time
+	if starved {
+		t := time.NewTimer(purseWait)
+		defer t.Stop()
+		again = t.C
+	}
+	select {
+	case <-room:
+	case <-again:
+	case <-done:
+		return false
+	}
+	return true
 }
 
 // beyondFree is a size in whole steps, without the first.

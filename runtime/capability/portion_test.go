@@ -3,6 +3,7 @@ package capability_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -57,6 +58,33 @@ func TestPortion(t *testing.T) {
 	}
 	zero.Leave(0)
 	zero.End()
+}
+
+// Whoever waits for want of a purse looks again by itself, and nobody else does.
+func TestAwaitRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room, done := make(chan struct{}, 1), make(chan struct{})
+		began := time.Now()
+		if !capability.AwaitRoom(room, done, true) || time.Since(began) > time.Second {
+			t.Error("an empty purse is waited for")
+		}
+		waits := make(chan bool)
+		go func() { waits <- capability.AwaitRoom(room, done, false) }()
+		<-time.After(time.Hour)
+		select {
+		case <-waits:
+			t.Error("somebody looks for room who would be told")
+		default:
+		}
+		capability.Signal(room)
+		if !<-waits {
+			t.Error("there is room")
+		}
+		go func() { waits <- capability.AwaitRoom(room, done, true) }()
+		if close(done); <-waits {
+			t.Error("it is over")
+		}
+	})
 }
 
 func TestBeforeDeadline(t *testing.T) {

@@ -10,7 +10,6 @@ package queue
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
@@ -19,10 +18,6 @@ import (
 // Overhead is what an event costs beside its data, in bytes, as it is drawn on the
 // purse.
 const Overhead = 256
-
-// purseWait is how often a queue looks whether an empty purse has something again:
-// what others give back they do not tell.
-const purseWait = 50 * time.Millisecond
 
 // Config is what a queue is made of.
 type Config struct {
@@ -227,16 +222,7 @@ func (q *Queue[T]) End() {
 
 // wait waits for room, or until it is time to look again.
 func (q *Queue[T]) wait(ctx context.Context, starved bool) error {
-	var again <-chan time.Time
-	if starved {
-		t := time.NewTimer(purseWait)
-		defer t.Stop()
-		again = t.C
-	}
-	select {
-	case <-q.room:
-	case <-again:
-	case <-ctx.Done():
+	if !capability.AwaitRoom(q.room, ctx.Done(), starved) {
 		return ctx.Err()
 	}
 	return nil
