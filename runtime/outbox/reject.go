@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
 )
 
 // RejectOf says what the input of a Reject is. Numbers are stored, so that none
@@ -41,15 +43,25 @@ func (o RejectOf) String() string {
 // hooksGroup is the group whose events are requests.
 const hooksGroup = "hooks"
 
-// Summary says on one line what was put aside, with at most so many bytes of its
-// content: of a request its path and body, of a record on its way out its key and
-// device.
+// Summary says on one line what was put aside, with at most so many bytes of each
+// part of its content: of a request its path and body, of a record on its way out
+// its key and device. The whole has at most SummaryBound(most) bytes, and holds
+// nothing of the content alive: names are a guest's to choose, and as long as a
+// record may be.
 func (j *Reject) Summary(most int) string {
+	return fault.Clip(j.summary(most), SummaryBound(most))
+}
+
+// SummaryBound is how many bytes a Summary has at most: a quoted byte has up to four,
+// and words and numbers come beside.
+func SummaryBound(most int) int { return 4*most + 256 }
+
+func (j *Reject) summary(most int) string {
 	switch j.Of {
 	case RejectEvent:
 		var r abi.HookRequest
 		if j.Group == hooksGroup && r.Decode(j.Input) == nil {
-			return fmt.Sprintf("%s %s: %s", r.Method, r.Path, excerpt(r.Body, most))
+			return fmt.Sprintf("%s %s: %s", clip(r.Method, most), clip(r.Path, most), excerpt(r.Body, most))
 		}
 	case RejectRecord:
 		if text, ok := j.record(most); ok {
@@ -80,9 +92,9 @@ func (j *Reject) delivery(most int) (text string, ok bool) {
 	}
 	p := &in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
 	r := &p.Batch.Records[0]
-	text = p.Key(0) + " of " + p.Connector
+	text = clip(p.Key(0), max(most, keyLen)) + " of " + clip(p.Connector, most)
 	if r.Device != "" {
-		text += ", device " + r.Device
+		text += ", device " + clip(r.Device, most)
 	}
 	return text + ": " + recordText(r, most), true
 }
@@ -100,9 +112,20 @@ func recordText(r *abi.Record, most int) string {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		fmt.Fprintf(&b, "%s=%s", r.Points[i].Name, pointText(r.Points[i].Value, most))
+		fmt.Fprintf(&b, "%s=%s", clip(r.Points[i].Name, most), pointText(r.Points[i].Value, most))
 	}
 	return b.String()
+}
+
+// keyLen is the room that the idempotency key of a connector of ours needs.
+const keyLen = 128
+
+// clip is a name as it is, or its beginning.
+func clip(name string, most int) string {
+	if len(name) > most {
+		return fault.Clip(name[:min(len(name), most+utf8.UTFMax)], most) + "…"
+	}
+	return name
 }
 
 func excerpt(data []byte, most int) string {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 )
@@ -32,6 +33,30 @@ func TestSummaryOfAReject(t *testing.T) {
 		if got := c.in.Summary(20); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
+	}
+}
+
+// Names are a guest's to choose: a list of what was put aside does not hold them
+// whole, whatever they are of.
+func TestSummaryIsBounded(t *testing.T) {
+	long := strings.Repeat("n\xff", 300<<10)
+	request := abi.HookRequest{Method: long, Path: long, Body: []byte(long)}
+	points := abi.Batch{Records: []abi.Record{{Device: long, Points: []abi.Point{{Name: long, Value: abi.String(long)}, {Name: long}}}}}
+	raw := points.Append(nil)
+	deliver := abi.DeliverPart{Connector: long, ID: long}
+	for of, in := range map[RejectOf][]byte{
+		RejectEvent: request.Append(nil), RejectRecord: raw, RejectDelivery: deliver.AppendAround(nil, raw), RejectMessage: []byte(long), RejectUnknown: []byte(long),
+	} {
+		j := Reject{Of: of, Group: "hooks", Input: in}
+		for _, most := range []int{0, 1, 160, 4096} {
+			if got := j.Summary(most); len(got) > SummaryBound(most) || !utf8.ValidString(got) {
+				t.Errorf("%s with %d of the content: %d bytes", of, most, len(got))
+			}
+		}
+	}
+	short := abi.Batch{Records: []abi.Record{{Points: []abi.Point{{Name: "a-long-name-of-a-point", Value: abi.Int(1)}}}}}
+	if got := (&Reject{Of: RejectRecord, Input: short.Append(nil)}).Summary(6); got != "a-long…=1" {
+		t.Errorf("a name is told as %s", got)
 	}
 }
 
