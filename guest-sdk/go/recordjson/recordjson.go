@@ -2,13 +2,15 @@
 // values alone, or of all that they say. A guest imports it; it knows no protocol.
 //
 // All functions append, and allocate nothing beside what they append to, but for
-// the names of very many values.
+// the names of very many values, and for names that are no UTF-8.
 package recordjson
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -42,10 +44,11 @@ func values(dst []byte, points []abi.Point, names Index) []byte {
 	return append(dst, '}')
 }
 
-// Index tells which value is the last of its name.
+// Index tells which value is the last of its name: of the name as it is written,
+// in which bytes that are no UTF-8 are all the same.
 type Index struct {
 	points []abi.Point
-	last   map[string]int // nil: they are few
+	last   map[string]int // by written name; nil: they are few, and written as they are
 }
 
 // few values are looked through without a map.
@@ -54,10 +57,10 @@ const few = 32
 // IndexOf is the index of values.
 func IndexOf(points []abi.Point) Index {
 	x := Index{points: points}
-	if len(points) > few {
+	if len(points) > few || slices.ContainsFunc(points, replaced) {
 		x.last = make(map[string]int, len(points))
 		for i := range points {
-			x.last[points[i].Name] = i
+			x.last[written(points[i].Name)] = i
 		}
 	}
 	return x
@@ -67,7 +70,7 @@ func IndexOf(points []abi.Point) Index {
 func (x Index) Last(i int) bool {
 	name := x.points[i].Name
 	if x.last != nil {
-		return x.last[name] == i
+		return x.last[written(name)] == i
 	}
 	for k := i + 1; k < len(x.points); k++ {
 		if x.points[k].Name == name {
@@ -75,6 +78,17 @@ func (x Index) Last(i int) bool {
 		}
 	}
 	return true
+}
+
+// replaced reports whether a value's name is written in other bytes than its own.
+func replaced(p abi.Point) bool { return !utf8.ValidString(p.Name) }
+
+// written is a name as Text writes it, but for escapes.
+func written(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return string([]rune(name))
 }
 
 // Of adds an object of all that record number i of a part says, with the members
@@ -238,9 +252,73 @@ func IsText(b []byte) bool {
 	return utf8.Valid(b)
 }
 
-// IsJSON reports whether a record's payload is the JSON that its content type says.
+// IsJSON reports whether a record's payload is the JSON that its content type says,
+// and can be a part of a greater one: receivers refuse the whole of what they cannot
+// read, and with it the records of others. So it is of at most 60 levels (some
+// receivers stop at 64, with what is around it), and each of its numbers is one that
+// a double can hold, however exactly. What is not is handed on as a text.
 func IsJSON(r *abi.Record) bool {
-	return r.ContentType != "" && abi.IsJSON(r.ContentType) && utf8.Valid(r.Payload) && json.Valid(r.Payload)
+	return r.ContentType != "" && abi.IsJSON(r.ContentType) && utf8.Valid(r.Payload) && json.Valid(r.Payload) && readable(r.Payload)
+}
+
+// deepest is how many levels JSON may have that becomes a part of a greater one.
+const deepest = 60
+
+// readable reports whether JSON, which is valid, is no deeper than most receivers
+// read, and has no number that they do not.
+func readable(src []byte) bool {
+	depth := 0
+	for i := 0; i < len(src); {
+		switch c := src[i]; {
+		case c == '"':
+			i = afterText(src, i)
+			continue
+		case c == '[' || c == '{':
+			if depth++; depth > deepest {
+				return false
+			}
+		case c == ']' || c == '}':
+			depth--
+		case c == '-' || c >= '0' && c <= '9':
+			end := afterNumber(src, i)
+			if !finite(src[i:end]) {
+				return false
+			}
+			i = end
+			continue
+		}
+		i++
+	}
+	return true
+}
+
+// afterText is where the text ends that begins at i.
+func afterText(src []byte, i int) int {
+	for i++; src[i] != '"'; i++ {
+		if src[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// afterNumber is where the number ends that begins at i.
+func afterNumber(src []byte, i int) int {
+	for i < len(src) && (src[i] >= '0' && src[i] <= '9' || src[i] == '-' || src[i] == '+' || src[i] == '.' || src[i]|0x20 == 'e') {
+		i++
+	}
+	return i
+}
+
+// surely digits are a number that a double can hold, when no exponent is behind.
+const surely = 300
+
+func finite(number []byte) bool {
+	if len(number) <= surely && !bytes.ContainsAny(number, "eE") {
+		return true
+	}
+	_, err := strconv.ParseFloat(string(number), 64)
+	return err == nil
 }
 
 // Compact adds JSON, which is valid, without the spaces between its parts: on one

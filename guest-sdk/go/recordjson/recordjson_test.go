@@ -1,7 +1,10 @@
 package recordjson_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -81,6 +84,50 @@ func TestLastOfMany(t *testing.T) {
 	}
 }
 
+// Names that are no UTF-8 are told apart by what is written of them: an object has no
+// member twice, however few or many there are.
+func TestLastOfWhatIsWritten(t *testing.T) {
+	points := []abi.Point{
+		{Name: "a\xff", Unit: "V", Value: abi.Int(1)}, {Name: "a\xfe", Unit: "A", Value: abi.Int(2)}, {Name: "a\uFFFD\xff", Value: abi.Int(3)},
+		{Name: "a\xff\xfe", Value: abi.Int(4)}, {Name: "b", Value: abi.Int(5)},
+	}
+	if got := recordjson.Values(nil, points); string(got) != "{\"a\uFFFD\":2,\"a\uFFFD\uFFFD\":4,\"b\":5}" {
+		t.Errorf("got %s", got)
+	}
+	if got := deliveredAs(abi.Record{Points: points}); !strings.HasSuffix(got, ",\"units\":{\"a\uFFFD\":\"A\"}}") {
+		t.Errorf("got %s", got)
+	}
+	many := points
+	for range 20 {
+		many = append(many, points...)
+	}
+	if got := recordjson.Values(nil, many); string(got) != "{\"a\uFFFD\":2,\"a\uFFFD\uFFFD\":4,\"b\":5}" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// JSON that receivers refuse, and with it all that is sent beside, is a text.
+func TestJSONThatReceiversRefuse(t *testing.T) {
+	nested := func(n int) string { return strings.Repeat(`{"a":[`, n/2) + strings.Repeat("]}", n/2) }
+	for payload, want := range map[string]bool{
+		nested(60): true, nested(62): false, nested(10_000): false, "[[]," + nested(58) + "]": true, `["[[[","\\\"["]`: true,
+		`"` + strings.Repeat("[", 100) + `"`: true,
+		"1e308":                              true, "-1.7976931348623157e308": true, "1e-999999": true, strings.Repeat("9", 308): true,
+		"1e309": false, "-1E+999999": false, `{"a":[0, -1e999 ]}`: false, strings.Repeat("9", 310): false, `["1e999"]`: true, `{"1e999":true}`: true,
+	} {
+		r := abi.Record{ContentType: "application/json", Payload: []byte(payload)}
+		if got := recordjson.IsJSON(&r); got != want {
+			t.Errorf("%.40s: %v", payload, got)
+		}
+		var whole struct{ Payload any }
+		if err := json.Unmarshal([]byte(deliveredAs(r)), &whole); err != nil {
+			t.Errorf("%.40s: %v", payload, err)
+		} else if text, is := whole.Payload.(string); !want && (!is || text != payload) {
+			t.Errorf("%.40s is handed on as %.80v", payload, whole.Payload)
+		}
+	}
+}
+
 func deliveredAs(r abi.Record) string {
 	part := abi.DeliverPart{Connector: "hall", ID: "con_1", Epoch: 2, First: 17, Received: 3, Batch: abi.Batch{Records: []abi.Record{{}, r}}}
 	return string(recordjson.Of(nil, &part, 1))
@@ -131,6 +178,9 @@ func TestKeyIsThatOfTheRecord(t *testing.T) {
 func FuzzOf(f *testing.F) {
 	f.Add("dev\n", "application/json", []byte(`{"a": 1}`), "name", "unit", []byte{0xff})
 	f.Add("\xff", "text/plain", []byte("a\r\nb\x00\x7f"), "\u2028", "\"", []byte{})
+	f.Add("", "application/json", []byte(strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)), "a\xff", "a\xfe", []byte("x"))
+	f.Add("", "application/json", []byte(`{"a":[1e999999,"\\\"",{"b":-0.5e-7}]}`), "a\xff", "a\uFFFD", []byte("x"))
+	f.Add("", "application/json", []byte(strings.Repeat("9", 400)), "a", "a", []byte("x"))
 	f.Fuzz(func(t *testing.T, device, content string, payload []byte, name, unit string, raw []byte) {
 		got := deliveredAs(abi.Record{
 			Device: device, Kind: abi.Kind(len(raw)), ContentType: content, Payload: payload, Key: raw, SourceKey: unit,
@@ -143,7 +193,57 @@ func FuzzOf(f *testing.F) {
 		if !json.Valid([]byte(got)) || !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r") {
 			t.Errorf("not a line of JSON: %q", got)
 		}
+		readAll(t, got)
 	})
+}
+
+// readAll reads JSON as a strict receiver does: numbers as doubles, at most 62 levels,
+// and no member twice in what is ours, which is all but the payload.
+func readAll(t *testing.T, text string) {
+	t.Helper()
+	var whole map[string]json.RawMessage
+	var all any
+	if err := errors.Join(json.Unmarshal([]byte(text), &whole), json.Unmarshal([]byte(text), &all)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"values", "units", "quality", "times"} {
+		seen := map[string]bool{}
+		d := json.NewDecoder(bytes.NewReader(whole[name]))
+		for key := true; ; key = !key {
+			token, err := d.Token()
+			if err != nil {
+				break
+			}
+			if delim, is := token.(json.Delim); is {
+				key = delim != '{' // the next is a name
+				continue
+			}
+			if word := fmt.Sprint(token); key && seen[word] {
+				t.Errorf("%s has %q twice: %q", name, word, text)
+			} else if key {
+				seen[word] = true
+			}
+		}
+	}
+	if n := levels(all); n > 62 {
+		t.Errorf("%d levels", n)
+	}
+}
+
+func levels(v any) (deepest int) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			deepest = max(deepest, levels(e))
+		}
+		return deepest + 1
+	case map[string]any:
+		for _, e := range v {
+			deepest = max(deepest, levels(e))
+		}
+		return deepest + 1
+	}
+	return 0
 }
 
 // A sink makes the text of each record that it delivers.
