@@ -26,10 +26,18 @@ import (
 // parts. It is used again for the next call, of which it knows what was delivered
 // already: a record that is held holds all behind it, so that those of them which
 // have gone out are handed in again, too. The zero value is ready.
+//
+// It knows that only while the hold lasts: a call goes on where the last one was
+// held when its first record is the one that was held. Any other begins somewhere
+// else: somebody set the sink's place back or on, or the held record is gone. Then
+// what is handed in is to go out, whether it did before or not. A place that is set
+// to the very record that is held cannot be told from going on: what went out behind
+// it does not go out again.
 type Ends struct {
 	in   *abi.DeliverInput
 	list []end
 	done map[string]bool // by idempotency key
+	held string          // idempotency key of the record that is held, while done has any
 	key  []byte
 }
 
@@ -55,6 +63,16 @@ func (e *Ends) Begin(in *abi.DeliverInput) {
 	n := in.Count()
 	e.list = slices.Grow(e.list[:0], n)[:n]
 	clear(e.list)
+	if n > 0 && len(e.done) > 0 && string(e.keyOf(0)) != e.held {
+		clear(e.done)
+	}
+}
+
+// keyOf is the idempotency key of a record, until it is asked again.
+func (e *Ends) keyOf(at int) []byte {
+	part, i := e.Record(at)
+	e.key = part.AppendKey(e.key[:0], i)
+	return e.key
 }
 
 // Untouched reports whether nothing was said of any record yet, in this call or an
@@ -63,8 +81,8 @@ func (e *Ends) Untouched() bool {
 	return len(e.done) == 0 && !slices.ContainsFunc(e.list, func(r end) bool { return r.state != waiting })
 }
 
-// Before reports whether a record went out in an earlier call, behind one that was
-// held: then it is delivered. The key is the record's idempotency key.
+// Before reports whether a record went out in an earlier call, behind the one that is
+// held since: then it is delivered. The key is the record's idempotency key.
 func (e *Ends) Before(at int, key []byte) bool {
 	if len(e.done) == 0 || !e.done[string(key)] {
 		return false
@@ -131,12 +149,11 @@ func (e *Ends) remember(from int) {
 	done := map[string]bool{}
 	for at := from; at < len(e.list); at++ {
 		if e.list[at].state == delivered {
-			part, i := e.Record(at)
-			e.key = part.AppendKey(e.key[:0], i)
-			done[string(e.key)] = true
+			done[string(e.keyOf(at))] = true
 		}
 	}
 	e.done = done
+	e.held = string(e.keyOf(from))
 }
 
 // How long records are held.

@@ -105,6 +105,39 @@ func TestWhatWentOutBehindWhatIsHeld(t *testing.T) {
 	}
 }
 
+// An operator who sets a held sink's place back wants all from there on once more,
+// with what went out behind the held record; and who sets it on, what comes there.
+func TestAPlaceThatIsSetIsNotGoingOn(t *testing.T) {
+	held := guesttest.Delivery("a", 5, records("hold", "6", "7")...)
+	for what, c := range map[string]struct {
+		next abi.DeliverPart
+		sent string
+	}{
+		"on":     {guesttest.Delivery("a", 5, records("5", "6", "7", "8")...), "58"},
+		"fewer":  {guesttest.Delivery("a", 5, records("5", "6")...), "5"},
+		"back":   {guesttest.Delivery("a", 3, records("3", "4", "5", "6", "7", "8")...), "345678"},
+		"beyond": {guesttest.Delivery("a", 6, records("6", "7", "8")...), "678"},
+		"other":  {guesttest.Delivery("b", 5, records("5", "6")...), "56"},
+	} {
+		s := &sink{}
+		h := guesttest.New(t, s)
+		h.MustDeliver(held)
+		s.sent = ""
+		if h.MustDeliver(c.next); s.sent != c.sent {
+			t.Errorf("%s: %s went out, not %s", what, s.sent, c.sent)
+		}
+	}
+	// It goes back in several calls, too, and past the place of the hold.
+	s := &sink{}
+	h := guesttest.New(t, s)
+	h.MustDeliver(held)
+	h.MustDeliver()
+	h.MustDeliver(guesttest.Delivery("a", 4, records("4")...))
+	if h.MustDeliver(guesttest.Delivery("a", 5, records("5", "6", "7")...)); s.sent != "674567" {
+		t.Errorf("%s went out", s.sent)
+	}
+}
+
 // A record that a sink forgot is not called delivered.
 func TestNothingWasSaid(t *testing.T) {
 	s := &sink{}
