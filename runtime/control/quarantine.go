@@ -12,6 +12,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
+	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -188,21 +189,32 @@ func (t *Tenant) QuarantinedRecord(ctx context.Context, idOrName, at string) (Qu
 	q.Input = mask.Bytes(r.Input)
 	var in abi.DeliverInput
 	if r.Of == outbox.RejectDelivery && in.Decode(r.Input) == nil && in.Count() == 1 {
-		q.Record = deliveredRecord(&in)
-		q.Record.Payload = mask.Bytes(q.Record.Payload)
+		q.Record = deliveredRecord(&in, mask)
 	}
 	return q, nil
 }
 
-// deliveredRecord is a record on its way out, as the stream shows it.
-func deliveredRecord(in *abi.DeliverInput) *Record {
+// deliveredRecord is a record on its way out as the stream shows it, masked as its
+// summary is. Where it stood in the outbox is not known any more.
+func deliveredRecord(in *abi.DeliverInput, mask *secret.Mask) *Record {
 	p := &in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
-	r := &p.Batch.Records[0]
-	return &Record{
-		Key: p.Key(0), Connector: p.ID, Epoch: p.Epoch, Sequence: p.First, Device: r.Device, Kind: r.Kind.String(),
-		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, p.Received).UTC(),
-		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers,
+	r := recordForm(&p.Batch.Records[0], p.ID, p.Epoch, p.First, p.Received)
+	r.Device, r.SourceKey, r.Payload = mask.Text(r.Device), mask.Text(r.SourceKey), mask.Bytes(r.Payload)
+	for i := range r.Headers {
+		r.Headers[i] = abi.Header{Name: mask.Text(r.Headers[i].Name), Value: mask.Bytes(r.Headers[i].Value)}
 	}
+	for i := range r.Points {
+		pt := &r.Points[i]
+		pt.Name, pt.Unit = mask.Text(pt.Name), mask.Text(pt.Unit)
+		switch pt.Value.Type() {
+		case abi.ValueString:
+			pt.Value = abi.String(mask.Text(pt.Value.String()))
+		case abi.ValueBytes:
+			pt.Value = abi.Bytes(mask.Bytes(pt.Value.Bytes()))
+		default: // a number
+		}
+	}
+	return &r
 }
 
 // putAside is something that was put aside, with its block.

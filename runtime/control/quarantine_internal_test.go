@@ -2,9 +2,13 @@ package control
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/delivery"
+	"github.com/snaprail/snaprail/runtime/mask"
 )
 
 // TestSettledMarks: a position is noted once, however often it is said, and as text.
@@ -23,5 +27,30 @@ func TestSettledMarks(t *testing.T) {
 	}
 	if raw, err := json.Marshal(m); err != nil || string(raw) != `{"through":"9.1","each":["10.2","10.0"]}` {
 		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+// TestDeliveredRecordIsMasked, all of it: what its summary hides does not stand
+// beside it.
+func TestDeliveredRecordIsMasked(t *testing.T) {
+	const hidden = "tr0ub4dor-and-3"
+	in := abi.DeliverInput{Parts: []abi.DeliverPart{{}, {ID: "src", Epoch: 3, First: 7, Batch: abi.Batch{Records: []abi.Record{{
+		Device: "d-" + hidden, ContentType: "text/plain", Payload: []byte("p " + hidden), Key: []byte(hidden), SourceKey: "s-" + hidden,
+		Headers: []abi.Header{{Name: "n-" + hidden, Value: []byte("v-" + hidden)}},
+		Points: []abi.Point{
+			{Name: "text-" + hidden, Value: abi.String(hidden)}, {Name: "bytes", Unit: "Cel", Value: abi.Bytes([]byte(hidden))}, {Name: "number", Value: abi.Int(5)},
+		},
+	}}}}}}
+	r := deliveredRecord(&in, mask.Of(hidden))
+	if text := fmt.Sprintf("%s %s %s %s %s", r.Device, r.Payload, r.SourceKey, r.Headers[0].Name, r.Headers[0].Value); strings.Contains(text, hidden) || strings.Count(text, mask.Masked) != 5 {
+		t.Error(text)
+	}
+	for _, p := range r.Points {
+		if text := p.Name + p.Value.String() + string(p.Value.Bytes()); strings.Contains(text, hidden) {
+			t.Error(text)
+		}
+	}
+	if r.Key != "src/3/7" || r.SourceKey == "" || r.Points[1].Unit != "Cel" || r.Points[2].Value.Int() != 5 {
+		t.Errorf("%+v", r)
 	}
 }

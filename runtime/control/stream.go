@@ -185,14 +185,19 @@ func (s *Stream) nextBatch() (ok bool, damaged error) {
 }
 
 func (s *Stream) record(i int) Record {
-	b, r := s.block, &s.batch.Records[i]
-	i += s.base
-	seq := b.First + uint64(i)
+	b := s.block
+	at := s.base + i
+	r := recordForm(&s.batch.Records[i], b.Connector, b.Epoch, b.First+uint64(at), b.Received)
+	r.Position = position(b.Seq, at)
+	return r
+}
+
+// recordForm is a record as it is shown, without its position. received is in unix ns.
+func recordForm(r *abi.Record, connector string, epoch, sequence uint64, received int64) Record {
 	return Record{
-		Position: position(b.Seq, i), Key: fmt.Sprintf("%s/%d/%d", b.Connector, b.Epoch, seq),
-		Connector: b.Connector, Epoch: b.Epoch, Sequence: seq,
+		Key: fmt.Sprintf("%s/%d/%d", connector, epoch, sequence), Connector: connector, Epoch: epoch, Sequence: sequence,
 		Device: r.Device, Kind: r.Kind.String(),
-		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, b.Received).UTC(),
+		Time: time.Unix(0, r.Time).UTC(), Received: time.Unix(0, received).UTC(),
 		Points: r.Points, Content: r.ContentType, Payload: r.Payload, Headers: r.Headers, SourceKey: r.SourceKey,
 	}
 }
