@@ -12,9 +12,9 @@ import "strconv"
 // are handed in again in the same order.
 type DeliverInput struct {
 	Parts []DeliverPart
-	// Wait asks for an answer without tickets (see Ticket): the records were handed
-	// in before, and what was put under way for them, or for some before them, did not
-	// end well.
+	// Wait asks for an answer without tickets (see Ticket): what was put under way for
+	// these records, or for some before them, did not end well, or not in time. Records
+	// behind those, which were handed in before as well, may come without it.
 	Wait bool
 }
 

@@ -33,8 +33,10 @@ type OutcomeView struct {
 // for. In the answer of deliver, which may then ask for nothing else, tickets say
 // that the records are settled once all of that has ended well: the guest need not
 // wait for it, and is handed the records behind them meanwhile. When some of it ends
-// in another way, they are handed in again, and all that are behind them, with
-// DeliverInput.Wait. Elsewhere tickets say nothing.
+// in another way, or takes too long, they are handed in again, and all that are behind
+// them: with DeliverInput.Wait until a delivery of them was settled, and then as any
+// others, so that whoever keeps books on records must not forget those that come
+// without it. Elsewhere tickets say nothing.
 type Ticket struct {
 	Handle uint32 // of the session
 	Number uint64 // as the host function answered it

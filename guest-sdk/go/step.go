@@ -172,9 +172,9 @@ func (s *Step) timer(t abi.Timer) { s.out.Timers = append(s.out.Timers, t) }
 func (s *Step) Reply(reply abi.Reply) { s.out.Replies = append(s.out.Replies, reply) }
 
 // Await has, in Deliver, the records settled once what the ticket is of has ended
-// well, and lets Deliver return before. Unless it does they are handed in again, with
-// DeliverInput.Wait, when no ticket may be given. Nothing else may be asked for beside
-// tickets.
+// well, and lets Deliver return before. Unless it does they are handed in again, and
+// all that are behind them: with DeliverInput.Wait, when no ticket may be given, until
+// a delivery of them was settled. Nothing else may be asked for beside tickets.
 func (s *Step) Await(t abi.Ticket) { s.out.Tickets = append(s.out.Tickets, t) }
 
 // NextPoll asks for the next poll after a while, once, in place of the

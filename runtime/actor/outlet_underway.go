@@ -12,7 +12,8 @@ import (
 // parcel are the records of a delivery that the guest has put under way and does not
 // wait for. They are settled when all of it has ended well, in their order and behind
 // those of the parcels before it; when it has not, they are handed in again, with all
-// that are behind them, and the guest waits until none of those is left.
+// that are behind them. The guest waits for the first of those, until a delivery is
+// settled: then what held them up is over, and the others go under way once more.
 type parcel struct {
 	records int
 	pending []capability.Pending
