@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -13,18 +11,11 @@ import (
 )
 
 // New is the store on a backend, which it owns from then on.
-func New(b Backend) Store {
-	n := 2
-	if v := os.Getenv("ZZ_GATE"); v != "" {
-		n, _ = strconv.Atoi(v)
-	}
-	return &root{backend: b, gate: make(chan struct{}, n)}
-}
+func New(b Backend) Store { return &root{backend: b} }
 
 type root struct {
 	backend Backend
 	turns   turns
-	gate    chan struct{}
 	lives   lives
 
 	mu     sync.Mutex
@@ -142,9 +133,7 @@ func (s *space) UpdateAhead(ctx context.Context, fn func(Writer) error) error {
 	if q == nil {
 		return s.update(ctx, fn, nil) // nobody is in the way
 	}
-	s.store.gate <- struct{}{}
 	a, err := s.ahead(ctx, fn, q)
-	<-s.store.gate
 	if a == nil {
 		return err
 	}
