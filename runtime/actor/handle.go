@@ -60,3 +60,19 @@ func (g *guest) byHandle(in []byte) (*session, error) {
 	}
 	return g.handles[h.Handle-1], nil
 }
+
+// pending is what a ticket of the guest's is of; nil: nothing.
+func (g *guest) pending(handle uint32, number uint64) capability.Pending {
+	if handle == 0 || int64(handle) > int64(len(g.handles)) {
+		return nil
+	}
+	s, ok := g.handles[handle-1].end.(capability.Deferring)
+	if !ok {
+		return nil
+	}
+	p, known := s.Pending(number)
+	if !known {
+		return nil
+	}
+	return p
+}
