@@ -16,7 +16,9 @@ import (
 const (
 	maxAside      = 1024
 	maxAsideInAll = 8192
+	maxAsideBytes = 8 << 20
 	shownAside    = 160 // bytes of the content that a list shows
+	shownName     = 256 // bytes of a device, a lane or a connector, and of a reason twice as many
 )
 
 // Aside is something that was put aside, without its content.
@@ -42,6 +44,7 @@ type Quarantine struct {
 	turn chan struct{} // holds a token while somebody is in it
 	next uint64        // block that comes next
 	all  int
+	size int                // bytes of all
 	held map[string][]Aside // by connector; oldest first
 	over map[string]uint64  // of those that were more than are listed
 }
@@ -96,20 +99,32 @@ func (q *Quarantine) follow(ctx context.Context) error {
 func (q *Quarantine) take(b *outbox.Block) {
 	for i := range b.Rejects {
 		r := &b.Rejects[i]
-		q.held[b.Connector] = append(q.held[b.Connector], Aside{
-			Position: Position{b.Seq, i}, Connector: b.Connector, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group,
-			Reason: r.Reason, Summary: r.Summary(shownAside), At: time.Unix(0, b.Received).UTC(), Bytes: len(r.Input), Sum: sha256.Sum256(r.Input),
-		})
+		a := Aside{
+			Position: Position{b.Seq, i}, Connector: b.Connector, Lane: fault.Clip(b.Lane, shownName), Device: fault.Clip(r.Device, shownName),
+			Of: r.Of, Group: fault.Clip(r.Group, shownName), Reason: fault.Clip(r.Reason, 2*shownName), Summary: r.Summary(shownAside),
+			At: time.Unix(0, b.Received).UTC(), Bytes: len(r.Input), Sum: sha256.Sum256(r.Input),
+		}
+		q.held[b.Connector] = append(q.held[b.Connector], a)
+		q.size += a.size()
 		if q.all++; len(q.held[b.Connector]) > maxAside {
 			q.drop(b.Connector)
-		} else if q.all > maxAsideInAll {
+		}
+		for q.all > maxAsideInAll || q.size > maxAsideBytes {
 			q.drop(q.largest())
 		}
 	}
 }
 
+// size is how many bytes an index holds for it, about.
+func (a *Aside) size() int {
+	const row = 256
+	return row + len(a.Lane) + len(a.Device) + len(a.Group) + len(a.Reason) + len(a.Summary)
+}
+
 // drop takes a connector's oldest out.
 func (q *Quarantine) drop(connector string) {
+	q.size -= q.held[connector][0].size()
+	q.held[connector][0] = Aside{} // what it says is not kept until the list grows
 	q.held[connector] = q.held[connector][1:]
 	q.over[connector]++
 	q.all--
@@ -130,6 +145,7 @@ func (q *Quarantine) forget() {
 	for id, list := range q.held {
 		gone := 0
 		for gone < len(list) && list[gone].Block < first {
+			q.size -= list[gone].size()
 			gone++
 		}
 		if gone == 0 {

@@ -3,8 +3,10 @@ package delivery_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/outbox"
@@ -113,5 +115,51 @@ func TestQuarantineForgets(t *testing.T) {
 	r.aside("a", "last")
 	if list, _, err := q.List(t.Context(), "a"); len(list) != 1 || list[0].Reason != "bad last" {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// What an index holds is bounded whatever guests call their things.
+func TestQuarantineOfLongNames(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	long := strings.Repeat("n", 200<<10)
+	points := abi.Batch{Records: []abi.Record{{Device: long, Points: []abi.Point{{Name: long, Value: abi.Int(1)}}}}}
+	add := func(connector string, n int) {
+		b := outbox.Block{Connector: connector, Lane: long[:1<<10], Epoch: 1, First: r.next[connector], Received: 1}
+		for range n {
+			b.Rejects = append(b.Rejects, outbox.Reject{Device: long[:4<<10], Reason: long[:4<<10], Of: outbox.RejectRecord, Input: points.Append(nil)})
+		}
+		if _, err := r.log.Append(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := delivery.NewQuarantine(r.log)
+	add("a", 2)
+	list, more, err := q.List(t.Context(), "a")
+	if err != nil || len(list) != 2 || more != 0 {
+		t.Fatalf("%d and %d more, %v", len(list), more, err)
+	}
+	if a := list[0]; len(a.Lane) != 256 || len(a.Device) != 256 || len(a.Reason) != 512 || len(a.Summary) > outbox.SummaryBound(160) {
+		t.Errorf("an entry holds %d, %d, %d and %d bytes", len(a.Lane), len(a.Device), len(a.Reason), len(a.Summary))
+	}
+	points.Records[0].Points[0].Name = "n" // or the log has no room for so many
+	points.Records[0].Device = ""
+	for c := range 10 {
+		for range 10 {
+			add(fmt.Sprint(c), 100)
+		}
+	}
+	size, all := 0, 0
+	for c := range 10 {
+		list, more, err := q.List(t.Context(), fmt.Sprint(c))
+		if err != nil || len(list)+int(more) != 1000 || list[len(list)-1].Index != 99 {
+			t.Fatalf("%d and %d more, %v", len(list), more, err)
+		}
+		all += len(list)
+		for _, a := range list {
+			size += len(a.Lane) + len(a.Device) + len(a.Reason) + len(a.Summary)
+		}
+	}
+	if size+all<<8 > 8<<20 || all < 6000 {
+		t.Errorf("%d entries hold %d bytes", all, size)
 	}
 }
