@@ -116,14 +116,18 @@ func (q *Queue[T]) TryPut(e capability.Event, value T) bool {
 }
 
 // Add adds an event that carries something, whether there is room or not, for who has
-// read it already. What is too much stops the next one.
+// read it already. It is drawn on the purse, if that has it; what is too much stops the
+// next one.
 func (q *Queue[T]) Add(e capability.Event, value T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.share.Hold(q.need(len(e.Data)))
 	q.put(e, value)
 }
 
-// HasRoom reports whether an event with so many bytes of data fits now.
+// HasRoom reports whether an event with so many bytes of data fits now. That much is
+// drawn on the purse then, as a place for the event: if it does not come after all, the
+// next Ack gives it back.
 func (q *Queue[T]) HasRoom(size int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -132,7 +136,7 @@ func (q *Queue[T]) HasRoom(size int) bool {
 }
 
 // WaitRoom waits until an event with so many bytes of data fits, or ctx ends, whose
-// error is the only one.
+// error is the only one. The purse is drawn on as by HasRoom.
 func (q *Queue[T]) WaitRoom(ctx context.Context, size int) error {
 	for {
 		q.mu.Lock()
@@ -235,11 +239,14 @@ func (q *Queue[T]) fits(size int) (ok, starved bool) {
 	if q.kept > 0 && (q.kept >= q.times*q.most.Events || q.bytes+size > q.times*q.most.Bytes) {
 		return false, false
 	}
-	if !q.share.Hold(q.bytes + size + (q.kept+1)*Overhead) {
+	if !q.share.Hold(q.need(size)) {
 		return false, true
 	}
 	return true, false
 }
+
+// need is what the queue takes of memory with one more event, of so much data.
+func (q *Queue[T]) need(size int) int { return q.bytes + size + (q.kept+1)*Overhead }
 
 func (q *Queue[T]) put(e capability.Event, value T) {
 	q.kept++

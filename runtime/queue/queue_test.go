@@ -310,6 +310,32 @@ func TestPurse(t *testing.T) {
 	})
 }
 
+// What is added without asking is drawn as well, as soon as it is there.
+func TestAddDrawsOnThePurse(t *testing.T) {
+	const free = 64 << 10
+	mine := &purse{most: 1 << 20}
+	q := queue.New[int](queue.Config{Events: 8, Bytes: 4 << 20, Purse: mine})
+	q.Add(sized(1<<19), 0)
+	if held := mine.held.Load(); held < 1<<19-free {
+		t.Errorf("%d bytes are drawn for half a mebibyte", held)
+	}
+	q.Add(sized(1<<20), 0) // more than there is
+	if held := mine.held.Load(); held > 1<<20 || q.HasRoom(0) {
+		t.Errorf("%d bytes are drawn, and there is room", held)
+	}
+	q.Take(nil, 8, 4<<20)
+	q.Ack(2)
+	if held := mine.held.Load(); held != 0 || !q.HasRoom(1<<19) {
+		t.Errorf("an empty queue keeps %d bytes", held)
+	}
+	q.Add(sized(0), 0) // something else came
+	q.Take(nil, 8, 4<<20)
+	q.Ack(1)
+	if held := mine.held.Load(); held != 0 {
+		t.Errorf("%d bytes are kept for what did not come", held)
+	}
+}
+
 // TestHammerQueue has one who adds and one who takes, and sees each event once.
 func TestHammerQueue(t *testing.T) {
 	q := queue.New[int](queue.Config{Events: 7, Bytes: 100, Purse: &purse{most: 1 << 20}})
