@@ -71,6 +71,9 @@ func checkLog(used []byte, size int) (last uint64, ok bool) {
 		return last, false // Badger makes a log shorter only to end it with a whole commit
 	}
 	torn := last + 1 // the commit that may have been under way at a crash
+	if r, ok := parseRecord(data[min(whole, len(data)):]); ok && r.meta&bitTxn != 0 {
+		torn = max(torn, r.commit) // nothing is between: Badger refused the numbers that are left out
+	}
 	for off := whole; off < len(data); off++ {
 		r, ok := parseRecord(data[off:])
 		if !ok || r.meta == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/snaprail/snaprail/runtime/store"
@@ -85,5 +86,29 @@ func TestDamagedLog(t *testing.T) {
 	}
 	if _, ok := checkLog(log[:ends[2]+10], ends[2]+10); ok {
 		t.Error("a log cut off inside a commit was not found")
+	}
+}
+
+// TestLogWithoutANumber: a commit that Badger refuses at once is in no log, and the next
+// one may be torn. What follows a torn one is damage all the same, and so is a commit
+// of which nothing is left but its place.
+func TestLogWithoutANumber(t *testing.T) {
+	log, ends := realLog(t)
+	refused := slices.Concat(log[:ends[2]], log[ends[3]:ends[4]]) // the fourth is left out
+	for at := ends[2]; at < len(refused); at++ {
+		if _, ok := checkLog(refused[:at], logSize); !ok {
+			t.Fatalf("zeros from %d of %v, without those from %d to %d", at, ends, ends[2], ends[3])
+		}
+	}
+	first := slices.Concat(log[:ends[1]], log[ends[2]:ends[4]]) // the third is left out, and two follow
+	wrong := bytes.Clone(first)
+	wrong[ends[1]+ends[3]-ends[2]-1] ^= 0x10
+	if _, ok := checkLog(wrong, logSize); ok {
+		t.Error("a commit behind a torn one was not found")
+	}
+	gone := bytes.Clone(log[:ends[4]])
+	clear(gone[ends[2]:ends[3]])
+	if _, ok := checkLog(gone, logSize); ok {
+		t.Error("a commit whose place is empty was taken for one that was refused")
 	}
 }
