@@ -162,7 +162,7 @@ func (f figures) delivery(c *control.ConnectorStats) {
 		held = 1
 	}
 	f.counter("snaprail_delivered_total", "Records that arrived where they were to go.", float64(d.Delivered), l...)
-	f.counter("snaprail_delivery_retried_total", "Records handed in again, each time that they are.", float64(d.Retried), l...)
+	f.counter("snaprail_delivery_retried_total", "Further tries to deliver a record, each time of each record; none of them says that it went out twice.", float64(d.Retried), l...)
 	f.counter("snaprail_delivery_missed_blocks_total", "Blocks gone from the outbox before they could be delivered.", float64(d.Missed), l...)
 	f.gauge("snaprail_delivery_behind_blocks", "Blocks of the outbox that are not done with.", float64(d.Behind), l...)
 	f.gauge("snaprail_delivery_waiting_records", "Records that are not done with; reckoned, as far as they were not read yet.", float64(d.Waiting), l...)

@@ -293,6 +293,23 @@ func (a *app) warnNoDefault(ctx context.Context, api *client.Client, category st
 	fmt.Fprintf(a.err, "warning: %s has no default connector any more: %s\n", visible(category), visible(now))
 }
 
+// warnFed says which sinks deliver the records of a connector that is gone: they
+// run on, and get no more of it.
+func (a *app) warnFed(ctx context.Context, api *client.Client, gone *client.Connector) {
+	list, err := api.Connectors(ctx)
+	if err != nil {
+		fmt.Fprintf(a.err, "warning: whether sinks deliver from %s could not be looked up: %s\n", visible(gone.Name), visible(err.Error()))
+		return
+	}
+	for i := range list {
+		f := &list[i].Feed
+		if list[i].ID != gone.ID && len(f.From) > 0 && f.Wants(gone.ID, gone.Name) {
+			fmt.Fprintf(a.err, "warning: %s delivers from %s, and gets nothing new of it: `snaprail connectors update %s --from name` names others\n",
+				visible(list[i].Name), visible(gone.Name), visible(list[i].Name))
+		}
+	}
+}
+
 func (a *app) connectorsRemove() *cobra.Command {
 	var match string
 	c := a.on("rm", "Stop a connector and remove it", func(ctx context.Context, api *client.Client, id string) error {
@@ -311,6 +328,7 @@ func (a *app) connectorsRemove() *cobra.Command {
 		if v.Default() {
 			a.warnNoDefault(ctx, api, v.Category)
 		}
+		a.warnFed(ctx, api, &v)
 		return nil
 	})
 	c.Aliases = []string{"remove", "delete"}

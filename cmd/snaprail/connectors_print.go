@@ -163,7 +163,7 @@ func deliveryRows(d *lifecycle.Delivery, now time.Time) [][]string {
 		behind += ", the oldest for " + now.Sub(d.Oldest).Round(time.Second).String()
 	}
 	rows := [][]string{
-		{"delivered", fmt.Sprintf("%d (%d handed in again); %s", d.Delivered, d.Retried, behind)},
+		{"delivered", fmt.Sprintf("%d (%d tries again); %s", d.Delivered, d.Retried, behind)},
 		{"last delivery", when(d.Last)},
 	}
 	if d.Missed > 0 {

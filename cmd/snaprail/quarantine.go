@@ -14,11 +14,11 @@ import (
 )
 
 func (a *app) quarantineCommand() *cobra.Command {
-	c := branch("quarantine", "Show, hand in again and drop what connectors could not handle",
+	c := branch("quarantine", "Show, retry and drop what connectors could not handle",
 		a.quarantineList(), a.quarantineShow(), a.quarantineRetry(), a.quarantineDrop())
 	c.Long = "What a connector refuses, or does not survive, is put aside with the reason, and the rest goes on. It is kept\n" +
 		"as long as the outbox keeps its block. What comes in and what goes out are both there; what goes out can be\n" +
-		"handed in again. Each is named by its position, which the list shows."
+		"tried once more. Each is named by its position, which the list shows."
 	return c
 }
 
