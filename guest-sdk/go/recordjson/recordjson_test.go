@@ -88,8 +88,11 @@ func TestLastOfMany(t *testing.T) {
 // member twice, however few or many there are.
 func TestLastOfWhatIsWritten(t *testing.T) {
 	points := []abi.Point{
-		{Name: "a\xff", Unit: "V", Value: abi.Int(1)}, {Name: "a\xfe", Unit: "A", Value: abi.Int(2)}, {Name: "a\uFFFD\xff", Value: abi.Int(3)},
-		{Name: "a\xff\xfe", Value: abi.Int(4)}, {Name: "b", Value: abi.Int(5)},
+		{Name: "a\xff", Unit: "V", Value: abi.Int(1)},
+		{Name: "a\xfe", Unit: "A", Value: abi.Int(2)},
+		{Name: "a\uFFFD\xff", Value: abi.Int(3)},
+		{Name: "a\xff\xfe", Value: abi.Int(4)},
+		{Name: "b", Value: abi.Int(5)},
 	}
 	if got := recordjson.Values(nil, points); string(got) != "{\"a\uFFFD\":2,\"a\uFFFD\uFFFD\":4,\"b\":5}" {
 		t.Errorf("got %s", got)
