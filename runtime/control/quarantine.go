@@ -336,8 +336,7 @@ func (t *Tenant) RetryQuarantined(ctx context.Context, idOrName, at string) (Ret
 		return Retried{}, err
 	}
 	head := t.runtime.Outbox().Head()
-	settling := context.WithoutCancel(ctx)
-	again, err := t.runtime.Again(c.ID, r.at, r.Reject, func() { t.settled(settling, c.ID, r.at) })
+	again, err := t.runtime.Again(c.ID, r.at, r.Reject, t.settled)
 	if err != nil {
 		return Retried{}, err
 	}
@@ -361,15 +360,22 @@ func withArticle(of outbox.RejectOf) string {
 	return "what is"
 }
 
-// settled notes a record that was handed in again as done with. When the store
-// does not take it the record stays in the list, and is delivered again if
-// somebody asks for that.
-func (t *Tenant) settled(ctx context.Context, id string, at delivery.Position) {
+// settled notes records that were handed in again as done with. When the store
+// does not take it they stay in the list, and are delivered again if somebody asks
+// for that.
+func (t *Tenant) settled(ctx context.Context, id string, at []delivery.Position) {
 	err := t.space.Update(ctx, func(w store.Writer) error {
-		return t.mark(w, id, func(m *settledMarks) { m.add(at) })
+		if _, err := find(w, id); err != nil { // it is gone meanwhile, and its marks
+			return err
+		}
+		return t.mark(w, id, func(m *settledMarks) {
+			for _, p := range at {
+				m.add(p)
+			}
+		})
 	})
 	if err != nil && t.cfg.Log != nil {
-		t.cfg.Log.WarnContext(ctx, "a record that was handed in again stays in quarantine", "connector", id, "position", at, "error", err)
+		t.cfg.Log.WarnContext(ctx, "records that were handed in again stay in quarantine", "connector", id, "from", at[0], "records", len(at), "error", err)
 	}
 }
 

@@ -17,33 +17,45 @@ const (
 
 // Again is a record that is handed in once more, on its way.
 type Again struct {
+	feed    *Feed
 	at      Position
 	bytes   int
-	settled func()        // told when the record is settled, before done
 	done    chan struct{} // closed at the end
 	arrived bool          // guarded by done
 }
 
-// Done is closed when the record is settled, or is not handed in any more.
+// At is the position at which it was put aside.
+func (a *Again) At() Position { return a.at }
+
+// Done is closed when the record is settled and that is noted, or when it is not
+// handed in any more.
 func (a *Again) Done() <-chan struct{} { return a.done }
 
 // Settled reports whether the record is done with: delivered, or refused once
 // more. It is for after Done.
 func (a *Again) Settled() bool { return a.arrived }
 
+// Noted says that it is noted that the record is done with, or that this cannot be:
+// it may be handed in once more from now on. It is called once, by whom
+// Config.Settled told of it.
+func (a *Again) Noted() {
+	f := a.feed
+	f.mu.Lock()
+	delete(f.again, a.at)
+	f.mu.Unlock()
+	a.end(true)
+}
+
 func (a *Again) end(settled bool) {
-	if a.arrived = settled; settled {
-		a.settled()
-	}
+	a.arrived = settled
 	close(a.done)
 }
 
 // Again hands a record in once more that was put aside at a position: an encoded
 // abi.DeliverInput of one record, as Pick answers it, behind what waits already. One
-// that waits is not handed in beside itself: the same Again is answered. settled is
-// told on the taker's goroutine when it is done with; a feed that is closed or
-// rewound forgets it. Invalid: the input is none. Exhausted: too many wait.
-func (f *Feed) Again(at Position, input []byte, settled func()) (*Again, error) {
+// that waits, or is done with and not noted yet, is not handed in beside itself: the
+// same Again is answered. A feed that is closed or rewound forgets it. Invalid: the input is none. Exhausted: too many wait.
+func (f *Feed) Again(at Position, input []byte) (*Again, error) {
 	var in abi.DeliverInput
 	if err := in.Decode(input); err != nil || in.Count() != 1 {
 		return nil, fault.New(fault.Invalid, "what was kept is no record on its way out")
@@ -66,7 +78,7 @@ func (f *Feed) Again(at Position, input []byte, settled func()) (*Again, error) 
 			len(f.again), f.againBytes, maxAgain, maxAgainBytes).
 			WithHint("They are handed in when the connector takes records; come again with the others when those that wait are done.")
 	}
-	a := &Again{at: at, bytes: len(batch), settled: settled, done: make(chan struct{})}
+	a := &Again{feed: f, at: at, bytes: len(batch), done: make(chan struct{})}
 	if f.again == nil {
 		f.again = map[Position]*Again{}
 	}
@@ -80,14 +92,21 @@ func (f *Feed) Again(at Position, input []byte, settled func()) (*Again, error) 
 	return a, nil
 }
 
-// abandon forgets what is handed in once more. The lock is held.
+// settled has those noted that are done with. It is for without the lock.
+func (f *Feed) settled(done []*Again) {
+	if len(done) > 0 {
+		f.cfg.Settled(done)
+	}
+}
+
+// abandon forgets what is handed in once more, but not what is only to be noted. The lock is held.
 func (f *Feed) abandon() {
 	for i := range f.queue {
 		if a := f.queue[i].again; a != nil {
+			delete(f.again, a.at)
 			a.end(false)
 			f.queue[i].again = nil
 		}
 	}
-	clear(f.again)
 	f.againBytes = 0
 }

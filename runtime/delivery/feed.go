@@ -42,6 +42,10 @@ type Config struct {
 	Name func(ctx context.Context, id string) (string, error)
 	// Tell takes a line for the connector's log.
 	Tell func(text string)
+	// Settled is told what was handed in again and is done with, all of a step at
+	// once: on the taker's goroutine, which it must not hold up. It sees to it that
+	// Noted is called of each, by somebody. Only a feed without Again needs none.
+	Settled func(done []*Again)
 }
 
 // Feed implements flow.Feed.
@@ -64,7 +68,7 @@ type Feed struct {
 	kept       int                 // the oldest of them, which are under way
 	stale      int                 // records that are under way, and of no place any more
 	bytes      int                 // of the queue
-	again      map[Position]*Again // of the pieces of the queue that are handed in once more
+	again      map[Position]*Again // what is handed in once more, and what is not noted yet
 	againBytes int                 // of them
 	seen       uint64              // the last block that was read
 	missed     uint64
@@ -356,11 +360,7 @@ func (f *Feed) append(dst []byte, p *piece, from, to int) []byte {
 // Settle implements flow.Feed.
 func (f *Feed) Settle(records int) {
 	var again []*Again
-	defer func() { // without the lock, which a store would hold up
-		for _, a := range again {
-			a.end(true)
-		}
-	}()
+	defer func() { f.settled(again) }()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := min(records, f.stale)
@@ -383,7 +383,6 @@ func (f *Feed) Settle(records int) {
 		f.bytes -= len(p.batch)
 		if p.again != nil {
 			again = append(again, p.again)
-			delete(f.again, p.again.at)
 			f.againBytes -= p.again.bytes
 		}
 		done++

@@ -28,7 +28,8 @@ type rig struct {
 	log  *outbox.Log
 	next map[string]uint64 // sequence of a connector's next record
 	told []string
-	deaf atomic.Int32 // times that names cannot be read
+	deaf atomic.Int32        // times that names cannot be read
+	done []delivery.Position // handed in again and settled
 }
 
 func (r *rig) name(_ context.Context, id string) (string, error) {
@@ -74,6 +75,12 @@ func (r *rig) open(settings spec.Feed) *delivery.Feed {
 		Log: r.log, Connector: "me", Settings: settings,
 		Name: r.name,
 		Tell: func(text string) { r.told = append(r.told, text) },
+		Settled: func(done []*delivery.Again) {
+			for _, a := range done {
+				r.done = append(r.done, a.At())
+				a.Noted()
+			}
+		},
 	})
 	if err != nil {
 		r.Fatal(err)

@@ -110,8 +110,7 @@ func TestAgainComesAndIsSettled(t *testing.T) {
 	r.take(f, 2, 256)
 	_, kept := f.Pick(1)
 	f.Settle(2)
-	settled := 0
-	again, err := f.Again(delivery.Position{Block: 1}, kept, func() { settled++ })
+	again, err := f.Again(delivery.Position{Block: 1}, kept)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,19 +118,19 @@ func TestAgainComesAndIsSettled(t *testing.T) {
 	r.block("a", "2")
 	r.wants(r.take(f, 2, 256), "a/1=1", "a/2=2")
 	f.Settle(0)
-	if settled != 0 {
+	if len(r.done) != 0 {
 		t.Error("told before it is so")
 	}
 	r.take(f, 2, 256)
 	f.Settle(2)
 	<-again.Done()
-	if settled != 1 || !again.Settled() {
-		t.Errorf("told %d times", settled)
+	if len(r.done) != 1 || !again.Settled() {
+		t.Errorf("told %v", r.done)
 	}
 	if at, _ := delivery.Place(r.log, "me"); at != r.log.Head() {
 		t.Errorf("the place is %d of %d", at, r.log.Head())
 	}
-	if _, err := f.Again(delivery.Position{Block: 1}, []byte("no"), nil); !fault.Is(err, fault.Invalid) {
+	if _, err := f.Again(delivery.Position{Block: 1}, []byte("no")); !fault.Is(err, fault.Invalid) {
 		t.Errorf("of no record: %v", err)
 	}
 }
@@ -147,12 +146,12 @@ func TestAgainIsForgotten(t *testing.T) {
 		r.take(f, 1, 256)
 		_, kept := f.Pick(0)
 		f.Settle(1)
-		again, err := f.Again(delivery.Position{Block: 1}, kept, func() { t.Errorf("%s: settled", name) })
+		again, err := f.Again(delivery.Position{Block: 1}, kept)
 		if err != nil {
 			t.Fatal(err)
 		}
 		end(f)
-		if <-again.Done(); again.Settled() {
+		if <-again.Done(); again.Settled() || len(r.done) > 0 {
 			t.Errorf("%s: settled", name)
 		}
 	}
@@ -167,28 +166,28 @@ func TestAgainIsHandedInOnce(t *testing.T) {
 	r.take(f, 1, 256)
 	_, kept := f.Pick(0)
 	f.Settle(1)
-	at, settled := delivery.Position{Block: 7, Index: 3}, 0
+	at := delivery.Position{Block: 7, Index: 3}
 	for round := range 2 {
-		first, err := f.Again(at, kept, func() { settled++ })
+		first, err := f.Again(at, kept)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if second, err := f.Again(at, kept, func() { settled++ }); second != first || err != nil {
+		if second, err := f.Again(at, kept); second != first || err != nil {
 			t.Errorf("it is handed in beside itself, %v", err)
 		}
 		r.wants(r.take(f, 1, 256), "a/0=0")
 		f.Settle(1)
-		if <-first.Done(); settled != round+1 {
-			t.Errorf("settled %d times", settled)
+		if <-first.Done(); len(r.done) != round+1 {
+			t.Errorf("settled %v", r.done)
 		}
 	}
-	if _, err := f.Again(at, kept, func() {}); err != nil {
+	if _, err := f.Again(at, kept); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Rewind(1); err != nil { // which forgets it
 		t.Fatal(err)
 	}
-	if _, err := f.Again(at, kept, func() {}); err != nil {
+	if _, err := f.Again(at, kept); err != nil {
 		t.Fatal(err)
 	}
 	r.wants(r.take(f, 1, 256), "a/0=0")
@@ -201,12 +200,63 @@ func TestAgainIsBounded(t *testing.T) {
 	r.take(f, 1, 256)
 	_, kept := f.Pick(0)
 	for i := range 256 {
-		if _, err := f.Again(delivery.Position{Block: 1, Index: i}, kept, func() {}); err != nil {
+		if _, err := f.Again(delivery.Position{Block: 1, Index: i}, kept); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.Again(delivery.Position{Block: 2}, kept, func() {}); !fault.Is(err, fault.Exhausted) {
+	if _, err := f.Again(delivery.Position{Block: 2}, kept); !fault.Is(err, fault.Exhausted) {
 		t.Errorf("one more: %v", err)
+	}
+}
+
+// TestAgainIsNotedTogether: what a step settles is told at once, and nothing of it
+// is handed in beside itself, or over, until it is noted.
+func TestAgainIsNotedTogether(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	r.block("a", "0")
+	var told [][]*delivery.Again
+	f, err := delivery.Open(t.Context(), delivery.Config{
+		Log: r.log, Connector: "me", Settings: spec.Feed{Start: spec.FeedOldest}, Name: r.name, Tell: func(string) {},
+		Settled: func(done []*delivery.Again) { told = append(told, done) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	r.take(f, 1, 256)
+	_, kept := f.Pick(0)
+	f.Settle(1)
+	var all []*delivery.Again
+	for i := range 3 {
+		a, err := f.Again(delivery.Position{Block: 1, Index: i}, kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	r.take(f, 3, 256)
+	f.Settle(3)
+	if len(told) != 1 || !slices.Equal(told[0], all) {
+		t.Fatalf("told %v", told)
+	}
+	if err := f.Rewind(1); err != nil { // which forgets what is in the queue alone
+		t.Fatal(err)
+	}
+	if a, err := f.Again(all[1].At(), kept); a != all[1] || err != nil {
+		t.Errorf("it is handed in again before it is noted, %v", err)
+	}
+	for _, a := range all {
+		select {
+		case <-a.Done():
+			t.Error("done before it is noted")
+		default:
+		}
+		if a.Noted(); !a.Settled() {
+			t.Error("it is not settled")
+		}
+	}
+	if a, err := f.Again(all[1].At(), kept); a == all[1] || err != nil {
+		t.Errorf("it is not handed in again when it is noted, %v", err)
 	}
 }
 
@@ -223,7 +273,7 @@ func TestAgainIsBoundedInBytes(t *testing.T) {
 	fill := func() {
 		t.Helper()
 		for i := range 3 {
-			_, err := f.Again(delivery.Position{Block: 1, Index: i}, kept, func() {})
+			_, err := f.Again(delivery.Position{Block: 1, Index: i}, kept)
 			if full := i == 2; full != fault.Is(err, fault.Exhausted) || !full && err != nil {
 				t.Fatalf("the record %d: %v", i, err)
 			}

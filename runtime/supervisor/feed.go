@@ -110,8 +110,9 @@ func (h laneHost) Feed(ctx context.Context, settings spec.Feed) (flow.Feed, erro
 	names := names{space: h.space, known: map[string]called{}}
 	return h.feeds.open(ctx, delivery.Config{
 		Log: h.log, Connector: h.id, Settings: settings,
-		Name: names.of,
-		Tell: func(text string) { h.Line(abi.LogWarning, actor.FromHost, "deliver", text) },
+		Name:    names.of,
+		Tell:    func(text string) { h.Line(abi.LogWarning, actor.FromHost, "deliver", text) },
+		Settled: func(done []*delivery.Again) { h.settled(h.id, done) },
 	})
 }
 
