@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 )
@@ -34,7 +35,7 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 	last := &rejects[len(rejects)-1]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status.LastRefused = &lifecycle.Refused{At: time.Now(), Reason: brief(l.env.masked(last.Reason)), Device: last.Device}
+	l.status.LastRefused = &lifecycle.Refused{At: time.Now(), Reason: brief(l.env.masked(last.Reason)), Device: fault.Clip(last.Device, maxReason)}
 }
 
 // group is the group whose session an input came from; "": the host's own.
