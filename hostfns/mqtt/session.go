@@ -174,7 +174,7 @@ func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
 	if len(q.Messages) == 0 {
 		return out[:0], nil
 	}
-	messages, names, results := s.prepare(q.Messages)
+	messages, names, results := s.prepare(ctx, q.Messages)
 	f, full, away := s.out.begin(messages, names, results)
 	switch {
 	case away:
@@ -197,11 +197,11 @@ func (s *session) away(function string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fault.New(fault.ResourceUnavailable, "mqtt.%s: %s is away: %s", function, s.set.resource(), s.reason).
-		WithHint("Nothing was sent: try it again when the session is up.").WithRetryAfter(time.Second)
+		WithHint("Mend what the text names, if it does not pass: nothing was sent, and it can be tried again when the session is up.").WithRetryAfter(time.Second)
 }
 
 // prepare checks messages; what is wrong with one is its result.
-func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, names []string, results []abi.MQTTResult) {
+func (s *session) prepare(ctx context.Context, list []abi.MQTTMessage) (messages []*wire.Message, names []string, results []abi.MQTTResult) {
 	messages, names, results = make([]*wire.Message, len(list)), make([]string, len(list)), make([]abi.MQTTResult, len(list))
 	grants := s.granted()
 	for i := range list {
@@ -214,12 +214,21 @@ func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, nam
 		} else if problem := badMessage(m); problem != "" {
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a message " + problem}
 		} else if !granted(grants, s.set.resource(), m.Topic, spec.Write) {
-			results[i] = abi.MQTTResult{Code: codeDenied, Text: "no grant covers " + topics + fault.Clip(m.Topic, 256) + " with the right to write"}
+			f := unpublished(m.Topic)
+			capability.Remark(ctx, f)
+			results[i] = abi.MQTTResult{Code: codeDenied, Text: f.Text}
 		} else if barred(grants, m.Topic) {
 			results[i] = abi.MQTTResult{Code: codeInterlock, Text: "the grant of the topic has an interlock, and does not name the broker: name both in one grant"}
 		}
 	}
 	return messages, names, results
+}
+
+// unpublished is why nothing is published to a topic.
+func unpublished(topic string) *fault.Fault {
+	resource := topics + fault.Clip(topic, 256)
+	return fault.New(fault.Denied, "no grant covers %s with the right to write", resource).
+		WithHint("%s", fault.Of(capability.Check(Name, nil, resource, spec.Write)).Hint)
 }
 
 // await waits for a batch. The error is that of a context.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/flow"
@@ -56,6 +57,8 @@ type outlet struct {
 	due      time.Time // when records that wait for others are handed over
 	failures int       // in a row
 	yielded  bool      // to the lane's other work, whose turn it was
+
+	remarks capability.Remarks // of the last call
 }
 
 // connect gives the lane the feed that its version asks for, if it delivers.
@@ -152,7 +155,8 @@ func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 	if o.alone() {
 		in = abi.AppendDeliverWait(in, true)
 	}
-	out, err := l.call(ctx, abi.EntryDeliver, in)
+	o.remarks.Clear()
+	out, err := l.call(o.remarks.In(ctx), abi.EntryDeliver, in)
 	if err == nil {
 		err = l.commitDelivery(ctx, out)
 	}
@@ -314,18 +318,33 @@ func (l *lane) hold(wait time.Duration, cause, hint string) (news bool) {
 	if o.until.Sub(o.since) < shownHold {
 		return false
 	}
-	return l.held("nothing can be delivered: "+cause, hint)
+	kind := fault.ResourceUnavailable
+	switch f := o.remarks.On(cause); {
+	case f != nil:
+		kind, hint = f.Kind, f.Advice()
+	case hint == "":
+		hint = heldHint
+	}
+	return l.heldBy(kind, "nothing can be delivered: "+cause, hint)
 }
+
+// heldHint is what to do when nobody but the guest knows why records are held: its
+// peer may have answered.
+const heldHint = "Mend what the reason names, if it does not pass: it is tried again by itself, and nothing is lost meanwhile."
 
 // held shows why records are held up. It reports whether that is news.
 func (l *lane) held(cause, hint string) (news bool) {
+	return l.heldBy(fault.ResourceUnavailable, cause, hint)
+}
+
+func (l *lane) heldBy(kind fault.Kind, cause, hint string) (news bool) {
 	held := brief(l.env.masked(cause))
 	l.mu.Lock()
 	news = l.status.State != lifecycle.Degraded || l.status.Reason != held
 	l.status.Delivery.Held = held
 	l.mu.Unlock()
 	if news {
-		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", cause).WithHint("%s", hint))
+		l.Move(lifecycle.Down, fault.New(kind, "%s", cause).WithHint("%s", hint))
 	}
 	return news
 }

@@ -38,6 +38,7 @@ type outletRig struct {
 	// deliver answers a call, receive the events of one; nil: with nothing.
 	deliver func(handed []string, wait bool) ([]byte, error)
 	receive func(events int) error
+	remark  error // beside the answer of deliver
 
 	mu      sync.Mutex
 	calls   []string // what was handed, one text for each call; a waiting one ends with !
@@ -245,7 +246,7 @@ func (s script) Open(context.Context, capability.Scope, []byte) (capability.Sess
 }
 func (script) Close(context.Context) error { return nil }
 
-func (s script) Call(_ context.Context, function string, in, out []byte) ([]byte, error) {
+func (s script) Call(ctx context.Context, function string, in, out []byte) ([]byte, error) {
 	if function == "receive" {
 		var q abi.Events
 		if err := q.Decode(in); err != nil {
@@ -285,6 +286,7 @@ func (s script) Call(_ context.Context, function string, in, out []byte) ([]byte
 	if s.deliver == nil {
 		return out[:0], nil
 	}
+	capability.Remark(ctx, s.remark)
 	reply, err := s.deliver(handed, q.Wait)
 	return s.answer(reply, err, out)
 }

@@ -59,6 +59,34 @@ func TestOutlet(t *testing.T) {
 			t.Errorf("called at %v, want %v", r.at, want)
 		}
 	})
+	outletTest(t, "a hold shows what to do about its cause", func(r *outletRig) {
+		for _, tt := range []struct {
+			remark, err error
+			code, try   string
+		}{
+			{nil, nil, "resource_unavailable", heldHint},
+			{fault.New(fault.Denied, "another thing").WithHint("Do nothing."), nil, "resource_unavailable", heldHint},
+			{fault.New(fault.Denied, "not now").WithHint("Grant it."), nil, "denied", "Grant it."},
+			{fault.New(fault.ResourceUnavailable, "not now"), nil, "resource_unavailable", fault.ResourceUnavailable.Info().Hint},
+			{nil, fault.New(fault.Denied, "the door is shut").WithHint("Open it."), "denied", "Open it."},
+		} {
+			r.remark = tt.remark
+			r.deliver = func([]string, bool) ([]byte, error) { return retry(0, 0), tt.err }
+			r.feed.turn("0")
+			if r.stop == nil {
+				r.start()
+			}
+			r.after(10 * time.Minute)
+			if s := r.actor.Status(); s.State != lifecycle.Degraded || s.Code != tt.code || s.Try != tt.try {
+				t.Errorf("%v, %v: %s: %q, try %q", tt.remark, tt.err, s.Code, s.Reason, s.Try)
+			}
+			r.deliver, r.remark = nil, nil
+			r.after(10 * time.Minute)
+			r.mu.Lock()
+			r.calls = nil
+			r.mu.Unlock()
+		}
+	})
 	outletTest(t, "what passes soon is not shown", func(r *outletRig) {
 		var left atomic.Int32
 		left.Store(1)
