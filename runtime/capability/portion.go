@@ -15,31 +15,67 @@ const portionStep = 64 << 10
 // zero Portion draws on nothing and refuses nothing.
 type Portion struct {
 	purse Purse
+	turns Turns // the same; nil: it keeps no places
+	turn  *Turn // its place there; nil: it does not wait
 	drawn int64
 	over  bool
 }
 
 // NewPortion is a portion of a purse; nil: there is no bound.
-func NewPortion(purse Purse) Portion { return Portion{purse: purse} }
+func NewPortion(purse Purse) Portion {
+	turns, _ := purse.(Turns)
+	return Portion{purse: purse, turns: turns}
+}
 
-// Hold draws what a buffer of so many bytes needs; false: the purse has not got it.
+// Hold draws what a buffer of so many bytes needs; false: the purse has not got it, or
+// others came before: these have their turn even if it has drawn enough already, as
+// else a buffer that is filled again at once would never give anything back. Of a
+// purse that is a Turns the portion has a place then, which it keeps as long as it asks
+// again within a second.
 func (p *Portion) Hold(size int) bool {
-	more := beyondFree(size) - p.drawn
-	if p.purse == nil || p.over || more <= 0 {
+	need := beyondFree(size)
+	more := max(0, need-p.drawn)
+	if p.purse == nil || p.over || need == 0 || more == 0 && !p.awaited() {
+		p.Forgo()
 		return true
 	}
-	if p.purse.Hold(more) != nil {
+	if !p.draw(more) {
 		return false
 	}
 	p.drawn += more
 	return true
 }
 
+func (p *Portion) draw(n int64) bool {
+	if p.turns == nil {
+		return p.purse.Hold(n) == nil
+	}
+	if p.turn == nil {
+		p.turn = &Turn{}
+	}
+	if !p.turns.HoldInTurn(p.turn, n) {
+		return false
+	}
+	p.turn = nil
+	return true
+}
+
+// awaited reports whether somebody waits for room in the purse.
+func (p *Portion) awaited() bool { return p.turns != nil && p.turns.Awaited() }
+
+// Forgo gives the place up of one whom Hold refused, and who does not ask again.
+func (p *Portion) Forgo() {
+	if p.turn != nil {
+		p.turns.Forgo(p.turn)
+		p.turn = nil
+	}
+}
+
 // Leave gives back what a buffer of so many bytes does not need any more, but for a
-// step, which is mostly wanted again at once.
+// step, which is mostly wanted again at once: unless somebody waits for it.
 func (p *Portion) Leave(size int) {
 	need := beyondFree(size)
-	if need > 0 {
+	if need > 0 && !p.awaited() {
 		need += portionStep
 	}
 	p.shrink(need)
@@ -47,6 +83,7 @@ func (p *Portion) Leave(size int) {
 
 // End gives all of it back, for good.
 func (p *Portion) End() {
+	p.Forgo()
 	p.shrink(0)
 	p.over = true
 }

@@ -227,6 +227,9 @@ func (q *Queue[T]) End() {
 // wait waits for room, or until it is time to look again.
 func (q *Queue[T]) wait(ctx context.Context, starved bool) error {
 	if !capability.AwaitRoom(q.room, ctx.Done(), starved) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.share.Forgo()
 		return ctx.Err()
 	}
 	return nil

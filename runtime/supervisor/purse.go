@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
@@ -17,12 +16,20 @@ const share = 4
 // purse is a tenant's part of what all tenants share.
 type purse struct {
 	places chan struct{} // holds a token for each request that is under way
-	held   atomic.Int64
+	*room
 }
 
-var _ capability.Purse = (*purse)(nil)
+// room goes by this name so that Hold is the purse's own.
+type room = capability.Room
 
-func newPurse() *purse { return &purse{places: make(chan struct{}, egress.Concurrent/share)} }
+var _ capability.Turns = (*purse)(nil)
+
+func newPurse() *purse {
+	return &purse{
+		places: make(chan struct{}, egress.Concurrent/share),
+		room:   capability.NewRoom(capability.MaxHeld / share),
+	}
+}
 
 // Request implements capability.Purse.
 func (p *purse) Request(ctx context.Context) (done func(), err error) {
@@ -39,8 +46,7 @@ func (p *purse) Request(ctx context.Context) (done func(), err error) {
 
 // Hold implements capability.Purse.
 func (p *purse) Hold(n int64) error {
-	if held := p.held.Add(n); n > 0 && held > capability.MaxHeld/share {
-		p.held.Add(-n)
+	if !p.room.Hold(n) {
 		return fault.New(fault.Exhausted, "the tenant's connectors hold too much: long replies, and what their sessions have received").
 			WithHint("Try again later, or ask for less at once, as by a page or a range.")
 	}
@@ -56,5 +62,5 @@ func (t *Tenant) Purse() capability.Purse { return t.purse }
 // guests, and what sessions have received or have yet to send.
 func (t *Tenant) Held() uint64 {
 	twins := t.twins.Stats()
-	return uint64(max(0, int64(twins.Bytes+twins.History+t.exchanges.held())+t.purse.held.Load()))
+	return uint64(max(0, int64(twins.Bytes+twins.History+t.exchanges.held())+t.purse.Held()))
 }
