@@ -125,7 +125,7 @@ func (t *Tenant) quarantined(ctx context.Context, id string) (left []delivery.As
 func (t *Tenant) quarantinedForm(a *delivery.Aside) Quarantined {
 	mask := t.runtime.Vault().Mask()
 	return Quarantined{
-		Position: a.Position.String(), Connector: a.Connector, Lane: a.Lane, Device: a.Device, Of: a.Of.String(), Group: a.Group,
+		Position: a.String(), Connector: a.Connector, Lane: a.Lane, Device: a.Device, Of: a.Of.String(), Group: a.Group,
 		Reason: mask.Text(a.Reason), Summary: mask.Text(a.Summary), At: a.At, Bytes: a.Bytes, Retryable: a.Of == outbox.RejectDelivery,
 	}
 }
@@ -389,7 +389,7 @@ func (t *Tenant) retried(ctx context.Context, id string, since uint64, r *outbox
 	sum := sha256.Sum256(r.Input)
 	for i := range slices.Backward(all) {
 		if a := &all[i]; a.Block > since && a.Sum == sum {
-			return Retried{State: RetryRefused, Reason: t.runtime.Vault().Mask().Text(a.Reason), Position: a.Position.String()}, nil
+			return Retried{State: RetryRefused, Reason: t.runtime.Vault().Mask().Text(a.Reason), Position: a.String()}, nil
 		}
 	}
 	return Retried{State: RetryDelivered}, nil
