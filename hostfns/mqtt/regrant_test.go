@@ -67,3 +67,18 @@ func TestGrantsComeAndGo(t *testing.T) {
 		t.Errorf("adopted with its subscription: %v", err)
 	}
 }
+
+// A session that only publishes misses nothing, and one that subscribes may.
+func TestWhatOnlyPublishesMissesNothing(t *testing.T) {
+	r := mochi(t)
+	a := args(r.at)
+	a.ClientID, a.SessionExpiryS = "receives", 0
+	if c := open(t, group(), scope(r.at), a); c.Deaf() || c.Replayable() {
+		t.Error("nothing is missed of what it subscribes to")
+	}
+	only := args(r.at)
+	only.ClientID, only.SessionExpiryS, only.Subscriptions = "publishes", 0, nil
+	if c := open(t, group(), scope(r.at), only); !c.Deaf() || !c.Replayable() {
+		t.Error("something is missed although it subscribes to nothing")
+	}
+}

@@ -389,5 +389,8 @@ func (s *session) Ack(n int) {
 func (s *session) Rewind() { s.events.Rewind() }
 
 // Replayable implements capability.Source: a broker that keeps the session sends
-// again what was not acknowledged.
-func (s *session) Replayable() bool { return s.set.survives() }
+// again what was not acknowledged, and nothing comes to a session that only publishes.
+func (s *session) Replayable() bool { return s.set.survives() || s.Deaf() }
+
+// Deaf implements capability.Deaf.
+func (s *session) Deaf() bool { return len(s.set.filters) == 0 }

@@ -28,6 +28,9 @@ type outages struct{ list []outage }
 
 // begin notes that a session lost its resource.
 func (o *outages) begin(s *session, e *capability.Event) {
+	if s.deaf() {
+		return
+	}
 	for i := range o.list {
 		if o.list[i].session == s && o.list[i].to.IsZero() {
 			return
@@ -38,6 +41,12 @@ func (o *outages) begin(s *session, e *capability.Event) {
 		reason = e.Err.Error()
 	}
 	o.add(outage{session: s, from: time.Unix(0, e.Time), reason: reason})
+}
+
+// deaf reports whether nothing can be missing while the session is down.
+func (s *session) deaf() bool {
+	d, ok := s.source.(capability.Deaf)
+	return ok && d.Deaf()
 }
 
 // end notes that a session works again.

@@ -55,6 +55,26 @@ func TestOutagesBelongToTheirSessions(t *testing.T) {
 	wantOutages(t, &o, "10-50 cable", "11-20 power", "30-now power again", "35-35 lost", "40-50 the session lost its resource")
 }
 
+// deaf is a session that only sends, or not.
+type deaf struct {
+	capability.Source
+
+	only bool
+}
+
+func (d deaf) Deaf() bool { return d.only }
+
+// Nothing is missing of a session that only sends.
+func TestNoOutageOfWhatOnlySends(t *testing.T) {
+	var o outages
+	sends, receives := &session{source: deaf{only: true}}, &session{source: deaf{}}
+	o.begin(sends, event(1, "cable"))
+	o.begin(receives, event(2, "cable"))
+	o.end(sends, event(3, ""))
+	o.end(receives, event(4, ""))
+	wantOutages(t, &o, "2-4 cable")
+}
+
 func TestDroppedDataIsAnOutageOfAnInstant(t *testing.T) {
 	var o outages
 	s := &session{}

@@ -132,6 +132,13 @@ type Source interface {
 	Replayable() bool
 }
 
+// Deaf is a Source that may tell of nothing but its own condition: no data can be
+// missing while it is down.
+type Deaf interface {
+	Source
+	Deaf() bool
+}
+
 // Shaped is a Session whose events a guest shapes by its calls. A guest that
 // adopts one beside another that works with it shapes a draft, which is taken
 // when that guest takes over, if it ever does.
