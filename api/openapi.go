@@ -105,6 +105,7 @@ func (s *Server) documentStream() {
 			"What is missing comes as a record of the kind gap.",
 		Parameters: []*huma.Param{
 			query("from", huma.TypeString, "A position behind which to start, start (the default), or now"),
+			query("until", huma.TypeString, "now: end behind the records that there are now, with an event named end; without it the stream goes on"),
 			query("connector", huma.TypeString, "Only of this connector, by id or name"),
 			query("topic", huma.TypeString, "Only the events of one connector: /sources/ and its name"),
 			streamFormat(),

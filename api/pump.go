@@ -69,6 +69,9 @@ func (s *Server) pump(c echo.Context, f feed, p *pusher) {
 		s.metrics.stalled.Inc()
 		s.cfg.Log.Warn("reader stalled and was dropped", "request", requestID(c), "tenant", identityOf(c).Tenant)
 	case errors.Is(err, io.EOF): // the feed has come to its end
+		if err := p.flushInTime(); err == nil { // which is told, as a connection may end by itself
+			p.say("end", f.place(), []byte("{}"))
+		}
 	case c.Request().Context().Err() != nil: // the reader has gone
 	default:
 		p.say("problem", "", s.whyEnds(c, err))

@@ -31,6 +31,13 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 	if last := c.Request().Header.Get("Last-Event-ID"); last != "" {
 		o.After = last
 	}
+	switch until := c.QueryParam("until"); until {
+	case "":
+	case "now":
+		o.Until = new(t.StreamEnd())
+	default:
+		return fault.New(fault.Invalid, "until: %.40q is not now", until)
+	}
 	f, err := s.newRecordFeed(t, identityOf(c).Tenant, o, c.QueryParam("format"))
 	if err != nil {
 		return err

@@ -280,3 +280,28 @@ func BenchmarkStream(b *testing.B) {
 		}
 	}
 }
+
+// TestStreamUntilNow: what is kept is sent, the end is told, and the connection
+// ends, whatever is behind the last record that is wanted.
+func TestStreamUntilNow(t *testing.T) {
+	r := newRig(t)
+	r.activated("meter", 5)
+	r.read("/api/stream", 5, r.token) // all of them are there
+	for path, want := range map[string]int{
+		"/api/stream?until=now": 5, "/api/stream?from=now&until=now": 0,
+	} {
+		for _, form := range []string{"text/event-stream", typeLines} {
+			lines := r.open(path, header("Authorization", "Bearer "+r.token), header("Accept", form))
+			var text strings.Builder
+			for lines.Scan() { // to its end
+				text.WriteString(lines.Text() + "\n")
+			}
+			lines.end()
+			got, _ := payloads(t, strings.ReplaceAll(text.String(), "data: {}\n", ""))
+			if len(got) != want || strings.Contains(text.String(), "event: end\n") != (form != typeLines) {
+				t.Errorf("%s as %s: %q", path, form, text.String())
+			}
+		}
+	}
+	r.call("GET", "/api/stream?until=noon", "").problem(fault.Invalid)
+}

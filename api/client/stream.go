@@ -27,17 +27,22 @@ type StreamOptions struct {
 	Connector string // id or name; "": all
 	Topic     string // "/sources/" and a connector's name: its events alone; "": all
 	Format    string // "cloudevents": each Raw is a CloudEvent, and of the Record nothing else; "": record
+	Until     string // "now": end behind the records that the server has now; "": go on
 	// Lost is told when the connection broke and is made again; nil: nobody.
 	Lost func(error)
 }
 
 // Stream calls each with every record from there on, until each fails or ctx
-// ends. A connection that breaks is made again behind the last record; only a
-// server that refuses, or cannot be reached at the very start, ends the stream.
+// ends, or the end that is set is reached. A connection that breaks is made again
+// behind the last record; only a server that refuses, or cannot be reached at the
+// very start, ends the stream.
 func (c *Client) Stream(ctx context.Context, o StreamOptions, each func(Record) error) error {
 	query := url.Values{}
 	if o.From != "" {
 		query.Set("from", o.From)
+	}
+	if o.Until != "" {
+		query.Set("until", o.Until)
 	}
 	if o.Connector != "" {
 		query.Set("connector", o.Connector)
@@ -95,6 +100,8 @@ func (c *Client) follow(ctx context.Context, r call, lost func(error), each func
 		switch {
 		case f.stop != nil:
 			return f.stop
+		case f.ended:
+			return nil
 		case ctx.Err() != nil:
 			return fault.Of(ctx.Err())
 		case !f.connected || !mayPass(err):
@@ -118,6 +125,7 @@ type follower struct {
 	last      string // id of the last event
 	wait      time.Duration
 	connected bool  // once
+	ended     bool  // the server says that there is no more
 	stop      error // of each
 }
 
@@ -147,6 +155,10 @@ func (f *follower) once(ctx context.Context) error {
 		}
 		if e.name == "problem" {
 			return ofProblem(e.data)
+		}
+		if e.name == "end" {
+			f.ended = true
+			return nil
 		}
 		if err := f.each(e); err != nil {
 			f.stop = err

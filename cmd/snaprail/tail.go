@@ -21,16 +21,23 @@ func (a *app) tailCommand() *cobra.Command {
 	var o client.StreamOptions
 	var n int
 	c := &cobra.Command{
-		Use:     "tail",
-		Short:   "Print records as they come, from now or any earlier position",
-		Example: "  snaprail tail --connector meter\n  snaprail tail --from start -n 100 -o json",
-		Args:    cobra.NoArgs,
+		Use:   "tail",
+		Short: "Print records as they come, from now or any earlier position",
+		Long: "Tail prints records until it is interrupted, as many as -n says, or with --until now those that there are\n" +
+			"when it is called: with --from start that is all that is kept. --timeout does not end it: that is of calls\n" +
+			"with one answer.",
+		Example: "  snaprail tail --connector meter\n  snaprail tail --from start -n 100 -o json\n" +
+			"  snaprail tail --from start --until now -o json > kept.ndjson",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if n < 0 {
 				return fault.New(fault.Usage, "-n %d: want a positive number", n)
 			}
 			if o.Format == "cloudevents" && a.output != outputJSON {
 				return fault.New(fault.Usage, "--format cloudevents prints JSON").WithHint("Add -o json.")
+			}
+			if o.Until != "" && o.Until != "now" {
+				return fault.New(fault.Usage, "--until %s: want now", o.Until)
 			}
 			o.Lost = a.lost
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
@@ -39,6 +46,7 @@ func (a *app) tailCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.From, "from", "now", "where to start: start, now, or a `position` behind which to go on")
+	c.Flags().StringVar(&o.Until, "until", "", "where to end: `now`, behind the records that there are at the call (default: go on)")
 	c.Flags().StringVar(&o.Connector, "connector", "", "only of this connector, by id or `name`")
 	c.Flags().StringVar(&o.Topic, "topic", "", "only the events of one connector: `/sources/name`")
 	c.Flags().StringVar(&o.Format, "format", "", "form of the records with -o json: `record or cloudevents`")

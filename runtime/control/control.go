@@ -142,6 +142,9 @@ type StreamOptions struct {
 	Topic string
 	// Topics says that events come with their topic.
 	Topics bool
+	// Until is the last block that is read, behind which Next ends with io.EOF;
+	// nil: Next waits for more.
+	Until *uint64
 }
 
 // LogLine is one line of a connector's log.

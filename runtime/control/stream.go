@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -17,13 +18,16 @@ import (
 // endOfBlock is an index behind every record of a block.
 const endOfBlock = 1 << 16
 
+// StreamEnd is the newest durable block of the tenant's; 0: there is none.
+func (t *Tenant) StreamEnd() uint64 { return t.runtime.Outbox().Head() }
+
 // Stream starts reading the tenant's records, the durable ones only, oldest
 // first.
 func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
 		return nil, err
 	}
-	s := &Stream{log: t.runtime.Outbox(), place: o.After, only: o.Topic != ""}
+	s := &Stream{log: t.runtime.Outbox(), place: o.After, only: o.Topic != "", until: o.Until}
 	if err := s.narrow(ctx, t, o); err != nil {
 		return nil, err
 	}
@@ -48,6 +52,7 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 		from, s.skip, s.skipIn = at.Block, at.Index+1, at.Block
 	}
 	s.reader = s.log.Reader(from)
+	s.read = max(from, s.log.First()) - 1
 	return s, nil
 }
 
@@ -111,6 +116,8 @@ type Stream struct {
 	skip   int // records to leave out in block skipIn
 	skipIn uint64
 	place  string
+	until  *uint64 // nil: it has no end
+	read   uint64  // the last block that was read, or is missing
 }
 
 // Next waits for the next record. What a record refers to is valid until the
@@ -124,6 +131,9 @@ func (s *Stream) Next(ctx context.Context) (Record, error) {
 		}
 		if ok {
 			break
+		}
+		if s.until != nil && s.read >= *s.until {
+			return Record{}, io.EOF
 		}
 		b, err := s.reader.Next(ctx)
 		if gap, ok := errors.AsType[*outbox.Gap](err); ok {
@@ -154,7 +164,7 @@ func (s *Stream) pass() {
 
 // open starts on a block, unless nothing of it is wanted.
 func (s *Stream) open(b *outbox.Block) {
-	s.block, s.rest, s.index, s.base = b, nil, 0, 0
+	s.block, s.rest, s.index, s.base, s.read = b, nil, 0, 0, b.Seq
 	s.batch.Records = s.batch.Records[:0]
 	if b.Count > 0 && (s.connector == "" || s.connector == b.Connector) {
 		s.rest = b.Records
@@ -203,7 +213,7 @@ func recordForm(r *abi.Record, connector string, epoch, sequence uint64, receive
 }
 
 func (s *Stream) missing(g *outbox.Gap) Record {
-	s.block, s.rest = nil, nil
+	s.block, s.rest, s.read = nil, nil, g.To
 	s.place = position(g.To, endOfBlock)
 	now := time.Now().UTC()
 	return Record{
