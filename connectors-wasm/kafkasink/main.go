@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -70,14 +71,29 @@ func (s *sink) Test(in *abi.OpenInput) abi.TestResult {
 	switch {
 	case err == nil:
 		return abi.TestResult{Success: true, Message: "a broker answers; the records name the topics, which were not looked at"}
+	case snaprail.IsError(err, codeNoGrant) && strings.HasSuffix(err.Error(), noTopic):
+		return s.ungranted()
 	case snaprail.IsError(err, codeNoGrant):
-		return abi.TestResult{Success: true, Message: "no broker was asked: the records name the topics, and no grant covers all, as in " + name}
+		return abi.TestResult{Success: true, Message: "no broker was asked: the records name the topics, and no grant covers one as in " + name}
 	}
 	return snaprail.TestFailed(err)
 }
 
-// codeNoGrant is the code of what no grant covers.
-const codeNoGrant = "denied"
+const (
+	// codeNoGrant is the code of what no grant covers.
+	codeNoGrant = "denied"
+	// noTopic ends its text when none covers any topic of the broker.
+	noTopic = ", nor another topic there"
+)
+
+// ungranted is the result of a test where no topic is granted that records may name.
+func (s *sink) ungranted() abi.TestResult {
+	return snaprail.TestFailed(&abi.Error{
+		Kind: abi.FaultDenied, Code: codeNoGrant,
+		Text: "no topic of " + s.config.Brokers[0] + " is granted, so that nothing can be delivered",
+		Hint: "Add a grant to the connector: `snaprail grants add CONNECTOR kafka \"kafka://" + s.config.Brokers[0] + "/" + s.config.topic.texts[0] + "*\" --write`.",
+	})
+}
 
 func (s *sink) configure(in *abi.OpenInput) error {
 	s.topics, s.ends, s.trouble = map[string]kafka.Topic{}, handover.Ends{}, log.Seldom{}

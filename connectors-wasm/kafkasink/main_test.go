@@ -268,6 +268,12 @@ func TestTestOfManyTopics(t *testing.T) {
 	if result, err := h.Test(example(t)); err != nil || !result.Success || !strings.Contains(result.Message, "no broker was asked") {
 		t.Errorf("%+v, %v", result, err)
 	}
+	k.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant, nor another topic there"})
+	result, err = h.Test(example(t))
+	if err != nil || result.Success || !strings.Contains(result.Message, "no topic of") || len(result.Details) != 2 ||
+		!strings.Contains(string(result.Details[1].Value), `/plant.*" --write`) {
+		t.Errorf("%+v, %v", result, err)
+	}
 	k.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "egress_forbidden", Text: "127.0.0.1 may not be reached"})
 	if result, err := h.Test(example(t)); err != nil || result.Success || !strings.Contains(result.Message, "127.0.0.1") {
 		t.Errorf("%+v, %v", result, err)

@@ -256,3 +256,32 @@ func FuzzTarget(f *testing.F) {
 		}
 	})
 }
+
+// That no topic of a broker is granted is told apart from that one is not: a sink whose
+// records name the topics cannot deliver any then.
+func TestNoTopicAtAll(t *testing.T) {
+	const resource = "kafka://k1:9092/plant.a"
+	both := []spec.Right{spec.Read, spec.Write}
+	for _, tt := range []struct {
+		pattern string
+		rights  []spec.Right
+		right   spec.Right
+		none    bool
+	}{
+		{"cidr:127.0.0.0/8", both, "", true},
+		{"kafka://k2:9092/plant.a", both, spec.Write, true},
+		{"kafka://k1:9092/plant.a", []spec.Right{spec.Read}, spec.Write, true},
+		{"kafka://k1:9092/plant.b", both, "", false},
+		{"kafka://k*/plant.b", []spec.Right{spec.Write}, spec.Write, false},
+	} {
+		grants := []spec.Grant{{Group: Name, Resources: []string{tt.pattern}, Rights: tt.rights}}
+		err := capability.CheckIn(group(), grants, resource, tt.right)
+		if !fault.Is(err, fault.Denied) || strings.HasSuffix(err.Error(), ", nor another topic there") != tt.none || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR kafka \""+resource+"\"") {
+			t.Errorf("%s %v for %q: %v", tt.pattern, tt.rights, tt.right, err)
+		}
+	}
+	grants := []spec.Grant{{Group: Name, Resources: []string{"kafka://k1:9092/plant.*"}, Rights: both}}
+	if err := capability.CheckIn(group(), grants, resource, spec.Write); err != nil {
+		t.Error(err)
+	}
+}

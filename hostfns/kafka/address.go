@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -59,6 +60,22 @@ func granted(grants []spec.Grant, broker, topic string) bool {
 	for _, g := range grants {
 		for _, pattern := range g.Resources {
 			if covers(pattern, resource) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// anyTopic reports whether a grant with the right covers some topic at the broker of a
+// resource.
+func anyTopic(grants []spec.Grant, resource string, right spec.Right) bool {
+	for _, g := range grants {
+		for _, pattern := range g.Resources {
+			rest, topics := strings.CutPrefix(pattern, scheme)
+			at, _, _ := strings.Cut(rest, "/")
+			there := spec.Grant{Resources: []string{scheme + at + "/*"}, Rights: g.Rights}
+			if topics && capability.Allows([]spec.Grant{there}, resource, right) {
 				return true
 			}
 		}

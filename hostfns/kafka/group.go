@@ -95,8 +95,20 @@ func (*Group) Matches(pattern, resource string) bool { return covers(pattern, re
 // CheckPattern implements capability.Matcher.
 func (*Group) CheckPattern(pattern string) error { return checkPattern(pattern) }
 
+// CheckGrants implements capability.Checker: that no topic is granted at all at a
+// broker is said beside that this one is not, in words that kafkasink goes by.
+func (*Group) CheckGrants(grants []spec.Grant, resource string, right spec.Right) error {
+	err := capability.Check(Name, grants, resource, right)
+	if err == nil || anyTopic(grants, resource, right) {
+		return err
+	}
+	f := fault.Of(err)
+	return fault.New(f.Kind, "%s, nor another topic there", f.Text).WithHint("%s", f.Hint)
+}
+
 var _ interface {
 	capability.Matcher
+	capability.Checker
 	capability.Bounded
 } = (*Group)(nil)
 
