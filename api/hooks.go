@@ -42,7 +42,10 @@ func (s *Server) hookRoutes() {
 	for _, method := range hookMethods() {
 		s.echo.Add(method, hooksPath+":connector/*", s.hook)
 		s.echo.Add(method, hooksPath+":connector", s.hook) // its path is /, as that of the same with a slash
-		s.documentHook(method)
+		s.documentHook(method, "hook-"+strings.ToLower(method), "{connector}/{path}", &huma.Param{
+			Name: "path", In: "path", Required: true, Description: "The rest of the path, slashes and all", Schema: &huma.Schema{Type: huma.TypeString},
+		})
+		s.documentHook(method, "hook-root-"+strings.ToLower(method), "{connector}")
 	}
 }
 
@@ -106,20 +109,22 @@ func addressesOf(connector string, now *lifecycle.Status) (list []string) {
 	return list
 }
 
-func (s *Server) documentHook(method string) {
+// documentHook documents a route to connectors, with what its path has beside the
+// connector.
+func (s *Server) documentHook(method, id, path string, rest ...*huma.Param) {
 	op := &huma.Operation{
-		OperationID: "hook-" + strings.ToLower(method), Method: method, Path: hooksPath + "{connector}/{path}", Tags: []string{"hooks"},
-		Summary: "Send a request to a connector (" + method + ")",
+		OperationID: id, Method: method, Path: hooksPath + path, Tags: []string{"hooks"},
+		Summary: "Send a request to a connector (" + method + " " + hooksPath + path + ")",
 		Description: "The connector has to run, and to take this method at this path (`hooks.open`). Who may come in is the connector's word: it may ask for a signature " +
 			"(HMAC over the body), a token or a login of its own. Whoever may not, and whoever asks for what is not there, is answered 404. " +
 			"The answer comes when what became of the request is durable: 202, or what the connector says. A request that names itself, by Idempotency-Key or by a header " +
-			"that the connector names, is handed in once: sent again, it is answered as before, with Idempotency-Replayed: true.",
+			"that the connector names, is handed in once: sent again, it is answered as before, with Idempotency-Replayed: true. The connector's address alone, " +
+			"with and without the slash, has the path /.",
 		Security: nobody(),
-		Parameters: []*huma.Param{
+		Parameters: append([]*huma.Param{
 			{Name: "connector", In: "path", Required: true, Description: "The connector's id", Schema: &huma.Schema{Type: huma.TypeString}},
-			{Name: "path", In: "path", Required: true, Description: "The rest of the path, slashes and all; without one, and without the slash before it, the path is /", Schema: &huma.Schema{Type: huma.TypeString}},
 			{Name: headerIdempotencyKey, In: "header", Description: "Names the request", Schema: &huma.Schema{Type: huma.TypeString}},
-		},
+		}, rest...),
 		Responses: map[string]*huma.Response{
 			"202":     {Description: "What became of it is durable"},
 			"default": {Description: "What the connector says"},

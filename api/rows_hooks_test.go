@@ -32,6 +32,9 @@ func hookRows() map[string]row {
 				return call{path: []string{"con_none", "in"}, want: http.StatusNotFound}
 			},
 		}}
+		rows["hook-root-"+strings.ToLower(method)] = row{foreign: foreignShared, call: func(w *world) call {
+			return call{path: []string{w.hooked().ID}, want: http.StatusAccepted}
+		}}
 	}
 	return rows
 }
