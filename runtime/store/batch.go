@@ -1,9 +1,6 @@
 package store
 
-import (
-	"runtime"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // batch is the writes of several updates of one space that one commit makes
 // durable. Each update runs on what those before it wrote, and none of them
@@ -24,7 +21,6 @@ type batch struct {
 // outcome is what came of the commit of a batch.
 type outcome struct {
 	done  chan struct{} // closed when err is known
-	baton chan struct{} // then goes from each who waits for the answer to the next
 	err   error
 	state atomic.Uint64 // the first state of the backend that shows it; 0: none yet
 }
@@ -32,7 +28,7 @@ type outcome struct {
 // newBatch is a batch on a state of the space, and on the batch whose commit has
 // begun, if there is one: that may not be in this state.
 func newBatch(base Snapshot, after *batch) *batch {
-	b := &batch{base: base, outcome: &outcome{done: make(chan struct{}), baton: make(chan struct{}, 1)}}
+	b := &batch{base: base, outcome: &outcome{done: make(chan struct{})}}
 	b.pins.Store(1)
 	b.under = newRecall(base)
 	if after != nil {
@@ -81,27 +77,6 @@ func (o *outcome) wait() error {
 		return nil
 	}
 	<-o.done
-	return o.err
-}
-
-// end lets all go who wait.
-func (o *outcome) end() {
-	close(o.done)
-	o.baton <- struct{}{}
-}
-
-// answer is wait for those whose updates the commit makes durable. They go in the
-// order in which they came, and each lets go first who waits for a processor. Let
-// go at once, they would keep the processors from the commit that has taken off
-// meanwhile until all of them have done what they do next, which then waits for
-// that commit.
-func (o *outcome) answer() error {
-	if o == nil {
-		return nil
-	}
-	<-o.baton
-	runtime.Gosched()
-	o.baton <- struct{}{}
 	return o.err
 }
 

@@ -305,35 +305,3 @@ func TestALoneWriterWaitsForNobody(t *testing.T) {
 		t.Errorf("%v after %d commits: %+v", err, b.commits, b.rows)
 	}
 }
-
-// TestAllHearTheAnswer: those who wait when a commit ends, in the order in which
-// they came, and who asks later.
-func TestAllHearTheAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lost := errors.New("lost")
-		o := newBatch(nil, nil).outcome
-		var order []int
-		for i := range 5 {
-			go func() {
-				if err := o.answer(); !errors.Is(err, lost) {
-					t.Error(err)
-				}
-			}()
-			go func() {
-				<-o.baton
-				order = append(order, i)
-				o.baton <- struct{}{}
-			}()
-			synctest.Wait()
-		}
-		o.settle(0, lost)
-		o.end()
-		synctest.Wait()
-		if !slices.Equal(order, []int{0, 1, 2, 3, 4}) {
-			t.Errorf("they went as %v", order)
-		}
-		if err := errors.Join(o.answer(), o.wait()); !errors.Is(err, lost) {
-			t.Error(err)
-		}
-	})
-}

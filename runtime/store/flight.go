@@ -113,6 +113,6 @@ func (s *space) land(q *turn, b *batch) (next *batch) {
 	}
 	b.release()
 	next = s.store.turns.arrive(s.name, q)
-	b.end()
+	close(b.done)
 	return next
 }

@@ -145,7 +145,7 @@ func (s *space) UpdateAhead(ctx context.Context, fn func(Writer) error) error {
 // it is durable.
 func (s *space) update(ctx context.Context, fn func(Writer) error, a *ahead) error {
 	on, err := s.write(ctx, fn, a)
-	if lost := on.answer(); lost != nil {
+	if lost := on.wait(); lost != nil {
 		return lost
 	}
 	return err
