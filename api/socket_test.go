@@ -86,16 +86,17 @@ func TestSocketCarriesMessages(t *testing.T) {
 		t.Errorf("%q", order)
 	}
 	for frame, want := range map[string]string{
-		`{"id":"p","op":"ping"}`: "pong",
-		`{"id":"1","op":"publish","connector":"talk","message":{"data":{}}}`:                "reply empty",
-		`{"id":"2","op":"rpc","connector":"talk","message":{"method":"echo","wait":false}}`: "ticket",
-		`{"id":"3","op":"rpc","connector":"none","message":{"method":"echo"}}`:              "problem not_found",
-		`{"id":"4","op":"rpc","connector":"talk"}`:                                          "problem invalid_message",
+		`{"id":"p","op":"ping"}`:          "pong",
 		`{"id":"5","op":"dance"}`:         "problem invalid",
 		`{"op":"rpc"}`:                    "problem invalid",
 		`{"id":"6","op":"cancel"}`:        "problem not_found",
 		`{"id":"7","op":"ping","else":1}`: "problem body_invalid",
 		`{"id":"8"`:                       "problem body_invalid",
+
+		`{"id":"1","op":"publish","connector":"talk","message":{"data":{}}}`:                                "reply empty",
+		`{"id":"2","op":"rpc","connector":"talk","message":{"method":"echo","wait":false}}`:                 "ticket",
+		`{"id":"3","op":"rpc","connector":"none","message":{"method":"echo"}}`:                              "problem not_found",
+		`{"id":"4","op":"rpc","connector":"talk"}`:                                                          "problem invalid_message",
 		`{"id":"9","op":"rpc","connector":"talk","message":{"method":"never","timeout":0.05}}`:              "reply error",
 		`{"id":"` + strings.Repeat("x", 65) + `","op":"ping"}`:                                              "problem invalid",
 		`{"id":"10","op":"stream","format":"xml"}`:                                                          "problem invalid",
