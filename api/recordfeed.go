@@ -34,7 +34,7 @@ func (f *recordFeed) open(ctx context.Context) (err error) {
 		return nil
 	}
 	if f.records, err = f.tenant.Stream(ctx, f.options); err == nil {
-		f.options.After = f.records.Place()
+		f.options.After, f.options.Until = f.records.Place(), f.records.Until()
 	}
 	return err
 }

@@ -34,7 +34,7 @@ func (s *Server) stream(c echo.Context, t *control.Tenant) error {
 	switch until := c.QueryParam("until"); until {
 	case "":
 	case "now":
-		o.Until = new(t.StreamEnd())
+		o.ToNow = true
 	default:
 		return fault.New(fault.Invalid, "until: %.40q is not now", until)
 	}

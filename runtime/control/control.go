@@ -143,8 +143,9 @@ type StreamOptions struct {
 	// Topics says that events come with their topic.
 	Topics bool
 	// Until is the last block that is read, behind which Next ends with io.EOF;
-	// nil: Next waits for more.
+	// nil: Next waits for more, or with ToNow ends behind what is durable now.
 	Until *uint64
+	ToNow bool
 }
 
 // LogLine is one line of a connector's log.

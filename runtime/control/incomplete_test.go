@@ -61,7 +61,7 @@ func TestSecretsThatAreMissingAreTold(t *testing.T) {
 	if said := strings.Join(v.Warnings, "\n"); err != nil || strings.Contains(said, "nobody") {
 		t.Errorf("one that is there: %v, %v", v.Warnings, err)
 	}
-	if err := r.DeleteSecret(t.Context(), "nobody", 0); !fault.Is(err, fault.SecretInUse) || !strings.HasSuffix(fault.Of(err).Text, "named by meter") {
+	if err := r.DeleteSecret(t.Context(), "nobody", 0); !fault.Is(err, fault.SecretInUse) || !strings.Contains(fault.Of(err).Text, "named by meter ("+v.ID+")") {
 		t.Errorf("who names it: %v", err)
 	}
 }

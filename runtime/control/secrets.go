@@ -215,7 +215,7 @@ func (t *Tenant) DeleteSecret(ctx context.Context, name string, revision uint64)
 		if len(users) > 0 {
 			for i, id := range users {
 				if c, err := find(w, id); err == nil {
-					users[i] = c.Name
+					users[i] = c.Name + " (" + id + ")"
 				}
 			}
 			return fault.New(fault.SecretInUse, "the secret %s is named by %s", name, strings.Join(users, ", "))

@@ -18,9 +18,6 @@ import (
 // endOfBlock is an index behind every record of a block.
 const endOfBlock = 1 << 16
 
-// StreamEnd is the newest durable block of the tenant's; 0: there is none.
-func (t *Tenant) StreamEnd() uint64 { return t.runtime.Outbox().Head() }
-
 // Stream starts reading the tenant's records, the durable ones only, oldest
 // first.
 func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
@@ -28,6 +25,9 @@ func (t *Tenant) Stream(ctx context.Context, o StreamOptions) (*Stream, error) {
 		return nil, err
 	}
 	s := &Stream{log: t.runtime.Outbox(), place: o.After, only: o.Topic != "", until: o.Until}
+	if o.ToNow && o.Until == nil {
+		s.until = new(s.log.Head())
+	}
 	if err := s.narrow(ctx, t, o); err != nil {
 		return nil, err
 	}
@@ -119,6 +119,10 @@ type Stream struct {
 	until  *uint64 // nil: it has no end
 	read   uint64  // the last block that was read, or is missing
 }
+
+// Until is the last block that is read; nil: the stream has no end. A stream that goes
+// on where this one stood ends there, too.
+func (s *Stream) Until() *uint64 { return s.until }
 
 // Next waits for the next record. What a record refers to is valid until the
 // next call. Blocks that retention has taken, and records that cannot be read,
