@@ -17,26 +17,60 @@ import (
 type gate struct {
 	mu   sync.Mutex
 	shut chan struct{} // nil: it is open
+	came chan struct{} // has one when somebody has come to it while it was shut
 }
 
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shut = make(chan struct{})
+	g.shut, g.came = make(chan struct{}), make(chan struct{}, 1)
 }
 
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	close(g.shut)
+	if g.shut != nil {
+		close(g.shut)
+	}
 	g.shut = nil
+}
+
+// flood shuts the gate with all frames behind it in the port's buffer, so that the
+// batches are full ones whatever sizes the port hands them over in: a frame of their
+// own ("ahead") holds the lane until they are there. The gate is opened at the end of
+// the test, also when that fails.
+func (g *gate) flood(r *rig, l *line, id string, frames []string) {
+	r.t.Helper()
+	g.close()
+	r.t.Cleanup(g.open)
+	l.send(r.t, "ahead\n")
+	select {
+	case <-g.came:
+	case <-time.After(patience):
+		r.t.Fatal("no block came to the disk")
+	}
+	l.send(r.t, strings.Join(frames, ""))
+	r.until(id, "full", func(s lifecycle.Status) bool { return s.Sessions[0].Buffered == 1+len(frames) })
+	g.pass()
+}
+
+// pass lets go who stands before the gate, and shuts it for the next.
+func (g *gate) pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.shut)
+	g.shut = make(chan struct{})
 }
 
 func (g *gate) free(string) (int64, error) {
 	g.mu.Lock()
-	shut := g.shut
+	shut, came := g.shut, g.came
 	g.mu.Unlock()
 	if shut != nil {
+		select {
+		case came <- struct{}{}:
+		default:
+		}
 		<-shut
 	}
 	return math.MaxInt64, nil
@@ -53,23 +87,22 @@ func TestGuestWorksOnWhileABlockIsSynced(t *testing.T) {
 	v, s := r.connect(in), r.stream("")
 	l.send(t, "first\n")
 	s.wants("first\n")
-	g.close()
 	want := make([]string, 700)
 	for i := range want {
 		want[i] = fmt.Sprintf("%04d\n", i)
 	}
-	l.send(t, strings.Join(want, ""))
+	g.flood(r, l, v.ID, want)
 	r.logged(v.ID, "the second batch is here")
 	st := r.until(v.ID, "buffering", func(s lifecycle.Status) bool { return s.Sessions[0].Buffered == len(want) })
-	if st.Counters.Records != 1 {
+	if st.Counters.Records != 2 {
 		t.Errorf("%d records are counted while the disk takes none", st.Counters.Records)
 	}
 	g.open()
 	in.Config = config(t, map[string]any{"port": l.port})
 	r.update(v.ID, in)
-	s.wants(want...)
+	s.wants(append([]string{"ahead\n"}, want...)...)
 	r.until(v.ID, "done", func(s lifecycle.Status) bool {
-		return s.Sessions[0].Buffered == 0 && s.Counters.Records == uint64(1+len(want)) && s.Counters.Events >= s.Counters.Records
+		return s.Sessions[0].Buffered == 0 && s.Counters.Records == uint64(2+len(want)) && s.Counters.Events >= s.Counters.Records
 	})
 }
 
@@ -84,12 +117,11 @@ func TestNothingIsToldBeforeItIsDurable(t *testing.T) {
 	s := r.stream("")
 	l.send(t, "first\n")
 	s.wants("first\n")
-	g.close()
 	want := make([]string, 500)
 	for i := range want {
 		want[i] = fmt.Sprintf("%04d\n", i)
 	}
-	l.send(t, strings.Join(want, ""))
+	g.flood(r, l, v.ID, want)
 	r.logged(v.ID, "here")
 	answer := make(chan string, 1)
 	go func() {
@@ -108,7 +140,7 @@ func TestNothingIsToldBeforeItIsDurable(t *testing.T) {
 	if text := <-answer; text != "0401\n" {
 		t.Errorf("the device was told %q", text)
 	}
-	s.wants(want...)
+	s.wants(append([]string{"ahead\n"}, want...)...)
 }
 
 // TestAStepThatIsTooMuchIsHalved: a batch whose outcome is beyond what a step may
