@@ -34,8 +34,8 @@ func (h *Harness) Kafka(topics ...string) *Topics {
 	h.Host("kafka", "open", k.open)
 	h.Host("kafka", "produce", k.produce)
 	h.later = append(h.later, k)
-	h.Host("kafka", "ensure", k.ensure)
-	h.Host("kafka", "topic", k.there)
+	h.Host("kafka", "ensure", func(request []byte) ([]byte, error) { return k.ensure(request, true) })
+	h.Host("kafka", "topic", func(request []byte) ([]byte, error) { return k.ensure(request, false) })
 	h.Host("kafka", "delete", k.delete)
 	return k
 }
@@ -202,7 +202,8 @@ func (k *Topics) put(topic string, record abi.KafkaRecord) abi.KafkaResult {
 	return abi.KafkaResult{Partition: record.Partition, Offset: record.Offset}
 }
 
-func (k *Topics) ensure(request []byte) ([]byte, error) {
+// ensure says of a topic what it is. One that is not there is made, or it is an error.
+func (k *Topics) ensure(request []byte, create bool) ([]byte, error) {
 	var q abi.KafkaEnsure
 	if err := q.Decode(request); err != nil {
 		return nil, err
@@ -212,27 +213,15 @@ func (k *Topics) ensure(request []byte) ([]byte, error) {
 		return nil, err
 	}
 	_, there := k.stored[topic]
-	if !there {
+	switch {
+	case there:
+	case create:
 		k.stored[topic] = []abi.KafkaRecord{}
+	default:
+		return nil, &abi.Error{Kind: abi.FaultNotFound, Code: "not_found", Text: "no topic " + topic}
 	}
 	ensured := abi.KafkaEnsured{Created: !there, Partitions: 1}
 	return ensured.Append(nil), nil
-}
-
-func (k *Topics) there(request []byte) ([]byte, error) {
-	var q abi.KafkaEnsure
-	if err := q.Decode(request); err != nil {
-		return nil, err
-	}
-	topic, err := k.topic(q.Handle)
-	if err != nil {
-		return nil, err
-	}
-	if _, there := k.stored[topic]; !there {
-		return nil, &abi.Error{Kind: abi.FaultNotFound, Code: "not_found", Text: "no topic " + topic}
-	}
-	one := abi.KafkaEnsured{Partitions: 1}
-	return one.Append(nil), nil
 }
 
 func (k *Topics) delete(request []byte) ([]byte, error) {

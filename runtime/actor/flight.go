@@ -146,9 +146,7 @@ func (l *lane) landed(f *flight, sequence uint64) {
 	l.inbox.release()
 	l.count(func(c *lifecycle.Counters) {
 		c.Events += uint64(len(f.batch))
-		c.Skipped += f.tally.skipped
-		c.Traps += f.tally.traps
-		c.Repeated += f.tally.repeated
+		f.tally.count(c)
 	})
 	n := copy(l.aloft, l.aloft[1:])
 	l.aloft[n] = nil

@@ -204,10 +204,8 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	l.startJobs(ctx, l.view.Jobs)
 	l.guest.watchMemory()
 	l.count(func(c *lifecycle.Counters) {
-		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
-		c.Traps += tally.traps
-		c.Repeated += tally.repeated
+		tally.count(c)
 	})
 	l.delivered(delivered)
 	if n := min(max(o.most, 1)*2, o.settings.Most()); l.fits(abi.EntryDeliver, n, &o.slow) {

@@ -64,11 +64,8 @@ func (l *lane) commit(ctx context.Context, out []byte, inputs []input, fired []s
 	l.guest.watchMemory()
 	l.count(func(c *lifecycle.Counters) {
 		c.Events += uint64(len(inputs) + len(fired))
-		c.Skipped += tally.skipped
 		c.Quarantined += uint64(len(b.Rejects))
-		c.Retried += tally.retried
-		c.Traps += tally.traps
-		c.Repeated += tally.repeated
+		tally.count(c)
 	})
 	return nil
 }
@@ -114,6 +111,13 @@ func (l *lane) complete(ctx context.Context, b *outbox.Block, fired []string) er
 
 // tally counts the decisions of one step.
 type tally struct{ skipped, retried, traps, repeated uint64 }
+
+func (t *tally) count(c *lifecycle.Counters) {
+	c.Skipped += t.skipped
+	c.Retried += t.retried
+	c.Traps += t.traps
+	c.Repeated += t.repeated
+}
 
 // judge reads the guest's verdicts. Inputs that it does not name are ok.
 func (l *lane) judge(inputs []input, handed int, b *outbox.Block, t *tally) error {

@@ -54,7 +54,8 @@ func (a *Again) end(settled bool) {
 // Again hands a record in once more that was put aside at a position: an encoded
 // abi.DeliverInput of one record, as Pick answers it, behind what waits already. One
 // that waits, or is done with and not noted yet, is not handed in beside itself: the
-// same Again is answered. A feed that is closed or rewound forgets it. Invalid: the input is none. Exhausted: too many wait.
+// same Again is answered. A feed that is closed or rewound forgets it. Invalid: the
+// input is none. Exhausted: too many wait.
 func (f *Feed) Again(at Position, input []byte) (*Again, error) {
 	var in abi.DeliverInput
 	if err := in.Decode(input); err != nil || in.Count() != 1 {
@@ -99,7 +100,8 @@ func (f *Feed) settled(done []*Again) {
 	}
 }
 
-// abandon forgets what is handed in once more, but not what is only to be noted. The lock is held.
+// abandon forgets what is handed in once more, but not what is only to be noted. The
+// lock is held.
 func (f *Feed) abandon() {
 	for i := range f.queue {
 		if a := f.queue[i].again; a != nil {

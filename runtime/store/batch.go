@@ -64,8 +64,9 @@ func (b *batch) shows() *outcome {
 	return b.after
 }
 
-// settle says what came of a commit. One that was not even tried is in all
-// states: it wrote nothing.
+// settle says what came of a commit. One that wrote nothing is in the newest state
+// that is known of the space, so that a later outcome is never in an older state than
+// the one before it: history counts on that.
 func (o *outcome) settle(state uint64, err error) {
 	o.err = err
 	o.state.Store(max(state, 1))

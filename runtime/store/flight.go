@@ -107,7 +107,7 @@ func (s *space) fly(q *turn, b *batch) {
 // shows what another was to write is lost with that one.
 func (s *space) land(q *turn, b *batch) (next *batch) {
 	if lost := b.after.wait(); lost != nil {
-		b.settle(b.after.state.Load(), lost) // not less: see Backend
+		b.settle(b.after.state.Load(), lost)
 	} else {
 		b.settle(s.latest.commit(s.store.backend, s.name, &b.staged))
 	}
