@@ -193,6 +193,11 @@ func damage(rnd *rand.Rand, sound files) (broken files, what string) {
 	what = fmt.Sprintf("%s: bit flipped at %d of %d", name, at, len(f.used))
 	f.used = bytes.Clone(f.used)
 	if rnd.IntN(4) == 0 {
+		// A log that ends where a commit does is what Badger leaves of a torn one,
+		// and no damage that could be seen.
+		if strings.HasSuffix(name, ".mem") && badger.EndsWhole(f.used[:at]) {
+			at--
+		}
 		what = fmt.Sprintf("%s: cut off at %d of %d", name, at, len(f.used))
 		f.used, f.size = f.used[:at], int64(at)
 	} else {

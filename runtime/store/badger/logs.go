@@ -41,7 +41,8 @@ const (
 // A commit is synced before the next one is written. So whatever a crash
 // leaves of the last commit, nothing later can follow it; where something
 // does, commits that were acknowledged are unreadable. Damage to the very last
-// commit looks like a torn one and is not found.
+// commit looks like a torn one and is not found; nor is a file that was cut off
+// exactly where a commit ends, which is how Badger leaves a log it has healed.
 func checkLogs(dir string) (newest uint64, err error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.mem"))
 	if err != nil {
