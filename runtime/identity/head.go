@@ -6,14 +6,12 @@ import (
 )
 
 // encoded is the JSON of a head. Every change of a tenant writes one in its
-// turn, so that it is put together by hand: its texts are hexadecimal.
+// turn, so that it is put together by hand: its text is hexadecimal.
 func (h *head) encoded() []byte {
 	raw := make([]byte, 0, 256)
 	raw = strconv.AppendUint(append(raw, `{"sequence":`...), h.Sequence, 10)
-	for _, f := range []struct{ name, hash string }{{`,"hash":"`, h.Hash}, {`,"dropped":"`, h.Dropped}} {
-		if f.hash != "" {
-			raw = append(append(append(raw, f.name...), f.hash...), '"')
-		}
+	if h.Hash != "" {
+		raw = append(append(append(raw, `,"hash":"`...), h.Hash...), '"')
 	}
 	if h.From != 0 {
 		raw = strconv.AppendUint(append(raw, `,"from":`...), h.From, 10)
@@ -29,9 +27,6 @@ func (h *head) decode(raw []byte) bool {
 	ok := r.skip(`{"sequence":`) && r.number(&got.Sequence)
 	if ok && r.skip(`,"hash":"`) {
 		ok = r.hash(&got.Hash)
-	}
-	if ok && r.skip(`,"dropped":"`) {
-		ok = r.hash(&got.Dropped)
 	}
 	if ok && r.skip(`,"from":`) {
 		ok = r.number(&got.From)

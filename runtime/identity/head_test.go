@@ -12,7 +12,7 @@ import (
 func TestHeadIsTheJSONThatItWas(t *testing.T) {
 	a, b := strings.Repeat("a0", 32), strings.Repeat("9f", 32)
 	for _, h := range []head{
-		{}, {Sequence: 1}, {Sequence: 1<<64 - 1, Hash: a}, {Sequence: 7, Hash: a, From: 1}, {Sequence: 7, Hash: a, Dropped: b, From: 3}, {Dropped: b},
+		{}, {Sequence: 1}, {Sequence: 1<<64 - 1, Hash: a}, {Sequence: 7, Hash: a, From: 1}, {Sequence: 7, Hash: b, From: 3}, {Hash: b},
 	} {
 		want, err := json.Marshal(h)
 		if err != nil {

@@ -16,17 +16,17 @@ import (
 
 // A trail is a ring of MaxEvents places in a space's bucket Audit, beside a
 // head that knows the last sequence. A place is written over rather than
-// deleted, since what is deleted leaves a tombstone for ever. The ids of the
+// deleted, since what is deleted leaves a tombstone for ever, and unread: every
+// change of a tenant waits for the turn in which that happens. The ids of the
 // places fall as the sequence rises, so that a list begins with the newest.
 const headID = "head"
 
 // The events are chained: each carries the hash of the one before it, as that
-// is stored. The head has the hash of the last one, and that of the one that
-// was dropped last, so that the oldest in the ring is held too.
+// is stored, and the head has the hash of the last one. So the head holds all of
+// them, and the oldest in the ring holds what was dropped before it.
 type head struct {
-	Sequence uint64 `json:"sequence"`          // of the last event
-	Hash     string `json:"hash,omitempty"`    // of the last event
-	Dropped  string `json:"dropped,omitempty"` // hash of the last event that the ring has no place for
+	Sequence uint64 `json:"sequence"`       // of the last event
+	Hash     string `json:"hash,omitempty"` // of the last event
 	// From is the first event of the chain: those before it were written by a
 	// server that made none.
 	From uint64 `json:"from,omitempty"`
@@ -42,6 +42,9 @@ func digest(raw []byte) string {
 func place(sequence uint64) string {
 	return fmt.Sprintf("%05d", MaxEvents-1-sequence%MaxEvents)
 }
+
+// lap is which writing of its place an event is.
+func lap(sequence uint64) uint64 { return sequence/MaxEvents + 1 }
 
 // Append writes events to the trail of the writer's space, in one transaction
 // with whatever else it writes, at its end: see store.Writer.Finally. Their
@@ -88,17 +91,9 @@ func (h *head) append(w store.Writer, line []byte) error {
 	if h.From == 0 {
 		h.From = h.Sequence
 	}
-	if h.Sequence > MaxEvents {
-		oldest, err := w.Get(store.Audit, place(h.Sequence))
-		if err != nil {
-			return err
-		}
-		h.Dropped = digest(oldest.Value)
-	}
 	raw := chained(line, h.Sequence, h.Hash)
 	h.Hash = digest(raw)
-	_, err := w.Put(store.Audit, place(h.Sequence), raw)
-	return err
+	return w.PutAs(store.Audit, place(h.Sequence), raw, lap(h.Sequence))
 }
 
 // unchained is how the JSON of an event begins that has no place in the chain.

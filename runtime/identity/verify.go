@@ -94,10 +94,8 @@ func (v Verdict) walk(r store.Reader, h *head, note *Anchor) (Verdict, error) {
 	if sequence != v.First {
 		return v.broken(sequence-1, "the event is missing"), nil
 	}
-	if v.First >= h.From && h.From > 0 && want != h.Dropped {
-		return v.broken(v.First, "the event before the oldest one is not the one that was dropped"), nil
-	}
-	if note != nil && note.Sequence < v.First && (note.Sequence+1 < v.First || note.Hash != h.Dropped) {
+	// What the oldest one names is what was dropped before it.
+	if note != nil && note.Sequence < v.First && (note.Sequence+1 < v.First || note.Hash != want) {
 		return v.dropped(note), nil
 	}
 	v.OK = true
@@ -105,8 +103,7 @@ func (v Verdict) walk(r store.Reader, h *head, note *Anchor) (Verdict, error) {
 }
 
 // dropped is the verdict on a trail that holds, and that a note says nothing
-// about: its event is not kept, and it is not the hash that is kept of the last
-// one that was dropped.
+// about: its event is not kept, and it is not the one that the oldest one names.
 func (v Verdict) dropped(note *Anchor) Verdict {
 	if note.Sequence+1 == v.First {
 		return v.broken(note.Sequence, "the event is not the one that was noted")

@@ -105,6 +105,11 @@ type Writer interface {
 	// is fault.NotFound, and another version fault.StaleRevision.
 	PutIf(b Bucket, id string, value []byte, version uint64) (uint64, error)
 
+	// PutAs writes the value as the given version, and does not look at what is
+	// there. It is for who knows how often an entry was written, as of the places
+	// of a ring; what Entry promises of versions is then theirs to keep.
+	PutAs(b Bucket, id string, value []byte, version uint64) error
+
 	// Delete removes the entry, or returns fault.NotFound. Its version lives
 	// on in a tombstone.
 	Delete(b Bucket, id string) error

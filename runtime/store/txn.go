@@ -151,6 +151,17 @@ func (w *writer) PutIf(b Bucket, id string, value []byte, version uint64) (uint6
 	return w.put(b, id, value, row.Version+1)
 }
 
+func (w *writer) PutAs(b Bucket, id string, value []byte, version uint64) error {
+	if err := w.check(); err != nil {
+		return err
+	}
+	if err := checkKey(b, id); err != nil {
+		return err
+	}
+	_, err := w.put(b, id, value, version)
+	return err
+}
+
 func (w *writer) Delete(b Bucket, id string) error {
 	row, live, err := w.row(b, id)
 	if err != nil {

@@ -75,10 +75,15 @@ func modelWrite(rt *rapid.T, w store.Writer, m modelStore, at int) {
 	row := m[k]
 	value := rapid.StringN(0, 3, -1).Draw(rt, "value")
 	next := modelRow{value, row.version + 1, true}
-	switch rapid.SampledFrom([]string{"put", "put", "if", "delete"}).Draw(rt, "what") {
+	switch rapid.SampledFrom([]string{"put", "put", "as", "if", "delete"}).Draw(rt, "what") {
 	case "put":
 		if v, err := w.Put(k.bucket, k.id, []byte(value)); err != nil || v != next.version {
 			rt.Fatalf("put %q: version %d, %v; want %d", k.id, v, err, next.version)
+		}
+	case "as":
+		next.version += rapid.Uint64Range(0, 3).Draw(rt, "further")
+		if err := w.PutAs(k.bucket, k.id, []byte(value), next.version); err != nil {
+			rt.Fatalf("put %q as version %d: %v", k.id, next.version, err)
 		}
 	case "if":
 		version := rapid.Uint64Range(0, row.version+1).Draw(rt, "version")
