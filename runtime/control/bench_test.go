@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -123,7 +124,9 @@ func plainModule(b testing.TB, t *control.Tenant) string {
 // BenchmarkConfigWrite: fifty callers each change their own connector's
 // configuration, over and over, as rows with a secret or as a patch of the flat
 // form. The machine's own fdatasync of as many bytes is measured between the
-// rounds: promised is a p99 of at most 20 times its.
+// rounds: promised is a p99 of at most 20 times its. Writers that never pause keep
+// the processors busy, and then a sync is slow for anybody: beside measures the
+// fdatasync of another process during the rounds.
 func BenchmarkConfigWrite(b *testing.B) {
 	rows := func(t *control.Tenant, id string, n int) error {
 		secret := spec.Param{Key: "password", Type: spec.ParamSecret, Sequence: 30}
@@ -147,14 +150,17 @@ func BenchmarkConfigWrite(b *testing.B) {
 		}
 		return rows(t, id, n)
 	}
-	b.Run("params", func(b *testing.B) { configWrites(b, 0, params) })
-	b.Run("patch", func(b *testing.B) { configWrites(b, 0, patch) })
-	b.Run("paced/params", func(b *testing.B) { configWrites(b, 50*time.Millisecond, params) })
-	b.Run("paced/patch", func(b *testing.B) { configWrites(b, 50*time.Millisecond, patch) })
+	b.Run("params", func(b *testing.B) { configWrites(b, 0, nil, params) })
+	b.Run("patch", func(b *testing.B) { configWrites(b, 0, nil, patch) })
+	b.Run("beside/params", func(b *testing.B) { configWrites(b, 0, newSampler(b), params) })
+	b.Run("beside/patch", func(b *testing.B) { configWrites(b, 0, newSampler(b), patch) })
+	b.Run("paced/params", func(b *testing.B) { configWrites(b, 50*time.Millisecond, nil, params) })
+	b.Run("paced/patch", func(b *testing.B) { configWrites(b, 50*time.Millisecond, nil, patch) })
 }
 
 // configWrites lets each writer write once in every so long; 0: without a pause.
-func configWrites(b *testing.B, every time.Duration, write func(t *control.Tenant, id string, n int) error) {
+// A sampler measures the disk meanwhile, and not between the rounds.
+func configWrites(b *testing.B, every time.Duration, beside *sampler, write func(t *control.Tenant, id string, n int) error) {
 	b.Helper()
 	const writers, each = 50, 20
 	dir := b.TempDir()
@@ -162,7 +168,11 @@ func configWrites(b *testing.B, every time.Duration, write func(t *control.Tenan
 	var took, synced []time.Duration
 	n := 0
 	for b.Loop() {
-		synced = append(synced, syncs(b, dir, 4<<10, 200)...)
+		if beside == nil {
+			synced = append(synced, syncs(b, dir, 4<<10, 200)...)
+		} else {
+			beside.begin(b)
+		}
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for me := range writers {
@@ -185,6 +195,9 @@ func configWrites(b *testing.B, every time.Duration, write func(t *control.Tenan
 			})
 		}
 		wg.Wait()
+		if beside != nil {
+			synced = append(synced, beside.end(b)...)
+		}
 		n += each
 	}
 	p99, disk := quantile(took, 0.99), quantile(synced, 0.99)
@@ -220,6 +233,101 @@ func syncs(b testing.TB, dir string, size, times int) []time.Duration {
 		took[i] = time.Since(began)
 	}
 	return took
+}
+
+// sampler is a process of its own that syncs what it writes, over and over, while it
+// is told to. In this process it would wait for the scheduler and not for the disk.
+type sampler struct {
+	ask  *json.Encoder
+	told *json.Decoder
+}
+
+func newSampler(b *testing.B) *sampler {
+	b.Helper()
+	cmd := exec.Command(os.Args[0]) //nolint:gosec // this test itself
+	cmd.Env = append(os.Environ(), "SNAPRAIL_TEST_SYNCS="+b.TempDir())
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Error(err)
+		}
+	})
+	return &sampler{json.NewEncoder(in), json.NewDecoder(out)}
+}
+
+func (s *sampler) begin(b *testing.B) {
+	b.Helper()
+	if err := s.ask.Encode(true); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// end is how long each sync took since begin.
+func (s *sampler) end(b *testing.B) (took []time.Duration) {
+	b.Helper()
+	err := s.ask.Encode(false)
+	if err == nil {
+		err = s.told.Decode(&took)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+// sample is the sampler's process. It ends with its standard input.
+func sample(dir string) error {
+	f, err := os.Create(filepath.Join(dir, "sync"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	const size, places = 4 << 10, 4096
+	if err := f.Truncate(size * places); err != nil {
+		return err
+	}
+	asked := make(chan bool)
+	go func() {
+		defer close(asked)
+		in := json.NewDecoder(os.Stdin)
+		for on := false; in.Decode(&on) == nil; {
+			asked <- on
+		}
+	}()
+	out, buf := json.NewEncoder(os.Stdout), make([]byte, size)
+	for n := 0; <-asked; {
+		took := []time.Duration{}
+		for on := true; on; n++ {
+			if _, err := f.WriteAt(buf, int64(n%places*size)); err != nil {
+				return err
+			}
+			began := time.Now()
+			if err := unix.Fdatasync(int(f.Fd())); err != nil {
+				return err
+			}
+			took = append(took, time.Since(began))
+			select {
+			case on = <-asked:
+			case <-time.After(time.Millisecond):
+			}
+		}
+		if err := out.Encode(took); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func quantile(list []time.Duration, q float64) time.Duration {

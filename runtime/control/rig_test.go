@@ -40,6 +40,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("SNAPRAIL_TEST_SYNCS"); dir != "" {
+		if err := sample(dir); err != nil {
+			panic(err)
+		}
+		return
+	}
 	dir, err := os.MkdirTemp("", "snaprail-cache-")
 	if err != nil {
 		panic(err)
