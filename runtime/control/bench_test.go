@@ -244,7 +244,7 @@ type sampler struct {
 
 func newSampler(b *testing.B) *sampler {
 	b.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // this test itself
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SNAPRAIL_TEST_SYNCS="+b.TempDir())
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
