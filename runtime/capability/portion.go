@@ -46,6 +46,18 @@ func (p *Portion) Hold(size int) bool {
 	return true
 }
 
+// Take draws what a buffer of so many bytes needs for what is in it already, if the
+// purse has that: it passes whoever waits, and takes no place among them.
+func (p *Portion) Take(size int) {
+	more := beyondFree(size) - p.drawn
+	if p.purse == nil || p.over || more <= 0 {
+		return
+	}
+	if p.purse.Hold(more) == nil {
+		p.drawn += more
+	}
+}
+
 func (p *Portion) draw(n int64) bool {
 	if p.turns == nil {
 		return p.purse.Hold(n) == nil

@@ -116,32 +116,28 @@ func (q *Queue[T]) TryPut(e capability.Event, value T) bool {
 }
 
 // Add adds an event that carries something, whether there is room or not, for who has
-// read it already. It is drawn on the purse, if that has it; what is too much stops the
-// next one.
+// read it already. It is drawn on the purse, if that has it, whoever waits there; what
+// is too much stops the next one.
 func (q *Queue[T]) Add(e capability.Event, value T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.share.Hold(q.need(len(e.Data)))
+	q.share.Take(q.need(len(e.Data)))
 	q.put(e, value)
 }
 
-// HasRoom reports whether an event with so many bytes of data fits now. That much is
-// drawn on the purse then, as a place for the event: if it does not come after all, the
-// next Ack gives it back.
+// HasRoom reports whether an event with so many bytes of data fits now. It keeps
+// nothing for the event, which may never come: somebody else may take the room before
+// it is added.
 func (q *Queue[T]) HasRoom(size int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	ok, _ := q.fits(size)
+	ok, _ := q.look(size)
 	return ok
 }
 
 // WaitRoom waits until an event with so many bytes of data fits, or ctx ends, whose
-// error is the only one. The purse is drawn on as by HasRoom.
+// error is the only one. As of HasRoom, nothing is kept.
 func (q *Queue[T]) WaitRoom(ctx context.Context, size int) error {
 	for {
-		q.mu.Lock()
-		ok, starved := q.fits(size)
-		q.mu.Unlock()
+		ok, starved := q.look(size)
 		if ok {
 			return ctx.Err()
 		}
@@ -248,8 +244,22 @@ func (q *Queue[T]) fits(size int) (ok, starved bool) {
 	return true, false
 }
 
+// look is fits for an event that may not come: what that has drawn on the purse is
+// given back.
+func (q *Queue[T]) look(size int) (ok, starved bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ok, starved = q.fits(size); ok {
+		q.share.Leave(q.taking())
+	}
+	return ok, starved
+}
+
+// taking is what the queue takes of memory, beside what is said of the session.
+func (q *Queue[T]) taking() int { return q.bytes + q.kept*Overhead }
+
 // need is what the queue takes of memory with one more event, of so much data.
-func (q *Queue[T]) need(size int) int { return q.bytes + size + (q.kept+1)*Overhead }
+func (q *Queue[T]) need(size int) int { return q.taking() + size + Overhead }
 
 func (q *Queue[T]) put(e capability.Event, value T) {
 	q.kept++

@@ -100,7 +100,7 @@ func (q *Queue[T]) settle() {
 	if q.count == 0 && len(q.ring) > idle {
 		q.ring, q.head = nil, 0
 	}
-	q.share.Leave(q.bytes + q.kept*Overhead)
+	q.share.Leave(q.taking())
 	capability.Signal(q.room)
 }
 

@@ -99,3 +99,36 @@ func TestPlaceEndsWithContext(t *testing.T) {
 		}
 	})
 }
+
+// TestAddPassesWhoWaits: what is in a queue already is drawn at once, and whoever adds
+// it has no place among those who wait.
+func TestAddPassesWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const all = 1 << 20
+		p := fair{capability.NewRoom(all)}
+		if err := p.Hold(all / 2); err != nil {
+			t.Fatal(err)
+		}
+		cfg := queue.Config{Events: 100, Bytes: 2 << 20, Purse: p}
+		waits, adds := queue.New[int](cfg), queue.New[int](cfg)
+		defer waits.End()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- waits.Put(ctx, sized(900_000), 0) }()
+		synctest.Wait()
+		adds.Add(sized(200_000), 0)
+		if held := p.Held(); held < all/2+128<<10 {
+			t.Errorf("%d bytes are held of a purse: what was added is not drawn", held)
+		}
+		cancel()
+		<-done
+		adds.Add(sized(900_000), 0) // more than there is
+		if p.Awaited() {
+			t.Error("whoever has added an event has a place in the purse")
+		}
+		adds.End()
+		if held := p.Held(); held != all/2 {
+			t.Errorf("%d bytes are held by nobody", held-all/2)
+		}
+	})
+}
