@@ -4,21 +4,20 @@ import "github.com/snaprail/snaprail/guest-sdk/abi"
 
 // gapped is frames that silence ends, or a byte of them that tells their length.
 type gapped struct {
-	buffer
+	window
 
 	expect []abi.SerialExpect
-	from   int // of part: the frames before were handed out
 }
 
 // NewGap is a framer of frames of at most so many bytes that silence ends. expect
 // tells where else one does: the first that fits it, by its length.
 func NewGap(most int, expect []abi.SerialExpect) Framer {
-	return &gapped{buffer: buffer{max: most}, expect: expect}
+	return &gapped{window: window{buffer: buffer{max: most}}, expect: expect}
 }
 
 // Next implements Framer.
 func (f *gapped) Next(in []byte) (frame, rest []byte, v Verdict) {
-	f.part, f.from = f.part[:copy(f.part, f.part[f.from:])], 0
+	f.slide()
 	if f.skipping {
 		return nil, nil, More
 	}
@@ -52,26 +51,7 @@ func (f *gapped) expected() int {
 }
 
 // Pending implements Framer.
-func (f *gapped) Pending() bool { return len(f.part) > f.from || f.skipping }
-
-// Reset implements Framer.
-func (f *gapped) Reset() bool {
-	had := len(f.part) > f.from
-	f.part, f.from, f.skipping = f.part[:0], 0, false
-	return had
-}
-
-// Unfinished implements Framer.
-func (f *gapped) Unfinished() []byte {
-	frame := f.part[f.from:]
-	if !f.Reset() {
-		return nil
-	}
-	return frame
-}
-
-// Rest implements Framer.
-func (f *gapped) Rest() []byte { return f.Unfinished() }
+func (f *gapped) Pending() bool { return f.window.Pending() || f.skipping }
 
 // Silence implements Framer: it is a frame's end.
 func (f *gapped) Silence() ([]byte, Verdict) { return ended(f.Unfinished()) }
