@@ -53,6 +53,9 @@ func TestBlocksBegunBehindOneAnother(t *testing.T) {
 	if all[2].Ended() {
 		t.Error("a block has ended that is not on the disk")
 	}
+	if n := l.Stats().UnderWay; n != 3 {
+		t.Errorf("%d blocks are under way, want 3", n)
+	}
 	close(let)
 	var seqs []uint64
 	for _, p := range all {

@@ -170,6 +170,7 @@ func (l *Log) take(g *group) bool {
 		close(l.room)
 		l.room, l.crowded = make(chan struct{}), false
 	}
+	l.writing = len(g.requests)
 	if len(g.requests) == 0 {
 		l.committing, l.queue = false, nil
 		if cap(l.buf) > keepBytes { // the next committer may run from here on
@@ -238,6 +239,7 @@ func (l *Log) stageForget(g *group, c *change) {
 func (l *Log) settle(g *group, err error) {
 	failed := g.requests
 	l.mu.Lock()
+	l.writing = 0
 	if err == nil {
 		l.publish(g)
 		failed = nil

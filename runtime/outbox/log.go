@@ -29,6 +29,7 @@ type Log struct {
 
 	queue      []*request // waiting for the committer
 	queued     int64      // bytes of theirs
+	writing    int        // that the committer has taken
 	committing bool       // a committer runs
 	rotate     bool       // a new segment must come before the next block
 

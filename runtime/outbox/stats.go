@@ -9,6 +9,7 @@ type Stats struct {
 	Bytes       int64 // of all segments
 	OpenFiles   int   // segments that are open at the moment
 	Queued      int64 // bytes that wait to be committed
+	UnderWay    int   // blocks that were begun and have not ended: those that wait, and those that are being written
 
 	Appends  uint64        // blocks committed
 	Appended int64         // bytes of those, as stored
@@ -56,7 +57,7 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.Head, s.First, s.Segments = l.head, l.firstLocked(), len(l.segs)
-	s.Queued, s.Failed = l.queued, l.failed != nil
+	s.Queued, s.UnderWay, s.Failed = l.queued, len(l.queue)+l.writing, l.failed != nil
 	for _, seg := range l.segs {
 		s.Bytes += seg.durable
 		if seg.f != nil {

@@ -77,6 +77,7 @@ type rig struct {
 	probes  *probe.Probes // nil: there are none
 	streams []*control.Stream
 	watch   func(capability.Group) capability.Group // stands before each group; nil: nothing does
+	more    []capability.Group                      // beside the usual ones
 }
 
 // newRig starts a node, after it was changed as wanted. Its test runs beside
@@ -93,6 +94,9 @@ func newRig(t *testing.T, change ...func(*rig)) *rig {
 	}
 	both := []spec.Right{spec.Read, spec.Write}
 	r.ceiling.Grantable = []spec.Grant{{Group: "serial", Rights: both}, {Group: "file", Rights: both}, {Group: "connectors", Rights: both}}
+	for _, g := range r.more {
+		r.ceiling.Grantable = append(r.ceiling.Grantable, spec.Grant{Group: g.Name(), Rights: both})
+	}
 	r.start()
 	t.Cleanup(func() {
 		r.stop()
@@ -113,6 +117,7 @@ func (r *rig) start() {
 			all[i] = r.watch(all[i])
 		}
 	}
+	all = append(all, r.more...)
 	groups := capability.NewRegistry(all...)
 	var err error
 	if r.engine, err = engine.New(ctx, engine.Config{CacheDir: cacheDir, Groups: groups.Groups(), Log: log}); err != nil {
