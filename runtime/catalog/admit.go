@@ -21,7 +21,8 @@ import (
 // describe itself.
 //
 // What the first two take of the processor is charged to the tenant's costs, and
-// what the module does is to its account.
+// so is the time in which its compilation keeps others waiting; what the module
+// does is to its account.
 func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec.Module, err error) {
 	began := time.Now()
 	src, info, manifest, err := s.examine(ctx, in, sidecar)
@@ -29,8 +30,8 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 	if err != nil {
 		return m, err
 	}
-	compiled, cpu, err := s.catalog.cfg.Engine.CompileCosting(ctx, src)
-	s.charge(cpu)
+	compiled, cost, err := s.catalog.cfg.Engine.CompileFor(ctx, s.tenant, src)
+	s.charge(cost)
 	if err != nil {
 		return m, err
 	}
@@ -59,7 +60,7 @@ func (s *Shelf) admit(ctx context.Context, in *incoming, sidecar []byte) (m spec
 	return m, offers(manifest, described)
 }
 
-func (s *Shelf) charge(cpu time.Duration) { s.catalog.costs.charge(s.tenant, time.Now(), cpu) }
+func (s *Shelf) charge(cost time.Duration) { s.catalog.costs.charge(s.tenant, time.Now(), cost) }
 
 // examine checks all that can be seen of an upload; manifest is nil if it has
 // none yet.

@@ -11,7 +11,8 @@ import (
 // What the admissions of one tenant may cost: a share of a processor in the
 // long run, and beyond it what the tenant has not used for a while. That is 150
 // modules of Go in a row, or 30 that reach the compiler's limit, and then seven
-// or one and a half a minute.
+// or one and a half a minute. A compilation that keeps another tenant waiting
+// costs all the time that it does.
 const (
 	admissionShare = 0.25
 	admissionSaved = 5 * time.Minute // of processor time
@@ -39,7 +40,7 @@ func (c *costs) allow(tenant string, now time.Time) error {
 		return nil
 	}
 	wait = max(wait, time.Second) // what comes in sooner is not worth asking for
-	return fault.New(fault.RateLimited, "checking and compiling the tenant's modules has used more than the %v of processor time that it may, and %v more come in each minute",
+	return fault.New(fault.RateLimited, "checking and compiling the tenant's modules has used more than the %v of processor time that it may, or kept others waiting for as long, and %v more come in each minute",
 		c.saved, time.Duration(admissionShare*float64(time.Minute))).WithRetryAfter(wait).
 		WithHint("Wait for as long as Retry-After says, and then upload one module after the other.")
 }

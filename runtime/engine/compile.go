@@ -48,27 +48,27 @@ type compiler struct {
 	command []string
 	kind    string
 	limits  CompileLimits
-	slots   chan struct{}
+	places  *places
 	// linger is how long a killed process may hold its pipes.
 	linger time.Duration
 }
 
 func newCompiler(command []string, kind string, limits CompileLimits) *compiler {
-	return &compiler{command, kind, limits.withDefaults(), make(chan struct{}, workersAtOnce), time.Second}
+	return &compiler{command, kind, limits.withDefaults(), newPlaces(workersAtOnce), time.Second}
 }
 
 // run compiles the module in dir, which becomes the process's working
-// directory, and answers the processor time that the process has used, however
-// it ended. It waits for its turn first. Errors are faults: CompileLimit,
-// WasmInvalid, Exhausted if something else killed the process, DiskFull,
-// Canceled and Timeout with ctx, Internal.
-func (c *compiler) run(ctx context.Context, dir string) (cpu time.Duration, err error) {
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return 0, fault.Of(ctx.Err())
+// directory. It waits for a place first. The cost is known however it ends: the
+// processor time that the process has used, or the time that it held its place
+// while an account waited that held none, if that is more. Errors are faults:
+// CompileLimit, WasmInvalid, Exhausted if something else killed the process,
+// DiskFull, Canceled and Timeout with ctx, Internal.
+func (c *compiler) run(ctx context.Context, t *turn, dir string) (cost time.Duration, err error) {
+	leave, err := c.places.take(ctx, t)
+	if err != nil {
+		return 0, err
 	}
-	defer func() { <-c.slots }()
+	defer func() { cost = max(cost, leave()) }()
 	module, err := os.Open(filepath.Join(dir, moduleFile))
 	if err != nil {
 		return 0, fault.Wrap(fault.Internal, err, "the module to compile")
@@ -90,17 +90,17 @@ func (c *compiler) run(ctx context.Context, dir string) (cpu time.Duration, err 
 	}
 	err = cmd.Wait()
 	if s := cmd.ProcessState; s != nil {
-		cpu = s.UserTime() + s.SystemTime()
+		cost = s.UserTime() + s.SystemTime()
 	}
 	switch {
 	case err == nil:
-		return cpu, nil
+		return cost, nil
 	case ctx.Err() != nil:
-		return cpu, fault.Of(ctx.Err())
+		return cost, fault.Of(ctx.Err())
 	case wall.Err() != nil:
-		return cpu, c.limited("time", fmt.Sprintf("it took longer than %v", c.limits.Wall))
+		return cost, c.limited("time", fmt.Sprintf("it took longer than %v", c.limits.Wall))
 	}
-	return cpu, c.refusal(cmd.ProcessState, err, report.firstLine())
+	return cost, c.refusal(cmd.ProcessState, err, report.firstLine())
 }
 
 // refusal says why a process ended badly.
@@ -218,46 +218,46 @@ func (e *Engine) loadKept(ctx context.Context, digest string) translation {
 
 // compileOutside compiles in a process of its own. Here the module is but
 // loaded: never before a process has compiled it within its limits, and never
-// if its code is not in the cache. cpu is what the process has used.
-func (e *Engine) compileOutside(ctx context.Context, digest string, wasm []byte) (code translation, cpu time.Duration, err error) {
+// if its code is not in the cache. The cost is that of compiler.run.
+func (e *Engine) compileOutside(ctx context.Context, t *turn, digest string, wasm []byte) (code translation, cost time.Duration, err error) {
 	metered, err := wasmbin.Meter(wasm)
 	if err != nil {
 		return code, 0, err
 	}
 	const tries = 2 // another engine's look at the cache may take an entry away
 	for range tries {
-		var used time.Duration
-		used, err = e.compileInto(ctx, digest, metered)
-		if cpu += used; err != nil {
-			return code, cpu, err
+		var more time.Duration
+		more, err = e.compileInto(ctx, t, digest, metered)
+		if cost += more; err != nil {
+			return code, cost, err
 		}
 		if code, err = e.load(ctx, metered); err == nil {
 			e.bound()
-			return code, cpu, nil
+			return code, cost, nil
 		}
 		e.cache.forget(digest)
 		if ctx.Err() != nil {
-			return code, cpu, fault.Of(ctx.Err())
+			return code, cost, fault.Of(ctx.Err())
 		}
 	}
-	return code, cpu, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
+	return code, cost, fault.Wrap(fault.Internal, err, "the compiled module is not in the cache")
 }
 
 // compileInto has a worker compile a rewritten module into the cache, and
-// answers the processor time that it used.
-func (e *Engine) compileInto(ctx context.Context, digest string, metered []byte) (cpu time.Duration, err error) {
+// answers what compiler.run does.
+func (e *Engine) compileInto(ctx context.Context, t *turn, digest string, metered []byte) (cost time.Duration, err error) {
 	dir, err := e.cache.workspace(metered)
 	if err != nil {
 		return 0, onDisk(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // else swept later
-	if cpu, err = e.compiler.run(ctx, dir); err != nil {
-		return cpu, err
+	if cost, err = e.compiler.run(ctx, t, dir); err != nil {
+		return cost, err
 	}
 	if err := e.cache.add(digest, dir, metered, e.kind == Compiler); err != nil {
-		return cpu, onDisk(err)
+		return cost, onDisk(err)
 	}
-	return cpu, nil
+	return cost, nil
 }
 
 // load makes a module of what is in the cache. With a context that has ended

@@ -32,6 +32,13 @@ func outside(t *testing.T, limits CompileLimits) *Engine {
 	return e
 }
 
+// mine is a turn of an account of its own.
+func mine(e *Engine) *turn {
+	t := new(turn)
+	e.compiler.places.want(t, "mine")
+	return t
+}
+
 // function is a module of one function without parameters and results.
 func function(body ...[]byte) []byte {
 	text := append([]byte{0}, bytes.Join(body, nil)...)
@@ -86,7 +93,7 @@ func TestBombsDieInTheWorker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := outside(t, tt.limits)
 			before, began := resident(t), time.Now()
-			cpu, err := e.compileInto(t.Context(), strings.Repeat("ab", 32), tt.wasm)
+			cpu, err := e.compileInto(t.Context(), mine(e), strings.Repeat("ab", 32), tt.wasm)
 			took := time.Since(began)
 			t.Logf("%v after %v, %v of processor time", err, took, cpu)
 			if cpu <= 0 || cpu > 12*time.Second {
@@ -122,7 +129,7 @@ func TestLoadCompilesNothing(t *testing.T) {
 	if code, err := e.load(t.Context(), wasm); err == nil {
 		t.Fatalf("loaded %v, which nobody has compiled", code)
 	}
-	if _, err := e.compileInto(t.Context(), strings.Repeat("ab", 32), wasm); err != nil {
+	if _, err := e.compileInto(t.Context(), mine(e), strings.Repeat("ab", 32), wasm); err != nil {
 		t.Fatal(err)
 	}
 	code, err := e.load(t.Context(), wasm)
@@ -165,7 +172,7 @@ func TestCacheIsBounded(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	digests := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32), strings.Repeat("c3", 32)}
 	for n, d := range digests {
-		if _, err := e.compileInto(t.Context(), d, function(bytes.Repeat([]byte{1}, n))); err != nil {
+		if _, err := e.compileInto(t.Context(), mine(e), d, function(bytes.Repeat([]byte{1}, n))); err != nil {
 			t.Fatal(err)
 		}
 		used := time.Now().Add(time.Duration(n-10) * time.Minute)
@@ -206,7 +213,7 @@ func TestBoundLeavesCodeThatIsUsed(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	digests := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32)}
 	for n, d := range digests {
-		if _, err := e.compileInto(t.Context(), d, function()); err != nil {
+		if _, err := e.compileInto(t.Context(), mine(e), d, function()); err != nil {
 			t.Fatal(err)
 		}
 		used := time.Now().Add(time.Duration(n) * time.Minute)
@@ -235,7 +242,7 @@ func TestBoundLeavesCodeThatIsUsed(t *testing.T) {
 func TestAnotherCheckKnowsNothingOfWhatIsKept(t *testing.T) {
 	e := outside(t, CompileLimits{})
 	digest, now := strings.Repeat("a1", 32), meteredName(wasmbin.MeterVersion, wasmbin.CheckVersion)
-	if _, err := e.compileInto(t.Context(), digest, function()); err != nil {
+	if _, err := e.compileInto(t.Context(), mine(e), digest, function()); err != nil {
 		t.Fatal(err)
 	}
 	if name := filepath.Base(e.cache.meteredDir); name != now {

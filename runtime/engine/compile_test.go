@@ -45,6 +45,7 @@ func workers() map[string]func(args []string) int {
 			_ = exec.Command(os.Args[0], "hang").Start()
 			return hang()
 		},
+		"gated":    gated,
 		"idle":     func([]string) int { return 0 },
 		"one-more": leaves("deadbeef"),
 		"stray":    leaves("../stray"),

@@ -19,3 +19,11 @@ func (e *Engine) Debts() int {
 	defer e.mu.Unlock()
 	return len(e.debts)
 }
+
+// WaitingToCompile is how many accounts wait for a process that compiles.
+func (e *Engine) WaitingToCompile() int {
+	p := e.compiler.places
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queues)
+}

@@ -27,11 +27,12 @@ type Module struct {
 type compiled struct {
 	digest string
 	refs   int // under Engine.mu
+	turn   turn
 
 	ready chan struct{} // closed when what follows is set
 	err   error
 	translation
-	cost    time.Duration // of processor time
+	cost    time.Duration // what CompileFor answers
 	info    *wasmbin.Info
 	imports []spec.Import
 	exports []string
@@ -50,13 +51,17 @@ type translation struct {
 // WasmComponent, WasmMalformed, ModuleTooLarge; Canceled and Timeout if ctx
 // ends, though a compilation that has begun may go on for a while after that.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	m, _, err := e.CompileCosting(ctx, wasm)
+	m, _, err := e.CompileFor(ctx, "", wasm)
 	return m, err
 }
 
-// CompileCosting is Compile, and answers the processor time that was used for
-// it, also when it fails: nearly none if the module was compiled before.
-func (e *Engine) CompileCosting(ctx context.Context, wasm []byte) (m *Module, cpu time.Duration, err error) {
+// CompileFor is Compile for an account: accounts take turns at the processes
+// that compile, so that nobody waits for all that another has to compile.
+//
+// The cost is known also when it fails: the processor time that was used, or the
+// time in which it kept an account waiting that had nothing under way, if that
+// is more; nearly none if the module was compiled before.
+func (e *Engine) CompileFor(ctx context.Context, account string, wasm []byte) (m *Module, cost time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, fault.Of(err)
 	}
@@ -66,25 +71,26 @@ func (e *Engine) CompileCosting(ctx context.Context, wasm []byte) (m *Module, cp
 	defer e.end()
 	sum := sha256.Sum256(wasm)
 	code, first := e.hold(hex.EncodeToString(sum[:]))
+	e.want(code, account)
 	if first {
 		e.compile(ctx, code, wasm)
-		cpu = code.cost
+		cost = code.cost
 	}
 	select {
 	case <-code.ready:
 	case <-ctx.Done():
 		e.release(ctx, code)
-		return nil, cpu, fault.Of(ctx.Err())
+		return nil, cost, fault.Of(ctx.Err())
 	}
 	if err := code.err; err != nil {
 		e.release(ctx, code)
 		// Whoever waited for another's compilation does not share its deadline.
 		if !first && ctx.Err() == nil && (fault.Is(err, fault.Canceled) || fault.Is(err, fault.Timeout)) {
-			return e.CompileCosting(ctx, wasm)
+			return e.CompileFor(ctx, account, wasm)
 		}
-		return nil, cpu, err
+		return nil, cost, err
 	}
-	return &Module{engine: e, code: code}, cpu, nil
+	return &Module{engine: e, code: code}, cost, nil
 }
 
 // hold takes a reference to the module of this digest. If it reports true, the
@@ -99,6 +105,18 @@ func (e *Engine) hold(digest string) (*compiled, bool) {
 	}
 	code.refs++
 	return code, !ok
+}
+
+// want says for which account a module is compiled that is not ready yet.
+func (e *Engine) want(code *compiled, account string) {
+	if e.compiler == nil {
+		return
+	}
+	select {
+	case <-code.ready:
+	default:
+		e.compiler.places.want(&code.turn, account)
+	}
 }
 
 // compile compiles for all who wait. A module that failed is forgotten before
@@ -146,9 +164,9 @@ func (c *compiled) compile(ctx context.Context, e *Engine, wasm []byte) (err err
 	case ctx.Err() != nil:
 		return fault.Of(ctx.Err())
 	case e.compiler != nil:
-		var cpu time.Duration
-		c.translation, cpu, err = e.compileOutside(ctx, c.digest, wasm)
-		c.cost += cpu
+		var cost time.Duration
+		c.translation, cost, err = e.compileOutside(ctx, &c.turn, c.digest, wasm)
+		c.cost += cost
 	default:
 		c.translation, err = e.compileHere(ctx, c.digest, wasm)
 		c.cost = time.Since(began)

@@ -14,6 +14,7 @@ import (
 
 // loader fetches and compiles modules.
 type loader struct {
+	tenant string
 	shelf  *catalog.Shelf
 	engine *engine.Engine
 }
@@ -23,7 +24,7 @@ func (l loader) load(ctx context.Context, digest string) (*engine.Module, spec.M
 	if err != nil {
 		return nil, record, err
 	}
-	m, err := l.engine.Compile(ctx, src)
+	m, _, err := l.engine.CompileFor(ctx, l.tenant, src)
 	return m, record, err
 }
 

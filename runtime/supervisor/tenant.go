@@ -105,7 +105,7 @@ func (s *Supervisor) openTenant(id string) (*Tenant, error) {
 	t.keeper = device.NewKeeper(t.devices, space)
 	t.ceiling.Store(&ceiling)
 	s.cfg.Engine.SetBudget(id, engine.Budget{MemoryBytes: ceiling.MemoryBytes, CPU: ceiling.CPU})
-	t.modules = loader{shelf: shelf, engine: s.cfg.Engine}
+	t.modules = loader{tenant: t.name, shelf: shelf, engine: s.cfg.Engine}
 	cfg := s.cfg.Outbox
 	cfg.Log = t.notes
 	if cfg.Known, err = t.lastApplied(s.kill); err != nil {
