@@ -86,3 +86,55 @@ func (t *table) append(dst []byte, field int) []byte {
 	}
 	return dst
 }
+
+// names is a table of a batch as it was read.
+type names struct {
+	// entries has an empty string before those of the table, so that an index
+	// for which 0 is none is one into entries.
+	entries []string
+	// known holds the strings of this table and of earlier ones.
+	known map[string]string
+}
+
+// The bounds of what names keeps for later batches.
+const (
+	maxKnown     = 1024
+	maxKnownSize = 256 // bytes of one string
+)
+
+func (n *names) reset(size int) {
+	if len(n.entries) == 0 {
+		n.entries = append(n.entries, "")
+	}
+	n.entries = n.entries[:size]
+}
+
+// add takes the current field of r as the next entry. The entry of the batch
+// before is tried first.
+func (n *names) add(r *wire.Reader) {
+	i := len(n.entries)
+	if i < cap(n.entries) {
+		n.entries = n.entries[:i+1]
+	} else {
+		n.entries = append(n.entries, "")
+	}
+	b := r.Bytes()
+	if n.entries[i] == string(b) { // was checked when it came in
+		return
+	}
+	if s, ok := n.known[string(b)]; ok {
+		n.entries[i] = s
+		return
+	}
+	s := r.Text("")
+	n.entries[i] = s
+	if len(s) > maxKnownSize || r.Err() != nil {
+		return
+	}
+	if n.known == nil {
+		n.known = make(map[string]string)
+	} else if len(n.known) >= maxKnown {
+		clear(n.known)
+	}
+	n.known[s] = s
+}
