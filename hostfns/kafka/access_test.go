@@ -108,7 +108,7 @@ func TestGrantsAreHeld(t *testing.T) {
 	if _, err := group().Open(t.Context(), only(spec.Write, r.resource(topic), "cidr:127.0.0.0/8"), r.args(inGroup("g")).Append(nil)); !fault.Is(err, fault.Denied) {
 		t.Errorf("a group without the right to read: %v", err)
 	}
-	if err := r.try(r.args(), only(spec.Write, r.resource(topic))); !fault.Is(err, fault.EgressForbidden) || !strings.Contains(fault.Of(err).Advice(), "cidr:") {
+	if err := r.try(r.args(), only(spec.Write, r.resource(topic))); !fault.Is(err, fault.EgressForbidden) || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR kafka cidr:127.0.0.1/32`") {
 		t.Errorf("a private address without its network: %v", err)
 	}
 	if err := r.try(r.args(), only(spec.Write, r.resource("other"), "cidr:127.0.0.0/8")); !fault.Is(err, fault.EgressForbidden) {

@@ -73,7 +73,7 @@ func (d *dialer) open(ctx context.Context, network, address string) (net.Conn, e
 	}
 	conn, err := d.out.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, dialed(address, egress.Explain(err))
+		return nil, egress.At("the broker "+address, address, err)
 	}
 	if d.tls == nil {
 		return conn, nil
@@ -85,7 +85,7 @@ func (d *dialer) open(ctx context.Context, network, address string) (net.Conn, e
 	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, dialed(address, egress.Explain(err))
+		return nil, egress.At("the broker "+address, address, err)
 	}
 	return secure, nil
 }
@@ -98,18 +98,9 @@ func (d *dialer) allow(address string) error {
 		return nil
 	}
 	shown := fault.Clip(address, 256)
-	return fault.New(fault.EgressForbidden, "a broker is said to be at %s, and no grant covers %q", shown, resourceOf(shown, d.topic)).
-		WithHint("If this is a broker of the cluster, add it to the connector's grant for kafka; if not, somebody leads this connector astray.")
-}
-
-// dialed names the address in what a dial says.
-func dialed(address string, err error) error {
-	f := fault.Of(err)
-	named := fault.New(f.Kind, "the broker %s: %s", address, f.Text)
-	if f.Kind == fault.EgressForbidden {
-		return named.WithHint("If this is meant, add the network to the connector's grant for kafka, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
-	}
-	return named.WithHint("%s", f.Advice())
+	resource := resourceOf(shown, d.topic)
+	return fault.New(fault.EgressForbidden, "a broker is said to be at %s, and no grant covers %q", shown, resource).
+		WithHint("If this is a broker of the cluster: `snaprail grants add CONNECTOR kafka %q`, with --write to produce there; if not, somebody leads this connector astray.", resource)
 }
 
 // trouble is what is wrong with an address that was dialled last; one that may

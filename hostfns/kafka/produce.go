@@ -167,7 +167,7 @@ func (s *session) await(ctx context.Context, w *wait, timeoutMS uint64) error {
 	if f := s.dialer.trouble(); f != nil {
 		why = f.Text
 	}
-	return fault.New(fault.Timeout, "kafka.produce to %s: %s", s.set.resource(), why).
+	return fault.New(fault.Timeout, "kafka.produce to the topic %s: %s", s.set.args.Topic, why).
 		WithHint("The records stay under way, those without an ID for two minutes: ask again with their IDs to hear of them; without any they may come twice.").
 		WithRetryAfter(time.Second)
 }

@@ -20,7 +20,7 @@ func (s *session) Adopt(grants []spec.Grant) error {
 
 // Regrant implements capability.Regranted.
 func (s *session) Regrant(_ context.Context, grants []spec.Grant) {
-	rules, err := egress.NetworkRules(grants)
+	rules, err := egress.NetworkRules(Name, grants)
 	if err != nil {
 		s.log.Warn("grants that cannot be read give no network", "error", err)
 	}

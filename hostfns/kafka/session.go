@@ -60,7 +60,7 @@ var (
 )
 
 func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
-	rules, err := egress.NetworkRules(scope.Grants)
+	rules, err := egress.NetworkRules(Name, scope.Grants)
 	if err != nil {
 		return nil, err
 	}

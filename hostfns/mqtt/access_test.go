@@ -69,6 +69,9 @@ func TestWhatMayBeOpened(t *testing.T) {
 				return
 			}
 			wantKind(t, name, err, c.kind)
+			if hint := fault.Of(err).Hint; c.kind == fault.EgressForbidden && !strings.Contains(hint, "`snaprail grants add CONNECTOR mqtt cidr:127.0.0.1/32`") {
+				t.Errorf("it is not said what to do: %s", hint)
+			}
 		})
 	}
 }

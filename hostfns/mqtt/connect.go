@@ -58,7 +58,7 @@ func (c *caller) connect(ctx context.Context, intro introduction) (*link, *wire.
 func (c *caller) open(ctx context.Context) (net.Conn, error) {
 	conn, err := c.out.DialContext(ctx, "tcp", c.set.address)
 	if err != nil {
-		return nil, egress.Explain(err)
+		return nil, err
 	}
 	conn = quick(conn)
 	if c.login.tls == nil {
@@ -67,7 +67,7 @@ func (c *caller) open(ctx context.Context) (net.Conn, error) {
 	secure := tls.Client(conn, c.login.tls.Clone())
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, egress.Explain(err)
+		return nil, err
 	}
 	return secure, nil
 }
@@ -90,13 +90,13 @@ func (c *caller) greet(conn net.Conn, intro introduction) (*link, *wire.Reader, 
 	}
 	c.refusal = 0
 	if _, err := conn.Write(wire.AppendHello(nil, c.set.version, &h)); err != nil {
-		return nil, nil, lost(err)
+		return nil, nil, lost(conn, err)
 	}
 	r := wire.NewReader(conn, c.set.version, maxPacket)
 	p, err := r.Next()
 	switch {
 	case err != nil:
-		return nil, nil, greeted(err)
+		return nil, nil, greeted(conn, err)
 	case p.Type == wire.Disconnect:
 		return nil, nil, refused(p.Reason, &p.Properties)
 	case p.Type != wire.ConnAck:
@@ -111,8 +111,8 @@ func (c *caller) greet(conn net.Conn, intro introduction) (*link, *wire.Reader, 
 }
 
 // greeted is the error of a peer that does not answer a CONNECT with a CONNACK.
-func greeted(err error) error {
-	f := fault.Of(lost(err))
+func greeted(conn net.Conn, err error) error {
+	f := fault.Of(lost(conn, err))
 	if f.Kind == fault.ResourceUnavailable {
 		return f.WithHint("Check that this port is that of an MQTT broker, whether it speaks TLS (mqtts://), and that it knows this version of MQTT: some brokers end a connection without a word.")
 	}
@@ -145,17 +145,10 @@ func (c *caller) newLink(conn net.Conn, p *wire.Packet, will *abi.MQTTMessage) *
 
 // explain names the broker in an error, and keeps the secrets out of it.
 func (c *caller) explain(ctx context.Context, err error) error {
-	f := fault.Of(err)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fault.Wrap(fault.Canceled, ctx.Err(), "%s", c.set.resource())
 	}
-	named := fault.New(f.Kind, "%s: %s", c.set.resource(), f.Text).WithRetryAfter(f.RetryAfter)
-	switch f.Kind {
-	case fault.EgressForbidden:
-		named = named.WithHint("If this is meant, add the network to the connector's grant for mqtt, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
-	default:
-		named = named.WithHint("%s", f.Advice())
-	}
+	named := egress.At(c.set.resource(), c.set.address, err)
 	if c.login.mask == nil {
 		return named
 	}

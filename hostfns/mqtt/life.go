@@ -281,7 +281,7 @@ func (s *session) pause(wait time.Duration) bool {
 func (s *session) waitTurn() bool {
 	for !s.trial.Load() && !s.group.places.has(s.place, s) {
 		s.mu.Lock()
-		s.reason = "another session of this connector has the client id now"
+		s.reason = s.set.resource() + ": another session of this connector has the client id now"
 		s.mu.Unlock()
 		select {
 		case <-s.turn:

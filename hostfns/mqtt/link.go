@@ -135,7 +135,7 @@ func (l *link) write(more func()) {
 			}
 		}
 		if err != nil {
-			l.fail(lost(err))
+			l.fail(lost(l.conn, err))
 		}
 		l.mu.Lock()
 		if l.spare = data[:0]; cap(data) > 2*maxUnsent {
@@ -226,13 +226,13 @@ func (endedError) Error() string { return "the broker ended the connection" }
 // Unwrap is what it is to others.
 func (e endedError) Unwrap() error { return fault.New(fault.ResourceUnavailable, "%s", e.Error()) }
 
-// lost is an error of the network as a fault.
-func lost(err error) error {
+// lost is an error of a connection as a fault.
+func lost(conn net.Conn, err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errEnded
 	case errors.Is(err, wire.ErrMalformed):
 		return fault.New(fault.ResourceUnavailable, "the broker does not speak MQTT: %s", fault.Clip(err.Error(), maxReason))
 	}
-	return egress.Explain(err)
+	return egress.At("the connection was lost", conn.RemoteAddr().String(), err)
 }

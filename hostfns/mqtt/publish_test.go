@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	broker "github.com/mochi-mqtt/server/v2"
@@ -154,6 +155,9 @@ func TestPublishWithoutAnAnswer(t *testing.T) {
 	c.want("down")
 	_, err = c.publish(q)
 	wantKind(t, "away", err, fault.ResourceUnavailable)
+	if n := strings.Count(err.Error(), stub.at); n != 1 {
+		t.Errorf("the broker's name stands there %d times: %v", n, err)
+	}
 	stub.accept(true, true)
 	for _, p := range stub.expect(wire.Publish, 2) {
 		stub.write(wire.AppendAck(nil, stub.version, wire.PubAck, p.ID, 0))

@@ -21,7 +21,7 @@ func (s *session) read(l *link, r *wire.Reader) {
 	for {
 		p, err := r.Next()
 		if err != nil {
-			l.fail(lost(err))
+			l.fail(lost(l.conn, err))
 			return
 		}
 		l.heard.Store(time.Now().UnixNano())

@@ -23,7 +23,7 @@ func (s *session) Adopt(grants []spec.Grant) error { return mayOpen(s.set, grant
 
 // Regrant implements capability.Regranted.
 func (s *session) Regrant(_ context.Context, grants []spec.Grant) {
-	rules, err := egress.NetworkRules(grants)
+	rules, err := egress.NetworkRules(Name, grants)
 	if err != nil {
 		s.log.Warn("grants that cannot be read give no network", "error", err)
 	}

@@ -62,7 +62,7 @@ type session struct {
 	mu      sync.Mutex // guards what follows
 	grants  []spec.Grant
 	up      bool
-	reason  string // why it is not up
+	reason  string // why it is not up, with the broker's name
 	opens   uint64
 	last    *link // the newest, which may be broken
 	will    *abi.MQTTMessage
@@ -77,7 +77,7 @@ var (
 )
 
 func newSession(ctx context.Context, g *Group, set *settings, scope capability.Scope) (*session, error) {
-	rules, err := egress.NetworkRules(scope.Grants)
+	rules, err := egress.NetworkRules(Name, scope.Grants)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func newSession(ctx context.Context, g *Group, set *settings, scope capability.S
 		out:    newOutbound(set.version, g.cfg.Messages, g.cfg.Bytes, scope.Purse),
 		done:   make(chan struct{}), again: make(chan struct{}, 1), turn: make(chan struct{}, 1), regranted: make(chan struct{}, 1), changed: make(chan struct{}),
 		will: set.args.Will, delay: uint32(min(set.args.WillDelayS, 1<<32-1)),
-		reason: "the broker has not answered yet",
+		reason: set.resource() + ": the broker has not answered yet",
 	}
 	if set.args.ClientID != "" {
 		sum := sha256.Sum256([]byte(set.address + "\x00" + set.args.ClientID))
@@ -196,7 +196,7 @@ func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
 func (s *session) away(function string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fault.New(fault.ResourceUnavailable, "mqtt.%s: %s is away: %s", function, s.set.resource(), s.reason).
+	return fault.New(fault.ResourceUnavailable, "mqtt.%s: %s", function, s.reason).
 		WithHint("Mend what the text names, if it does not pass: nothing was sent, and it can be tried again when the session is up.").WithRetryAfter(time.Second)
 }
 

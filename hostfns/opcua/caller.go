@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -274,10 +275,12 @@ func (c *caller) known(ctx context.Context, server *x509.Certificate) error {
 func (c *caller) explain(err error) error {
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		if f.Kind == fault.EgressForbidden {
-			return fault.New(fault.EgressForbidden, "%s: %s", c.set.endpoint, f.Text).
-				WithHint("If this is meant, add the network to the connector's grant for opcua, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
+			return egress.At(c.set.endpoint, addressOf(c.set.endpoint), err)
 		}
 		return f
+	}
+	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, context.Canceled) {
+		return egress.At(c.set.endpoint, addressOf(c.set.endpoint), err)
 	}
 	if status, ok := errors.AsType[wire.Status](err); ok {
 		switch ua.StatusCode(status) {

@@ -122,7 +122,7 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if err != nil {
 		return nil, err
 	}
-	rules, err := egress.NetworkRules(scope.Grants)
+	rules, err := egress.NetworkRules(Name, scope.Grants)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
@@ -58,16 +59,16 @@ func (s *Session) rest(ctx context.Context, wait time.Duration) {
 
 // lose notes that the link is of no use any more.
 func (s *Session) lose(ctx context.Context, err error) {
+	endpoint := s.who.set.endpoint
+	lost := egress.At(endpoint+" is lost", addressOf(endpoint), err)
+	lost.Kind = fault.ResourceUnavailable
 	s.mu.Lock()
 	was := s.up
-	s.link, s.up, s.reason = nil, false, err.Error()
+	s.link, s.up, s.reason = nil, false, lost.Text
 	s.mu.Unlock()
 	if was && ctx.Err() == nil {
-		s.log.Warn("the OPC UA server is lost", "error", err)
-		s.events.Note(capability.Event{
-			Type: abi.EventDown, Time: time.Now().UnixNano(),
-			Err: fault.Wrap(fault.ResourceUnavailable, err, "%s is lost", s.who.set.endpoint),
-		})
+		s.log.Warn("the OPC UA server is lost", "error", lost)
+		s.events.Note(capability.Event{Type: abi.EventDown, Time: time.Now().UnixNano(), Err: lost})
 	}
 }
 

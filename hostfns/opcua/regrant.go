@@ -15,7 +15,7 @@ func (*Session) Adopt([]spec.Grant) error { return nil }
 
 // Regrant implements capability.Regranted.
 func (s *Session) Regrant(_ context.Context, grants []spec.Grant) {
-	rules, err := egress.NetworkRules(grants)
+	rules, err := egress.NetworkRules(Name, grants)
 	if err != nil {
 		s.log.Warn("grants that cannot be read give no network", "error", err)
 	}

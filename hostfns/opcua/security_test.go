@@ -186,7 +186,7 @@ func TestGoesOutByEgress(t *testing.T) {
 	args := insecurely(p)
 	only := []spec.Grant{{Group: Name, Resources: []string{p.endpoint()}}}
 	_, err := testGroup(quick()).Open(t.Context(), capability.Scope{Owner: "c", Grants: only}, args.Append(nil))
-	if !fault.Is(err, fault.EgressForbidden) || !strings.Contains(fault.Of(err).Advice(), "opcua") {
+	if !fault.Is(err, fault.EgressForbidden) || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR opcua cidr:127.0.0.1/32`") {
 		t.Errorf("without a network: %v", err)
 	}
 	reads(t, opened(t, testGroup(quick()), args))

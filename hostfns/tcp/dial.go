@@ -30,7 +30,7 @@ type link struct {
 }
 
 func newDialer(ctx context.Context, out *egress.Egress, set *settings, scope capability.Scope) (*dialer, error) {
-	rules, err := egress.NetworkRules(scope.Grants)
+	rules, err := egress.NetworkRules(Name, scope.Grants)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func newDialer(ctx context.Context, out *egress.Egress, set *settings, scope cap
 func (d *dialer) dial(ctx context.Context) (*link, error) {
 	conn, err := d.out.DialContext(ctx, "tcp", d.set.args.Address)
 	if err != nil {
-		return nil, d.named(egress.Explain(err))
+		return nil, d.named(err)
 	}
 	if err := tune(conn, d.set); err != nil {
 		return nil, errors.Join(fault.Wrap(fault.ResourceUnavailable, err, "%s", d.set.args.Address), conn.Close())
@@ -75,7 +75,7 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 	secure := tls.Client(conn, d.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, d.named(egress.Explain(err))
+		return nil, d.named(err)
 	}
 	return &link{Conn: secure, tcp: conn}, nil
 }
@@ -99,14 +99,9 @@ func tune(conn net.Conn, set *settings) error {
 	return unconfirmed(c, 2*set.keepAlive)
 }
 
-// named says of whom an error is.
+// named is an error of the network, which says of whom it is.
 func (d *dialer) named(err error) error {
-	f := fault.Of(err)
-	named := fault.New(f.Kind, "%s: %s", d.set.args.Address, f.Text)
-	if f.Kind == fault.EgressForbidden {
-		return named.WithHint("If this is meant, add the network to the connector's grant for tcp, as in \"cidr:192.168.1.0/24\"; this server itself and some addresses are never reached.")
-	}
-	return d.masked(named.WithHint("%s", f.Advice()))
+	return d.masked(egress.At(d.set.args.Address, d.set.args.Address, err))
 }
 
 // masked is an error without the secrets: a peer's words may be in it.

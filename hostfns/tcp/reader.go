@@ -282,11 +282,10 @@ func (s *Session) why(cause error) error {
 	if errors.Is(cause, net.ErrClosed) {
 		return fault.New(fault.ResourceUnavailable, "the connection to %s was given up, because a part of what was written could not be sent", address)
 	}
-	explained := fault.Of(egress.Explain(cause))
-	if explained.Kind == fault.EgressForbidden {
-		return s.dialer.named(explained)
+	lost := egress.At("the connection to "+address+" was lost", address, cause)
+	if lost.Kind == fault.EgressForbidden {
+		return s.dialer.named(cause)
 	}
-	lost := fault.New(fault.ResourceUnavailable, "the connection to %s was lost: %s", address, explained.Text).
-		WithHint("Check the network and the peer; the connection is made again by itself.")
-	return s.dialer.masked(lost)
+	lost.Kind = fault.ResourceUnavailable
+	return s.dialer.masked(lost.WithHint("Check the network and the peer; the connection is made again by itself."))
 }

@@ -279,6 +279,9 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
+	if f := fault.Of(open(r.address())); !strings.Contains(f.Hint, "`snaprail grants add CONNECTOR tcp cidr:127.0.0.1/32`") {
+		t.Errorf("without its network: %v", f.Hint)
+	}
 	if err := open("169.254.169.254:80", "cidr:169.254.0.0/16"); !fault.Is(err, fault.EgressForbidden) {
 		t.Errorf("a metadata service: %v", err)
 	}

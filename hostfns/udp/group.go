@@ -149,25 +149,15 @@ func (g *Group) Open(ctx context.Context, scope capability.Scope, args []byte) (
 	if g.cfg.Egress == nil {
 		return nil, fault.New(fault.Unsupported, "udp: there is no way out")
 	}
-	rules, err := egress.NetworkRules(scope.Grants)
+	rules, err := egress.NetworkRules(Name, scope.Grants)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := g.cfg.Egress.Dialer(rules).DialUDP(ctx, a.Address)
 	if err != nil {
-		return nil, named(a.Address, egress.Explain(err))
+		return nil, egress.At(a.Address, a.Address, err)
 	}
 	return newSession(conn, a, g.cfg, scope), nil
-}
-
-// named says of whom an error is.
-func named(address string, err error) error {
-	f := fault.Of(err)
-	named := fault.New(f.Kind, "%s: %s", address, f.Text)
-	if f.Kind == fault.EgressForbidden {
-		return named.WithHint("If this is meant, add the network, or a broadcast address by itself, to the connector's grant for udp, as in \"cidr:192.168.1.0/24\"; this server itself, multicast and some addresses are never reached.")
-	}
-	return named.WithHint("%s", f.Advice())
 }
 
 // rehearse says what would be sent; the guest is told that all of it was.

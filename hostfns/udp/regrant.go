@@ -22,7 +22,7 @@ func (s *Session) Regrant(ctx context.Context, grants []spec.Grant) {
 	defer s.mu.Unlock()
 	s.denied = nil
 	if err != nil {
-		s.denied = fault.Of(named(s.set.Address, egress.Explain(err)))
+		s.denied = egress.At(s.set.Address, s.set.Address, err)
 		s.log.Warn("udp socket not used", "error", s.denied)
 	}
 }
@@ -30,7 +30,7 @@ func (s *Session) Regrant(ctx context.Context, grants []spec.Grant) {
 // probe makes a socket for the same address, which sends nothing: what the rules say
 // of it is that of this one.
 func (s *Session) probe(ctx context.Context, grants []spec.Grant) error {
-	rules, err := egress.NetworkRules(grants)
+	rules, err := egress.NetworkRules(Name, grants)
 	if err != nil {
 		return err
 	}

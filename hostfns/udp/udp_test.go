@@ -266,13 +266,17 @@ func TestPeerThatIsAway(t *testing.T) {
 
 // Nothing is reached that no grant names, and no datagram becomes many.
 func TestGuard(t *testing.T) {
-	for address, cidr := range map[string]string{
-		"127.0.0.1:9": "cidr:10.0.0.0/8", "224.0.0.251:5353": "cidr:0.0.0.0/0", "127.255.255.255:9": "cidr:127.0.0.0/8",
-		"255.255.255.255:9": "cidr:0.0.0.0/0", "169.254.169.254:53": "cidr:0.0.0.0/0",
+	for _, tt := range []struct{ address, cidr, hint string }{
+		{"127.0.0.1:9", "cidr:10.0.0.0/8", "`snaprail grants add CONNECTOR udp cidr:127.0.0.1/32`"},
+		{"127.255.255.255:9", "cidr:127.0.0.0/8", "by itself: `snaprail grants add CONNECTOR udp cidr:127.255.255.255/32`"},
+		{"224.0.0.251:5353", "cidr:0.0.0.0/0", "No grant opens this address."},
+		{"255.255.255.255:9", "cidr:0.0.0.0/0", "No grant opens this address."},
+		{"169.254.169.254:53", "cidr:0.0.0.0/0", "No grant opens this address."},
 	} {
-		scope := capability.Scope{Grants: []spec.Grant{{Group: Name, Resources: []string{address, cidr}}}}
-		if _, err := group().Open(t.Context(), scope, abi.UDPOpen{Address: address}.Append(nil)); !fault.Is(err, fault.EgressForbidden) {
-			t.Errorf("%s: %v", address, err)
+		scope := capability.Scope{Grants: []spec.Grant{{Group: Name, Resources: []string{tt.address, tt.cidr}}}}
+		_, err := group().Open(t.Context(), scope, abi.UDPOpen{Address: tt.address}.Append(nil))
+		if !fault.Is(err, fault.EgressForbidden) || !strings.Contains(fault.Of(err).Hint, tt.hint) {
+			t.Errorf("%s: %v, %+v", tt.address, err, fault.Of(err))
 		}
 	}
 }

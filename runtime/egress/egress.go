@@ -133,7 +133,7 @@ func (e *Egress) checkAddress(r Rules, address string) error {
 			WithHint("No grant opens this address.")
 	case reach == private && !r.holds(a):
 		return fault.New(fault.EgressForbidden, "%s may not be reached: %s, and no grant names its network", a, what).
-			WithHint("If this is meant, add the network to the connector's grant for http, as in \"cidr:%s\".", netip.PrefixFrom(a, a.BitLen()))
+			WithHint("If this is meant: %s opens this address, and a wider network all that are in it.", r.openTo(a))
 	}
 	return nil
 }

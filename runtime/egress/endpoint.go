@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"path"
 	"strconv"
@@ -93,9 +94,9 @@ func EndpointMatches(pattern, resource string) bool {
 	return ok && err == nil
 }
 
-// NetworkRules are the rules of the networks that grants name, whatever else they
-// do: for the dialer of a group whose other resources are no URLs.
-func NetworkRules(grants []spec.Grant) (Rules, error) {
+// NetworkRules are the rules of the networks that grants of a group name, whatever
+// else they do: for the dialer of one whose other resources are no URLs.
+func NetworkRules(group string, grants []spec.Grant) (Rules, error) {
 	var all []string
 	for _, g := range grants {
 		for _, r := range g.Resources {
@@ -104,7 +105,9 @@ func NetworkRules(grants []spec.Grant) (Rules, error) {
 			}
 		}
 	}
-	return NewRules([]spec.Grant{{Resources: all}})
+	r, err := NewRules([]spec.Grant{{Resources: all}})
+	r.group = group
+	return r, err
 }
 
 // DialUDP makes a socket that sends to one address, which the rules allow, and
@@ -113,10 +116,12 @@ func NetworkRules(grants []spec.Grant) (Rules, error) {
 // not to become many.
 func (d *Dialer) DialUDP(ctx context.Context, address string) (net.Conn, error) {
 	dialer := d.dialer
+	var to netip.AddrPort // the last that was tried: they are, one after the other
 	dialer.Control = func(_, at string, c syscall.RawConn) error {
 		if err := d.egress.checkAddress(d.rules, at); err != nil {
 			return err
 		}
+		to, _ = netip.ParseAddrPort(at) // it was checked
 		if d.rules.names(at) {
 			return nil
 		}
@@ -124,8 +129,8 @@ func (d *Dialer) DialUDP(ctx context.Context, address string) (net.Conn, error) 
 	}
 	conn, err := dialer.DialContext(ctx, "udp", address)
 	if errors.Is(err, syscall.EACCES) {
-		return nil, fault.New(fault.EgressForbidden, "%s is a broadcast address", address).
-			WithHint("If this is meant, name it in the grant by itself, as in \"cidr:192.168.1.255/32\".")
+		return nil, fault.New(fault.EgressForbidden, "%s is a broadcast address", to.Addr()).
+			WithHint("If this is meant, grant it by itself: %s.", d.rules.openTo(to.Addr()))
 	}
 	return conn, err
 }

@@ -2,6 +2,7 @@ package egress_test
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func TestDialUDP(t *testing.T) {
 	}
 	defer func() { _ = peer.Close() }()
 	rules := func(resources ...string) egress.Rules {
-		r, err := egress.NetworkRules([]spec.Grant{{Resources: append(resources, "plc1:502")}})
+		r, err := egress.NetworkRules("udp", []spec.Grant{{Resources: append(resources, "plc1:502")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,21 +77,23 @@ func TestDialUDP(t *testing.T) {
 		rules egress.Rules
 		to    string
 		ok    bool
+		hint  string
 	}{
-		{rules("cidr:127.0.0.0/8"), peer.LocalAddr().String(), true},
-		{rules(), peer.LocalAddr().String(), false},
-		{rules("cidr:127.0.0.0/8"), "127.255.255.255:9", false},
-		{rules("cidr:127.0.0.0/8", "cidr:127.255.255.255/32"), "127.255.255.255:9", true},
-		{rules("cidr:0.0.0.0/0"), "224.0.0.1:9", false},
-		{rules("cidr:0.0.0.0/0"), "255.255.255.255:9", false},
-		{rules("cidr:0.0.0.0/0"), "169.254.169.254:53", false},
+		{rules("cidr:127.0.0.0/8"), peer.LocalAddr().String(), true, ""},
+		{rules(), peer.LocalAddr().String(), false, "`snaprail grants add CONNECTOR udp cidr:127.0.0.1/32` opens this address"},
+		{rules("cidr:127.0.0.0/8"), "127.255.255.255:9", false, "grant it by itself: `snaprail grants add CONNECTOR udp cidr:127.255.255.255/32`"},
+		{rules("cidr:127.0.0.0/8", "cidr:127.255.255.255/32"), "127.255.255.255:9", true, ""},
+		{rules("cidr:0.0.0.0/0"), "224.0.0.1:9", false, "No grant opens"},
+		{rules("cidr:0.0.0.0/0"), "255.255.255.255:9", false, "No grant opens"},
+		{rules("cidr:0.0.0.0/0"), "169.254.169.254:53", false, "No grant opens"},
 	} {
 		conn, err := e.Dialer(tt.rules).DialUDP(t.Context(), tt.to)
 		if err == nil {
 			defer func() { _ = conn.Close() }()
 		}
-		if (err == nil) != tt.ok || err != nil && fault.Of(egress.Explain(err)).Kind != fault.EgressForbidden {
-			t.Errorf("%s: %v", tt.to, err)
+		f := fault.Of(egress.Explain(err))
+		if (err == nil) != tt.ok || err != nil && (f.Kind != fault.EgressForbidden || !strings.Contains(f.Hint, tt.hint)) {
+			t.Errorf("%s: %v, %v", tt.to, err, f)
 		}
 		if tt.ok && tt.to == peer.LocalAddr().String() {
 			exchange(t, peer, conn)

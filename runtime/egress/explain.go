@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -20,22 +21,40 @@ const maxReason = 512
 // ResourceUnavailable for all that the network can do. It does not repeat the URL,
 // which may hold what is secret.
 func Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if f := known(err); f != nil {
+		return f
+	}
+	return noAnswer("the peer", "", err)
+}
+
+// At is Explain for who knows where: its text begins with that, which names the
+// address that was dialled, and says neither of them again.
+func At(where, address string, err error) *fault.Fault {
+	f := known(err)
+	if f == nil {
+		return noAnswer(where, address, err)
+	}
+	at := *f
+	at.Text = where + ": " + f.Text
+	return &at
+}
+
+// known is the fault of an error that does not hang on who the peer is; nil: it does.
+func known(err error) *fault.Fault {
 	var (
 		f        *fault.Fault
 		timeout  interface{ Timeout() bool }
 		name     *net.DNSError
-		outer    *url.Error
 		mismatch *tls.CertificateVerificationError
 		op       *net.OpError
 		record   tls.RecordHeaderError
 		unknown  x509.UnknownAuthorityError
 	)
-	if errors.As(err, &outer) {
-		err = outer.Err // without the URL
-	}
+	err = bare(err)
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, context.Canceled):
@@ -52,6 +71,32 @@ func Explain(err error) error {
 	case strings.Contains(err.Error(), "response headers exceeded"), strings.Contains(err.Error(), "header list larger"):
 		return fault.New(fault.TooLarge, "the reply's headers are larger than %d bytes", MaxHeaders)
 	}
-	return fault.New(fault.ResourceUnavailable, "the peer: %s", fault.Clip(err.Error(), maxReason)).
+	return nil
+}
+
+// noAnswer is what the network says of a peer, without the names of our calls, and with
+// the peer's address if that is another one than was dialled.
+func noAnswer(who, dialled string, err error) *fault.Fault {
+	err = bare(err)
+	text := err.Error()
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil {
+		inner := op.Err
+		if call, ok := errors.AsType[*os.SyscallError](inner); ok {
+			inner = call.Err
+		}
+		text = strings.Replace(text, op.Error(), inner.Error(), 1)
+		if at := op.Addr.String(); at != dialled {
+			who += " at " + at
+		}
+	}
+	return fault.New(fault.ResourceUnavailable, "%s: %s", who, fault.Clip(text, maxReason)).
 		WithHint("Check that the peer is up, and that its address and port are right.")
+}
+
+// bare is an error without the URL.
+func bare(err error) error {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		return outer.Err
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 // Rules say what may be reached. The zero Rules allow nothing. They do not
 // change, and may be shared.
 type Rules struct {
+	group    string // whose grants they are; empty: they are of no connector's
 	allow    []rule
 	networks []netip.Prefix
 	places   Places
@@ -42,7 +44,7 @@ type rule struct {
 // opens its addresses for the patterns of all grants. The error is an Invalid
 // that names the resource.
 func NewRules(grants []spec.Grant) (Rules, error) {
-	var r Rules
+	r := Rules{group: "http"}
 	for _, g := range grants {
 		rights := g.Rights
 		if len(rights) == 0 {
@@ -63,9 +65,12 @@ func NewRules(grants []spec.Grant) (Rules, error) {
 	return r, nil
 }
 
-// Only are rules that allow these patterns with every method.
+// Only are rules that allow these patterns with every method, and are of no
+// connector's grants.
 func Only(patterns ...string) (Rules, error) {
-	return NewRules([]spec.Grant{{Resources: patterns, Rights: []spec.Right{spec.Read, spec.Write}}})
+	r, err := NewRules([]spec.Grant{{Resources: patterns, Rights: []spec.Right{spec.Read, spec.Write}}})
+	r.group = ""
+	return r, err
 }
 
 // RightOf is the right that a method needs.
@@ -102,6 +107,15 @@ const maxShown = 256
 // holds reports whether one of the networks holds an address.
 func (r Rules) holds(a netip.Addr) bool {
 	return slices.ContainsFunc(r.networks, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// openTo is what a person does to have the rules hold an address.
+func (r Rules) openTo(a netip.Addr) string {
+	network := cidrPrefix + netip.PrefixFrom(a, a.BitLen()).String()
+	if r.group == "" {
+		return "name it beside what may be reached, as in " + network
+	}
+	return fmt.Sprintf("`snaprail grants add CONNECTOR %s %s`", r.group, network)
 }
 
 // names reports whether one of the networks is this address and nothing else.
