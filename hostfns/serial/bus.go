@@ -65,7 +65,7 @@ func (g *Group) join(ctx context.Context, scope capability.Scope, set settings) 
 		g.buses.leave(b)
 		return nil, b.err
 	}
-	m := &member{group: g, bus: b, set: set, events: newQueue(memberEvents, memberBytes, nil)}
+	m := &member{group: g, bus: b, set: set, source: source{newQueue(memberEvents, memberBytes, nil)}}
 	b.mu.Lock()
 	b.members = append(b.members, m)
 	b.mu.Unlock()
@@ -125,10 +125,11 @@ const (
 
 // member is a lane's session of a shared port.
 type member struct {
+	source // what happened to the port
+
 	group   *Group
 	bus     *bus
 	set     settings
-	events  *queue
 	starved atomic.Uint64 // waits of this lane that ended without a turn
 	closing sync.Once
 	closed  error
@@ -217,20 +218,3 @@ func (m *member) Condition() capability.Condition {
 	c.Buffered, c.Counts = m.events.buffered(), countsOf(&m.starved)
 	return c
 }
-
-// Ready, Take, Ack, Rewind and Replayable are capability.Source's.
-func (m *member) Ready() <-chan struct{} { return m.events.ready }
-
-// Take hands out what happened to the port.
-func (m *member) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return m.events.take(dst, items, bytes)
-}
-
-// Ack lets the oldest n events go.
-func (m *member) Ack(n int) { m.events.ack(n) }
-
-// Rewind makes Take begin anew.
-func (m *member) Rewind() { m.events.rewind() }
-
-// Replayable is false: what a device says while nobody listens is gone.
-func (m *member) Replayable() bool { return false }

@@ -16,11 +16,12 @@ import (
 // Session is one connector's open port. Its goroutine reads (reader.go); Call
 // writes. Call and Close may run at the same time.
 type Session struct {
-	group  *Group
-	set    settings
-	claim  *claim
-	log    *slog.Logger
-	events *queue
+	source // frames, and what happened to the port
+
+	group *Group
+	set   settings
+	claim *claim
+	log   *slog.Logger
 
 	closing sync.Once
 	stopped chan struct{} // closed to end the goroutine
@@ -59,7 +60,7 @@ func newSession(g *Group, set settings, c *claim, scope capability.Scope) *Sessi
 	}
 	return &Session{
 		group: g, set: set, claim: c, log: log.With("port", set.port),
-		events: newQueue(g.frames, g.bytes, scope.Purse), input: newInput(g.bytes, scope.Purse),
+		source: source{newQueue(g.frames, g.bytes, scope.Purse)}, input: newInput(g.bytes, scope.Purse),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 		closed: make(chan struct{}), first: make(chan struct{}),
 		reason: "waits for this connector's other session on the port",
@@ -307,23 +308,6 @@ func (s *Session) Condition() capability.Condition {
 func countsOf(starved *atomic.Uint64) map[string]uint64 {
 	return map[string]uint64{"starved": starved.Load()}
 }
-
-// Ready holds a token whenever Take may have something to give.
-func (s *Session) Ready() <-chan struct{} { return s.events.ready }
-
-// Take hands out the next frames and what happened to the port.
-func (s *Session) Take(dst []capability.Event, items, bytes int) []capability.Event {
-	return s.events.take(dst, items, bytes)
-}
-
-// Ack lets the oldest n events go.
-func (s *Session) Ack(n int) { s.events.ack(n) }
-
-// Rewind makes Take begin anew.
-func (s *Session) Rewind() { s.events.rewind() }
-
-// Replayable is false: what a device sends while nobody reads is gone.
-func (s *Session) Replayable() bool { return false }
 
 func isFault(err error) bool {
 	_, ok := errors.AsType[*fault.Fault](err)
