@@ -185,20 +185,27 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// A lane that closes while it waits, for an answer or for its turn, waits no more;
-// the others go on.
-func TestALaneClosesWhileItWaits(t *testing.T) {
-	r := plugged(t)
-	g := New(Config{})
-	var lanes []capability.Session
-	for range 3 {
+// lanes are so many sessions of the port, which they share.
+func (r *rig) lanes(t *testing.T, g *Group, n int) []capability.Session {
+	t.Helper()
+	all := make([]capability.Session, n)
+	for i := range all {
 		s, err := g.Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { closeSession(t, s) })
-		lanes = append(lanes, s)
+		all[i] = s
 	}
+	return all
+}
+
+// A lane that closes while it waits, for an answer or for its turn, waits no more;
+// the others go on.
+func TestALaneClosesWhileItWaits(t *testing.T) {
+	r := plugged(t)
+	g := New(Config{})
+	lanes := r.lanes(t, g, 3)
 	line := lanes[0].(*member).bus.line
 	failed := make(chan error, 2)
 	for i, lane := range lanes[:2] {
@@ -229,15 +236,7 @@ func TestALaneClosesWhileItWaits(t *testing.T) {
 func TestStarvationIsCounted(t *testing.T) {
 	r := plugged(t)
 	g := New(Config{})
-	var lanes []capability.Session
-	for range 2 {
-		s, err := g.Open(t.Context(), capability.Scope{Owner: "con"}, r.args(shared))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { closeSession(t, s) })
-		lanes = append(lanes, s)
-	}
+	lanes := r.lanes(t, g, 2)
 	line := lanes[0].(*member).bus.line
 	failed := make(chan error, 1)
 	go func() {

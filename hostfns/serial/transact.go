@@ -26,8 +26,7 @@ func (s *Session) callTransact(ctx context.Context, set settings, starved *atomi
 	if err := checkTransact(&q, set); err != nil {
 		return nil, err
 	}
-	var t *turn
-	err := s.transact(ctx, set, starved, &q, &t)
+	t, err := s.transact(ctx, set, starved, &q)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func checkTransact(q *abi.SerialTransact, set settings) error {
 }
 
 // transact writes and waits for the frames that answer, in a turn of its own.
-func (s *Session) transact(ctx context.Context, set settings, starved *atomic.Uint64, q *abi.SerialTransact, made **turn) error {
+func (s *Session) transact(ctx context.Context, set settings, starved *atomic.Uint64, q *abi.SerialTransact) (t *turn, err error) {
 	wait, cancel := beforeDeadline(ctx, maxTimeout)
 	defer cancel()
 	if err := s.turns.take(wait, q.Urgent, s.stopped); err != nil {
@@ -64,15 +63,14 @@ func (s *Session) transact(ctx context.Context, set settings, starved *atomic.Ui
 			starved.Add(1)
 			s.log.Warn("a lane got no turn on the line", "times", s.turns.waited(), "urgent", q.Urgent)
 		}
-		return s.named(functionTransact, err)
+		return nil, s.named(functionTransact, err)
 	}
 	defer s.turns.done()
-	return s.within(ctx, maxTimeout, functionTransact, func(ctx context.Context, dev device) error {
+	err = s.within(ctx, maxTimeout, functionTransact, func(ctx context.Context, dev device) error {
 		if err := s.clear(ctx, set, dev); err != nil {
 			return err
 		}
-		t := newTurn(newCutter(set, q.Expect), int(q.Frames))
-		*made = t
+		t = newTurn(newCutter(set, q.Expect), int(q.Frames))
 		s.turn.Store(t)
 		defer s.turn.Store(nil)
 		err := s.send(ctx, set, dev, q.Data)
@@ -85,6 +83,7 @@ func (s *Session) transact(ctx context.Context, set settings, starved *atomic.Ui
 		}
 		return t.wait(ctx, s, set, dev, patience)
 	})
+	return t, err
 }
 
 // clear sets the line to what this lane wants, waits until it has been silent
