@@ -21,6 +21,7 @@ type request struct {
 	change  change
 	seq     uint64
 	err     error
+	lost    bool          // given up: the committer may have it still
 	done    chan struct{} // has room for one
 }
 
@@ -72,6 +73,9 @@ func (p Pending) Ended() bool { return len(p.q.done) > 0 }
 func (p Pending) Wait(ctx context.Context) (seq uint64, err error) {
 	select {
 	case <-p.q.done:
+		if p.q.lost {
+			return 0, p.q.err
+		}
 		seq, err = p.q.seq, p.q.err
 		p.log.free(p.q)
 		return seq, err
@@ -134,7 +138,9 @@ type group struct {
 func (l *Log) commit() {
 	g := group{staged: make(map[string]*State)}
 	for l.take(&g) {
-		l.settle(&g, l.write(&g))
+		if !l.settle(&g, l.write(&g)) {
+			return
+		}
 		runtime.Gosched() // those just served may have more: that makes the next group larger
 		if g.closed {
 			l.trim(false)
@@ -170,7 +176,7 @@ func (l *Log) take(g *group) bool {
 		close(l.room)
 		l.room, l.crowded = make(chan struct{}), false
 	}
-	l.writing = len(g.requests)
+	l.writing, l.asked = g.requests, time.Now()
 	if len(g.requests) == 0 {
 		l.committing, l.queue = false, nil
 		if cap(l.buf) > keepBytes { // the next committer may run from here on
@@ -235,11 +241,16 @@ func (l *Log) stageForget(g *group, c *change) {
 }
 
 // settle makes a durable group visible (I1), or undoes one that failed,
-// together with all that wait: they were asked for on top of it.
-func (l *Log) settle(g *group, err error) {
+// together with all that wait: they were asked for on top of it. It reports false
+// when nobody waits for it any more.
+func (l *Log) settle(g *group, err error) bool {
 	failed := g.requests
 	l.mu.Lock()
-	l.writing = 0
+	if l.abandoned() {
+		l.mu.Unlock()
+		return false
+	}
+	l.writing = nil
 	if err == nil {
 		l.publish(g)
 		failed = nil
@@ -259,6 +270,7 @@ func (l *Log) settle(g *group, err error) {
 	for _, q := range failed {
 		q.finish(err)
 	}
+	return true
 }
 
 func (l *Log) publish(g *group) {

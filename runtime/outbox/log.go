@@ -29,7 +29,8 @@ type Log struct {
 
 	queue      []*request // waiting for the committer
 	queued     int64      // bytes of theirs
-	writing    int        // that the committer has taken
+	writing    []*request // that the committer has taken
+	asked      time.Time  // when it did
 	committing bool       // a committer runs
 	rotate     bool       // a new segment must come before the next block
 
@@ -44,6 +45,7 @@ type Log struct {
 	flushing sync.Mutex  // one writer of the cursors' file
 	trimming sync.Mutex  // one retention
 
+	over     chan struct{}  // closed when the log is abandoned
 	work     sync.WaitGroup // the committer and the flush
 	requests sync.Pool      // of *request
 	buffers  sync.Pool      // of *[]byte, for readers
@@ -202,7 +204,21 @@ func (l *Log) Close() error {
 	l.closed = true
 	l.wake()
 	l.mu.Unlock()
-	err := l.flushCursors()
+	shut := make(chan error, 1)
+	go func() { shut <- l.shut() }()
+	select {
+	case err := <-shut:
+		return err
+	case <-l.over:
+		return errAbandoned(l.dir)
+	}
+}
+
+// shut ends when the disk is done with what is under way.
+func (l *Log) shut() (err error) {
+	if !l.abandoned() {
+		err = l.flushCursors()
+	}
 	l.work.Wait()
 
 	l.mu.Lock()

@@ -22,7 +22,7 @@ func Open(dir string, cfg Config) (*Log, error) {
 	l := &Log{
 		dir: dir, cfg: cfg.withDefaults(),
 		states: make(map[string]*State),
-		moved:  make(chan struct{}), room: make(chan struct{}),
+		moved:  make(chan struct{}), room: make(chan struct{}), over: make(chan struct{}),
 	}
 	err := makeDir(l.cfg.disk, dir)
 	if err == nil {

@@ -57,7 +57,7 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.Head, s.First, s.Segments = l.head, l.firstLocked(), len(l.segs)
-	s.Queued, s.UnderWay, s.Failed = l.queued, len(l.queue)+l.writing, l.failed != nil
+	s.Queued, s.UnderWay, s.Failed = l.queued, len(l.queue)+len(l.writing), l.failed != nil
 	for _, seg := range l.segs {
 		s.Bytes += seg.durable
 		if seg.f != nil {

@@ -14,6 +14,9 @@ func (l *Log) write(g *group) error {
 	if err := l.gate(g.bytes); err != nil {
 		return err
 	}
+	if l.abandoned() {
+		return errAbandoned(l.dir)
+	}
 	if g.rotate {
 		if err := l.rotateTo(g.first); err != nil {
 			return err

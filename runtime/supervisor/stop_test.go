@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/control"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/lifecycle"
+	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
 
@@ -287,4 +289,54 @@ func TestTenantsAreApart(t *testing.T) {
 	r.start()
 	r.tenant = r.as("works")
 	r.state(x.v.ID, lifecycle.Running)
+}
+
+// A stop does not wait for ever for a disk that hangs: it gives up its outbox, says so,
+// and leaves it as a crash would. Other tenants' are closed in order.
+func TestStopGivesUpADiskThatHangs(t *testing.T) {
+	g := &gate{}
+	r := newRig(t, func(r *rig) {
+		r.outbox.Free = func(dir string) (int64, error) {
+			if strings.HasSuffix(dir, "plant") {
+				return g.free(dir)
+			}
+			return math.MaxInt64, nil
+		}
+	})
+	if err := r.super.AddTenant(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	l := newLine(t)
+	v, s := r.connect(r.echoOn(l, nil)), r.stream("")
+	l.send(t, "first\n")
+	s.wants("first\n")
+	g.flood(r, l, v.ID, countedFrames(700))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.super.Stop(ctx) }()
+	select {
+	case err := <-stopped:
+		if !fault.Is(err, fault.LogFailed) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "plant was given up") {
+			t.Errorf("stopped with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the stop waits for the disk")
+	}
+	g.open()
+	r.stop() // the rest of the node
+	eventually(t, "its files are let go", func() bool {
+		log, err := outbox.Open(filepath.Join(r.dir, "outbox", "plant"), outbox.Config{})
+		return err == nil && log.Close() == nil
+	})
+	r.start()
+	s = r.stream("")
+	s.wants("first\n")
+	if rec := s.next(); string(rec.Payload) != "ahead\n" { // its write may have ended or not
+		for rec.Kind != "gap" {
+			rec = s.next()
+		}
+	}
+	l.send(t, "after\n")
+	r.until(v.ID, "at work", func(s lifecycle.Status) bool { return s.State == lifecycle.Running && s.Counters.Records > 0 })
 }

@@ -240,9 +240,19 @@ func (s *Supervisor) Known(id string) (t *Tenant, open bool) {
 	return t, open
 }
 
+// The bounds of a stop beyond the time that it is given.
+const (
+	// diskGrace is how long a disk may take for one write before its outbox is given up.
+	diskGrace = 5 * time.Second
+	// killGrace is how long what was killed may take to end: longer than sessions may
+	// take to close.
+	killGrace = 20 * time.Second
+)
+
 // Stop lets every connector finish its step and closes everything (I6). What
 // has not finished when ctx ends is killed; what was acknowledged is durable
-// either way.
+// either way. It ends in bounded time: an outbox whose disk hangs is given up, which
+// is the error then (LogFailed), and left as a crash would leave it.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	if s.stopped {
@@ -260,17 +270,57 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		s.killNow()
-		<-done
 	}
 	s.killNow()
-	var errs []error
+	err := s.ended(done)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.tenants { // those that were leaving, too
-		errs = append(errs, t.log.Close())
+	return errors.Join(err, s.closeLogs())
+}
+
+// ended waits until what was killed has ended, and gives up the outboxes that keep it
+// from that.
+func (s *Supervisor) ended(done <-chan struct{}) error {
+	look, limit := time.NewTicker(diskGrace/5), time.NewTimer(killGrace)
+	defer look.Stop()
+	defer limit.Stop()
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-look.C:
+			s.mu.Lock()
+			for _, t := range s.tenants {
+				if t.log.Writing() > diskGrace {
+					t.log.Abandon()
+				}
+			}
+			s.mu.Unlock()
+		case <-limit.C:
+			return fault.New(fault.Internal, "connectors do not end within %s of being killed, and are left to the end of the process", killGrace)
+		}
 	}
-	return errors.Join(errs...)
+}
+
+// closeLogs closes the outboxes of all tenants, also of those that were leaving: at
+// once, so that one that hangs holds up no other. The lock is held.
+func (s *Supervisor) closeLogs() error {
+	var closing sync.WaitGroup
+	errs := make(chan error, len(s.tenants))
+	for _, t := range s.tenants {
+		closing.Go(func() {
+			late := time.AfterFunc(diskGrace, t.log.Abandon)
+			defer late.Stop()
+			errs <- t.log.Close()
+		})
+	}
+	closing.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
 func (s *Supervisor) dirOf(tenant string) string { return filepath.Join(s.cfg.Dir, tenant) }
