@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/outbox"
 )
@@ -36,7 +37,11 @@ func (f *Feed) Rewind(at uint64) error {
 	if err := f.turnTo(at); err != nil {
 		return fault.Of(err)
 	}
-	f.cfg.Tell(fmt.Sprintf("the place in the outbox was set by hand: goes on with block %d of %d", at+1, f.cfg.Log.Head()))
+	where := "what comes from now on"
+	if head := f.cfg.Log.Head(); at < head {
+		where = fmt.Sprintf("block %d of %d", at+1, head)
+	}
+	f.cfg.Tell("the place in the outbox was set by hand: goes on with " + where)
 	return f.cfg.Log.SaveCursors()
 }
 
@@ -80,6 +85,27 @@ func Before(ctx context.Context, log *outbox.Log, t time.Time) (uint64, error) {
 		}
 	}
 	return first(ctx, log, low, t.UnixNano())
+}
+
+// Find is where the first record of a part stands, which came from the log. ok is
+// false when the log does not hold it any more. It reads as few blocks as Before.
+func Find(ctx context.Context, log *outbox.Log, p *abi.DeliverPart) (at Position, ok bool) {
+	before, err := Before(ctx, log, time.Unix(0, p.Received))
+	if err != nil {
+		return at, false
+	}
+	r := log.Reader(before + 1)
+	defer func() { _ = r.Close() }()
+	for head := log.Head(); before < head; before++ {
+		b, err := r.Next(ctx)
+		if err != nil || b.Received > p.Received+int64(skew) {
+			return at, false
+		}
+		if b.Connector == p.ID && b.Epoch == p.Epoch && b.Lane == p.Lane && b.First <= p.First && p.First-b.First < uint64(b.Count) {
+			return Position{b.Seq, int(p.First - b.First)}, true //nolint:gosec // less than a count
+		}
+	}
+	return at, false
 }
 
 // first is the block before the first one from a block on that came at a time or

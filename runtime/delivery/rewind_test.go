@@ -27,6 +27,9 @@ func TestRewindHandsOutAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wants(r.take(f, 2, 256), "a/1=1", "a/2=2")
+	if !slices.Equal(r.told, []string{"the place in the outbox was set by hand: goes on with block 2 of 3"}) {
+		t.Errorf("told %q", r.told)
+	}
 	if at, known := delivery.Place(r.log, "me"); at != 1 || !known {
 		t.Errorf("the place is %d", at)
 	}
@@ -50,6 +53,9 @@ func TestRewindForward(t *testing.T) {
 	r.block("a", "1")
 	if err := f.Rewind(r.log.Head()); err != nil {
 		t.Fatal(err)
+	}
+	if want := []string{"the place in the outbox was set by hand: goes on with what comes from now on"}; !slices.Equal(r.told, want) {
+		t.Errorf("told %q", r.told)
 	}
 	r.block("a", "2")
 	r.wants(r.take(f, 1, 256), "a/2=2")
@@ -336,5 +342,32 @@ func TestRewindOfAFeedThatIsClosed(t *testing.T) {
 	f.Settle(1)
 	if at, _ := delivery.Place(r.log, "me"); at != 0 {
 		t.Errorf("the place is %d, and was set to 0", at)
+	}
+}
+
+// TestFind: a record that was put aside on its way out knows where it stood, for as
+// long as that is kept.
+func TestFind(t *testing.T) {
+	r := newRig(t, outbox.Config{})
+	f := r.open(spec.Feed{Start: spec.FeedOldest})
+	r.block("a", "0")
+	r.block("b", "0")
+	r.block("a", "1 2", "3")
+	r.block("a", "4")
+	r.take(f, 6, 256)
+	for i, want := range []string{"1.0", "2.0", "3.0", "3.1", "3.2", "4.0"} {
+		var in abi.DeliverInput
+		_, input := f.Pick(i)
+		if err := in.Decode(input); err != nil {
+			t.Fatal(err)
+		}
+		part := &in.Parts[len(in.Parts)-1]
+		if at, ok := delivery.Find(t.Context(), r.log, part); !ok || at.String() != want {
+			t.Errorf("record %d: %s %v, want %s", i, at, ok, want)
+		}
+		part.Epoch++
+		if at, ok := delivery.Find(t.Context(), r.log, part); ok {
+			t.Errorf("record %d of another start is at %s", i, at)
+		}
 	}
 }
