@@ -35,6 +35,7 @@ func examples() map[string]string {
 		"set-connector-params":    `{"params": [{"key": "host", "value": "10.0.0.7"}, {"key": "password", "value_type": "secret", "value": "s3cret"}]}`,
 		"start-connector-oauth":   `{"redirect_uri": "http://127.0.0.1:49152/"}`,
 		"rewind-connector-feed":   `{"to": "2026-03-01T06:00:00Z"}`,
+		"retry-quarantine":        `{"positions": ["184.0", "190.3"]}`,
 		"put-secret":              `{"value": "a long and random text"}`,
 		"create-module":           `{"wasm": [{"data": "AGFzbQEAAAA="}], "config": {"unit": "Cel"}, "allowed_hosts": ["api.example.com"]}`,
 	}

@@ -31,6 +31,11 @@ type quarantinePath struct {
 	Position string `path:"position" maxLength:"64" doc:"Position, as the list has it"`
 }
 
+type quarantineRetry struct {
+	ConnectorPath
+	Body client.Retry
+}
+
 // quarantineRoutes are what an operator does about what was delivered, or could
 // not be.
 func (s *Server) quarantineRoutes() {
@@ -71,7 +76,20 @@ func (s *Server) quarantineRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			return &body[client.Retried]{client.Retried{State: r.State, Reason: r.Reason, Position: r.Position}}, nil
+			return &body[client.Retried]{retriedForm(&r)}, nil
+		})
+	register(s, op(http.MethodPost, "retry-quarantine", "/quarantine/retry", "Hand several records that could not be delivered to their connector again",
+		"As with one; the answer waits a few seconds for all together. One that cannot be handed in says why, and stops no other."),
+		func(ctx context.Context, in *quarantineRetry) (*body[client.RetriedList], error) {
+			all, err := in.tenant.RetryQuarantine(ctx, in.ID, in.Body.Positions)
+			if err != nil {
+				return nil, err
+			}
+			list := client.RetriedList{Retried: make([]client.Retried, len(all))}
+			for i := range all {
+				list.Retried[i] = retriedForm(&all[i])
+			}
+			return &body[client.RetriedList]{list}, nil
 		})
 	drop := op(http.MethodDelete, "drop-quarantined", "/quarantine/{position}", "Say that something in quarantine is done with", "")
 	drop.DefaultStatus = http.StatusNoContent
@@ -103,10 +121,43 @@ func (s *Server) listQuarantine(ctx context.Context, in *quarantineList) (*body[
 func quarantinedForm(q *control.Quarantined) client.Quarantined {
 	form := client.Quarantined{
 		Position: q.Position, Connector: q.Connector, Lane: q.Lane, Device: q.Device, Of: q.Of, Group: q.Group, Reason: q.Reason,
-		Summary: q.Summary, At: q.At, Bytes: q.Bytes, Retryable: q.Retryable, Input: q.Input,
+		Summary: q.Summary, At: q.At, Bytes: q.Bytes, Retryable: q.Retryable, Input: q.Input, Source: q.Source,
+	}
+	for i := range q.Content {
+		form.Content = append(form.Content, contentForm(&q.Content[i]))
 	}
 	if q.Record != nil {
 		form.Record = appendRecord(nil, q.Record)
 	}
 	return form
+}
+
+func retriedForm(r *control.Retried) client.Retried {
+	form := client.Retried{From: r.From, State: r.State, Reason: r.Reason, Position: r.Position}
+	if f := r.Fault; f != nil {
+		form.Reason, form.Code, form.Hint = f.Text, f.Kind.String(), f.Hint
+	}
+	return form
+}
+
+func contentForm(c *control.Content) client.Content {
+	form := client.Content{Topic: c.Topic, Method: c.Method, Path: c.Path, Query: c.Query, ContentType: c.ContentType}
+	if c.Kafka != nil {
+		form.Partition, form.Offset = &c.Kafka.Partition, &c.Kafka.Offset
+	}
+	form.Key, form.KeyBytes = textOrBytes(c.Key)
+	form.Payload, form.PayloadBytes = textOrBytes(c.Payload)
+	for _, h := range c.Headers {
+		text, raw := textOrBytes(h.Value)
+		form.Headers = append(form.Headers, client.ContentHeader{Name: h.Name, Value: text, Bytes: raw})
+	}
+	return form
+}
+
+// textOrBytes is data as text, if it reads as that.
+func textOrBytes(data []byte) (text string, raw []byte) {
+	if isText(data) {
+		return string(data), nil
+	}
+	return "", data
 }

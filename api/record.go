@@ -19,11 +19,15 @@ import (
 //
 // The line is valid JSON in UTF-8 whatever the record holds: text that is not
 // UTF-8 is repaired, NaN and the infinities become strings, bytes become
-// {"base64": "..."}, and of several points with one name the last one counts.
+// {"base64": "..."}, and of several points with one name the last one counts. A
+// position that is not known is left out.
 func appendRecord(dst []byte, r *control.Record) []byte {
-	dst = append(dst, `{"position":`...)
-	dst = appendString(dst, r.Position)
-	dst = append(dst, `,"key":`...)
+	dst = append(dst, '{')
+	if r.Position != "" {
+		dst = append(dst, `"position":`...)
+		dst = append(appendString(dst, r.Position), ',')
+	}
+	dst = append(dst, `"key":`...)
 	dst = appendString(dst, r.Key)
 	dst = append(dst, `,"connector":`...)
 	dst = appendString(dst, r.Connector)

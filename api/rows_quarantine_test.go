@@ -77,7 +77,12 @@ func quarantineRows() map[string]row {
 		}},
 		"get-quarantined":   {role: identity.Viewer, call: one(http.StatusOK)},
 		"retry-quarantined": {role: identity.Operator, call: one(http.StatusOK)},
-		"drop-quarantined":  {role: identity.Operator, call: one(http.StatusNoContent)},
+		"retry-quarantine": {role: identity.Operator, call: func(w *world) call {
+			return call{path: []string{w.carrying().ID}, body: `{"positions":["` + w.quarantined() + `","999999.0"]}`, want: http.StatusOK}
+		}, more: []func(*world) call{func(w *world) call {
+			return call{path: []string{w.carrying().ID}, body: `{"positions":[]}`, want: http.StatusUnprocessableEntity}
+		}}},
+		"drop-quarantined": {role: identity.Operator, call: one(http.StatusNoContent)},
 		"drop-quarantine": {role: identity.Operator, call: func(w *world) call {
 			at := w.quarantined()
 			return call{path: []string{w.carrying().ID}, query: "through=" + at, want: http.StatusOK}

@@ -39,8 +39,35 @@ type Quarantined struct {
 	Bytes     int       `json:"bytes" doc:"Of its content"`
 	Retryable bool      `json:"retryable" doc:"Whether it can be handed in again"`
 
-	Input  []byte          `json:"input,omitempty" doc:"Its content as the group or the contract encodes it, whole and in Base64; not in lists"`
-	Record json.RawMessage `json:"record,omitempty" doc:"Of a record on its way out: the record as the stream shows it; not in lists"`
+	Input   []byte    `json:"input,omitempty" doc:"Its content as the group or the contract encodes it, whole and in Base64; not in lists"`
+	Content []Content `json:"content,omitempty" doc:"Of an event of mqtt, kafka or hooks: what was sent, taken out of that; not in lists"`
+
+	Record json.RawMessage `json:"record,omitempty" doc:"Of a record on its way out: the record as the stream shows it, without its position when its block is beyond retention; not in lists"`
+	Source string          `json:"source,omitempty" doc:"Of a record on its way out: what the connector was called that it came from; not in lists"`
+}
+
+// Content is a message, a record of Kafka or a request that came in.
+type Content struct {
+	Topic       string          `json:"topic,omitempty" doc:"Of a message or a record of Kafka"`
+	Partition   *uint32         `json:"partition,omitempty" doc:"Of a record of Kafka"`
+	Offset      *uint64         `json:"offset,omitempty" doc:"Of a record of Kafka"`
+	Method      string          `json:"method,omitempty" doc:"Of a request"`
+	Path        string          `json:"path,omitempty" doc:"Of a request, below the connector's address"`
+	Query       string          `json:"query,omitempty" doc:"Of a request, as it was sent"`
+	ContentType string          `json:"content_type,omitempty" doc:"Of a message of MQTT 5"`
+	Headers     []ContentHeader `json:"headers,omitempty" doc:"Of MQTT 5 the user properties"`
+	Key         string          `json:"key,omitempty" doc:"Of a record of Kafka, if it is text"`
+	KeyBytes    []byte          `json:"key_base64,omitempty" doc:"Of a record of Kafka, if it is none"`
+
+	Payload      string `json:"payload,omitempty" doc:"Or the body of a request, or the value of a record: if it is text"`
+	PayloadBytes []byte `json:"payload_base64,omitempty" doc:"The same, if it is no text"`
+}
+
+// ContentHeader is one of a Content's.
+type ContentHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty" doc:"If it is text"`
+	Bytes []byte `json:"value_base64,omitempty" doc:"If it is none"`
 }
 
 // QuarantineList is a page of what could not be handled.
@@ -50,11 +77,35 @@ type QuarantineList struct {
 	Older uint64        `json:"older,omitempty" doc:"How many older ones are kept and not listed"`
 }
 
+// Retry names records that are to be handed in again.
+type Retry struct {
+	Positions []string `json:"positions" minItems:"1" maxItems:"256" doc:"Where they are in quarantine, in the order in which they are handed in"`
+}
+
+// MaxRetry is how many positions a Retry has at most.
+const MaxRetry = 256
+
 // Retried is what became of a record that was handed in again.
 type Retried struct {
-	State    string `json:"state" enum:"delivered,refused,waiting,dropped" doc:"delivered or skipped; refused, and in quarantine once more; waiting behind others, which takes as long as those; dropped, because the connector stopped or changed"`
-	Reason   string `json:"reason,omitempty" doc:"Why it was refused"`
-	Position string `json:"position,omitempty" doc:"Where in quarantine it is then"`
+	From     string `json:"from" doc:"Where it was in quarantine"`
+	State    string `json:"state" enum:"delivered,refused,waiting,dropped,failed" doc:"delivered or skipped; refused, and in quarantine once more; waiting behind others, which takes as long as those; dropped, because the connector stopped or changed; failed: it was not handed in"`
+	Reason   string `json:"reason,omitempty" doc:"Why it was refused, or not handed in"`
+	Position string `json:"position,omitempty" doc:"Of what was refused: where in quarantine it is then"`
+	Code     string `json:"code,omitempty" doc:"Of what was not handed in: the code of the fault, as of a problem"`
+	Hint     string `json:"hint,omitempty" doc:"Of what was not handed in: what can be done"`
+}
+
+// Err is why a record was not handed in; nil: it was.
+func (r *Retried) Err() error {
+	if r.Code == "" {
+		return nil
+	}
+	return fault.New(kindOf(Problem{Code: r.Code}), "%s", r.Reason).WithHint("%s", r.Hint)
+}
+
+// RetriedList is what became of several.
+type RetriedList struct {
+	Retried []Retried `json:"retried" doc:"One for each position, in their order"`
 }
 
 // Dropped is what became of a quarantine.
@@ -106,6 +157,20 @@ func (c *Client) QuarantinedRecord(ctx context.Context, id, position string) (q 
 func (c *Client) RetryQuarantined(ctx context.Context, id, position string) (r Retried, err error) {
 	err = c.do(ctx, call{method: http.MethodPost, path: quarantinePath(id, position) + "/retry"}, &r)
 	return r, err
+}
+
+// RetryQuarantine hands several to their connector again, MaxRetry at most: one that
+// cannot be handed in stops no other.
+func (c *Client) RetryQuarantine(ctx context.Context, id string, positions []string) ([]Retried, error) {
+	raw, err := json.Marshal(Retry{Positions: positions})
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "retry")
+	}
+	r := call{method: http.MethodPost, path: connectorPath(id, "/quarantine/retry")}
+	r.body, r.kind = jsonBody(raw)
+	var list RetriedList
+	err = c.do(ctx, r, &list)
+	return list.Retried, err
 }
 
 // DropQuarantined says that one is done with.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -48,8 +50,8 @@ func (a *app) quarantineList() *cobra.Command {
 func (a *app) quarantineShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show connector position", Short: "Show something that a connector could not handle, whole",
-		Long: "Show prints what is kept. With -o json it has the content as the group or the contract encodes it, in Base64,\n" +
-			"and a record on its way out as `snaprail tail` shows it.",
+		Long: "Show prints what is kept: of a message its topic and payload, of a request its path and body, a record on its way\n" +
+			"out as `snaprail tail` shows it. With -o json it also has the whole as the group or the contract encodes it, in Base64.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
@@ -57,13 +59,13 @@ func (a *app) quarantineShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.show(q, func() { a.printQuarantined(q) })
+				return a.show(q, func() { a.printQuarantined(args[0], q) })
 			})
 		},
 	}
 }
 
-func (a *app) printQuarantined(q client.Quarantined) {
+func (a *app) printQuarantined(connector string, q client.Quarantined) {
 	what := q.Of
 	if q.Group != "" {
 		what += " of " + q.Group
@@ -79,39 +81,88 @@ func (a *app) printQuarantined(q client.Quarantined) {
 		{"again", "no: it came in, and its source would have to send it again"},
 	}
 	if q.Retryable {
-		rows[len(rows)-1][1] = "yes: `snaprail quarantine retry`"
+		rows[len(rows)-1][1] = "yes: `snaprail quarantine retry " + connector + " " + q.Position + "`"
+	}
+	if q.Source != "" {
+		rows = append(rows, []string{"came from", q.Source})
 	}
 	a.rows(nil, rows)
 	switch {
 	case len(q.Record) > 0:
 		fmt.Fprintf(a.out, "record\n%s\n", indented(q.Record))
-	case q.Of != "delivery" && utf8.Valid(q.Input) && q.Group != "hooks":
+	case len(q.Content) > 0:
+		for i := range q.Content {
+			a.printContent(&q.Content[i])
+		}
+	case q.Of != "delivery" && utf8.Valid(q.Input):
 		fmt.Fprintf(a.out, "content\n%s\n", visible(string(q.Input)))
 	default:
 		fmt.Fprintf(a.out, "content\n%s\n", visible(q.Summary))
 	}
 }
 
-// each does something about the positions that are named, or all.
-func (a *app) each(ctx context.Context, api *client.Client, args []string, all bool, do func(position string) error) error {
-	positions := args[1:]
-	if all {
-		list, _, err := api.Quarantine(ctx, args[0], 0)
-		if err != nil {
-			return err
-		}
-		for i := range list { // the oldest first, as they came
-			if q := list[len(list)-1-i]; q.Retryable {
-				positions = append(positions, q.Position)
-			}
+// printContent prints a message or a request, so that what was sent can be copied.
+func (a *app) printContent(c *client.Content) {
+	var rows [][]string
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []string{name, value})
 		}
 	}
-	for _, position := range positions {
-		if err := do(position); err != nil {
-			return err
+	add("topic", c.Topic)
+	if c.Partition != nil && c.Offset != nil {
+		add("partition", fmt.Sprintf("%d, offset %d", *c.Partition, *c.Offset))
+	}
+	add("request", strings.TrimSpace(c.Method+" "+c.Path))
+	add("query", c.Query)
+	add("content type", c.ContentType)
+	for _, h := range c.Headers {
+		add("header", h.Name+": "+textOrBase64(h.Value, h.Bytes))
+	}
+	add("key", textOrBase64(c.Key, c.KeyBytes))
+	a.rows(nil, rows)
+	fmt.Fprintf(a.out, "payload\n%s\n", visible(textOrBase64(c.Payload, c.PayloadBytes)))
+}
+
+func textOrBase64(text string, raw []byte) string {
+	if len(raw) > 0 {
+		return "base64 " + base64.StdEncoding.EncodeToString(raw)
+	}
+	return text
+}
+
+// retryable are the positions of all that is listed and was on its way out, the
+// oldest first, as they came.
+func retryable(ctx context.Context, api *client.Client, connector string) (positions []string, err error) {
+	list, _, err := api.Quarantine(ctx, connector, 0)
+	for i := range slices.Backward(list) {
+		if list[i].Retryable {
+			positions = append(positions, list[i].Position)
 		}
 	}
-	return nil
+	return positions, err
+}
+
+// undone are the positions that a command could do nothing about, with the first
+// reason.
+type undone struct {
+	positions []string
+	first     *fault.Fault
+}
+
+func (u *undone) add(position string, err error) {
+	if u.first == nil {
+		u.first = fault.Of(err)
+	}
+	u.positions = append(u.positions, position)
+}
+
+// of is an error that names them, if there are any of so many.
+func (u *undone) of(all int, done string) error {
+	if u.first == nil {
+		return nil
+	}
+	return fault.New(u.first.Kind, "%d of %d were not %s: %s", len(u.positions), all, done, strings.Join(u.positions, ", ")).WithHint("%s", u.first.Hint)
 }
 
 // named refuses a command that names nothing, or everything twice.
@@ -134,23 +185,14 @@ func (a *app) quarantineRetry() *cobra.Command {
 			if err := named(args, all); err != nil {
 				return err
 			}
-			return a.withClient(c, func(ctx context.Context, api *client.Client) error {
-				var done []client.Retried
-				err := a.each(ctx, api, args, all, func(position string) error {
-					r, err := api.RetryQuarantined(ctx, args[0], position)
-					if err != nil {
+			return a.withClient(c, func(ctx context.Context, api *client.Client) (err error) {
+				positions := args[1:]
+				if all {
+					if positions, err = retryable(ctx, api, args[0]); err != nil {
 						return err
 					}
-					done = append(done, r)
-					if a.output != outputJSON {
-						a.printRetried(position, r)
-					}
-					return nil
-				})
-				if err != nil {
-					return err
 				}
-				return a.show(append([]client.Retried{}, done...), func() {})
+				return a.retry(ctx, api, args[0], positions)
 			})
 		},
 	}
@@ -158,7 +200,32 @@ func (a *app) quarantineRetry() *cobra.Command {
 	return c
 }
 
-func (a *app) printRetried(position string, r client.Retried) {
+// retry hands in what one call takes, and then the next.
+func (a *app) retry(ctx context.Context, api *client.Client, connector string, positions []string) error {
+	all := []client.Retried{}
+	var failed undone
+	for some := range slices.Chunk(positions, client.MaxRetry) {
+		done, err := api.RetryQuarantine(ctx, connector, some)
+		if err != nil {
+			return err
+		}
+		for _, r := range done {
+			if err := r.Err(); err != nil {
+				failed.add(r.From, err)
+			}
+			if a.output != outputJSON {
+				a.printRetried(r)
+			}
+		}
+		all = append(all, done...)
+	}
+	if err := a.show(all, func() {}); err != nil {
+		return err
+	}
+	return failed.of(len(positions), "handed in")
+}
+
+func (a *app) printRetried(r client.Retried) {
 	text := r.State
 	switch r.State {
 	case "refused":
@@ -167,8 +234,10 @@ func (a *app) printRetried(position string, r client.Retried) {
 		text += " for its turn: it stays in quarantine until then"
 	case "dropped":
 		text = "not handed in: the connector stopped or changed meanwhile"
+	case "failed":
+		text = "not handed in: " + r.Reason
 	}
-	fmt.Fprintln(a.out, visible(position+" "+text))
+	fmt.Fprintln(a.out, visible(r.From+" "+text))
 }
 
 func (a *app) quarantineDrop() *cobra.Command {
@@ -202,7 +271,14 @@ func (a *app) quarantineDrop() *cobra.Command {
 					}
 					return a.show(d, func() { fmt.Fprintln(a.out, strconv.Itoa(d.Dropped)+" dropped") })
 				}
-				return a.each(ctx, api, args, false, func(position string) error { return api.DropQuarantined(ctx, args[0], position) })
+				var failed undone
+				for _, position := range args[1:] {
+					if err := api.DropQuarantined(ctx, args[0], position); err != nil {
+						failed.add(position, err)
+						fmt.Fprintln(a.err, visible(position+" not dropped: "+fault.Of(err).Text))
+					}
+				}
+				return failed.of(len(args)-1, "dropped")
 			})
 		},
 	}

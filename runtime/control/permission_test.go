@@ -78,7 +78,7 @@ func lowest() map[string]string {
 	return map[string]string{
 		"viewer": "Categories Category ChangePassword Config Connector Connectors DefaultConnector Deployment Deployments Device DeviceReport Devices Difference Export " +
 			"History Lanes Limits Logs Module Modules Notifications Orphans Params Quarantine QuarantinedRecord RevokeToken Set Sets Twin TypeConverter Writes Stream TokenList Type Types",
-		"operator": "Acknowledge Activate ApproveWrite CallCategory CallConnector CancelTicket Deactivate Desire DropQuarantine DropQuarantined File Files Post Preview Reconnect RetryDeployment RetryQuarantined Rewind Secret " +
+		"operator": "Acknowledge Activate ApproveWrite CallCategory CallConnector CancelTicket Deactivate Desire DropQuarantine DropQuarantined File Files Post Preview Reconnect RetryDeployment RetryQuarantine RetryQuarantined Rewind Secret " +
 			"Secrets Send SyncDevices TestConnector Ticket Tickets",
 		"admin": "AddCategory AddDevice AddExtismModule AddFile AddModule AddTag Apply Attach Audit ChangeTag ChangeUser CreateConnector " +
 			"CreateSet CreateToken CreateUser DeleteConnector DeleteDevice DeleteFile DeleteModule DeleteSecret DeleteUser Deploy " +

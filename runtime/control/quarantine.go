@@ -2,17 +2,14 @@ package control
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"time"
 
-	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/outbox"
-	"github.com/snaprail/snaprail/runtime/secret"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
 )
@@ -28,23 +25,13 @@ type Quarantined struct {
 	At                      time.Time
 	Bytes                   int
 	Retryable               bool
-	Input                   []byte  // whole; not in lists
-	Record                  *Record // of a delivery; not in lists
-}
 
-// What becomes of a record that is handed in again.
-const (
-	RetryDelivered = "delivered" // or skipped
-	RetryRefused   = "refused"   // and in quarantine again, at another position
-	RetryWaits     = "waiting"   // behind what waits already, or for whom it is delivered to
-	RetryDropped   = "dropped"   // not handed in: the connector stopped, or changed
-)
+	// Not in lists:
 
-// Retried is what became of a record that was handed in again.
-type Retried struct {
-	State    string
-	Reason   string // why it was refused
-	Position string // where it is then
+	Input   []byte    // whole, as its group or the contract encodes it
+	Content []Content // of an event: what its group brought; nil: Input is that
+	Record  *Record   // of a delivery
+	Source  string    // of a delivery: the name that the connector had which it came from
 }
 
 // maxSettled bounds the records that are noted one by one as done with, of one
@@ -82,7 +69,7 @@ func (t *Tenant) Quarantine(ctx context.Context, idOrName string, p Page) (list 
 	}
 	var after delivery.Position
 	if p.After != "" {
-		if after, err = parsePosition(p.After); err != nil {
+		if after, err = asidePosition(p.After); err != nil {
 			return nil, "", 0, err
 		}
 	}
@@ -176,45 +163,29 @@ func (t *Tenant) QuarantinedRecord(ctx context.Context, idOrName, at string) (Qu
 	if err := t.may(ctx, identity.Stream, identity.Read); err != nil {
 		return Quarantined{}, err
 	}
-	_, a, err := t.aside(ctx, idOrName, at)
+	c, err := t.read(ctx, idOrName)
 	if err != nil {
 		return Quarantined{}, err
 	}
-	b, r := a.block, a.Reject
+	a, err := t.aside(ctx, &c, at)
+	if err != nil {
+		return Quarantined{}, err
+	}
+	b, r := a.block, a
 	mask := t.runtime.Vault().Mask()
 	q := t.quarantinedForm(&delivery.Aside{
 		Position: a.at, Connector: b.Connector, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group, Reason: r.Reason,
 		Summary: r.Summary(len(r.Input)), At: time.Unix(0, b.Received).UTC(), Bytes: len(r.Input),
 	})
 	q.Input = mask.Bytes(r.Input)
-	var in abi.DeliverInput
-	if r.Of == outbox.RejectDelivery && in.Decode(r.Input) == nil && in.Count() == 1 {
-		q.Record = deliveredRecord(&in, mask)
-	}
-	return q, nil
-}
-
-// deliveredRecord is a record on its way out as the stream shows it, masked as its
-// summary is. Where it stood in the outbox is not known any more.
-func deliveredRecord(in *abi.DeliverInput, mask *secret.Mask) *Record {
-	p := &in.Parts[slices.IndexFunc(in.Parts, func(p abi.DeliverPart) bool { return len(p.Batch.Records) > 0 })]
-	r := recordForm(&p.Batch.Records[0], p.ID, p.Epoch, p.First, p.Received)
-	r.Device, r.SourceKey, r.Payload = mask.Text(r.Device), mask.Text(r.SourceKey), mask.Bytes(r.Payload)
-	for i := range r.Headers {
-		r.Headers[i] = abi.Header{Name: mask.Text(r.Headers[i].Name), Value: mask.Bytes(r.Headers[i].Value)}
-	}
-	for i := range r.Points {
-		pt := &r.Points[i]
-		pt.Name, pt.Unit = mask.Text(pt.Name), mask.Text(pt.Unit)
-		switch pt.Value.Type() {
-		case abi.ValueString:
-			pt.Value = abi.String(mask.Text(pt.Value.String()))
-		case abi.ValueBytes:
-			pt.Value = abi.Bytes(mask.Bytes(pt.Value.Bytes()))
-		default: // a number
+	if r.Of == outbox.RejectEvent {
+		q.Content = contentOf(r.Group, r.Input)
+		for i := range q.Content {
+			q.Content[i].hide(mask)
 		}
 	}
-	return &r
+	q.Record, q.Source = t.delivered(ctx, r.Reject, mask)
+	return q, nil
 }
 
 // putAside is something that was put aside, with its block.
@@ -225,30 +196,37 @@ type putAside struct {
 	block *outbox.Block
 }
 
-// aside is what was put aside at a position and is not done with.
-func (t *Tenant) aside(ctx context.Context, idOrName, position string) (c spec.Connector, k putAside, err error) {
-	if c, err = t.read(ctx, idOrName); err != nil {
-		return c, k, err
+// asidePosition is the position of something that was put aside. Invalid: the text is
+// none.
+func asidePosition(text string) (at delivery.Position, err error) {
+	if at.UnmarshalText([]byte(text)) != nil {
+		return at, fault.New(fault.Invalid, "%.100q is no position: that is two numbers with a dot between them, as in 184.0", text).
+			WithHint("`snaprail quarantine list CONNECTOR` shows the positions of what there is.")
 	}
+	return at, nil
+}
+
+// aside is what was put aside of a connector at a position and is not done with.
+func (t *Tenant) aside(ctx context.Context, c *spec.Connector, position string) (k putAside, err error) {
 	missing := func() error {
 		return fault.New(fault.NotFound, "nothing is in quarantine at %.100q of %s", position, c.Name).
 			WithHint("`snaprail quarantine list %s` shows what there is; what was dropped, settled or is beyond retention is not.", c.Name)
 	}
-	if k.at, err = parsePosition(position); err != nil {
-		return c, k, missing()
+	if k.at, err = asidePosition(position); err != nil {
+		return k, err
 	}
 	k.block, k.Reject, err = delivery.Read(t.runtime.Outbox(), k.at)
 	if fault.Is(err, fault.NotFound) || err == nil && k.block.Connector != c.ID {
-		return c, k, missing()
+		return k, missing()
 	}
 	if err != nil {
-		return c, k, err
+		return k, err
 	}
 	marks, err := t.marks(ctx, c.ID)
 	if err == nil && marks.has(k.at) {
 		err = missing()
 	}
-	return c, k, err
+	return k, err
 }
 
 // DropQuarantined says that one of them is done with.
@@ -256,7 +234,11 @@ func (t *Tenant) DropQuarantined(ctx context.Context, idOrName, at string) error
 	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
 		return err
 	}
-	c, k, err := t.aside(ctx, idOrName, at)
+	c, err := t.read(ctx, idOrName)
+	if err != nil {
+		return err
+	}
+	k, err := t.aside(ctx, &c, at)
 	if err != nil {
 		return err
 	}
@@ -273,7 +255,7 @@ func (t *Tenant) DropQuarantine(ctx context.Context, idOrName, through string) (
 	if err != nil {
 		return 0, err
 	}
-	last, err := parsePosition(through)
+	last, err := asidePosition(through)
 	if err != nil {
 		return 0, err
 	}
@@ -310,56 +292,6 @@ func (t *Tenant) drop(ctx context.Context, c *spec.Connector, on string, change 
 	})
 }
 
-// RetryQuarantined hands a record that a connector could not deliver to it once
-// more, behind what waits, and waits a while for what becomes of it. One that is
-// settled is in quarantine no more; what is refused again is there anew.
-// Unsupported: it is no record on its way out. WrongState: the connector does not
-// run.
-func (t *Tenant) RetryQuarantined(ctx context.Context, idOrName, at string) (Retried, error) {
-	if err := t.may(ctx, identity.Connectors, identity.Use); err != nil {
-		return Retried{}, err
-	}
-	c, r, err := t.aside(ctx, idOrName, at)
-	if err != nil {
-		return Retried{}, err
-	}
-	if r.Of != outbox.RejectDelivery {
-		return Retried{}, fault.New(fault.Unsupported, "%s at %s came in and was refused: only records on their way out can be handed in again", withArticle(r.Of), at).
-			WithHint("Mend the module or its config, and have the source send it again; `snaprail quarantine show` has its content.")
-	}
-	err = t.space.Update(ctx, func(w store.Writer) error {
-		e := t.event(identity.QuarantineRetry, &c)
-		e.On = at
-		return identity.Append(w, e)
-	})
-	if err != nil {
-		return Retried{}, err
-	}
-	head := t.runtime.Outbox().Head()
-	again, err := t.runtime.Again(c.ID, r.at, r.Reject, t.settled)
-	if err != nil {
-		return Retried{}, err
-	}
-	wait, cancel := context.WithTimeout(ctx, settle)
-	defer cancel()
-	select {
-	case <-again.Done():
-	case <-wait.Done():
-		return Retried{State: RetryWaits}, nil
-	}
-	if !again.Settled() {
-		return Retried{State: RetryDropped}, nil
-	}
-	return t.retried(ctx, c.ID, head, r.Reject)
-}
-
-func withArticle(of outbox.RejectOf) string {
-	if of == outbox.RejectEvent {
-		return "the event"
-	}
-	return "what is"
-}
-
 // settled notes records that were handed in again as done with. When the store
 // does not take it they stay in the list, and are delivered again if somebody asks
 // for that.
@@ -377,20 +309,4 @@ func (t *Tenant) settled(ctx context.Context, id string, at []delivery.Position)
 	if err != nil && t.cfg.Log != nil {
 		t.cfg.Log.WarnContext(ctx, "records that were handed in again stay in quarantine", "connector", id, "from", at[0], "records", len(at), "error", err)
 	}
-}
-
-// retried is what became of a record that is settled: delivered, or put aside once
-// more, with the same content, in a block since.
-func (t *Tenant) retried(ctx context.Context, id string, since uint64, r *outbox.Reject) (Retried, error) {
-	all, _, err := t.runtime.Aside(ctx, id)
-	if err != nil {
-		return Retried{}, err
-	}
-	sum := sha256.Sum256(r.Input)
-	for i := range slices.Backward(all) {
-		if a := &all[i]; a.Block > since && a.Sum == sum {
-			return Retried{State: RetryRefused, Reason: t.runtime.Vault().Mask().Text(a.Reason), Position: a.String()}, nil
-		}
-	}
-	return Retried{State: RetryDelivered}, nil
 }

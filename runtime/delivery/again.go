@@ -8,10 +8,11 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 )
 
-// The bounds of the records that wait in a feed to be handed in once more: a record
-// may have 1 MiB, and what waits is beside what is read ahead.
+// MaxAgain bounds the records that wait in a feed to be handed in once more, and
+// maxAgainBytes their bytes: a record may have 1 MiB, and what waits is beside what is
+// read ahead.
 const (
-	maxAgain      = 256
+	MaxAgain      = 256
 	maxAgainBytes = maxAheadBytes
 )
 
@@ -74,9 +75,9 @@ func (f *Feed) Again(at Position, input []byte) (*Again, error) {
 	if a := f.again[at]; a != nil {
 		return a, nil
 	}
-	if len(f.again) >= maxAgain || f.againBytes+len(batch) > maxAgainBytes {
+	if len(f.again) >= MaxAgain || f.againBytes+len(batch) > maxAgainBytes {
 		return nil, fault.New(fault.Exhausted, "%d records of %d bytes wait to be handed in again already, and no more than %d of %d may",
-			len(f.again), f.againBytes, maxAgain, maxAgainBytes).
+			len(f.again), f.againBytes, MaxAgain, maxAgainBytes).
 			WithHint("They are handed in when the connector takes records; come again with the others when those that wait are done.")
 	}
 	a := &Again{feed: f, at: at, bytes: len(batch), done: make(chan struct{})}

@@ -144,8 +144,18 @@ func TestQuarantineIsHandedInAgain(t *testing.T) {
 	}
 	in.Config = []byte(`{"lenient":true}`)
 	r.update(v.ID, in)
-	if got := retry(again.Position); got.State != control.RetryDelivered {
-		t.Errorf("%+v", got)
+	several := []string{oldest.Position, "x", again.Position}
+	got, err := r.tenant.RetryQuarantine(t.Context(), "out", several)
+	if err != nil || len(got) != len(several) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for i, want := range []struct {
+		state string
+		kind  fault.Kind
+	}{{control.RetryFailed, fault.NotFound}, {control.RetryFailed, fault.Invalid}, {control.RetryDelivered, 0}} {
+		if g := got[i]; g.From != several[i] || g.State != want.state || g.Fault != nil && g.Fault.Kind != want.kind {
+			t.Errorf("%d: %+v, want %+v", i, g, want)
+		}
 	}
 	s.wants(frames(1, 0, "1 reject")...)
 	list(1)
@@ -153,10 +163,15 @@ func TestQuarantineIsHandedInAgain(t *testing.T) {
 		t.Error(err)
 	}
 	list(0)
-	for _, at := range []string{newest.Position, oldest.Position, "1.0", "x", "999.0"} {
-		if _, err := r.tenant.RetryQuarantined(t.Context(), "out", at); !fault.Is(err, fault.NotFound) {
+	for at, kind := range map[string]fault.Kind{
+		newest.Position: fault.NotFound, oldest.Position: fault.NotFound, "1.0": fault.NotFound, "999.0": fault.NotFound, "x": fault.Invalid, "01.0": fault.Invalid,
+	} {
+		if _, err := r.tenant.RetryQuarantined(t.Context(), "out", at); !fault.Is(err, kind) {
 			t.Errorf("at %s: %v", at, err)
 		}
+	}
+	if _, err := r.tenant.RetryQuarantine(t.Context(), "out", nil); !fault.Is(err, fault.Invalid) {
+		t.Errorf("none: %v", err)
 	}
 	r.stop()
 	r.start()
