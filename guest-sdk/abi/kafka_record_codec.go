@@ -81,20 +81,11 @@ func (m *KafkaRecord) decode(src []byte, headers, before []Header) ([]Header, er
 // Append adds the encoded message to dst.
 func (m *KafkaProduce) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Handle))
-	for i := range m.Records {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Records[i].Append(dst), mark)
-	}
+	dst = appendList(dst, 2, m.Records, (*KafkaRecord).Append)
 	dst = wire.AppendString(dst, 3, m.ID)
 	dst = wire.AppendUint(dst, 4, m.TimeoutMS)
 	dst = wire.AppendBool(dst, 5, m.Later)
-	for i := range m.Forms {
-		var mark int
-		dst, mark = wire.Begin(dst, 6)
-		dst = wire.End(m.Forms[i].Append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 6, m.Forms, (*KafkaForm).Append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -215,11 +206,7 @@ func (m *KafkaResult) Decode(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *KafkaProduced) Append(dst []byte) []byte {
-	for i := range m.Results {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Results[i].Append(dst), mark)
-	}
+	dst = appendList(dst, 1, m.Results, (*KafkaResult).Append)
 	return wire.AppendUint(dst, 2, m.Ticket)
 }
 

@@ -57,16 +57,8 @@ func (m *Message) merge(src []byte) error {
 
 // Append adds the encoded messages to dst.
 func (m *Messages) Append(dst []byte) []byte {
-	var mark int
-	for i := range m.Messages {
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Messages[i].Append(dst), mark)
-	}
-	for i := range m.Verdicts {
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Verdicts[i].append(dst), mark)
-	}
-	return dst
+	dst = appendList(dst, 1, m.Messages, (*Message).Append)
+	return appendList(dst, 2, m.Verdicts, (*Verdict).append)
 }
 
 // Decode reads encoded messages into m, reusing the memory that was in it. The

@@ -87,11 +87,7 @@ func (m *OPCUAReference) merge(src []byte) error {
 // Append adds the encoded message to dst.
 func (m *OPCUABrowsePage) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Status))
-	for i := range m.References {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.References[i].append(dst), mark)
-	}
+	dst = appendList(dst, 2, m.References, (*OPCUAReference).append)
 	dst = wire.AppendUint(dst, 3, m.Cursor)
 	return dst
 }

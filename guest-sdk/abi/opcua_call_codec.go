@@ -24,12 +24,7 @@ func (m *OPCUACall) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Handle))
 	dst = wire.AppendString(dst, 2, m.Object)
 	dst = wire.AppendString(dst, 3, m.Method)
-	for i := range m.Arguments {
-		var mark int
-		dst, mark = wire.Begin(dst, 4)
-		dst = wire.End(m.Arguments[i].append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 4, m.Arguments, (*OPCUAVariant).append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -55,17 +50,8 @@ func (m *OPCUACall) Decode(src []byte) error {
 // Append adds the encoded message to dst.
 func (m *OPCUACallResult) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Status))
-	for i := range m.Inputs {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Inputs[i].append(dst), mark)
-	}
-	for i := range m.Outputs {
-		var mark int
-		dst, mark = wire.Begin(dst, 3)
-		dst = wire.End(m.Outputs[i].append(dst), mark)
-	}
-	return dst
+	dst = appendList(dst, 2, m.Inputs, (*OPCUAStatus).append)
+	return appendList(dst, 3, m.Outputs, (*OPCUAVariant).append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.

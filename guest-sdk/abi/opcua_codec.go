@@ -71,11 +71,7 @@ func (m *OPCUAInfo) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 5, m.Certificate)
 	dst = wire.AppendString(dst, 6, m.Fingerprint)
 	dst = wire.AppendString(dst, 7, m.ApplicationURI)
-	for i := range m.Namespaces {
-		var mark int
-		dst, mark = wire.Begin(dst, 8)
-		dst = wire.End(m.Namespaces[i].append(dst), mark)
-	}
+	dst = appendList(dst, 8, m.Namespaces, (*OPCUAText).append)
 	dst = wire.AppendBool(dst, 9, m.Up)
 	dst = wire.AppendString(dst, 10, m.Reason)
 	return dst

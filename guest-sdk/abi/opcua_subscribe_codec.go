@@ -56,11 +56,7 @@ func (m *OPCUASubscribe) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Handle))
 	dst = wire.AppendString(dst, 2, m.Name)
 	dst = wire.AppendFixed64(dst, 3, math.Float64bits(m.IntervalMS))
-	for i := range m.Items {
-		var mark int
-		dst, mark = wire.Begin(dst, 4)
-		dst = wire.End(m.Items[i].append(dst), mark)
-	}
+	dst = appendList(dst, 4, m.Items, (*OPCUAItem).append)
 	dst = wire.AppendBool(dst, 5, m.Remove)
 	return dst
 }

@@ -9,11 +9,7 @@ import (
 // Append adds the encoded message to dst.
 func (m *OPCUARead) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Handle))
-	for i := range m.Nodes {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Nodes[i].append(dst), mark)
-	}
+	dst = appendList(dst, 2, m.Nodes, (*OPCUANode).append)
 	dst = wire.AppendUint(dst, 3, m.MaxAgeMS)
 	return dst
 }
@@ -73,12 +69,7 @@ func (m *OPCUAValue) merge(src []byte) error {
 // Append adds the encoded message to dst.
 func (m *OPCUAValues) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 1, m.Subscription)
-	for i := range m.Values {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Values[i].append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 2, m.Values, (*OPCUAValue).append)
 }
 
 // Decode reads the encoded message into m, whose memory for values is used again.
@@ -203,12 +194,7 @@ func (m *OPCUAWriteValue) merge(src []byte) error {
 // Append adds the encoded message to dst.
 func (m *OPCUAWrite) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Handle))
-	for i := range m.Values {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Values[i].append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 2, m.Values, (*OPCUAWriteValue).append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -244,12 +230,7 @@ func (m *OPCUAStatus) merge(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *OPCUAStatuses) Append(dst []byte) []byte {
-	for i := range m.Statuses {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Statuses[i].append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 1, m.Statuses, (*OPCUAStatus).append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.

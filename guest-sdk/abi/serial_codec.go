@@ -36,12 +36,7 @@ func (m *SerialTransact) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 3, uint64(m.Frames))
 	dst = wire.AppendUint(dst, 4, m.TimeoutMS)
 	dst = wire.AppendBool(dst, 5, m.Urgent)
-	for i := range m.Expect {
-		var mark int
-		dst, mark = wire.Begin(dst, 6)
-		dst = wire.End(m.Expect[i].Append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 6, m.Expect, (*SerialExpect).Append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -61,13 +56,7 @@ func (m *SerialTransact) Decode(src []byte) error {
 		case 5<<3 | wire.Varint:
 			m.Urgent = r.Bool()
 		case 6<<3 | wire.Bytes:
-			if len(m.Expect) >= MaxItems {
-				r.Fail(tooLarge("expectations", MaxItems))
-				continue
-			}
-			m.Expect = append(m.Expect, SerialExpect{})
-			last := len(m.Expect) - 1
-			r.Fail(at("expect", last, m.Expect[last].Decode(r.Bytes())))
+			m.Expect = readElement(&r, "expectation", m.Expect, (*SerialExpect).Decode)
 		}
 	}
 	return r.Err()
@@ -96,12 +85,7 @@ func (m *SerialFrame) Decode(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *SerialReply) Append(dst []byte) []byte {
-	for i := range m.Frames {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Frames[i].Append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 1, m.Frames, (*SerialFrame).Append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -112,13 +96,7 @@ func (m *SerialReply) Decode(src []byte) error {
 		if r.Tag() != 1<<3|wire.Bytes {
 			continue
 		}
-		if len(m.Frames) >= MaxItems {
-			r.Fail(tooLarge("frames", MaxItems))
-			continue
-		}
-		m.Frames = append(m.Frames, SerialFrame{})
-		last := len(m.Frames) - 1
-		r.Fail(at("frame", last, m.Frames[last].Decode(r.Bytes())))
+		m.Frames = readElement(&r, "frame", m.Frames, (*SerialFrame).Decode)
 	}
 	return r.Err()
 }
@@ -285,12 +263,7 @@ func (m *SerialPort) Decode(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *SerialPorts) Append(dst []byte) []byte {
-	for i := range m.Ports {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Ports[i].Append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 1, m.Ports, (*SerialPort).Append)
 }
 
 // Decode reads the encoded message into m.
@@ -301,13 +274,7 @@ func (m *SerialPorts) Decode(src []byte) error {
 		if r.Tag() != 1<<3|wire.Bytes {
 			continue
 		}
-		if len(m.Ports) >= MaxItems {
-			r.Fail(tooLarge("ports", MaxItems))
-			continue
-		}
-		m.Ports = append(m.Ports, SerialPort{})
-		last := len(m.Ports) - 1
-		r.Fail(at("port", last, m.Ports[last].Decode(r.Bytes())))
+		m.Ports = readElement(&r, "port", m.Ports, (*SerialPort).Decode)
 	}
 	return r.Err()
 }

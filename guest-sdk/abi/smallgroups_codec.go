@@ -76,12 +76,7 @@ func (m *Metric) decode(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *MetricsRecord) Append(dst []byte) []byte {
-	for i := range m.Metrics {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Metrics[i].append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 1, m.Metrics, (*Metric).append)
 }
 
 // Decode reads the encoded message into m. The values of labels alias src.
@@ -92,13 +87,7 @@ func (m *MetricsRecord) Decode(src []byte) error {
 		if r.Tag() != 1<<3|wire.Bytes {
 			continue
 		}
-		if len(m.Metrics) >= MaxItems {
-			r.Fail(tooLarge("metrics", MaxItems))
-			continue
-		}
-		m.Metrics = append(m.Metrics, Metric{})
-		last := len(m.Metrics) - 1
-		r.Fail(at("metric", last, m.Metrics[last].decode(r.Bytes())))
+		m.Metrics = readElement(&r, "metric", m.Metrics, (*Metric).decode)
 	}
 	return r.Err()
 }
@@ -195,13 +184,7 @@ func (m *FilePage) Decode(src []byte) error {
 	for r.Next() {
 		switch r.Tag() {
 		case 1<<3 | wire.Bytes:
-			if len(m.Files) >= MaxItems {
-				r.Fail(tooLarge("files", MaxItems))
-				continue
-			}
-			m.Files = append(m.Files, FileInfo{})
-			last := len(m.Files) - 1
-			r.Fail(at("file", last, m.Files[last].Decode(r.Bytes())))
+			m.Files = readElement(&r, "file", m.Files, (*FileInfo).Decode)
 		case 2<<3 | wire.Varint:
 			m.More = r.Bool()
 		}
