@@ -47,8 +47,12 @@ func TestPortion(t *testing.T) {
 	if p.Leave(free); purse.left != all {
 		t.Errorf("%d are left of a buffer that needs nothing", purse.left)
 	}
-	p.Hold(all)
+	p.Take(2 * all)
+	if p.Take(all); purse.left != free {
+		t.Errorf("%d are left of a buffer that is full already", purse.left)
+	}
 	p.End()
+	p.Take(all)
 	if !p.Hold(all) || purse.left != all {
 		t.Error("a buffer that is over draws")
 	}
