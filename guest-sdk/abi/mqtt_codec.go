@@ -18,11 +18,7 @@ func (m *MQTTOpen) Append(dst []byte) []byte {
 		dst = wire.End(m.Will.Append(dst), mark)
 	}
 	dst = wire.AppendUint(dst, 10, m.WillDelayS)
-	for i := range m.Subscriptions {
-		var mark int
-		dst, mark = wire.Begin(dst, 11)
-		dst = wire.End(m.Subscriptions[i].Append(dst), mark)
-	}
+	dst = appendList(dst, 11, m.Subscriptions, (*MQTTSubscription).Append)
 	dst = wire.AppendString(dst, 12, m.CA)
 	dst = wire.AppendString(dst, 13, m.Certificate)
 	dst = wire.AppendString(dst, 14, m.Key)
@@ -62,13 +58,7 @@ func (m *MQTTOpen) Decode(src []byte) error {
 		case 10<<3 | wire.Varint:
 			m.WillDelayS = r.Uint()
 		case 11<<3 | wire.Bytes:
-			if len(m.Subscriptions) >= MaxItems {
-				r.Fail(tooLarge("subscriptions", MaxItems))
-				continue
-			}
-			m.Subscriptions = append(m.Subscriptions, MQTTSubscription{})
-			last := len(m.Subscriptions) - 1
-			r.Fail(at("subscription", last, m.Subscriptions[last].Decode(r.Bytes())))
+			m.Subscriptions = readElement(&r, "subscription", m.Subscriptions, (*MQTTSubscription).Decode)
 		case 12<<3 | wire.Bytes:
 			m.CA = r.Text(m.CA)
 		case 13<<3 | wire.Bytes:
@@ -181,11 +171,7 @@ func (m *MQTTMessage) merge(src []byte) error {
 // Append adds the encoded message to dst.
 func (m *MQTTPublish) Append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(m.Handle))
-	for i := range m.Messages {
-		var mark int
-		dst, mark = wire.Begin(dst, 2)
-		dst = wire.End(m.Messages[i].Append(dst), mark)
-	}
+	dst = appendList(dst, 2, m.Messages, (*MQTTMessage).Append)
 	dst = wire.AppendUint(dst, 3, m.TimeoutMS)
 	return dst
 }
@@ -199,13 +185,7 @@ func (m *MQTTPublish) Decode(src []byte) error {
 		case 1<<3 | wire.Varint:
 			m.Handle = uint32(r.Uint())
 		case 2<<3 | wire.Bytes:
-			if len(m.Messages) >= MaxItems {
-				r.Fail(tooLarge("messages", MaxItems))
-				continue
-			}
-			m.Messages = append(m.Messages, MQTTMessage{})
-			last := len(m.Messages) - 1
-			r.Fail(at("message", last, m.Messages[last].Decode(r.Bytes())))
+			m.Messages = readElement(&r, "message", m.Messages, (*MQTTMessage).Decode)
 		case 3<<3 | wire.Varint:
 			m.TimeoutMS = r.Uint()
 		}
@@ -243,12 +223,7 @@ func (m *MQTTResult) Decode(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *MQTTPublished) Append(dst []byte) []byte {
-	for i := range m.Results {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Results[i].Append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 1, m.Results, (*MQTTResult).Append)
 }
 
 // Decode reads the encoded message into m.
@@ -258,13 +233,7 @@ func (m *MQTTPublished) Decode(src []byte) error {
 	for r.Next() {
 		switch r.Tag() {
 		case 1<<3 | wire.Bytes:
-			if len(m.Results) >= MaxItems {
-				r.Fail(tooLarge("results", MaxItems))
-				continue
-			}
-			m.Results = append(m.Results, MQTTResult{})
-			last := len(m.Results) - 1
-			r.Fail(at("result", last, m.Results[last].Decode(r.Bytes())))
+			m.Results = readElement(&r, "result", m.Results, (*MQTTResult).Decode)
 		}
 	}
 	return r.Err()
@@ -272,12 +241,7 @@ func (m *MQTTPublished) Decode(src []byte) error {
 
 // Append adds the encoded message to dst.
 func (m *MQTTReceived) Append(dst []byte) []byte {
-	for i := range m.Messages {
-		var mark int
-		dst, mark = wire.Begin(dst, 1)
-		dst = wire.End(m.Messages[i].Append(dst), mark)
-	}
-	return dst
+	return appendList(dst, 1, m.Messages, (*MQTTMessage).Append)
 }
 
 // Decode reads the encoded message into m. Bytes in it alias src.
@@ -287,13 +251,7 @@ func (m *MQTTReceived) Decode(src []byte) error {
 	for r.Next() {
 		switch r.Tag() {
 		case 1<<3 | wire.Bytes:
-			if len(m.Messages) >= MaxItems {
-				r.Fail(tooLarge("messages", MaxItems))
-				continue
-			}
-			m.Messages = append(m.Messages, MQTTMessage{})
-			last := len(m.Messages) - 1
-			r.Fail(at("message", last, m.Messages[last].Decode(r.Bytes())))
+			m.Messages = readElement(&r, "message", m.Messages, (*MQTTMessage).Decode)
 		}
 	}
 	return r.Err()
