@@ -374,7 +374,7 @@ func (h outletHost) Commit(_ context.Context, b *outbox.Block) (uint64, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range b.Rejects {
-		h.rejects = append(h.rejects, string(b.Rejects[i].Input))
+		h.rejects = append(h.rejects, payloads(b.Rejects[i].Input)...)
 	}
 	return 1, nil
 }
@@ -393,91 +393,3 @@ func (h outletHost) Report(s lifecycle.Status) {
 	defer h.mu.Unlock()
 	h.states = append(h.states, s.State)
 }
-
-// texts is a flow.Feed of texts, to the letter.
-type texts struct {
-	mu          sync.Mutex
-	list        []string // not settled
-	kept, taken int
-	finished    []string
-	wake        chan struct{}
-	outOfBounds bool // more was settled than was handed out
-}
-
-func (f *texts) put(list string) {
-	f.mu.Lock()
-	f.list = append(f.list, strings.Fields(list)...)
-	f.mu.Unlock()
-	f.signal()
-}
-
-// turn puts others in the place of all that is there.
-func (f *texts) turn(list string) {
-	f.mu.Lock()
-	f.list, f.kept, f.taken = nil, 0, 0
-	f.mu.Unlock()
-	f.put(list)
-}
-
-func (f *texts) signal() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (f *texts) done() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.finished)
-}
-
-func (f *texts) Wake() <-chan struct{} { return f.wake }
-
-func (f *texts) Take(_ time.Time, most int) ([]byte, int, time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.taken = min(most, len(f.list)-f.kept)
-	return f.input(f.list[f.kept : f.kept+f.taken]), f.taken, time.Time{}
-}
-
-func (*texts) input(list []string) []byte {
-	part := abi.DeliverPart{Connector: "c", ID: "c", Epoch: 1, Received: 1}
-	for _, s := range list {
-		part.Batch.Records = append(part.Batch.Records, abi.Record{Device: "d", Payload: []byte(s)})
-	}
-	in := abi.DeliverInput{Parts: []abi.DeliverPart{part}}
-	return in.Append(nil)
-}
-
-func (f *texts) Keep() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.kept += f.taken
-	f.taken = 0
-}
-
-func (f *texts) Back() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.kept, f.taken = 0, 0
-}
-
-func (f *texts) Settle(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.outOfBounds = f.outOfBounds || n > f.kept+f.taken
-	n = min(n, len(f.list))
-	f.finished = append(f.finished, f.list[:n]...)
-	f.list = f.list[n:]
-	f.kept -= min(n, f.kept)
-}
-
-func (f *texts) Pick(record int) (string, []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return "d", []byte(f.list[f.kept+record])
-}
-
-func (f *texts) Backlog() flow.Backlog { return flow.Backlog{} }
-func (f *texts) Close()                {}
