@@ -27,15 +27,31 @@ func (p fair) Hold(n int64) error {
 }
 
 // TestLargeBesideMany: queues that are filled again as soon as something is taken from
-// them leave a large event of another one its turn.
+// them leave a large event of another one its turn, however they are filled.
 func TestLargeBesideMany(t *testing.T) {
+	t.Run("put", func(t *testing.T) {
+		largeBesideMany(t, func(q *queue.Queue[int], e capability.Event) bool { return q.TryPut(e, 0) })
+	})
+	t.Run("added", func(t *testing.T) {
+		largeBesideMany(t, func(q *queue.Queue[int], e capability.Event) bool {
+			if !q.HasRoom(len(e.Data)) {
+				return false
+			}
+			q.Add(e, 0)
+			return true
+		})
+	})
+}
+
+func largeBesideMany(t *testing.T, fill func(*queue.Queue[int], capability.Event) bool) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		const small, large = 60_000, 900_000
 		p := fair{capability.NewRoom(4 << 20)}
 		flooded := make([]*queue.Queue[int], 4)
 		for i := range flooded {
 			flooded[i] = queue.New[int](queue.Config{Events: 1 << 20, Bytes: 8 << 20, Purse: p})
-			for flooded[i].TryPut(sized(small), 0) {
+			for fill(flooded[i], sized(small)) {
 				continue
 			}
 		}
@@ -46,7 +62,7 @@ func TestLargeBesideMany(t *testing.T) {
 		for ; len(put) == 0 && rounds < 200; rounds++ {
 			for _, f := range flooded {
 				f.Ack(len(f.Take(nil, 1, 1<<20)))
-				for f.TryPut(sized(small), 0) {
+				for fill(f, sized(small)) {
 					continue
 				}
 			}
@@ -60,7 +76,7 @@ func TestLargeBesideMany(t *testing.T) {
 		for range 200 {
 			for _, f := range flooded {
 				f.Ack(len(f.Take(nil, 1, 1<<20)))
-				if f.TryPut(sized(small), 0) {
+				if fill(f, sized(small)) {
 					through++
 				}
 			}
