@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -246,7 +247,7 @@ func (a *app) connectorsTest() *cobra.Command {
 			return err
 		}
 		if !r.Success {
-			f := fault.New(fault.NotConnected, "the test failed: %s", r.Message)
+			f := fault.New(fault.NotConnected, "%s", cmp.Or(r.Message, "the module does not say why"))
 			if hint, _ := r.Details["hint"].(string); hint != "" {
 				f.Hint = hint
 			} else {

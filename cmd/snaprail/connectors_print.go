@@ -182,23 +182,33 @@ func of(device string) string {
 func sessionLine(s lifecycle.Session) string {
 	state := "up"
 	if !s.Up {
-		state = strings.TrimSuffix("down: "+s.Reason, ": ")
+		state = strings.TrimSuffix("down: "+strings.TrimPrefix(s.Reason, s.Resource+": "), ": ") // it stands before it
 	}
-	return fmt.Sprintf("%s %s %s (opened %d times, %d dropped)", s.Group, s.Resource, state, s.Opens, s.Dropped)
+	return fmt.Sprintf("%s %s %s (%s; %s)", s.Group, s.Resource, state, counted(s.Opens, "opened once", "opened %d times"),
+		counted(s.Dropped, "1 event lost", "%d events lost"))
 }
 
+// counted is a number in words, which are others for one.
+func counted(n uint64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf(many, n)
+}
+
+// printTest shows how a test ended. Why it failed is the command's error, and is not
+// said here as well.
 func (a *app) printTest(r client.TestResult) {
-	outcome := "passed"
-	if !r.Success {
-		outcome = "failed"
+	rows := [][]string{{"test", "failed"}}
+	if r.Success {
+		rows = [][]string{{"test", "passed"}, {"message", orDash(r.Message)}}
 	}
-	rows := [][]string{
-		{"test", outcome},
-		{"message", orDash(r.Message)},
-		{"took", time.Duration(r.LatencyMS * float64(time.Millisecond)).Round(time.Microsecond).String()},
-	}
+	rows = append(rows, []string{"took", time.Duration(r.LatencyMS * float64(time.Millisecond)).Round(time.Microsecond).String()})
 	for _, name := range sortedKeys(r.Details) {
-		if name != "latency_ms" { // it is what it took
+		switch {
+		case name == "latency_ms": // it is what it took
+		case name == "hint" && !r.Success: // it is what to try
+		default:
 			rows = append(rows, []string{name, fmt.Sprint(r.Details[name])})
 		}
 	}

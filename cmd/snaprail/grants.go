@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snaprail/snaprail/api/client"
+	"github.com/snaprail/snaprail/runtime/capability"
+	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/spec"
 )
@@ -129,16 +131,28 @@ func (a *app) grantsRemove() *cobra.Command {
 	}
 }
 
-// left says of the networks that a connector keeps: they were perhaps granted
-// for a URL that it has no more, and count for all others.
+// left says of the networks that a connector keeps, when nothing is left that may be
+// in them: they would count for all that it is granted next.
 func (a *app) left(v *client.Connector, group string) {
+	of, known := offer().Group(group)
+	if !known {
+		return
+	}
+	var networks []string
 	for _, g := range v.Grants {
 		for _, r := range g.Resources {
-			if g.Group == group && strings.HasPrefix(r, "cidr:") {
-				fmt.Fprintf(a.err, "warning: %s keeps %s, which opens that network to all that it is granted of the group: `snaprail grants rm %s %s %s` closes it\n",
-					visible(v.Name), visible(r), visible(v.Name), visible(group), visible(r))
+			switch {
+			case g.Group != group:
+			case capability.StandsAlone(of, r):
+				return
+			case egress.IsNetwork(r):
+				networks = append(networks, r)
 			}
 		}
+	}
+	for _, r := range networks {
+		fmt.Fprintf(a.err, "warning: %s keeps %s, which opens that network to all that it is granted of the group: `snaprail grants rm %s %s %s` closes it\n",
+			visible(v.Name), visible(r), visible(v.Name), visible(group), visible(r))
 	}
 }
 

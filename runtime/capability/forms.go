@@ -1,6 +1,9 @@
 package capability
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Form is one way to write a resource of a group in a grant.
 type Form struct {
@@ -8,6 +11,7 @@ type Form struct {
 	Example  string // one that can be granted
 	What     string // what it allows, in a few words
 	Write    string // what the right to write adds; "": nothing, or the group has none for it
+	Beside   bool   // it is of no use without a resource of another form, which has the address
 }
 
 // Formed is a Group that says how resources are written in its grants.
@@ -23,6 +27,14 @@ func FormsOf(g Group) []Form {
 		return f.Forms()
 	}
 	return nil
+}
+
+// StandsAlone reports whether a resource of a group is of use without another one.
+func StandsAlone(g Group, resource string) bool {
+	return !slices.ContainsFunc(FormsOf(g), func(f Form) bool {
+		kind, _, _ := strings.Cut(f.Resource, ":")
+		return f.Beside && strings.HasPrefix(resource, kind+":")
+	})
 }
 
 // FormsText is what stands for the resources of a group in a command: its forms,
