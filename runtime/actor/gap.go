@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
@@ -68,8 +69,20 @@ func (o *outages) leave(now time.Time, held []*session) {
 	}
 }
 
-// dropped notes that a session had to throw data away.
+// dropped notes that a session had to throw data away. While it is away that is a
+// part of its outage, and one more reason: a gap of its own would be of an instant
+// within that of the outage, and stand behind it.
 func (o *outages) dropped(s *session, e *capability.Event) {
+	for i := range o.list {
+		x := &o.list[i]
+		if x.session != s || !x.to.IsZero() {
+			continue
+		}
+		if len(x.reason)+len(e.Name) < maxReason && !strings.Contains(x.reason, e.Name) {
+			x.reason += "; " + e.Name
+		}
+		return
+	}
 	at := time.Unix(0, e.Time)
 	o.add(outage{session: s, from: at, to: at, reason: e.Name})
 }

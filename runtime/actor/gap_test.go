@@ -75,21 +75,33 @@ func TestNoOutageOfWhatOnlySends(t *testing.T) {
 	wantOutages(t, &o, "2-4 cable")
 }
 
+// What is dropped is missing for an instant; what is dropped while its session is away
+// is a part of what is missing then, and no gap beside it.
 func TestDroppedDataIsAnOutageOfAnInstant(t *testing.T) {
 	var o outages
-	s := &session{}
+	s, other := &session{}, &session{}
+	o.dropped(s, event(3, "frame_too_long"))
 	o.begin(s, event(4, "cable"))
-	o.dropped(s, event(5, "frame_too_long"))
-	wantOutages(t, &o, "4-now cable", "5-5 frame_too_long")
+	o.dropped(other, event(5, "queue_full"))
+	o.dropped(s, event(6, "session_lost"))
+	o.dropped(s, event(6, "session_lost"))
+	o.end(s, event(7, ""))
+	o.dropped(s, event(8, "queue_full"))
+	wantOutages(t, &o, "3-3 frame_too_long", "4-7 cable; session_lost", "5-5 queue_full", "8-8 queue_full")
+	o.begin(s, event(9, strings.Repeat("x", maxReason)))
+	o.dropped(s, event(10, "queue_full"))
+	if last := o.list[len(o.list)-1]; len(last.reason) != maxReason {
+		t.Errorf("the reason has %d bytes", len(last.reason))
+	}
 }
 
 // What waits is bounded, and what is over the bound is covered all the same.
 func TestOutagesAreBounded(t *testing.T) {
 	var o outages
-	s := &session{}
+	s, other := &session{}, &session{}
 	o.begin(s, event(1, "cable"))
 	for i := range int64(abi.MaxItems) {
-		o.dropped(s, event(2+i, "lost"))
+		o.dropped(other, event(2+i, "lost"))
 	}
 	if n := len(o.list); n != maxOutages {
 		t.Fatalf("%d outages wait, want %d", n, maxOutages)
