@@ -40,14 +40,18 @@ func (o RejectOf) String() string {
 	return "unknown"
 }
 
-// hooksGroup is the group whose events are requests.
-const hooksGroup = "hooks"
+// The groups whose events are taken apart.
+const (
+	hooksGroup = "hooks" // requests
+	mqttGroup  = "mqtt"
+	kafkaGroup = "kafka"
+)
 
 // Summary says on one line what was put aside, with at most so many bytes of each
-// part of its content: of a request its path and body, of a record on its way out
-// its key and device. The whole has at most SummaryBound(most) bytes, and holds
-// nothing of the content alive: names are a guest's to choose, and as long as a
-// record may be.
+// part of its content: of a request its path and body, of a message its topic and
+// payload, of a record on its way out its key and device. The whole has at most
+// SummaryBound(most) bytes, and holds nothing of the content alive: names are a
+// guest's to choose, and as long as a record may be.
 func (j *Reject) Summary(most int) string {
 	return fault.Clip(j.summary(most), SummaryBound(most))
 }
@@ -59,9 +63,8 @@ func SummaryBound(most int) int { return 4*most + 256 }
 func (j *Reject) summary(most int) string {
 	switch j.Of {
 	case RejectEvent:
-		var r abi.HookRequest
-		if j.Group == hooksGroup && r.Decode(j.Input) == nil {
-			return fmt.Sprintf("%s %s: %s", clip(r.Method, most), clip(r.Path, most), excerpt(r.Body, most))
+		if text, ok := j.event(most); ok {
+			return text
 		}
 	case RejectRecord:
 		if text, ok := j.record(most); ok {
@@ -74,6 +77,32 @@ func (j *Reject) summary(most int) string {
 	case RejectUnknown, RejectMessage:
 	}
 	return excerpt(j.Input, most)
+}
+
+// event is what a group encodes around what was sent.
+func (j *Reject) event(most int) (text string, ok bool) {
+	switch j.Group {
+	case hooksGroup:
+		var r abi.HookRequest
+		if r.Decode(j.Input) == nil {
+			return fmt.Sprintf("%s %s: %s", clip(r.Method, most), clip(r.Path, most), excerpt(r.Body, most)), true
+		}
+	case mqttGroup:
+		var r abi.MQTTReceived
+		if r.Decode(j.Input) == nil && len(r.Messages) > 0 {
+			text = clip(r.Messages[0].Topic, most) + ": " + excerpt(r.Messages[0].Payload, most)
+			if more := len(r.Messages) - 1; more > 0 {
+				text += fmt.Sprintf(" and %d more", more)
+			}
+			return text, true
+		}
+	case kafkaGroup:
+		var r abi.KafkaRecord
+		if r.Decode(j.Input) == nil {
+			return fmt.Sprintf("%s/%d@%d: %s", clip(r.Topic, most), r.Partition, r.Offset, excerpt(r.Value, most)), true
+		}
+	}
+	return "", false
 }
 
 // record is a batch that is kept because its record has no payload.

@@ -13,6 +13,9 @@ import (
 // bytes of our encoding.
 func TestSummaryOfAReject(t *testing.T) {
 	request := abi.HookRequest{Method: "POST", Path: "/github", Headers: []abi.Header{{Name: "Accept", Value: []byte("x")}}, Body: []byte("not json")}
+	message := abi.MQTTReceived{Messages: []abi.MQTTMessage{{Topic: "plant/pump1", Payload: []byte("notjson"), QoS: 1}}}
+	messages := abi.MQTTReceived{Messages: []abi.MQTTMessage{{Topic: "a", Payload: []byte("1")}, {Topic: "b"}, {Topic: "c"}}}
+	produced := abi.KafkaRecord{Topic: "plant.raw", Partition: 2, Offset: 17, Value: []byte("notjson")}
 	points := abi.Batch{Records: []abi.Record{{Device: "d1", Points: []abi.Point{{Name: "t", Value: abi.Double(21.5)}, {Name: "on", Value: abi.Bool(true)}}}}}
 	deliver := abi.DeliverPart{Connector: "press", ID: "con_1", Epoch: 3, First: 41}
 	payload := abi.Batch{Records: []abi.Record{{Device: "d1", Payload: []byte("raw")}}}
@@ -22,6 +25,10 @@ func TestSummaryOfAReject(t *testing.T) {
 		want string
 	}{
 		{"request", Reject{Of: RejectEvent, Group: "hooks", Input: request.Append(nil)}, `POST /github: "not json"`},
+		{"message", Reject{Of: RejectEvent, Group: "mqtt", Input: message.Append(nil)}, `plant/pump1: "notjson"`},
+		{"messages", Reject{Of: RejectEvent, Group: "mqtt", Input: messages.Append(nil)}, `a: "1" and 2 more`},
+		{"no message", Reject{Of: RejectEvent, Group: "mqtt", Input: []byte("\xff")}, `"\xff"`},
+		{"record of Kafka", Reject{Of: RejectEvent, Group: "kafka", Input: produced.Append(nil)}, `plant.raw/2@17: "notjson"`},
 		{"another group's event", Reject{Of: RejectEvent, Group: "serial", Input: []byte("\x01x")}, `"\x01x"`},
 		{"payload of a record", Reject{Of: RejectRecord, Input: []byte("21;5")}, `"21;5"`},
 		{"record with points", Reject{Of: RejectRecord, Input: points.Append(nil)}, `t=21.5 on=true`},
