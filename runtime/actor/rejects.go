@@ -19,7 +19,8 @@ const (
 )
 
 // tellRejects shows what went to quarantine, and why: in the connector's log, and
-// the last of it in the status.
+// the last of it in the status. It is called when they have been written, and nothing
+// since.
 func (l *lane) tellRejects(rejects []outbox.Reject) {
 	if len(rejects) == 0 {
 		return
@@ -35,7 +36,10 @@ func (l *lane) tellRejects(rejects []outbox.Reject) {
 	last := &rejects[len(rejects)-1]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status.LastRefused = &lifecycle.Refused{At: time.Now(), Reason: brief(l.env.masked(last.Reason)), Device: fault.Clip(last.Device, maxReason)}
+	l.status.LastRefused = &lifecycle.Refused{
+		At: time.Now(), Position: fmt.Sprintf("%d.%d", l.sequence, len(rejects)-1),
+		Reason: brief(l.env.masked(last.Reason)), Device: fault.Clip(last.Device, maxReason),
+	}
 }
 
 // group is the group whose session an input came from; "": the host's own.

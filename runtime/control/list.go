@@ -99,6 +99,13 @@ func (t *Tenant) viewsIn(r store.Reader, book *param.Book, found []spec.Connecto
 			return nil, err
 		}
 		list[i] = ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
+		if list[i].Runtime.LastRefused != nil {
+			marks, err := marksIn(r, c.ID)
+			if err != nil {
+				return nil, err
+			}
+			t.seenTo(&list[i].Runtime, &marks)
+		}
 		list[i].Runtime.Try = addressed(list[i].Runtime.Try, &c)
 		shown.on(&list[i].Connector)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/snaprail/snaprail/runtime/delivery"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
+	"github.com/snaprail/snaprail/runtime/lifecycle"
 	"github.com/snaprail/snaprail/runtime/outbox"
 	"github.com/snaprail/snaprail/runtime/spec"
 	"github.com/snaprail/snaprail/runtime/store"
@@ -134,6 +135,16 @@ func marksIn(r store.Reader, id string) (m settledMarks, err error) {
 		err = json.Unmarshal(e.Value, &m)
 	}
 	return m, err
+}
+
+// seenTo takes out of a status what was refused last, if it is not in quarantine any
+// more.
+func (t *Tenant) seenTo(s *lifecycle.Status, marks *settledMarks) {
+	var at delivery.Position
+	if s.LastRefused != nil && at.UnmarshalText([]byte(s.LastRefused.Position)) == nil &&
+		(at.Block < t.runtime.Outbox().First() || marks.has(at)) {
+		s.LastRefused = nil
+	}
 }
 
 // mark notes what is done with, and drops the notes of what the log does not hold

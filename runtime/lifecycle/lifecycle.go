@@ -136,7 +136,8 @@ type Status struct {
 	// Delivery is what became of the records that the connector takes out; of one
 	// that takes none it is zero.
 	Delivery Delivery `json:"delivery,omitzero"`
-	// LastRefused is what went to quarantine last; nil: nothing did.
+	// LastRefused is what went to quarantine last; nil: nothing did, or it is there no
+	// more.
 	LastRefused *Refused `json:"last_refused,omitempty"`
 	// Limits are all limits with their use. A connector that never ran in this
 	// server process has none.
@@ -151,9 +152,10 @@ type Status struct {
 
 // Refused is an input or a record that went to quarantine.
 type Refused struct {
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason"`
-	Device string    `json:"device,omitempty"`
+	At       time.Time `json:"at"`
+	Position string    `json:"position"` // of it in quarantine
+	Reason   string    `json:"reason"`
+	Device   string    `json:"device,omitempty"`
 }
 
 // Delivery is how a connector does that takes the tenant's records out. What it

@@ -34,7 +34,7 @@ func (t *Tenant) masked(s lifecycle.Status) lifecycle.Status {
 	mask := t.vault.Mask()
 	s.Reason, s.Try = mask.Text(s.Reason), mask.Text(s.Try)
 	if r := s.LastRefused; r != nil {
-		s.LastRefused = &lifecycle.Refused{At: r.At, Reason: mask.Text(r.Reason), Device: r.Device}
+		s.LastRefused = &lifecycle.Refused{At: r.At, Position: r.Position, Reason: mask.Text(r.Reason), Device: r.Device}
 	}
 	for i := range s.Sessions { // its own: each status makes the list anew
 		s.Sessions[i].Reason = mask.Text(s.Sessions[i].Reason)

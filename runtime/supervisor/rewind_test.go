@@ -112,6 +112,23 @@ func TestQuarantineIsHandedInAgain(t *testing.T) {
 	}
 	all := list(2)
 	newest, oldest := all[0], all[1]
+	last := func() *lifecycle.Refused {
+		t.Helper()
+		v, err := r.tenant.Connector(t.Context(), "out")
+		list, _, errList := r.tenant.Connectors(t.Context(), control.ConnectorFilter{}, control.Page{})
+		if err != nil || errList != nil {
+			t.Fatal(err, errList)
+		}
+		for _, other := range list {
+			if other.ID == v.ID && (other.Runtime.LastRefused == nil) != (v.Runtime.LastRefused == nil) {
+				t.Error("the list says another thing of what was refused last")
+			}
+		}
+		return v.Runtime.LastRefused
+	}
+	if got := last(); got == nil || got.Position != newest.Position {
+		t.Errorf("the last refused is %+v, want that at %s", got, newest.Position)
+	}
 	if newest.Reason != "told to reject" || newest.Device != "echo" || !newest.Retryable || newest.Of != "delivery" ||
 		!strings.Contains(newest.Summary, "/1/2 of src") || !strings.Contains(newest.Summary, "3 reject") {
 		t.Errorf("%+v", newest)
@@ -159,6 +176,9 @@ func TestQuarantineIsHandedInAgain(t *testing.T) {
 	}
 	s.wants(frames(1, 0, "1 reject")...)
 	list(1)
+	if got := last(); got != nil { // that of the second attempt, which was delivered
+		t.Errorf("the status complains of what was delivered: %+v", got)
+	}
 	if err := r.tenant.DropQuarantined(t.Context(), "out", newest.Position); err != nil {
 		t.Error(err)
 	}
