@@ -1,14 +1,11 @@
 package actor
 
 import (
-	"cmp"
 	"context"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/engine"
-	"github.com/snaprail/snaprail/runtime/fault"
-	"github.com/snaprail/snaprail/runtime/lifecycle"
 )
 
 // lane is one guest with its inbox, on one goroutine (I4).
@@ -117,16 +114,6 @@ func (l *lane) untilNext(now time.Time) time.Duration {
 	return max(next.Sub(now), 0)
 }
 
-func (l *lane) pollTime() time.Time {
-	if l.version.Manifest.Mode != abi.ModePoll {
-		return time.Time{}
-	}
-	if t := l.turns.first(); t != nil {
-		return t.due
-	}
-	return time.Time{}
-}
-
 // step gives the guest one piece of work, if there is any.
 func (l *lane) step(ctx context.Context) (worked bool, err error) {
 	if l.version.Manifest.Mode != abi.ModeRun { // which takes its messages by itself
@@ -215,174 +202,6 @@ func (l *lane) finish(ctx context.Context, out []byte, err error) error {
 		return err
 	}
 	return l.refused(ctx, err)
-}
-
-// guestsFault reports whether the guest, which is still alive, is to blame.
-func guestsFault(err error) bool {
-	return fault.Is(err, fault.Guest) || fault.Is(err, fault.Unsupported) || tooMuch(err)
-}
-
-// heldBack reports whether the tenant has nothing left for a call that has not
-// begun, or for a converter: it is nobody's fault, and passes.
-func heldBack(err error) bool {
-	return fault.Is(err, fault.TenantCPU) || fault.Is(err, fault.TenantMemory)
-}
-
-// retryAfter is how long to wait before a step that failed is tried again; 0:
-// it is not.
-func retryAfter(err error) time.Duration {
-	wait := fault.Of(err).RetryAfter
-	if heldBack(err) {
-		wait = max(wait, heldBackWait)
-	}
-	return wait
-}
-
-// heldBackWait is how long a step waits that the tenant had nothing left for.
-const heldBackWait = time.Second
-
-// tooMuch reports whether the guest answered more than is taken.
-func tooMuch(err error) bool {
-	return fault.Is(err, fault.TooLarge) || fault.Is(err, fault.GuestOutput)
-}
-
-// ask calls poll, for the lane or for one of its devices.
-func (l *lane) ask(ctx context.Context, t *turn) error {
-	l.firing = nil
-	l.inbox.batch = l.inbox.batch[:0]
-	l.encoded = abi.PollInput{Cursor: l.cursor, Device: t.Device}.Append(l.encoded[:0])
-	out, err := l.call(ctx, abi.EntryPoll, l.encoded)
-	if err == nil {
-		err = l.commit(ctx, out, nil, nil)
-	}
-	if err == nil {
-		t.asked = time.Duration(min(l.view.NextPollMS, maxRetryAfterMS)) * time.Millisecond
-		l.polled(t, t.asked)
-		l.pollsAgain()
-		return nil
-	}
-	l.guest.stage.take()
-	if l.guest.inst.State() == engine.Dead || !guestsFault(err) && !heldBack(err) {
-		return err
-	}
-	// Nothing was taken from the source, so nothing is lost: ask again later.
-	if l.pollFailed(err) {
-		l.env.line(abi.LogError, FromHost, "", "poll failed: "+err.Error())
-	}
-	l.polled(t, t.asked)
-	t.due = later(t.due, time.Now().Add(max(retryAfter(err), min(firstPollPause<<min(l.failed-1, 6), lastPollPause))))
-	return nil
-}
-
-// A poll that failed is tried again at its interval, and not before a pause that
-// doubles with each failure in a row.
-const (
-	firstPollPause = 500 * time.Millisecond
-	lastPollPause  = 10 * time.Second
-)
-
-// failedPolls in a row make a connector degraded.
-const failedPolls = 3
-
-// pollFailed counts a poll that failed, and shows it when that goes on. It reports
-// whether there is news in it: what the state says already, the log need not say with
-// each poll.
-func (l *lane) pollFailed(err error) (news bool) {
-	if l.failed++; l.failed < failedPolls {
-		return true
-	}
-	text := "polls fail: " + fault.Of(err).Text
-	l.mu.Lock()
-	told := l.failing == text
-	l.failing = text
-	l.mu.Unlock()
-	if !told {
-		l.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", text).WithHint("%s", fault.Of(err).Advice()))
-	}
-	return !told
-}
-
-// pollsAgain ends a row of failures.
-func (l *lane) pollsAgain() {
-	if l.failed == 0 {
-		return
-	}
-	l.failed = 0
-	l.mu.Lock()
-	shown := l.failing != ""
-	l.failing = ""
-	l.mu.Unlock()
-	if !shown {
-		return
-	}
-	if up, _ := l.allUp(); up {
-		l.Move(lifecycle.Up, nil)
-	}
-}
-
-// observe follows the sessions' condition through their events, each once.
-func (l *lane) observe(batch []input) {
-	for i := range batch {
-		e := &batch[i].event
-		if !batch[i].fresh {
-			continue
-		}
-		switch s := l.inbox.intakes[batch[i].intake].session; e.Type {
-		case abi.EventDown:
-			l.outages.begin(s, e)
-			l.Move(lifecycle.Down, e.Err)
-		case abi.EventUp:
-			l.outages.end(s, e)
-			l.outlet.retry()
-			if up, _ := l.allUp(); up {
-				l.Move(lifecycle.Up, nil)
-			}
-		case abi.EventGap:
-			l.outages.dropped(s, e)
-		default: // data, and what concerns the guest alone
-		}
-	}
-}
-
-// allUp reports whether all sessions work, else why one does not.
-func (a *Actor) allUp() (up bool, reason string) {
-	for _, s := range a.env.sessions.status() {
-		if !s.Up {
-			return false, s.Resource + ": " + s.Reason
-		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	reason = cmp.Or(a.status.Delivery.Held, a.failing)
-	return reason == "", reason
-}
-
-// showSessions makes the state tell the truth after a move to running: a
-// session may have been down for long.
-func (a *Actor) showSessions() {
-	if up, reason := a.allUp(); !up {
-		a.Move(lifecycle.Down, fault.New(fault.ResourceUnavailable, "%s", reason))
-	}
-}
-
-// Keep notes that the old version goes on. cause, if any, says why the new one
-// could not take over.
-func (a *Actor) Keep(cause error) {
-	a.Move(lifecycle.Kept, cause)
-	if cause == nil {
-		a.showSessions()
-	} else if up, _ := a.allUp(); !up {
-		a.Move(lifecycle.Down, cause)
-	}
-}
-
-// Renumber notes that a newer revision of the spec changes nothing that the
-// guest could notice: it runs already. A reason that an update left is over.
-func (a *Actor) Renumber(revision uint64) {
-	a.mu.Lock()
-	a.status.Revision = revision
-	a.mu.Unlock()
-	a.Keep(nil)
 }
 
 // drainTime is how long a lane that was asked to stop works on what its
