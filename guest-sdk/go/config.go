@@ -25,7 +25,7 @@ func Config(in *abi.OpenInput, into any) error {
 	if err := json.Unmarshal(in.Config, into); err != nil {
 		return &abi.Error{
 			Kind: abi.FaultInvalid,
-			Code: "invalid_config",
+			Code: abi.CodeInvalidConfig,
 			Text: "the config cannot be read: " + err.Error(),
 			Hint: configHint,
 		}
@@ -37,7 +37,7 @@ func Config(in *abi.OpenInput, into any) error {
 // is the JSON Pointer of what is wrong, and the rest says what it should be.
 func InvalidConfig(at, format string, args ...any) error {
 	return &abi.Error{
-		Kind: abi.FaultInvalid, Code: "invalid_config", Text: at + ": " + fmt.Sprintf(format, args...), Hint: configHint,
+		Kind: abi.FaultInvalid, Code: abi.CodeInvalidConfig, Text: at + ": " + fmt.Sprintf(format, args...), Hint: configHint,
 	}
 }
 

@@ -186,12 +186,16 @@ func verdictOf(tests []laneTest, rest int) abi.TestResult {
 	return all
 }
 
-// mendedByHand reports whether a test failed at what was configured or granted.
+// mendedByHand reports whether a test failed at what was configured or granted, as the
+// host says it or the module.
 func mendedByHand(r *abi.TestResult) bool {
 	return slices.ContainsFunc(r.Details, func(h abi.Header) bool {
+		if h.Name != codeDetail {
+			return false
+		}
 		switch string(h.Value) {
-		case fault.Denied.String(), fault.EgressForbidden.String(), fault.ConfigInvalid.String(), "invalid_config":
-			return h.Name == codeDetail
+		case fault.Denied.String(), fault.EgressForbidden.String(), fault.ConfigInvalid.String(), abi.CodeInvalidConfig:
+			return true
 		}
 		return false
 	})

@@ -26,7 +26,7 @@ func TestVerdictOfLanes(t *testing.T) {
 		{"one is not granted", "1 of 3 lanes pass; far: no: denied", []laneTest{failing("away", "timeout"), good, failing("far", "denied")}, 0, false},
 		{"one's network is not granted", "1 of 2 lanes pass; far: no: egress_forbidden", []laneTest{good, failing("far", "egress_forbidden")}, 0, false},
 		{"one names itself", "1 of 2 lanes pass; no: far", []laneTest{good, failing("no", "far")}, 0, true},
-		{"one is wrong", "1 of 2 lanes pass; far: no: invalid_config", []laneTest{good, failing("far", "invalid_config")}, 0, false},
+		{"one is wrong", "1 of 2 lanes pass; far: no: invalid_config", []laneTest{good, failing("far", abi.CodeInvalidConfig)}, 0, false},
 		{"out of time", "1 of 1 lanes pass; 7 more are not tested", []laneTest{good, {lane: "late"}}, 7, true},
 	} {
 		got := verdictOf(c.tests, c.rest)

@@ -272,7 +272,7 @@ func (s *Set) Emit(from *abi.Record, device string, at int64, step *snaprail.Ste
 // Invalid is the error of a config that makes no sense.
 func Invalid(err error) error {
 	return &abi.Error{
-		Kind: abi.FaultInvalid, Code: "invalid_config", Text: err.Error(),
+		Kind: abi.FaultInvalid, Code: abi.CodeInvalidConfig, Text: err.Error(),
 		Hint: "Correct the config; the module's README has an example.",
 	}
 }
