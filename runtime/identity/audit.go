@@ -128,15 +128,6 @@ const (
 	MessageSend         Action = "message.send" // south: a publish, an RPC, a command, attributes
 )
 
-// Actions lists all actions.
-func Actions() []Action {
-	return []Action{
-		Login, Logout, Access, UserCreate, UserUpdate, UserDelete, UserPassword, UserLink, TenantCreate, TenantDelete, TokenCreate, TokenRevoke, ModuleUpload, ModuleDelete, ConnectorCreate, ConnectorUpdate, ConnectorDelete,
-		ConnectorActivate, ConnectorDeactivate, ConnectorReconnect, ConnectorRewind, QuarantineRetry, QuarantineDrop, ConnectorTest, ConnectorConnect, GrantsChange, LimitsChange, ConsentGive, SecretSet, SecretDelete, HostCall, DeviceWrite, WriteApprove, WriteOverride, DeviceDesire, MessageSend,
-		DeploymentDeploy, DeploymentTearDown, DeploymentDismiss, CategoryCreate, CategoryUpdate, CategoryDelete, ConverterSet, FileCreate, FileDelete, SetProbe, RemoteAttach, NotificationAck,
-	}
-}
-
 // Outcome is what came of it.
 type Outcome string
 

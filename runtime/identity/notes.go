@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,10 @@ const (
 	// three days.
 	burst  = 100
 	refill = 30 * time.Second
+	// What strangers do has less: it turns a trail over in no less than a month,
+	// and holds up the notes of nobody else.
+	strangersBurst  = 30
+	strangersRefill = 5 * time.Minute
 )
 
 // Audit writes the trails of all tenants, and the server's own. It is safe for
@@ -32,18 +37,37 @@ type Audit struct {
 	log   *slog.Logger
 
 	mu    sync.Mutex
-	notes map[string]*notes // by tenant; "": the server's own
+	notes map[noted]*notes
 
 	stop chan struct{}
 	end  func()
 	done chan struct{}
 }
 
-// notes are the events of one trail that wait to be written.
+// noted is whose doings are noted, and where.
+type noted struct {
+	tenant    string // "": the server's own trail
+	strangers bool
+}
+
+// notes are the events of one trail, by strangers or by all others, that wait to
+// be written.
 type notes struct {
 	pending map[Event]*tally // by the event without its times and count
 	tokens  float64
 	filled  time.Time
+	most    float64 // tokens
+	refill  time.Duration
+	folds   bool // what is more than may be written is one event
+}
+
+func newNotes(strangers bool) *notes {
+	n := &notes{pending: map[Event]*tally{}, most: burst, refill: refill, folds: strangers, filled: time.Now()}
+	if strangers {
+		n.most, n.refill = strangersBurst, strangersRefill
+	}
+	n.tokens = n.most
+	return n
 }
 
 // tally is how often an event happened.
@@ -54,7 +78,7 @@ type tally struct {
 
 // NewAudit starts to write trails. Its goroutine ends with Close, or with ctx.
 func NewAudit(ctx context.Context, s store.Store, log *slog.Logger) *Audit {
-	a := &Audit{store: s, log: log, notes: map[string]*notes{}, stop: make(chan struct{}), done: make(chan struct{})}
+	a := &Audit{store: s, log: log, notes: map[noted]*notes{}, stop: make(chan struct{}), done: make(chan struct{})}
 	a.end = sync.OnceFunc(func() { close(a.stop) })
 	go a.run(ctx)
 	return a
@@ -63,7 +87,9 @@ func NewAudit(ctx context.Context, s store.Store, log *slog.Logger) *Audit {
 // Note puts an event into a tenant's trail, or into the server's own with "",
 // soon. It never waits: equal events are counted together until they are
 // written, which is a second later, or when the trail takes more. It is for
-// what strangers and guests do, who may do it as often as they like.
+// what strangers and guests do, who may do it as often as they like. Of
+// strangers, what is more than the trail takes is one event for all of them, with
+// their number and the one who was there most often.
 func (a *Audit) Note(tenant string, e Event) {
 	if a == nil {
 		return
@@ -75,10 +101,11 @@ func (a *Audit) Note(tenant string, e Event) {
 	t := tally{count: e.Count, first: e.start(), last: e.Time}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	of := a.notes[tenant]
+	in := noted{tenant, e.Who.Kind == ByNobody}
+	of := a.notes[in]
 	if of == nil {
-		of = &notes{pending: map[Event]*tally{}, tokens: burst, filled: time.Now()}
-		a.notes[tenant] = of
+		of = newNotes(in.strangers)
+		a.notes[in] = of
 	}
 	of.add(e.key(), t)
 }
@@ -99,6 +126,10 @@ func (n *notes) add(e Event, more tally) {
 		n.pending[e] = &more
 		return
 	}
+	t.plus(&more)
+}
+
+func (t *tally) plus(more *tally) {
 	t.count += more.count
 	if more.first.Before(t.first) {
 		t.first = more.first
@@ -158,22 +189,27 @@ func (a *Audit) due(all bool) map[string][]Event {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	due := map[string][]Event{}
-	for tenant, n := range a.notes {
-		if events := n.take(now, all); len(events) > 0 {
-			due[tenant] = events
+	for in, n := range a.notes {
+		due[in.tenant] = append(due[in.tenant], n.take(now, all)...)
+		if len(n.pending) == 0 && n.tokens >= n.most {
+			delete(a.notes, in)
 		}
-		if len(n.pending) == 0 && n.tokens >= burst {
-			delete(a.notes, tenant)
-		}
+	}
+	maps.DeleteFunc(due, func(_ string, events []Event) bool { return len(events) == 0 })
+	for _, events := range due {
+		slices.SortFunc(events, earlier)
 	}
 	return due
 }
 
 func (n *notes) take(now time.Time, all bool) (events []Event) {
-	n.tokens = min(burst, n.tokens+float64(now.Sub(n.filled))/float64(refill))
+	n.tokens = min(n.most, n.tokens+float64(now.Sub(n.filled))/float64(n.refill))
 	n.filled = now
 	if !all && n.tokens < 1 {
 		return nil
+	}
+	if n.folds && float64(len(n.pending)) > n.tokens {
+		n.fold()
 	}
 	for e, t := range n.pending {
 		e.Time, e.Count = t.last, t.count
@@ -182,18 +218,62 @@ func (n *notes) take(now time.Time, all bool) (events []Event) {
 		}
 		events = append(events, e)
 	}
-	slices.SortFunc(events, func(x, y Event) int {
-		return cmp.Or(x.start().Compare(y.start()), cmp.Compare(x.On, y.On))
-	})
-	if may := int(n.tokens); !all && len(events) > may {
+	slices.SortFunc(events, earlier)
+	if may := int(n.tokens); !all && !n.folds && len(events) > may { // what was folded goes together: it is few
 		events = events[:may]
 	}
 	for _, e := range events {
-		n.tokens = max(0, n.tokens-1)
+		n.tokens--
 		delete(n.pending, e.key())
+	}
+	if !n.folds {
+		n.tokens = max(0, n.tokens)
 	}
 	return events
 }
+
+// fold makes one of all that waits, for each kind of thing that was done.
+func (n *notes) fold() {
+	type kind struct {
+		action  Action
+		outcome Outcome
+	}
+	of := map[kind][]Event{}
+	for e := range n.pending {
+		k := kind{e.Action, e.Outcome}
+		of[k] = append(of[k], e)
+	}
+	for k, events := range of {
+		if len(events) == 1 {
+			continue
+		}
+		slices.SortFunc(events, func(x, y Event) int {
+			return cmp.Or(cmp.Compare(n.pending[y].count, n.pending[x].count), cmp.Compare(x.Who.ID, y.Who.ID))
+		})
+		one := Event{Who: Who{Kind: ByNobody}, Action: k.action, Outcome: k.outcome, Detail: "by several strangers"}
+		if first := events[0].Who.ID; first != "" {
+			one.Detail += ", most often from " + first
+		}
+		same := func(field func(*Event) string) string {
+			if slices.ContainsFunc(events, func(e Event) bool { return field(&e) != field(&events[0]) }) {
+				return ""
+			}
+			return field(&events[0])
+		}
+		one.On, one.Code = same(func(e *Event) string { return e.On }), same(func(e *Event) string { return e.Code })
+		for _, e := range events {
+			t := *n.pending[e]
+			delete(n.pending, e)
+			if n.pending[one] == nil {
+				n.pending[one] = &t
+			} else {
+				n.pending[one].plus(&t)
+			}
+		}
+	}
+}
+
+func earlier(x, y Event) int { return cmp.Or(x.start().Compare(y.start()), cmp.Compare(x.On, y.On)) }
 
 // start is when it happened first.
 func (e *Event) start() time.Time {
@@ -233,7 +313,8 @@ func (a *Audit) Forget(tenant string) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.notes, tenant)
+	delete(a.notes, noted{tenant, false})
+	delete(a.notes, noted{tenant, true})
 }
 
 // back puts events that could not be written among those that wait.

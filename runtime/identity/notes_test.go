@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,65 @@ func TestAGuestCannotTurnTheTrailOver(t *testing.T) {
 			t.Errorf("%d events in a day", len(all))
 		}
 	})
+}
+
+// TestStrangersCannotTurnTheTrailOver: wrong tokens from ever new addresses, all
+// day, write few lines that count them all, and what others do is neither pushed
+// out by them nor late.
+func TestStrangersCannotTurnTheTrailOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const days = 2
+		isAda := func(e identity.Event) bool { return e.Who.Name == "ada" }
+		s := memory.New()
+		a := identity.NewAudit(t.Context(), s, quiet())
+		appendTo(t, s.System(), identity.Event{Action: identity.TokenCreate, Outcome: identity.Done})
+		total := uint64(0)
+		for minute := range days * 24 * 60 {
+			for i := range 40 {
+				a.Note("", identity.Event{
+					Who: identity.Who{Kind: identity.ByNobody, ID: fmt.Sprintf("2001:db8:%x:%x::", minute, i)}, Action: identity.Login,
+					Outcome: identity.Refused, Code: "unauthenticated", Detail: "the token is not known",
+				})
+				total++
+			}
+			time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
+		}
+		a.Note("", identity.Event{Who: identity.Who{Kind: identity.ByUser, Name: "ada"}, Action: identity.Login, Outcome: identity.Done})
+		time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if newest, _, err := listOf(t, s.System(), 3); err != nil || !slices.ContainsFunc(newest, isAda) {
+			t.Errorf("who came in beside them is not there yet: %+v, %v", newest, err)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		all, _ := pages(t, s.System(), identity.Query{Limit: 500})
+		counted := uint64(0)
+		for _, e := range all {
+			if e.Who.Kind == identity.ByNobody {
+				counted += e.Count
+			}
+		}
+		if counted != total {
+			t.Errorf("%d in the trail, want %d", counted, total)
+		}
+		if most := 40 + days*24*12; len(all) > most || all[len(all)-1].Action != identity.TokenCreate {
+			t.Errorf("%d events in %d days, want %d at most", len(all), days, most)
+		}
+		several := slices.IndexFunc(all, func(e identity.Event) bool { return e.Count > 40 })
+		if several < 0 || !strings.Contains(all[several].Detail, "by several strangers, most often from 2001:db8:") || all[several].First.IsZero() || all[several].Code != "unauthenticated" {
+			t.Errorf("no event says that there were several: %+v", all[0])
+		}
+	})
+}
+
+func listOf(t *testing.T, sp store.Space, limit int) (list []identity.Event, next uint64, err error) {
+	t.Helper()
+	err = sp.View(t.Context(), func(r store.Reader) error {
+		list, next, err = identity.List(r, identity.Query{Limit: limit})
+		return err
+	})
+	return list, next, err
 }
 
 func TestManyTrailsOfNotes(t *testing.T) {
