@@ -171,7 +171,7 @@ func (s *sink) send(from, to int) bool {
 	reply, err := http.Do(q)
 	switch {
 	case err != nil:
-		s.hold(from, err.Error(), askedWait(err))
+		s.hold(from, held(err))
 		return false
 	case reply.OK():
 		s.back()
@@ -179,7 +179,7 @@ func (s *sink) send(from, to int) bool {
 	}
 	reason := answered(&reply)
 	if !refuses(reply.Status) {
-		s.hold(from, reason, reply.RetryAfter())
+		s.hold(from, &abi.Error{Text: reason, RetryAfterMS: uint64(max(reply.RetryAfter(), 0).Milliseconds())})
 		return false
 	}
 	if to-from == 1 {
@@ -259,15 +259,16 @@ func (s *sink) name(from, to int) string {
 	return s.items[from].key + ".." + s.items[to-1].key + "/" + strconv.Itoa(to-from)
 }
 
-// hold asks for everything from here on again, after the wait that the server
-// wishes, or one that grows.
-func (s *sink) hold(from int, reason string, wait time.Duration) {
+// hold asks for everything from here on again, after the wait that the server or the
+// host wishes, or one that grows.
+func (s *sink) hold(from int, why *abi.Error) {
+	wait := time.Duration(min(why.RetryAfterMS, uint64(time.Hour.Milliseconds()))) * time.Millisecond
 	if wait <= 0 {
 		wait = min(lastWait, firstWait<<min(s.failures, 10))
 	}
 	s.failures++
-	s.trouble.Warning("nothing is delivered: " + reason)
-	s.step.Retry(from, wait, reason)
+	s.trouble.Warning("nothing is delivered: " + why.Text)
+	s.step.RetryFor(from, wait, why)
 }
 
 func (s *sink) back() {
@@ -277,12 +278,12 @@ func (s *sink) back() {
 	s.failures = 0
 }
 
-// askedWait is the wait that the host asks for.
-func askedWait(err error) time.Duration {
+// held is an error of a request, by which records are held.
+func held(err error) *abi.Error {
 	if said, ok := errors.AsType[*abi.Error](err); ok {
-		return time.Duration(min(said.RetryAfterMS, uint64(time.Hour.Milliseconds()))) * time.Millisecond
+		return said
 	}
-	return 0
+	return &abi.Error{Text: err.Error()}
 }
 
 // answered is what a server answered, in a sentence. A page is made for people who

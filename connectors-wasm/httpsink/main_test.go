@@ -292,13 +292,16 @@ func TestABatchThatIsTooLargeIsSplit(t *testing.T) {
 	}
 }
 
+// What is to be done about a request that failed goes with the records that it holds.
 func TestNobodyThere(t *testing.T) {
 	r := opened(t, `{"url":"https://a.example/x"}`)
 	r.HTTP(func(abi.HTTPRequest) (abi.HTTPResponse, error) {
-		return abi.HTTPResponse{}, &abi.Error{Kind: abi.FaultUnavailable, Code: "resource_unavailable", Text: "nobody is there", RetryAfterMS: 5000}
+		return abi.HTTPResponse{}, &abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant", Hint: "Grant it.", RetryAfterMS: 5000}
 	})
-	if said := r.deliver(guesttest.Delivery("a", 0, readings(2)...)); said != "0:retry 5000" {
-		t.Error(said)
+	out := r.MustDeliver(guesttest.Delivery("a", 0, readings(2)...))
+	want := abi.Verdict{Decision: abi.DecisionRetry, Reason: "no grant", RetryAfterMS: 5000, Kind: abi.FaultDenied, Hint: "Grant it."}
+	if len(out.Verdicts) != 1 || out.Verdicts[0] != want {
+		t.Errorf("%+v", out.Verdicts)
 	}
 }
 

@@ -174,9 +174,8 @@ func (d *delivery) refusedBefore(i int) error {
 // written: nothing is lost by it.
 func (d *delivery) refuse(b *bundle, err error) {
 	b.sent, b.refused = true, err
-	after, reason := handover.Wait(err)
 	for _, at := range b.places {
-		d.ends.Hold(at, after, reason)
+		d.ends.HoldFor(at, err)
 	}
 }
 

@@ -137,9 +137,8 @@ func (s *sink) send(batch []mqtt.Message, places []int) (held bool) {
 		err = &abi.Error{Text: "the host does not answer for each message"}
 	}
 	if err != nil {
-		after, reason := handover.Wait(err)
 		for _, at := range places {
-			s.ends.Hold(at, after, reason)
+			s.ends.HoldFor(at, err)
 		}
 		return true
 	}
@@ -158,7 +157,10 @@ func (s *sink) judge(at int, topic string, r *mqtt.PublishResult) (held bool) {
 	}
 	reason := "topic " + topic + ": " + cmp.Or(r.Text, r.Code)
 	switch r.Code {
-	case "not_authorized", "denied", "interlocked", "retain_not_supported", "qos_not_supported":
+	case "denied": // the text has the topic
+		s.ends.HoldFor(at, &abi.Error{Kind: abi.FaultDenied, Code: r.Code, Text: cmp.Or(r.Text, reason), Hint: r.Hint})
+		return true
+	case "not_authorized", "interlocked", "retain_not_supported", "qos_not_supported":
 		s.ends.Hold(at, handover.Long, reason)
 		return true
 	}

@@ -180,12 +180,13 @@ func TestWhatNobodyCanMend(t *testing.T) {
 		case "large":
 			return abi.MQTTResult{Code: "packet_too_large", Text: "no"}
 		case "denied":
-			return abi.MQTTResult{Code: "denied", Text: "no grant"}
+			return abi.MQTTResult{Code: "denied", Text: "no grant covers topic:out", Hint: "Grant it."}
 		}
 		return abi.MQTTResult{}
 	})
 	out := h.MustDeliver(guesttest.Delivery("hall", 1, reading("a", "large"), reading("a", "1"), reading("a", "denied")))
-	if len(out.Verdicts) != 2 || out.Verdicts[0].Decision != abi.DecisionReject || out.Verdicts[1].Decision != abi.DecisionRetry || out.Verdicts[1].RetryAfterMS != 5000 {
+	held := abi.Verdict{Input: 2, Decision: abi.DecisionRetry, Reason: "no grant covers topic:out", RetryAfterMS: 5000, Kind: abi.FaultDenied, Hint: "Grant it."}
+	if len(out.Verdicts) != 2 || out.Verdicts[0].Decision != abi.DecisionReject || out.Verdicts[1] != held {
 		t.Errorf("%+v", out.Verdicts)
 	}
 }

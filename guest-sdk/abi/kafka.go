@@ -31,6 +31,10 @@ type KafkaOpen struct {
 	OpenTimeoutMS   uint64 // until a broker answers; 0: 10 s
 }
 
+// KafkaNoTopic is the code of an Error of FaultDenied when no grant covers any topic of
+// the first broker; without it, one covers others than that which was asked for.
+const KafkaNoTopic = "no_topic_granted"
+
 // KafkaRecord is a record of a topic: to produce, or the data of an EventData of
 // a session with a group, where a nil Value is a deletion.
 type KafkaRecord struct {

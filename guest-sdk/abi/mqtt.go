@@ -96,6 +96,7 @@ type MQTTResult struct {
 	Text   string
 	Retry  bool   // another attempt may succeed
 	Reason uint32 // the broker's reason code, where it gave one
+	Hint   string // what to do about it, where the host knows
 }
 
 // MQTTReceived is the data of an EventData of a session.

@@ -199,6 +199,7 @@ func (m *MQTTResult) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 2, m.Text)
 	dst = wire.AppendBool(dst, 3, m.Retry)
 	dst = wire.AppendUint(dst, 4, uint64(m.Reason))
+	dst = wire.AppendString(dst, 5, m.Hint)
 	return dst
 }
 
@@ -216,6 +217,8 @@ func (m *MQTTResult) Decode(src []byte) error {
 			m.Retry = r.Bool()
 		case 4<<3 | wire.Varint:
 			m.Reason = uint32(r.Uint())
+		case 5<<3 | wire.Bytes:
+			m.Hint = r.Text(m.Hint)
 		}
 	}
 	return r.Err()

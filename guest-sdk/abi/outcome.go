@@ -59,6 +59,8 @@ type Verdict struct {
 	Decision     Decision
 	Reason       string
 	RetryAfterMS uint64
+	Kind         FaultKind // of the Error that a retry is for; 0: of none
+	Hint         string    // what to do about it, for a person; empty: nobody knows
 }
 
 // Timer asks for an event of this name after a while, or takes it back.

@@ -136,7 +136,9 @@ func (v *Verdict) append(dst []byte) []byte {
 	dst = wire.AppendUint(dst, 1, uint64(v.Input))
 	dst = wire.AppendUint(dst, 2, uint64(v.Decision))
 	dst = wire.AppendString(dst, 3, v.Reason)
-	return wire.AppendUint(dst, 4, v.RetryAfterMS)
+	dst = wire.AppendUint(dst, 4, v.RetryAfterMS)
+	dst = wire.AppendUint(dst, 5, uint64(v.Kind))
+	return wire.AppendString(dst, 6, v.Hint)
 }
 
 func (v *Verdict) decode(src []byte) error {
@@ -152,6 +154,10 @@ func (v *Verdict) decode(src []byte) error {
 			v.Reason = r.Text("")
 		case 4<<3 | wire.Varint:
 			v.RetryAfterMS = r.Uint()
+		case 5<<3 | wire.Varint:
+			v.Kind = FaultKind(r.Uint())
+		case 6<<3 | wire.Bytes:
+			v.Hint = r.Text("")
 		}
 	}
 	return r.Err()

@@ -116,6 +116,19 @@ func (s *Step) Retry(input int, after time.Duration, reason string) {
 	})
 }
 
+// RetryFor is Retry because of an error of a host call, whose kind and hint are shown
+// with its text: a person is told what to do about it.
+func (s *Step) RetryFor(input int, after time.Duration, why *abi.Error) {
+	s.verdict(abi.Verdict{
+		Input:        uint32(input),
+		Decision:     abi.DecisionRetry,
+		Reason:       why.Text,
+		RetryAfterMS: milliseconds(after),
+		Kind:         why.Kind,
+		Hint:         why.Hint,
+	})
+}
+
 // verdict notes a verdict. The last one on an input counts: a handler that skips an
 // input and then finds out that it has to reject it means the second, and two for
 // one input would cost the whole step.

@@ -276,12 +276,23 @@ func TestNoTopicAtAll(t *testing.T) {
 	} {
 		grants := []spec.Grant{{Group: Name, Resources: []string{tt.pattern}, Rights: tt.rights}}
 		err := capability.CheckIn(group(), grants, resource, tt.right)
-		if !fault.Is(err, fault.Denied) || strings.HasSuffix(err.Error(), ", nor another topic there") != tt.none || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR kafka \""+resource+"\"") {
+		if !fault.Is(err, fault.Denied) || (fault.ToABI(err).Code == abi.KafkaNoTopic) != tt.none || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR kafka \""+resource+"\"") {
 			t.Errorf("%s %v for %q: %v", tt.pattern, tt.rights, tt.right, err)
 		}
 	}
 	grants := []spec.Grant{{Group: Name, Resources: []string{"kafka://k1:9092/plant.*"}, Rights: both}}
 	if err := capability.CheckIn(group(), grants, resource, spec.Write); err != nil {
 		t.Error(err)
+	}
+}
+
+// Nothing is missing of a session that only produces while its brokers are away.
+func TestWhatOnlyProducesMissesNothing(t *testing.T) {
+	r := cluster(t)
+	for want, args := range map[bool]*abi.KafkaOpen{true: r.args(), false: r.args(inGroup("g"))} {
+		s, ok := r.opened(group(), args).(capability.Deaf)
+		if !ok || s.Deaf() != want {
+			t.Errorf("with the group %q: %t", args.Group, ok)
+		}
 	}
 }

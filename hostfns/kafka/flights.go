@@ -176,7 +176,7 @@ func (f *flights) end(b *flight, result abi.KafkaResult) {
 func (f *flights) counts() map[string]uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return map[string]uint64{"produced": f.produced, "refused": f.refused, "joined": f.joined, "under_way": uint64(max(f.records, 0))}
+	return map[string]uint64{"produced": f.produced, "refused": f.refused, "asked_again": f.joined, "under_way": uint64(max(f.records, 0))}
 }
 
 // miss remembers a record whose end nobody has heard of.

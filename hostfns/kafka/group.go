@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/snaprail/snaprail/guest-sdk/abi"
 	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/egress"
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -96,14 +97,16 @@ func (*Group) Matches(pattern, resource string) bool { return covers(pattern, re
 func (*Group) CheckPattern(pattern string) error { return checkPattern(pattern) }
 
 // CheckGrants implements capability.Checker: that no topic is granted at all at a
-// broker is said beside that this one is not, in words that kafkasink goes by.
+// broker is said beside that this one is not.
 func (*Group) CheckGrants(grants []spec.Grant, resource string, right spec.Right) error {
 	err := capability.Check(Name, grants, resource, right)
 	if err == nil || anyTopic(grants, resource, right) {
 		return err
 	}
 	f := fault.Of(err)
-	return fault.New(f.Kind, "%s, nor another topic there", f.Text).WithHint("%s", f.Hint)
+	none := fault.New(f.Kind, "%s, nor another topic there", f.Text).WithHint("%s", f.Hint)
+	none.Code = abi.KafkaNoTopic
+	return none
 }
 
 var _ interface {

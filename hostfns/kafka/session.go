@@ -233,5 +233,8 @@ func (s *session) Ack(n int) { s.events.ack(n) }
 // Rewind implements capability.Source.
 func (s *session) Rewind() { s.events.rewind() }
 
+// Deaf implements capability.Deaf: nothing comes to a session without a group.
+func (s *session) Deaf() bool { return !s.reads() }
+
 // Replayable implements capability.Source: a group goes on where it committed.
 func (s *session) Replayable() bool { return true }

@@ -174,7 +174,7 @@ func (s *session) publish(ctx context.Context, in, out []byte) ([]byte, error) {
 	if len(q.Messages) == 0 {
 		return out[:0], nil
 	}
-	messages, names, results := s.prepare(ctx, q.Messages)
+	messages, names, results := s.prepare(q.Messages)
 	f, full, away := s.out.begin(messages, names, results)
 	switch {
 	case away:
@@ -201,7 +201,7 @@ func (s *session) away(function string) error {
 }
 
 // prepare checks messages; what is wrong with one is its result.
-func (s *session) prepare(ctx context.Context, list []abi.MQTTMessage) (messages []*wire.Message, names []string, results []abi.MQTTResult) {
+func (s *session) prepare(list []abi.MQTTMessage) (messages []*wire.Message, names []string, results []abi.MQTTResult) {
 	messages, names, results = make([]*wire.Message, len(list)), make([]string, len(list)), make([]abi.MQTTResult, len(list))
 	grants := s.granted()
 	for i := range list {
@@ -215,8 +215,7 @@ func (s *session) prepare(ctx context.Context, list []abi.MQTTMessage) (messages
 			results[i] = abi.MQTTResult{Code: codeInvalid, Text: "a message " + problem}
 		} else if !granted(grants, s.set.resource(), m.Topic, spec.Write) {
 			f := unpublished(m.Topic)
-			capability.Remark(ctx, f)
-			results[i] = abi.MQTTResult{Code: codeDenied, Text: f.Text}
+			results[i] = abi.MQTTResult{Code: codeDenied, Text: f.Text, Hint: f.Hint}
 		} else if barred(grants, m.Topic) {
 			results[i] = abi.MQTTResult{Code: codeInterlock, Text: "the grant of the topic has an interlock, and does not name the broker: name both in one grant"}
 		}

@@ -21,9 +21,6 @@ func (g *guest) HostCall(ctx context.Context, group, function string, in, out []
 	defer g.quota.ended(own.draws)
 	reply, err := g.serve(ctx, own, group, function, in, out)
 	g.quota.replied(len(reply))
-	if err != nil {
-		capability.Remark(ctx, err)
-	}
 	return reply, err
 }
 

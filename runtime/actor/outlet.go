@@ -2,11 +2,11 @@ package actor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/snaprail/snaprail/guest-sdk/abi"
-	"github.com/snaprail/snaprail/runtime/capability"
 	"github.com/snaprail/snaprail/runtime/engine"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/flow"
@@ -57,8 +57,6 @@ type outlet struct {
 	due      time.Time // when records that wait for others are handed over
 	failures int       // in a row
 	yielded  bool      // to the lane's other work, whose turn it was
-
-	remarks capability.Remarks // of the last call
 }
 
 // connect gives the lane the feed that its version asks for, if it delivers.
@@ -155,8 +153,7 @@ func (l *lane) deliver(ctx context.Context) (worked bool, err error) {
 	if o.alone() {
 		in = abi.AppendDeliverWait(in, true)
 	}
-	o.remarks.Clear()
-	out, err := l.call(o.remarks.In(ctx), abi.EntryDeliver, in)
+	out, err := l.call(ctx, abi.EntryDeliver, in)
 	if err == nil {
 		err = l.commitDelivery(ctx, out)
 	}
@@ -182,7 +179,7 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	}
 	o, b := l.outlet, outbox.Block{Cursor: l.view.Cursor, Devices: l.view.Devices}
 	var tally tally
-	settled, wait, cause, err := l.judgeDelivery(&b, &tally)
+	settled, held, err := l.judgeDelivery(&b, &tally)
 	if err != nil {
 		return err
 	}
@@ -217,8 +214,8 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 	switch left := o.handed - settled; {
 	case left == 0:
 		o.waits = false
-	case settled == 0 || wait > 0:
-		l.hold(wait, cause, "")
+	case settled == 0 || held.RetryAfterMS > 0:
+		l.hold(time.Duration(min(held.RetryAfterMS, maxRetryAfterMS))*time.Millisecond, held.Kind, held.Reason, held.Hint)
 		return nil
 	default: // it got on, and goes on
 	}
@@ -227,23 +224,23 @@ func (l *lane) commitDelivery(ctx context.Context, out []byte) error {
 }
 
 // judgeDelivery reads the guest's verdicts on the records of a delivery: settled
-// are those before the first that is to be handed in again.
-func (l *lane) judgeDelivery(b *outbox.Block, t *tally) (settled int, wait time.Duration, cause string, err error) {
+// are those before the first that is to be handed in again, the verdict on which is
+// held.
+func (l *lane) judgeDelivery(b *outbox.Block, t *tally) (settled int, held abi.Verdict, err error) {
 	settled = l.outlet.handed
 	l.verdicts = append(l.verdicts[:0], make([]abi.Verdict, settled)...)
 	for _, v := range l.view.Verdicts {
 		switch {
 		case int64(v.Input) >= int64(len(l.verdicts)):
-			return 0, 0, "", fault.New(fault.Guest, "the module judged record %d of %d", v.Input, len(l.verdicts))
+			return 0, held, fault.New(fault.Guest, "the module judged record %d of %d", v.Input, len(l.verdicts))
 		case l.verdicts[v.Input] != (abi.Verdict{}):
-			return 0, 0, "", fault.New(fault.Guest, "the module judged record %d twice", v.Input)
+			return 0, held, fault.New(fault.Guest, "the module judged record %d twice", v.Input)
 		case v.Decision > abi.DecisionRetry:
-			return 0, 0, "", fault.New(fault.Guest, "the module gave the unknown decision %d", v.Decision)
+			return 0, held, fault.New(fault.Guest, "the module gave the unknown decision %d", v.Decision)
 		}
 		l.verdicts[v.Input] = v
 		if v.Decision == abi.DecisionRetry && int(v.Input) < settled {
-			settled, cause = int(v.Input), v.Reason
-			wait = time.Duration(min(v.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond
+			settled, held = int(v.Input), v
 		}
 	}
 	for i := range l.verdicts[:settled] {
@@ -255,7 +252,7 @@ func (l *lane) judgeDelivery(b *outbox.Block, t *tally) (settled int, wait time.
 		default:
 		}
 	}
-	return settled, wait, cause, nil
+	return settled, held, nil
 }
 
 // reject is a record of the delivery on its way to quarantine: all of it, so that
@@ -275,7 +272,7 @@ func (l *lane) undelivered(ctx context.Context, cause error) error {
 		o.waits, o.handed = true, 0
 		return nil
 	case !never:
-		if l.hold(retryAfter(cause), f.Text, f.Hint) {
+		if l.hold(retryAfter(cause), f.Said, f.Text, f.Hint) {
 			l.env.line(abi.LogError, FromHost, "", "deliver failed: "+f.Text)
 		}
 		return nil
@@ -302,8 +299,9 @@ func (l *lane) condemn(ctx context.Context) error {
 }
 
 // hold makes the outlet pause, and shows why, once: a sink may be held for hours, and
-// tries again each second. It reports whether that is news.
-func (l *lane) hold(wait time.Duration, cause, hint string) (news bool) {
+// tries again each second. said is what the guest calls the cause. It reports whether
+// that is news.
+func (l *lane) hold(wait time.Duration, said abi.FaultKind, cause, hint string) (news bool) {
 	o := l.outlet
 	if wait <= 0 {
 		wait = min(firstHold<<min(o.failures, 6), longestHold)
@@ -317,13 +315,10 @@ func (l *lane) hold(wait time.Duration, cause, hint string) (news bool) {
 		return false
 	}
 	kind := fault.ResourceUnavailable
-	switch f := o.remarks.On(cause); {
-	case f != nil:
-		kind, hint = f.Kind, f.Advice()
-	case hint == "":
-		hint = heldHint
+	if said == abi.FaultDenied {
+		kind = fault.Denied
 	}
-	return l.heldBy(kind, "nothing can be delivered: "+cause, hint)
+	return l.heldBy(kind, "nothing can be delivered: "+cause, cmp.Or(hint, heldHint))
 }
 
 // heldHint is what to do when nobody but the guest knows why records are held: its

@@ -61,26 +61,30 @@ func TestOutlet(t *testing.T) {
 	})
 	outletTest(t, "a hold shows what to do about its cause", func(r *outletRig) {
 		for _, tt := range []struct {
-			remark, err error
-			code, try   string
+			kind      abi.FaultKind
+			hint      string
+			err       error
+			code, try string
 		}{
-			{nil, nil, "resource_unavailable", heldHint},
-			{fault.New(fault.Denied, "another thing").WithHint("Do nothing."), nil, "resource_unavailable", heldHint},
-			{fault.New(fault.Denied, "not now").WithHint("Grant it."), nil, "denied", "Grant it."},
-			{fault.New(fault.ResourceUnavailable, "not now"), nil, "resource_unavailable", fault.ResourceUnavailable.Info().Hint},
-			{nil, fault.New(fault.Denied, "the door is shut").WithHint("Open it."), "denied", "Open it."},
+			{0, "", nil, "resource_unavailable", heldHint},
+			{abi.FaultUnavailable, "Wait.", nil, "resource_unavailable", "Wait."},
+			{abi.FaultDenied, "Grant it.", nil, "denied", "Grant it."},
+			{abi.FaultKind(99), strings.Repeat("x", 1<<10), nil, "resource_unavailable", strings.Repeat("x", 512)},
+			{0, "", fault.New(fault.Denied, "the door is shut").WithHint("Open it."), "denied", "Open it."},
 		} {
-			r.remark = tt.remark
-			r.deliver = func([]string, bool) ([]byte, error) { return retry(0, 0), tt.err }
+			r.deliver = func([]string, bool) ([]byte, error) {
+				out := abi.Outcome{Verdicts: []abi.Verdict{{Decision: abi.DecisionRetry, Reason: "not now", Kind: tt.kind, Hint: tt.hint}}}
+				return out.Append(nil), tt.err
+			}
 			r.feed.turn("0")
 			if r.stop == nil {
 				r.start()
 			}
 			r.after(10 * time.Minute)
 			if s := r.actor.Status(); s.State != lifecycle.Degraded || s.Code != tt.code || s.Try != tt.try {
-				t.Errorf("%v, %v: %s: %q, try %q", tt.remark, tt.err, s.Code, s.Reason, s.Try)
+				t.Errorf("%+v: %s: %q, try %q", tt, s.Code, s.Reason, s.Try)
 			}
-			r.deliver, r.remark = nil, nil
+			r.deliver = nil
 			r.after(10 * time.Minute)
 			r.mu.Lock()
 			r.calls = nil

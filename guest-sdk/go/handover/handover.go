@@ -45,6 +45,7 @@ type end struct {
 	state  state
 	after  time.Duration
 	reason string
+	why    *abi.Error // the reason with more; nil: there is no more
 }
 
 type state byte
@@ -105,7 +106,15 @@ func (e *Ends) Reject(at int, reason string) { e.list[at] = end{state: refused, 
 
 // Hold says that a record is to be tried again after a time, with all behind it.
 func (e *Ends) Hold(at int, after time.Duration, reason string) {
-	e.list[at] = end{held, after, reason}
+	e.list[at] = end{state: held, after: after, reason: reason}
+}
+
+// HoldFor is Hold for an error of a host call, for as long as Wait says: who looks at
+// the sink is told what to do about it.
+func (e *Ends) HoldFor(at int, err error) {
+	after, reason := Wait(err)
+	why, _ := errors.AsType[*abi.Error](err)
+	e.list[at] = end{state: held, after: after, reason: reason, why: why}
 }
 
 // Record is the record with a number: the part that it is in, and where there.
@@ -136,7 +145,11 @@ func (e *Ends) Settle(step *snaprail.Step) (heldFor string) {
 				r.reason = "it was not tried yet"
 			}
 			e.remember(at)
-			step.Retry(at, r.after, r.reason)
+			if r.why != nil {
+				step.RetryFor(at, r.after, r.why)
+			} else {
+				step.Retry(at, r.after, r.reason)
+			}
 			return r.reason
 		}
 	}

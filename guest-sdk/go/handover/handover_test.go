@@ -190,6 +190,29 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// What is to be done about an error goes with the record that it holds, and how long it
+// is held hangs on its kind; of another error there is its text.
+func TestHoldFor(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want abi.Verdict
+	}{
+		{
+			fmt.Errorf("topic a: %w", &abi.Error{Kind: abi.FaultDenied, Code: "denied", Text: "no grant", Hint: "Grant it."}),
+			abi.Verdict{Decision: abi.DecisionRetry, Reason: "no grant", RetryAfterMS: 5000, Kind: abi.FaultDenied, Hint: "Grant it."},
+		},
+		{errors.New("what?"), abi.Verdict{Decision: abi.DecisionRetry, Reason: "what?", RetryAfterMS: 5000}},
+	} {
+		var ends handover.Ends
+		var step snaprail.Step
+		ends.Begin(&abi.DeliverInput{Parts: []abi.DeliverPart{guesttest.Delivery("a", 1, records("1", "2")...)}})
+		ends.HoldFor(0, c.err)
+		if reason := ends.Settle(&step); reason != c.want.Reason || len(step.Outcome().Verdicts) != 1 || step.Outcome().Verdicts[0] != c.want {
+			t.Errorf("%v: %q, %+v", c.err, reason, step.Outcome().Verdicts)
+		}
+	}
+}
+
 // A sink settles hundreds of records a call.
 func TestAllocatesNothing(t *testing.T) {
 	var ends handover.Ends
