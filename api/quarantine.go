@@ -46,7 +46,8 @@ func (s *Server) quarantineRoutes() {
 		}
 	}
 	register(s, op(http.MethodPost, "rewind-connector-feed", "/feed/rewind", "Set the place from which a connector is handed records",
-		"For connectors that deliver. One that runs goes on from there at once; its records come to it once more, or are passed over."),
+		"For connectors that deliver. One that runs goes on from there at once; its records come to it once more, or are passed over. "+
+			"While a record is held up, what the connector has sent of the records behind it is not sent again."),
 		func(ctx context.Context, in *feedRewind) (*body[client.Rewound], error) {
 			revision, err := parseRevision(in.IfMatch)
 			if err != nil {

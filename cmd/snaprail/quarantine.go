@@ -317,7 +317,9 @@ func (a *app) connectorsRewind() *cobra.Command {
 	})
 	c.Long = "Rewind sets the place from which a connector that delivers is handed the tenant's records. One that runs goes on\n" +
 		"from there at once, another when it starts. Records that it has delivered come to it, and to where it delivers\n" +
-		"them, once more, with the same keys; those that are passed over are not delivered."
+		"them, once more, with the same keys; those that are passed over are not delivered.\n\n" +
+		"While a record is held up, the connector does not send again what it sent of the records behind it: rewind when\n" +
+		"it delivers. A time is that at which a record was made; one that waited for room on the disk stands further on."
 	c.Example = "  snaprail connectors rewind archive --to oldest\n  snaprail connectors rewind archive --to 2026-03-01T06:00:00Z"
 	c.Flags().StringVar(&to, "to", "", "the `place`: oldest, now, a time in RFC 3339, or the position of a record as `snaprail tail -o json` has it")
 	c.Flags().StringVar(&match, "if-match", "", "`revision` of the connector that must not have changed")

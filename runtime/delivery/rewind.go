@@ -65,7 +65,9 @@ func (f *Feed) turnTo(at uint64) error {
 const skew = 10 * time.Second
 
 // Before is the last block behind which the log holds everything that came at a
-// time or after it. It reads a few blocks of each segment at most, and those of a
+// time or after it, but for blocks that waited for longer than the skew to be written,
+// as on a full disk, or were written before the clock was set back: they may be on the
+// other side. It reads a few blocks of each segment at most, and those of a
 // few seconds.
 func Before(ctx context.Context, log *outbox.Log, t time.Time) (uint64, error) {
 	low, high := max(log.First(), 1), log.Head()+1 // the first block that is not before is within
