@@ -11,7 +11,8 @@ import (
 )
 
 // The bounds of connections that are open at once: of all clients, and of one
-// address (of IPv6, one network of 64 bits), so that nobody can take them all.
+// address (of IPv6, one network of 64 bits), so that nobody can take them all. A
+// trusted proxy may: of those whom it asks for, each has so many requests.
 // A connection costs a goroutine and about 20 KB.
 const (
 	maxConns      = 8192
@@ -25,6 +26,7 @@ type bounded struct {
 	net.Listener
 	log             *slog.Logger
 	most, perClient int
+	isProxy         func(netip.Addr) bool // whose connections are not one client's; nil: nobody's
 
 	mu      sync.Mutex
 	open    int
@@ -45,7 +47,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		client := clientOf(conn)
-		if b.enter(client) {
+		if b.enter(client, b.isProxy != nil && b.isProxy(addrOf(conn))) {
 			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { b.leave(client) })}, nil
 		}
 		_ = conn.Close() // there is nobody to tell
@@ -53,10 +55,10 @@ func (b *bounded) Accept() (net.Conn, error) {
 	}
 }
 
-func (b *bounded) enter(client netip.Prefix) bool {
+func (b *bounded) enter(client netip.Prefix, proxy bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open >= b.most || b.clients[client] >= b.perClient {
+	if b.open >= b.most || (!proxy && b.clients[client] >= b.perClient) {
 		b.refused++
 		return false
 	}
@@ -88,9 +90,11 @@ func (b *bounded) tell(now time.Time) {
 	}
 }
 
-func clientOf(conn net.Conn) netip.Prefix {
+func clientOf(conn net.Conn) netip.Prefix { return identity.ClientOf(addrOf(conn)) }
+
+func addrOf(conn net.Conn) netip.Addr {
 	at, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // the zero one stands for all that have none
-	return identity.ClientOf(at.Addr())
+	return at.Addr()
 }
 
 // countedConn gives its place back when it is closed.

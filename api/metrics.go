@@ -54,7 +54,7 @@ func (m *metrics) authFailed(err error) {
 // serveMetrics answers this machine, and whoever operates the server: the
 // figures name the connectors of all tenants.
 func (s *Server) serveMetrics(c echo.Context) error {
-	if !s.isOwnMachine(c.Request()) {
+	if !s.isOwnMachine(c) {
 		if err := s.authenticate(c.Request().Context(), c); err != nil {
 			return err
 		}
@@ -68,13 +68,14 @@ func (s *Server) serveMetrics(c echo.Context) error {
 
 // isOwnMachine reports whether a request comes from this machine itself, and not
 // from a proxy on it, behind which everybody would.
-func (s *Server) isOwnMachine(r *http.Request) bool {
+func (s *Server) isOwnMachine(c echo.Context) bool {
+	r := c.Request()
 	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Real-Ip"} {
 		if r.Header.Get(name) != "" {
 			return false
 		}
 	}
-	return s.cfg.PublicURL == "" && isLoopback(r.RemoteAddr)
+	return c.Get(keyBrought) == nil && s.cfg.PublicURL == "" && isLoopback(r.RemoteAddr)
 }
 
 func isLoopback(remote string) bool {

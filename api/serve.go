@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/snaprail/snaprail/runtime/fault"
@@ -48,7 +49,11 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, files *TLSFiles
 	if s, ok := h.(interface{ EndStreams() }); ok {
 		srv.RegisterOnShutdown(s.EndStreams)
 	}
-	ln = newBounded(ln, log)
+	b := newBounded(ln, log)
+	if s, ok := h.(interface{ IsProxy(netip.Addr) bool }); ok {
+		b.isProxy = s.IsProxy
+	}
+	ln = b
 	served := make(chan error, 1)
 	go func() {
 		if files != nil {

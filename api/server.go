@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,8 +31,11 @@ type Config struct {
 	Version      string   // of this binary
 	PublicURL    string   // under which browsers reach it, as https://host; "": as each request says
 	Hosts        []string // names that a Host header may have; none: any
-	Streams      int      // open at once for one tenant; 0: 200
-	Uploads      int      // at once for one tenant; 0: 4
+	// TrustedProxies are the networks of proxies (see ParseProxies), from which alone
+	// X-Forwarded-For and Forwarded are believed; none: from nobody.
+	TrustedProxies []netip.Prefix
+	Streams        int // open at once for one tenant; 0: 200
+	Uploads        int // at once for one tenant; 0: 4
 }
 
 const (
@@ -66,6 +70,8 @@ type Server struct {
 	streams *gate
 	uploads *gate
 	rates   *rates
+	proxies proxies
+	crowd   *crowd
 	keys    *onceKeys
 	secrets map[string]bool // method and path of what answers with a secret
 	extism  *turns
@@ -87,7 +93,8 @@ func New(cfg Config) *Server {
 		cfg: cfg, echo: echo.New(), started: time.Now(),
 		streams: newGate("streams", cfg.Streams),
 		uploads: newGate("uploads", cfg.Uploads),
-		rates:   newRates(), keys: newOnceKeys(), secrets: map[string]bool{},
+		proxies: cfg.TrustedProxies, crowd: newCrowd(),
+		rates: newRates(), keys: newOnceKeys(), secrets: map[string]bool{},
 		large:  map[string]*turns{},
 		extism: newTurns("Extism manifests", extismAtOnce, extismWait),
 		pace:   usualPace(),
@@ -97,8 +104,8 @@ func New(cfg Config) *Server {
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.Pre(versioned)
-	s.echo.Use(lingering, identified, s.logged, s.recovered, s.guarded, s.callbackPages)
+	s.echo.Pre(s.unproxied, versioned)
+	s.echo.Use(lingering, identified, s.logged, s.recovered, s.crowded, s.guarded, s.callbackPages)
 	s.metrics = newMetrics(s)
 	s.huma = s.newHuma(s.echo)
 	doc := s.huma.OpenAPI()

@@ -2,11 +2,13 @@ package main
 
 import (
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/snaprail/snaprail/api"
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity/oidc"
 	"github.com/snaprail/snaprail/runtime/spec"
@@ -21,13 +23,14 @@ type serveOptions struct {
 	MaxModule       int64        // bytes; 0: the server's default
 	Ceiling         spec.Ceiling // of tenants that have no word of their own
 	Log             *slog.Logger
-	Hosts           []string     // allowed Host headers; none: any
-	PublicURL       string       // under which browsers reach it; "": as each request says
-	ApplyDir        string       // of documents that the server keeps true; "": none
-	ApplyPrune      bool         // what no document there is of is deleted
-	OIDC            *oidc.Config // by which people log in; nil: none
-	OIDCNetworks    []string     // private ones in which the provider may be
-	Probes          []setPort    // of sets of connectors
+	Hosts           []string       // allowed Host headers; none: any
+	PublicURL       string         // under which browsers reach it; "": as each request says
+	Proxies         []netip.Prefix // whose word on where a request comes from is believed
+	ApplyDir        string         // of documents that the server keeps true; "": none
+	ApplyPrune      bool           // what no document there is of is deleted
+	OIDC            *oidc.Config   // by which people log in; nil: none
+	OIDCNetworks    []string       // private ones in which the provider may be
+	Probes          []setPort      // of sets of connectors
 	Version         string
 	Terminal        terminal
 }
@@ -41,7 +44,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var level, format string
 	var ceiling ceilingFlags
 	var provider oidcFlags
-	var probes []string
+	var probes, proxies []string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server: connectors, API and status page",
@@ -67,6 +70,9 @@ func (a *app) serveCommand() *cobra.Command {
 				return err
 			}
 			o.OIDCNetworks = provider.networks
+			if o.Proxies, err = api.ParseProxies(proxies); err != nil {
+				return fault.Wrap(fault.Usage, err, "--trusted-proxy")
+			}
 			if o.Probes, err = parseProbes(probes); err != nil {
 				return err
 			}
@@ -85,6 +91,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.Int64Var(&o.MaxModule, "max-module", defaultMaxModule, "largest module that is taken in, in `bytes`")
 	flags.StringSliceVar(&o.Hosts, "host", nil, "`names` that requests may ask for in their Host header (default: any; on a loopback address: localhost)")
 	flags.StringVar(&o.PublicURL, "public-url", "", "`URL` under which browsers reach the server, behind a proxy: where OAuth comes back to (default: as each request says)")
+	flags.StringSliceVar(&proxies, "trusted-proxy", words(a.env("SNAPRAIL_TRUSTED_PROXIES")), "`networks` of proxies, such as 10.0.0.0/8, from which alone X-Forwarded-For or Forwarded is believed (SNAPRAIL_TRUSTED_PROXIES; default: none, and all that comes by a proxy shares the bounds of its address)")
 	flags.StringVar(&o.ApplyDir, "apply-dir", a.env("SNAPRAIL_APPLY_DIR"), "`directory` of documents to apply whenever they change, as `snaprail apply` does (SNAPRAIL_APPLY_DIR)")
 	flags.BoolVar(&o.ApplyPrune, "apply-prune", false, "delete what no document of --apply-dir is of")
 	flags.StringSliceVar(&probes, "tcp-probe", nil, "`SET=PORT`: a TCP port that is open while this set of connectors is healthy, as TENANT/SET=PORT for another tenant than default")
@@ -92,4 +99,9 @@ func (a *app) serveCommand() *cobra.Command {
 	provider.flags(a, c)
 	logFlags(c, &level, &format)
 	return c
+}
+
+// words are the parts of a list with commas.
+func words(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }

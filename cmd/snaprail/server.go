@@ -217,7 +217,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, o serveOptions) err
 	s.refresher = s.control.StartRefresher(context.WithoutCancel(ctx), control.RefresherConfig{Log: o.Log}) // ends with close
 	h := api.New(api.Config{                                                                                //nolint:contextcheck // a handler's context is its request's
 		Control: s.control, Tokens: s.tokens, Users: s.users, Provider: provider, Tenant: defaultTenant, Audit: s.audit, Log: o.Log, MaxModule: o.MaxModule, Version: o.Version,
-		PublicURL: o.PublicURL, Hooks: s.hooks, GuestMetrics: s.guestMetrics,
+		PublicURL: o.PublicURL, Hooks: s.hooks, GuestMetrics: s.guestMetrics, TrustedProxies: o.Proxies,
 		Hosts: hosts(o.Hosts, ln.Addr()),
 	})
 	var tls *api.TLSFiles
