@@ -28,12 +28,14 @@ func (p *places) heldBy(account string) int {
 
 // compile takes a place for so long, and answers what that cost.
 func (s *site) compile(t *testing.T, account string, took time.Duration) (wanted *time.Duration) {
+	t.Helper()
 	one := new(turn)
 	s.want(one, account)
 	return s.compileTurn(t, one, took)
 }
 
 func (s *site) compileTurn(t *testing.T, one *turn, took time.Duration) (wanted *time.Duration) {
+	t.Helper()
 	wanted = new(time.Duration)
 	s.all.Go(func() {
 		leave, err := s.take(t.Context(), one)
