@@ -72,7 +72,7 @@ func TestOriginOfProxiedRequests(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, got, tt.want)
 		}
 	}
-	if got := (proxies)(nil).origin(netip.MustParseAddr("127.0.0.1"), plain("198.51.100.1")); got.String() != "127.0.0.1" {
+	if got := proxies(nil).origin(netip.MustParseAddr("127.0.0.1"), plain("198.51.100.1")); got.String() != "127.0.0.1" {
 		t.Errorf("without any trusted proxy: %v", got)
 	}
 }
@@ -84,8 +84,10 @@ func FuzzOriginOfProxiedRequests(f *testing.F) {
 	f.Fuzz(func(t *testing.T, plain, standard string) {
 		// Whatever a client sends ahead, its proxy's word is the one that counts.
 		for _, h := range []http.Header{
-			{headerForwardedFor: {plain, "198.51.100.1"}}, {headerForwardedFor: {plain + ",198.51.100.1"}},
-			{headerForwarded: {standard, "for=198.51.100.1"}}, {headerForwarded: {standard + ",for=198.51.100.1"}},
+			{headerForwardedFor: {plain, "198.51.100.1"}},
+			{headerForwardedFor: {plain + ",198.51.100.1"}},
+			{headerForwarded: {standard, "for=198.51.100.1"}},
+			{headerForwarded: {standard + ",for=198.51.100.1"}},
 		} {
 			if got := p.origin(peer, h); got.String() != "198.51.100.1" {
 				t.Errorf("%q: %v", h, got)
