@@ -175,7 +175,12 @@ func (s *server) close(ctx context.Context) error {
 		errs = append(errs, s.control.Close(ctx))
 	}
 	if s.supervisor != nil {
-		errs = append(errs, s.supervisor.Stop(ctx))
+		err := s.supervisor.Stop(ctx)
+		if errs = append(errs, err); fault.Is(err, fault.LogFailed) {
+			// The disk hangs, and what else would be closed is on it: the process
+			// ends as in a crash, for which everything is ready.
+			return errors.Join(errs...)
+		}
 	}
 	s.probes.Close()
 	errs = append(errs, s.audit.Close(context.WithoutCancel(ctx))) // whatever the guests were refused last
