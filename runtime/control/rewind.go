@@ -11,7 +11,6 @@ import (
 	"github.com/snaprail/snaprail/runtime/fault"
 	"github.com/snaprail/snaprail/runtime/identity"
 	"github.com/snaprail/snaprail/runtime/spec"
-	"github.com/snaprail/snaprail/runtime/store"
 )
 
 // The places that have names.
@@ -49,22 +48,14 @@ func (t *Tenant) Rewind(ctx context.Context, idOrName, to string, revision uint6
 	if err != nil {
 		return Rewound{}, err
 	}
-	err = t.space.Update(ctx, func(w store.Writer) error {
-		now, err := find(w, c.ID)
-		if err == nil {
-			err = current(&now, revision)
-		}
-		if err != nil {
-			return err
-		}
-		e := t.event(identity.ConnectorRewind, &now)
-		e.Detail = fmt.Sprintf("to %s: block %d", fault.Clip(to, 64), at+1)
-		return identity.Append(w, e)
-	})
-	if err != nil {
-		return Rewound{}, err
+	err = t.runtime.Rewind(c.ID, at)
+	e := t.event(identity.ConnectorRewind, &c)
+	e.Detail = fmt.Sprintf("to %s: block %d", fault.Clip(to, 64), at+1)
+	if err != nil { // it may have moved all the same
+		e.Outcome, e.Code = identity.Refused, fault.Of(err).Kind.String()
 	}
-	if err := t.runtime.Rewind(c.ID, at); err != nil {
+	t.tell(ctx, t.id, e)
+	if err != nil {
 		return Rewound{}, err
 	}
 	return t.rewound(at, note), nil
