@@ -268,7 +268,7 @@ func TestTestOfManyTopics(t *testing.T) {
 	if result, err := h.Test(example(t)); err != nil || !result.Success || !strings.Contains(result.Message, "no broker was asked") {
 		t.Errorf("%+v, %v", result, err)
 	}
-	k.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: abi.KafkaNoTopic, Text: "no grant"})
+	k.Refuse(&abi.Error{Kind: abi.FaultDenied, Code: "denied", Finer: abi.KafkaNoTopic, Text: "no grant"})
 	result, err = h.Test(example(t))
 	if err != nil || result.Success || !strings.Contains(result.Message, "no topic of") || len(result.Details) != 2 ||
 		!strings.Contains(string(result.Details[1].Value), `/plant.*" --write`) {

@@ -38,6 +38,7 @@ type Error struct {
 	RetryAfterMS uint64
 	Template     string   // a text with {0}, {1}, ... for the parameters (see Format)
 	Parameters   []string // of the template
+	Finer        string   // a code beside Code, which tells cases of one code apart; empty: there is none
 }
 
 // Error is the code and the text.

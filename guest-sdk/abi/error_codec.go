@@ -10,7 +10,8 @@ func (e *Error) Append(dst []byte) []byte {
 	dst = wire.AppendString(dst, 4, e.Hint)
 	dst = wire.AppendUint(dst, 5, e.RetryAfterMS)
 	dst = wire.AppendString(dst, 6, e.Template)
-	return appendStrings(dst, 7, e.Parameters)
+	dst = appendStrings(dst, 7, e.Parameters)
+	return wire.AppendString(dst, 8, e.Finer)
 }
 
 // Decode reads an encoded error into e.
@@ -37,6 +38,8 @@ func (e *Error) merge(src []byte) error {
 			e.Template = r.Text(e.Template)
 		case 7<<3 | wire.Bytes:
 			e.Parameters = readString(&r, "parameters", e.Parameters)
+		case 8<<3 | wire.Bytes:
+			e.Finer = r.Text(e.Finer)
 		}
 	}
 	return r.Err()

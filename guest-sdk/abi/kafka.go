@@ -31,7 +31,7 @@ type KafkaOpen struct {
 	OpenTimeoutMS   uint64 // until a broker answers; 0: 10 s
 }
 
-// KafkaNoTopic is the code of an Error of FaultDenied when no grant covers any topic of
+// KafkaNoTopic is the finer code of an Error of FaultDenied when no grant covers any topic of
 // the first broker; without it, one covers others than that which was asked for.
 const KafkaNoTopic = "no_topic_granted"
 

@@ -230,9 +230,9 @@ func NewError(code, template string, parameters ...string) error {
 	}
 }
 
-// IsError reports whether err is or wraps an error with this code, of the host
-// or of the SDK.
+// IsError reports whether err is or wraps an error with this code, or with this
+// finer one, of the host or of the SDK.
 func IsError(err error, code string) bool {
 	fault, ok := errors.AsType[*abi.Error](err)
-	return ok && fault.Code == code
+	return ok && (fault.Code == code || fault.Finer == code)
 }

@@ -276,7 +276,7 @@ func TestNoTopicAtAll(t *testing.T) {
 	} {
 		grants := []spec.Grant{{Group: Name, Resources: []string{tt.pattern}, Rights: tt.rights}}
 		err := capability.CheckIn(group(), grants, resource, tt.right)
-		if !fault.Is(err, fault.Denied) || (fault.ToABI(err).Code == abi.KafkaNoTopic) != tt.none || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR kafka \""+resource+"\"") {
+		if !fault.Is(err, fault.Denied) || (fault.ToABI(err).Finer == abi.KafkaNoTopic) != tt.none || !strings.Contains(fault.Of(err).Hint, "`snaprail grants add CONNECTOR kafka \""+resource+"\"") {
 			t.Errorf("%s %v for %q: %v", tt.pattern, tt.rights, tt.right, err)
 		}
 	}

@@ -105,7 +105,7 @@ func (*Group) CheckGrants(grants []spec.Grant, resource string, right spec.Right
 	}
 	f := fault.Of(err)
 	none := fault.New(f.Kind, "%s, nor another topic there", f.Text).WithHint("%s", f.Hint)
-	none.Code = abi.KafkaNoTopic
+	none.Finer = abi.KafkaNoTopic
 	return none
 }
 

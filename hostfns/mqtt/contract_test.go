@@ -66,9 +66,9 @@ func TestContract(t *testing.T) {
 ==> mqtt.publish(handle=1)
 <== zero
 ==> mqtt.publish(handle=1,messages=[{out [111 110] 1 false false   [] 0 [] }])
-<== results=[{  false 0}]
+<== results=[{  false 0 }]
 ==> mqtt.publish(handle=1,messages=[{$SYS/x [111 110] 1 false false   [] 0 [] }])
-<== results=[{denied no grant covers topic:$SYS/x with the right to write false 0}]
+<== results=[{denied no grant covers topic:$SYS/x with the right to write false 0 Add a grant to the connector: `+"`"+`snaprail grants add CONNECTOR mqtt "topic:$SYS/x" --write`+"`"+`.}]
 ==> mqtt.will(handle=1,will={topic="dead",payload="3"})
 <== ok
 ==> mqtt.will(handle=1,will={topic="a/+"})

@@ -8,7 +8,6 @@
 package fault
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,9 +33,9 @@ type Fault struct {
 	// Offset is the byte offset of the mistake in an uploaded file; -1 and 0:
 	// none.
 	Offset int64
-	// Code is a finer code than the kind's, for guests that go by it; empty: there is
-	// none.
-	Code string
+	// Finer is a code beside the kind's, for guests that tell its cases apart; empty:
+	// there is none.
+	Finer string
 	// Said is what a guest called its own error; FaultUnknown: it did not, or it
 	// is no guest's.
 	Said abi.FaultKind
@@ -136,7 +135,7 @@ func ToABI(err error) *abi.Error {
 	}
 	info := f.Kind.Info()
 	return &abi.Error{
-		Kind: info.ABI, Code: cmp.Or(f.Code, info.Code), Text: f.Text, Hint: f.Advice(),
+		Kind: info.ABI, Code: info.Code, Finer: f.Finer, Text: f.Text, Hint: f.Advice(),
 		RetryAfterMS: uint64(max(f.RetryAfter, 0).Milliseconds()),
 	}
 }

@@ -131,8 +131,8 @@ func TestToABITellsAGuestAll(t *testing.T) {
 		t.Errorf("got %+v, want %+v", *got, want)
 	}
 	finer := fault.New(fault.Denied, "no")
-	finer.Code = "no_topic_granted"
-	if got := fault.ToABI(fmt.Errorf("open: %w", finer)); got.Kind != abi.FaultDenied || got.Code != "no_topic_granted" {
+	finer.Finer = "no_topic_granted"
+	if got := fault.ToABI(fmt.Errorf("open: %w", finer)); got.Kind != abi.FaultDenied || got.Code != "denied" || got.Finer != "no_topic_granted" {
 		t.Errorf("a finer code: %+v", got)
 	}
 	if got := fault.ToABI(fault.New(fault.Exhausted, "x").WithRetryAfter(-time.Second)); got.RetryAfterMS != 0 {

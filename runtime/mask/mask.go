@@ -164,7 +164,7 @@ func (m *Mask) Fault(f *fault.Fault) *fault.Fault {
 	}
 	masked := &fault.Fault{
 		Kind: f.Kind, Text: m.Text(f.Text), Hint: m.Text(f.Hint), RetryAfter: f.RetryAfter, Offset: f.Offset,
-		Code: f.Code, Said: f.Said, Fields: slices.Clone(f.Fields),
+		Finer: f.Finer, Said: f.Said, Fields: slices.Clone(f.Fields),
 	}
 	same := masked.Text == f.Text && masked.Hint == f.Hint
 	for i := range masked.Fields {
