@@ -300,7 +300,14 @@ func (a *apache) advertised(t *testing.T) {
 	for _, resources := range [][]string{{"kafka://127.0.0.1:*/*", "cidr:127.0.0.0/8"}, {"kafka://*:*/*", "cidr:127.0.0.0/8"}} {
 		scope := a.scope()
 		scope.Grants[0].Resources = resources
-		_, err := group().Open(t.Context(), scope, to.Append(nil))
+		var err error
+		eventually(t, "the topic has a leader", func() bool { // before that there is no other broker to go to
+			var end capability.Session
+			if end, err = group().Open(t.Context(), scope, to.Append(nil)); err == nil {
+				closeSession(t, end)
+			}
+			return err != nil
+		})
 		if !fault.Is(err, fault.EgressForbidden) || !strings.Contains(err.Error(), peertest.KafkaAstrayTo) {
 			t.Errorf("with the grants %v: %v", resources, err)
 		}
