@@ -281,12 +281,20 @@ func (s script) Call(_ context.Context, function string, in, out []byte) ([]byte
 	s.mu.Lock()
 	s.calls = append(s.calls, text)
 	s.at = append(s.at, time.Since(s.began))
+	deliver := s.deliver
 	s.mu.Unlock()
-	if s.deliver == nil {
+	if deliver == nil {
 		return out[:0], nil
 	}
-	reply, err := s.deliver(handed, q.Wait)
+	reply, err := deliver(handed, q.Wait)
 	return s.answer(reply, err, out)
+}
+
+// delivers sets what the guest does from now on with what it is handed.
+func (r *outletRig) delivers(fn func(handed []string, wait bool) ([]byte, error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deliver = fn
 }
 
 func (script) answer(reply []byte, err error, out []byte) ([]byte, error) {

@@ -72,10 +72,10 @@ func TestOutlet(t *testing.T) {
 			{abi.FaultKind(99), strings.Repeat("x", 1<<10), nil, "resource_unavailable", strings.Repeat("x", 512)},
 			{0, "", fault.New(fault.Denied, "the door is shut").WithHint("Open it."), "denied", "Open it."},
 		} {
-			r.deliver = func([]string, bool) ([]byte, error) {
+			r.delivers(func([]string, bool) ([]byte, error) {
 				out := abi.Outcome{Verdicts: []abi.Verdict{{Decision: abi.DecisionRetry, Reason: "not now", Kind: tt.kind, Hint: tt.hint}}}
 				return out.Append(nil), tt.err
-			}
+			})
 			r.feed.turn("0")
 			if r.stop == nil {
 				r.start()
@@ -84,7 +84,7 @@ func TestOutlet(t *testing.T) {
 			if s := r.actor.Status(); s.State != lifecycle.Degraded || s.Code != tt.code || s.Try != tt.try {
 				t.Errorf("%+v: %s: %q, try %q", tt, s.Code, s.Reason, s.Try)
 			}
-			r.deliver = nil
+			r.delivers(nil)
 			r.after(10 * time.Minute)
 			r.mu.Lock()
 			r.calls = nil
