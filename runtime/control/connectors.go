@@ -68,7 +68,7 @@ func (t *Tenant) create(ctx context.Context, in ConnectorInput) (ConnectorView, 
 		return ConnectorView{}, err
 	}
 	t.reconcile(d.others)
-	v, err := t.view(d.is, seen)
+	v, err := t.view(ctx, d.is, seen)
 	v.Warnings = append(v.Warnings, d.notes...)
 	return v, err
 }
@@ -248,5 +248,5 @@ func (t *Tenant) changeHeld(
 		defer cancel()
 		_ = t.runtime.Await(wait, c.ID, c.Revision) // late is no fault: the status goes on to tell
 	}
-	return t.view(c, seen)
+	return t.view(ctx, c, seen)
 }

@@ -182,7 +182,7 @@ func (t *Tenant) QuarantinedRecord(ctx context.Context, idOrName, at string) (Qu
 	if err != nil {
 		return Quarantined{}, err
 	}
-	b, r := a.block, a
+	b, r := a.block, a.Reject
 	mask := t.runtime.Vault().Mask()
 	q := t.quarantinedForm(&delivery.Aside{
 		Position: a.at, Connector: b.Connector, Lane: b.Lane, Device: r.Device, Of: r.Of, Group: r.Group, Reason: r.Reason,
@@ -195,7 +195,7 @@ func (t *Tenant) QuarantinedRecord(ctx context.Context, idOrName, at string) (Qu
 			q.Content[i].hide(mask)
 		}
 	}
-	q.Record, q.Source = t.delivered(ctx, r.Reject, mask)
+	q.Record, q.Source = t.delivered(ctx, r, mask)
 	return q, nil
 }
 

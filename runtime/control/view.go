@@ -17,15 +17,11 @@ import (
 // transaction as the connector.
 type sight struct {
 	masked configs
-	marks  settledMarks
 	module *spec.Module // nil: it is gone
 }
 
 func look(r store.Reader, book *param.Book, c *spec.Connector) (s sight, err error) {
 	if s.masked, err = masked(r, book, c); err != nil {
-		return s, err
-	}
-	if s.marks, err = marksIn(r, c.ID); err != nil {
 		return s, err
 	}
 	s.module, err = book.Module(r, c.Module) // one that is gone says so itself when it is to run
@@ -95,14 +91,20 @@ func (t *Tenant) show(ctx context.Context, find func(store.Reader) (spec.Connect
 	if err != nil {
 		return ConnectorView{}, err
 	}
-	return t.view(c, s)
+	return t.view(ctx, c, s)
 }
 
 // view is a connector with what it does now, and with what a person should know
 // of it.
-func (t *Tenant) view(c spec.Connector, s sight) (ConnectorView, error) {
+func (t *Tenant) view(ctx context.Context, c spec.Connector, s sight) (ConnectorView, error) {
 	v := ConnectorView{Connector: c, Tenant: t.id, Runtime: t.runtime.Status(&c)}
-	t.seenTo(&v.Runtime, &s.marks)
+	if v.Runtime.LastRefused != nil { // else every change of a connector would read marks for nothing
+		marks, err := t.marks(ctx, c.ID)
+		if err != nil {
+			return ConnectorView{}, err
+		}
+		t.seenTo(&v.Runtime, &marks)
+	}
 	v.Runtime.Try = addressed(v.Runtime.Try, &c)
 	s.masked.on(&v.Connector)
 	if s.module == nil {
